@@ -1,0 +1,91 @@
+#include "controller/base/address.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace saspd {
+
+IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> bytes) {
+  IpAddress address;
+  std::copy(bytes.begin(), bytes.end(), address.bytes_.begin());
+  return address;
+}
+
+IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> bytes) {
+  IpAddress address;
+  address.family_ = Family::v6;
+  std::copy(bytes.begin(), bytes.end(), address.bytes_.begin());
+  return address;
+}
+
+Result<IpAddress> IpAddress::parse(std::string_view text) {
+  const std::string terminated(text);
+  IpAddress address;
+  if (::inet_pton(AF_INET, terminated.c_str(), address.bytes_.data()) == 1) return address;
+  if (::inet_pton(AF_INET6, terminated.c_str(), address.bytes_.data()) == 1) {
+    address.family_ = Family::v6;
+    return address;
+  }
+  return fail(std::errc::invalid_argument, fmt::format("'{}' is not an IP address", text));
+}
+
+std::span<const std::uint8_t> IpAddress::bytes() const {
+  return std::span(bytes_).first(family_ == Family::v4 ? 4 : 16);
+}
+
+bool IpAddress::is_loopback() const {
+  if (family_ == Family::v4) return bytes_[0] == 127;
+  return std::all_of(bytes_.begin(), bytes_.end() - 1, [](auto byte) { return byte == 0; }) &&
+         bytes_[15] == 1;
+}
+
+std::string IpAddress::text() const {
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  ::inet_ntop(family_ == Family::v4 ? AF_INET : AF_INET6, bytes_.data(), buffer.data(),
+              static_cast<socklen_t>(buffer.size()));
+  return buffer.data();
+}
+
+Result<Endpoint> Endpoint::parse(std::string_view text) {
+  const auto malformed = [&] {
+    return fail(std::errc::invalid_argument,
+                fmt::format("'{}' is not ADDR:PORT or [ADDR]:PORT", text));
+  };
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return malformed();
+  std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  if (!address || bracketed != (address->family() == Family::v6)) return malformed();
+  const auto port = parse_number(text.substr(colon + 1), 0, 65535);
+  if (!port) return fail(at(fmt::format("port of '{}'", text), port.error()));
+  return Endpoint{*address, static_cast<std::uint16_t>(*port)};
+}
+
+std::string Endpoint::text() const {
+  return address.family() == Family::v4 ? fmt::format("{}:{}", address.text(), port)
+                                        : fmt::format("[{}]:{}", address.text(), port);
+}
+
+Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std::uint64_t high) {
+  std::uint64_t value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("'{}' is not a whole number from {} to {}", text, low, high));
+  }
+  return value;
+}
+
+}  // namespace saspd
+
+std::size_t std::hash<saspd::Endpoint>::operator()(const saspd::Endpoint& endpoint) const noexcept {
+  const auto bytes = endpoint.address.bytes();
+  const std::string_view view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return std::hash<std::string_view>{}(view) ^ (std::size_t{endpoint.port} * 0x9E3779B97F4A7C15U);
+}

@@ -1,0 +1,61 @@
+// IP addresses and endpoints as values: parsed, printed, compared. No sockets.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.hpp"
+
+namespace saspd {
+
+enum class Family : std::uint8_t { v4, v6 };
+
+// An IPv4 or IPv6 address, always in network byte order. An IPv4 address uses the first 4 bytes; the
+// rest is zero, so that equality is plain equality of bytes.
+class IpAddress {
+ public:
+  IpAddress() = default;
+  static IpAddress v4(std::span<const std::uint8_t, 4> bytes);
+  static IpAddress v6(std::span<const std::uint8_t, 16> bytes);
+  // "192.0.2.1" or "2001:db8::1"; no brackets, no zone, no name.
+  static Result<IpAddress> parse(std::string_view text);
+
+  Family family() const { return family_; }
+  // 4 or 16 bytes.
+  std::span<const std::uint8_t> bytes() const;
+  bool is_loopback() const;
+  std::string text() const;
+
+  auto operator<=>(const IpAddress&) const = default;
+
+ private:
+  Family family_ = Family::v4;
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
+// An address with a port. Port 0 means "no port of its own" (system member, fwmark service).
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+
+  // "192.0.2.1:80" or "[2001:db8::1]:80"; the port is 0..65535 in decimal.
+  static Result<Endpoint> parse(std::string_view text);
+  std::string text() const;
+
+  auto operator<=>(const Endpoint&) const = default;
+};
+
+// A decimal number of the whole text, within [low, high]; the error says the accepted range.
+Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std::uint64_t high);
+
+}  // namespace saspd
+
+template <>
+struct std::hash<saspd::Endpoint> {
+  std::size_t operator()(const saspd::Endpoint& endpoint) const noexcept;
+};

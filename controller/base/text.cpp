@@ -1,0 +1,59 @@
+#include "controller/base/text.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+#include <fmt/format.h>
+
+namespace saspd {
+namespace {
+
+// Length of the clean character at the front of `bytes`, 0 if there is none (RFC 3629 section 4).
+std::size_t clean_character(std::string_view bytes) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
+  const std::uint8_t lead = byte(0);
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7F ? 1 : 0;
+  const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                             : lead >= 0xE0 && lead <= 0xEF ? 3
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                            : 0;
+  if (length == 0 || bytes.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong_or_beyond = (lead == 0xE0 && byte(1) < 0xA0) ||
+                                  (lead == 0xED && byte(1) > 0x9F) ||
+                                  (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F);
+  const bool c1_control = lead == 0xC2 && byte(1) < 0xA0;
+  return overlong_or_beyond || c1_control ? 0 : length;
+}
+
+}  // namespace
+
+bool is_clean_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t length = clean_character(bytes);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string printable(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    const std::size_t length = clean_character(bytes);
+    if (length == 0) {
+      out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(bytes[0]));
+    } else if (bytes[0] == '\\') {
+      out += "\\\\";
+    } else {
+      out += bytes.substr(0, length);
+    }
+    bytes.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
+}  // namespace saspd

@@ -1,0 +1,15 @@
+// Text that came from outside: is it well formed, and how is it shown without harm.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace saspd {
+
+// Valid UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
+bool is_clean_utf8(std::string_view bytes);
+
+// For terminals and logs: clean UTF-8 stays, every other byte becomes \xNN, a backslash becomes \\.
+std::string printable(std::string_view bytes);
+
+}  // namespace saspd

@@ -1,0 +1,36 @@
+// The seam between what we want and how a kernel is told. Ipvs implements it; tests fail it on purpose.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "controller/base/error.hpp"
+#include "controller/lb/plan.hpp"
+
+namespace saspd::lb {
+
+// A change that is not known to be applied. The kernel may have applied it nevertheless (a lost
+// acknowledgement): list again before believing anything about that destination.
+struct Failure {
+  std::size_t index = 0;  // into the changes given
+  Error error;
+};
+
+class Dataplane {
+ public:
+  Dataplane() = default;
+  Dataplane(const Dataplane&) = delete;
+  Dataplane& operator=(const Dataplane&) = delete;
+  virtual ~Dataplane() = default;
+
+  // Those of `services` that exist, with all their destinations. One that does not exist is absent
+  // from the table, and is no error; one without destinations is present and empty.
+  virtual Result<Table> list(std::span<const ServiceKey> services) = 0;
+
+  // Writes all changes, in order; a failing one does not stop the rest. Blocks until the kernel has
+  // answered, so callers pass at most a few hundred at once. Returns what failed, in order.
+  virtual std::vector<Failure> apply(std::span<const WeightChange> changes) = 0;
+};
+
+}  // namespace saspd::lb

@@ -1,0 +1,75 @@
+#include "controller/lb/service.hpp"
+
+#include <limits>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace saspd::lb {
+
+std::string_view name(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::tcp: return "tcp";
+    case Protocol::udp: return "udp";
+    case Protocol::sctp: return "sctp";
+  }
+  return "unknown";
+}
+
+std::string_view name(Forward forward) {
+  switch (forward) {
+    case Forward::masquerade: return "masquerade";
+    case Forward::local: return "local";
+    case Forward::tunnel: return "tunnel";
+    case Forward::route: return "route";
+    case Forward::bypass: return "bypass";
+  }
+  return "unknown";
+}
+
+Family family(const ServiceKey& key) {
+  if (const auto* mark = std::get_if<FirewallMark>(&key)) return mark->family;
+  return std::get<VirtualEndpoint>(key).endpoint.address.family();
+}
+
+namespace {
+
+std::optional<Protocol> protocol_named(std::string_view text) {
+  for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+    if (text == name(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<ServiceKey> parse_service(std::string_view text) {
+  const auto colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+  if (const auto protocol = protocol_named(kind)) {
+    const auto endpoint = Endpoint::parse(rest);
+    if (!endpoint) return fail(endpoint.error());
+    return ServiceKey{VirtualEndpoint{*protocol, *endpoint}};
+  }
+  if (kind == "fwmark" || kind == "fwmark6") {
+    const auto mark = parse_number(rest, 1, std::numeric_limits<std::uint32_t>::max());
+    if (!mark) return fail(mark.error());
+    return ServiceKey{
+        FirewallMark{kind == "fwmark" ? Family::v4 : Family::v6, static_cast<std::uint32_t>(*mark)}};
+  }
+  return fail(std::errc::invalid_argument,
+              fmt::format("'{}' is not a service; write tcp:192.0.2.10:443, udp:[2001:db8::1]:53, "
+                          "sctp:ADDR:PORT, fwmark:7 or fwmark6:7",
+                          text));
+}
+
+std::string text(const ServiceKey& key) {
+  if (const auto* mark = std::get_if<FirewallMark>(&key)) {
+    return fmt::format("{}:{}", mark->family == Family::v4 ? "fwmark" : "fwmark6", mark->mark);
+  }
+  const auto& at = std::get<VirtualEndpoint>(key);
+  return fmt::format("{}:{}", name(at.protocol), at.endpoint.text());
+}
+
+}  // namespace saspd::lb

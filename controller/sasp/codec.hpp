@@ -1,0 +1,49 @@
+// Bytes of one SASP message <-> Frame. Strict when it writes, generous when it reads: every
+// generosity is a Tolerance and is counted. No allocation follows an announced length or count.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "controller/base/error.hpp"
+#include "controller/sasp/error.hpp"
+#include "controller/sasp/messages.hpp"
+
+namespace saspd::sasp {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = std::span<const std::uint8_t>;
+
+// TLV lengths cover a component's own fields only (RFC 4678 section 8, sasp-interop row 1).
+// Errc::not_encodable names the field that does not fit.
+Result<Bytes> encode(const Frame& frame);
+
+struct DecodeOptions {
+  // A load balancer accepts bytes after the message and a second message component (rows 18, 19); a
+  // GWM answers 0x10 to both.
+  bool accept_trailing = true;
+  // Row 1: accept TLV lengths that cover nested components or unknown extension fields.
+  bool accept_long_components = true;
+
+  static DecodeOptions lb() { return {}; }
+  static DecodeOptions gwm() { return {.accept_trailing = false}; }
+};
+
+struct Decoded {
+  Frame frame;
+  ToleranceCounts tolerances;
+};
+
+// `bytes` is exactly one message, as the framer cuts it. The version is reported, not judged.
+Result<Decoded> decode(ByteView bytes, DecodeOptions options = {});
+
+// What can be read of a message in any version of the protocol (sasp-interop row 15).
+struct Envelope {
+  std::uint8_t version = 0;
+  std::uint32_t message_id = 0;
+  Type type{};  // any 16 bits; is_message() tells whether RFC 4678 lists it
+};
+Result<Envelope> decode_envelope(ByteView bytes);
+
+}  // namespace saspd::sasp

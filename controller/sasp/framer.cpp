@@ -1,0 +1,49 @@
+#include "controller/sasp/framer.hpp"
+
+#include <fmt/format.h>
+
+namespace saspd::sasp {
+namespace {
+
+std::uint32_t big_endian(ByteView bytes) {
+  std::uint32_t value = 0;
+  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+  return value;
+}
+
+}  // namespace
+
+void Framer::append(ByteView bytes) {
+  if (position_ > 0) {
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(position_));
+    position_ = 0;
+  }
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+}
+
+Result<std::optional<ByteView>> Framer::next() {
+  const ByteView rest = ByteView(buffer_).subspan(position_);
+  // Each field is judged as soon as it is there, so that garbage is refused by its first bytes.
+  if (rest.size() >= 2 && big_endian(rest.first(2)) != static_cast<std::uint32_t>(Type::header)) {
+    return fail(Errc::bad_header, fmt::format("header type {:#06x}", big_endian(rest.first(2))));
+  }
+  if (rest.size() >= 4 && big_endian(rest.subspan(2, 2)) < header_length) {
+    return fail(Errc::bad_header, fmt::format("header length {}", big_endian(rest.subspan(2, 2))));
+  }
+  if (rest.size() < 9) return std::optional<ByteView>{};
+  // RFC 4678 4.3: a signed number; a negative one is far above any limit when read unsigned.
+  const std::uint32_t length = big_endian(rest.subspan(5, 4));
+  if (length < min_message || length > 0x7FFFFFFFU) {
+    return fail(Errc::bad_message_length,
+                fmt::format("message length {}", static_cast<std::int32_t>(length)));
+  }
+  if (length > max_message_) {
+    return fail(Errc::too_large,
+                fmt::format("message length {}, at most {}", length, max_message_));
+  }
+  if (rest.size() < length) return std::optional<ByteView>{};
+  position_ += length;
+  return std::optional<ByteView>{rest.first(length)};
+}
+
+}  // namespace saspd::sasp

@@ -1,0 +1,31 @@
+// Cuts a TCP stream into SASP messages by the Message Length of their headers (RFC 4678 4.3).
+#pragma once
+
+#include <optional>
+
+#include "controller/sasp/codec.hpp"
+
+namespace saspd::sasp {
+
+class Framer {
+ public:
+  explicit Framer(std::size_t max_message = default_max_message) : max_message_(max_message) {}
+
+  // The buffer grows by what arrives, never by what a length announces.
+  void append(ByteView bytes);
+
+  // The next whole message, nothing while it is incomplete, or an error after which the stream cannot
+  // be followed any more (RFC 4678 9.2): the connection must be closed. The view is valid until the
+  // next call of append() or next().
+  Result<std::optional<ByteView>> next();
+
+  // Bytes of an unfinished message are waiting.
+  bool partial() const { return position_ < buffer_.size(); }
+
+ private:
+  std::size_t max_message_;
+  Bytes buffer_;
+  std::size_t position_ = 0;  // start of the next message
+};
+
+}  // namespace saspd::sasp
