@@ -1,0 +1,148 @@
+// The load balancer's side of one SASP connection. No socket and no clock: bytes and time come in,
+// bytes and events come out.
+//
+//   connected            Set LB State, then Get Weights for all groups        (RFC 4678 9.1)
+//   the GWM lacks ours   Registration, one request per group and slice
+//   it has a surplus     DeRegistration, only of members that an LB registered
+//   then                 Get Weights again: these weights are handed out, and again every interval
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/base/clock.hpp"
+#include "controller/sasp/framer.hpp"
+
+namespace saspd::sasp {
+
+// What this load balancer wants registered: group name, members, their labels.
+using WantedGroups = std::map<std::string, std::map<MemberKey, std::string>>;
+
+struct LbSessionConfig {
+  std::string lb_uid;                            // 1..64 bytes
+  std::optional<std::chrono::seconds> interval;  // polling interval; nothing: the GWM's advice
+  std::chrono::seconds default_interval{60};     // when the GWM advises none (row 8)
+  std::chrono::seconds min_interval{1};          // the GWM's advice is clamped to this range
+  std::chrono::seconds max_interval{3600};
+  Duration reply_deadline = std::chrono::seconds{10};
+  Duration message_deadline = std::chrono::seconds{10};  // first to last byte of a message
+  Duration refused_retry =
+      std::chrono::seconds{300};  // before a refused registration is tried again
+  std::size_t max_message = default_max_message;
+  std::size_t members_per_registration = 1000;
+};
+
+// Weights to act upon. Only groups of this LB are in it.
+struct WeightsReceived {
+  std::vector<GroupOfWeightEntries> groups;
+  std::uint32_t message_id = 0;
+};
+// The GWM answered the whole opening exchange; from now on weights flow.
+struct Established {};
+// Something an operator should read once.
+struct Notice {
+  std::string text;
+};
+using LbEvent = std::variant<WeightsReceived, Established, Notice>;
+
+// What the owner of the socket has to do, in this order.
+struct LbStep {
+  std::vector<LbEvent> events;
+  Bytes send;
+  std::optional<Error> close;  // after sending nothing more
+};
+
+class LbSession {
+ public:
+  explicit LbSession(LbSessionConfig config);
+
+  // A new connection is up: everything the last one knew is dropped (RFC 4678 9.1).
+  LbStep connected(TimePoint now);
+  LbStep handle_bytes(ByteView bytes, TimePoint now);
+  // To be called at deadline(), or later.
+  LbStep handle_timeout(TimePoint now);
+  // May be called at any time; a difference is registered by the next exchange, which starts now.
+  LbStep want(WantedGroups groups, TimePoint now);
+
+  // When handle_timeout() is due; nothing while disconnected.
+  std::optional<TimePoint> deadline() const;
+
+  std::chrono::seconds interval() const { return interval_; }
+  // Since construction, over all connections.
+  const ToleranceCounts& tolerances() const { return tolerances_; }
+  std::uint64_t protocol_errors() const { return protocol_errors_; }
+
+ private:
+  enum class Phase { disconnected, opening, settled };
+
+  struct Pending {
+    std::uint32_t id = 0;
+    Type reply{};
+    std::string group;  // of a registration or deregistration
+    TimePoint deadline;
+  };
+  struct Request {
+    Message message;
+    Type reply{};
+    std::string group;
+  };
+  // A member the GWM told us about.
+  struct Known {
+    bool registered_by_lb = false;
+  };
+
+  void handle_frame(ByteView bytes, TimePoint now, LbStep& step);
+  void handle_undecodable(ByteView bytes, const Error& error, LbStep& step);
+  void handle_reply(const Frame& frame, TimePoint now, LbStep& step);
+  void handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint now,
+                   LbStep& step);
+  void handle_code(const RegistrationReply& reply, const Pending& pending, TimePoint now,
+                   LbStep& step);
+  void handle_code(const DeregistrationReply& reply, const Pending& pending, TimePoint now,
+                   LbStep& step);
+  void handle_code(GetWeightsReply& reply, const Pending& pending, TimePoint now, LbStep& step);
+  void take_interval(const GetWeightsReply& reply);
+  bool answers(const Frame& frame);
+  void learn(const std::vector<GroupOfWeightEntries>& groups);
+  bool queue_registrations(TimePoint now);
+  void queue_missing(const std::string& group, const std::map<MemberKey, std::string>& wanted);
+  void queue_surplus(const std::string& group, const std::map<MemberKey, Known>& known);
+  void queue_get_weights();
+  void settle(std::vector<GroupOfWeightEntries> groups, std::uint32_t id, TimePoint now,
+              LbStep& step);
+  void pump(TimePoint now, LbStep& step);
+  static void notice(LbStep& step, std::string text) {
+    step.events.emplace_back(Notice{std::move(text)});
+  }
+  void close(LbStep& step, Error error);
+
+  LbSessionConfig config_;
+  WantedGroups wanted_;
+
+  // Over all connections.
+  ToleranceCounts tolerances_;
+  std::uint64_t protocol_errors_ = 0;
+  std::uint32_t last_id_ = 0;
+  std::chrono::seconds interval_;
+
+  // Of this connection.
+  Phase phase_ = Phase::disconnected;
+  Framer framer_;
+  std::deque<Request> queue_;
+  std::optional<Pending> pending_;  // one request in flight (row 12)
+  std::map<std::string, std::map<MemberKey, Known>> known_;
+  std::map<std::string, TimePoint> refused_;  // groups, and when to try them again
+  bool registered_since_learning_ = false;
+  bool want_changed_ = false;  // since the last comparison with what the GWM knows
+  std::optional<TimePoint> next_poll_;
+  std::optional<TimePoint> message_started_;
+  unsigned unknown_ids_in_a_row_ = 0;
+  unsigned unknown_types_in_a_row_ = 0;
+};
+
+}  // namespace saspd::sasp

@@ -1,0 +1,71 @@
+// Advice and policy in, weights out. Pure: this is where every "must" about weights is decided.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "controller/base/clock.hpp"
+#include "controller/lb/service.hpp"
+#include "controller/sasp/types.hpp"
+
+namespace saspd {
+
+// The last word of a GWM about one member.
+struct Advice {
+  std::uint16_t weight = 0;
+  std::uint8_t flags = 0;  // sasp::weight_flag
+  std::uint8_t state = 0;  // opaque, from the member
+  TimePoint received;
+
+  bool contact() const { return (flags & sasp::weight_flag::contact) != 0; }
+  bool quiesced() const { return (flags & sasp::weight_flag::quiesce) != 0; }
+  bool confident() const { return (flags & sasp::weight_flag::confident) != 0; }
+  bool registered_by_lb() const { return (flags & sasp::weight_flag::registered_by_lb) != 0; }
+};
+
+// What is known of one destination when its weight is decided.
+struct MemberInput {
+  std::optional<Advice> advice;
+  std::uint32_t kernel_weight = 0;
+  bool own_zero = false;  // a kernel weight of 0 is our own last write
+  std::uint32_t static_weight =
+      1;  // weight=N of --member, else the weight first seen in the kernel
+  std::uint32_t last_positive = 0;  // 0: none was ever seen
+};
+
+// The rule that decided, highest precedence first; `name` is what scripts see.
+enum class Reason : std::uint8_t {
+  foreign_zero,  // somebody else wrote 0: only they raise it
+  quiesced,
+  no_contact,
+  not_confident,  // others of the group are known, this one is not (RFC 4678 5.3); or nobody is: no
+                  // advice
+  advice,
+  static_weight,  // never advised
+  held_all_zero,  // the advice would leave the service without any server
+  unbound,        // not in the kernel
+};
+std::string_view name(Reason reason);
+
+struct Decision {
+  std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler
+  Reason reason = Reason::static_weight;
+};
+
+struct ServiceDecision {
+  std::map<Endpoint, Decision> members;
+  bool held = false;  // held_all_zero: an alarm
+};
+
+struct ProjectionPolicy {
+  bool hold_all_zero = true;  // --on-all-zero hold|apply
+};
+
+// Decides the weights of one service. `advised`: the group of the service has had advice; before
+// that every weight stays as it is.
+ServiceDecision project(std::string_view scheduler, const std::map<Endpoint, MemberInput>& members,
+                        bool advised, const ProjectionPolicy& policy);
+
+}  // namespace saspd
