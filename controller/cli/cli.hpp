@@ -1,0 +1,169 @@
+// The command line and the config file of a program, which are one thing: every flag is a key.
+// CLI11 reads the arguments and prints the help; where a value came from, and how an error says so,
+// is here.
+//
+//   Cli cli("saspd", "Turns a GWM's advice into weights.", "Exit codes: ...");
+//   cli.with_config_file();
+//   cli.section("Advice");
+//   cli.list("--gwm", "HOST[:PORT]", options.gwms, host_port(3860), "where the advice comes from");
+//   cli.option("--retry-min", "SECONDS", options.retry_min, seconds(1, 300), "...", "20");
+//   if (const auto end = cli.parse(argc, argv)) return static_cast<int>(*end);
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "controller/base/error.hpp"
+#include "controller/base/exit_codes.hpp"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace saspd::cli {
+
+struct ConfigLine;
+
+class Cli {
+ public:
+  // Takes one value of a flag; an error names the value and the accepted form, without the flag.
+  using Accept = std::function<Result<void>(std::string_view)>;
+
+  Cli(std::string name, std::string description, std::string footer = {});
+  Cli(const Cli&) = delete;
+  Cli& operator=(const Cli&) = delete;
+  ~Cli();
+
+  // Heading in --help for what follows.
+  void section(std::string title);
+
+  // A flag with one value; given twice is an error. `parser` is text -> Result<something that can
+  // be assigned to target>. by_default is a value in text ("" is none): it is parsed into target at
+  // once, and shown by --help and --print-config. Targets outlive the Cli.
+  template <class T, class Parse>
+  void option(std::string flag, std::string placeholder, T& target, Parse parser, std::string help,
+              std::string by_default = {}) {
+    add_option(std::move(flag), std::move(placeholder), assign_to(target, std::move(parser)),
+               std::move(help), std::move(by_default));
+  }
+
+  // A flag that may be repeated and takes exactly one value each time.
+  template <class T, class Parse>
+  void list(std::string flag, std::string placeholder, std::vector<T>& target, Parse parser,
+            std::string help) {
+    add_list(std::move(flag), std::move(placeholder), append_to(target, std::move(parser)),
+             std::move(help));
+  }
+
+  // The same for values that have to be checked against earlier ones: flags are taken in the order
+  // in which they were added here, the values of one in the order given.
+  void add_option(std::string flag, std::string placeholder, Accept accept, std::string help,
+                  std::string by_default = {});
+  void add_list(std::string flag, std::string placeholder, Accept accept, std::string help);
+
+  // A switch: "--dry-run", "--dry-run=false"; in a config file "dry-run = true".
+  void flag(std::string flag, bool& target, std::string help);
+  // A switch that tells this one run what to do ("--check"); no key of the config file.
+  void action(std::string flag, bool& target, std::string help);
+
+  // Arguments that are no flags: at most `most`, in order.
+  void positionals(std::string placeholder, std::size_t most, std::vector<std::string>& target,
+                   std::string help);
+
+  // Flags of the documented face that do nothing so far. Using one is an error, so that nobody
+  // believes in an effect which is not there.
+  void not_built_yet(std::initializer_list<std::string_view> flags);
+
+  // Adds --config FILE and --print-config.
+  void with_config_file();
+
+  // Once. Nothing: go on. Otherwise the program ends with this code, and everything was said:
+  // ok (help or version, on stdout), usage (the command line), no_input (no such config file),
+  // configuration (a line of it), io (stdout could not be written).
+  std::optional<ExitCode> parse(int argc, const char* const* argv);
+
+  // After parse: was --print-config given, and what it prints: every effective value as a config
+  // file.
+  bool print_config() const { return print_config_; }
+  std::string config_text() const;
+
+  // "NAME: text" on stderr (and where help is, for a usage error), for checks that need more than
+  // one flag. Returns the code.
+  ExitCode refuse(ExitCode code, std::string_view text) const;
+
+  // For what this layer does not offer.
+  CLI::App& app() { return *app_; }
+
+ private:
+  struct Value {
+    std::size_t line = 0;  // of the config file; 0 is the command line
+    std::string text;
+  };
+  struct Option {
+    std::string flag;  // with its dashes
+    Accept accept;     // of one value
+    std::string by_default;
+    bool is_toggle = false;  // true or false, and true without a value
+    bool is_list = false;    // may be repeated
+    bool is_action = false;  // command line only
+    CLI::Option* handle = nullptr;
+    std::vector<Value> values;
+  };
+  struct End {
+    ExitCode code;
+    std::string text;
+  };
+
+  template <class T, class Parse>
+  static Accept assign_to(T& target, Parse parser) {
+    return [&target, parser = std::move(parser)](std::string_view text) -> Result<void> {
+      auto value = parser(text);
+      if (!value) return fail(value.error());
+      target = std::move(*value);
+      return {};
+    };
+  }
+  template <class T, class Parse>
+  static Accept append_to(std::vector<T>& target, Parse parser) {
+    return [&target, parser = std::move(parser)](std::string_view text) -> Result<void> {
+      auto value = parser(text);
+      if (!value) return fail(value.error());
+      target.push_back(std::move(*value));
+      return {};
+    };
+  }
+
+  Option& add(std::string flag, std::string placeholder, Accept accept, std::string help);
+  std::optional<End> read_command_line(std::vector<std::string> arguments);
+  std::optional<End> prepare(std::vector<std::string>& arguments) const;
+  std::optional<End> check_command_line();
+  std::optional<End> read_config_file();
+  std::optional<std::string> take_line(const ConfigLine& line);
+  std::optional<End> take_values() const;
+  const Option* find(std::string_view flag) const;
+  Option* find(std::string_view flag);
+  std::string version() const;
+  ExitCode show(std::string_view text) const;
+
+  std::string name_;
+  std::string footer_;
+  std::unique_ptr<CLI::App> app_;
+  std::string section_ = "Options";
+  std::vector<Option> options_;
+  std::vector<std::string> not_built_;
+  CLI::Option* positionals_ = nullptr;
+  std::vector<std::string>* positionals_target_ = nullptr;
+  std::string config_path_;
+  bool has_config_file_ = false;
+  bool print_config_ = false;
+};
+
+}  // namespace saspd::cli

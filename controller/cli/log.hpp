@@ -1,0 +1,80 @@
+// Lines of a program for people and the journal, on stderr.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "controller/base/error.hpp"
+
+namespace saspd::cli {
+
+class Cli;
+
+enum class Level : std::uint8_t { error, warning, info, debug };
+
+enum class LogFormat : std::uint8_t {
+  automatic,  // journal if stderr is the journal, else text
+  text,       // "2026-01-31T12:00:00.000Z info: listening on ..."
+  journal,    // "<6>listening on ...": the prefix of sd-daemon(3); the journal has its own clock
+};
+
+struct LogOptions {
+  Level level = Level::info;
+  LogFormat format = LogFormat::automatic;
+};
+
+// --log-level and --log-format.
+void add_log_options(Cli& cli, LogOptions& options);
+
+// Passed by reference to whoever may log. Never blocks and never fails: a line that stderr does not
+// take at once is dropped and counted, and the next one that gets through says how many. Text from
+// outside is shown escaped, so that it cannot forge a line; callers do not escape it again. The
+// program ignores SIGPIPE.
+class Log {
+ public:
+  // fd is borrowed.
+  explicit Log(LogOptions options = {}, int fd = 2);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  template <class... Args>
+  void error(fmt::format_string<Args...> format, Args&&... args) {
+    line(Level::error, format, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void warning(fmt::format_string<Args...> format, Args&&... args) {
+    line(Level::warning, format, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void info(fmt::format_string<Args...> format, Args&&... args) {
+    line(Level::info, format, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void debug(fmt::format_string<Args...> format, Args&&... args) {
+    line(Level::debug, format, std::forward<Args>(args)...);
+  }
+
+  bool shows(Level level) const { return level <= options_.level; }
+  std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  template <class... Args>
+  void line(Level level, fmt::format_string<Args...> format, Args&&... args) {
+    if (shows(level)) write(level, fmt::format(format, std::forward<Args>(args)...));
+  }
+  void write(Level level, std::string_view text);
+  std::string decorated(Level level, std::string_view text) const;
+  bool send(std::string_view bytes);
+
+  LogOptions options_;
+  int fd_;
+  std::uint64_t dropped_ = 0;  // in all
+  std::uint64_t unreported_ = 0;
+  bool cut_ = false;  // the last line went out in part
+};
+
+}  // namespace saspd::cli
