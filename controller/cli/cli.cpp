@@ -138,12 +138,13 @@ Cli::Option& Cli::add(std::string flag, std::string placeholder, Accept accept, 
   return option;
 }
 
-void Cli::positionals(std::string placeholder, std::size_t most, std::vector<std::string>& target,
-                      std::string help) {
-  positionals_target_ = &target;
-  positionals_ = app_->add_option(std::move(placeholder), CLI::callback_t{}, std::move(help))
-                     ->expected(0, static_cast<int>(most))
-                     ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+void Cli::positional(std::string placeholder, std::optional<std::string>& target,
+                     std::string help) {
+  auto* handle = app_->add_option(std::move(placeholder), CLI::callback_t{},
+                                  wrapped(help, help_width - help_column))
+                     ->expected(1)
+                     ->allow_extra_args(false);
+  positionals_.emplace_back(handle, &target);
 }
 
 void Cli::not_built_yet(std::initializer_list<std::string_view> flags) {
@@ -246,7 +247,9 @@ std::optional<Cli::End> Cli::check_command_line() {
     for (const auto& text : option.handle->results())
       option.values.push_back({.line = 0, .text = text});
   }
-  if (positionals_ != nullptr) *positionals_target_ = positionals_->results();
+  for (const auto& [handle, target] : positionals_) {
+    if (handle->count() > 0) *target = handle->results().front();
+  }
   return std::nullopt;
 }
 

@@ -74,9 +74,8 @@ class Cli {
   // A switch that tells this one run what to do ("--check"); no key of the config file.
   void action(std::string flag, bool& target, std::string help);
 
-  // Arguments that are no flags: at most `most`, in order.
-  void positionals(std::string placeholder, std::size_t most, std::vector<std::string>& target,
-                   std::string help);
+  // An argument that is no flag, by its place; nothing if it is not given.
+  void positional(std::string placeholder, std::optional<std::string>& target, std::string help);
 
   // Flags of the documented face that do nothing so far. Using one is an error, so that nobody
   // believes in an effect which is not there.
@@ -159,8 +158,7 @@ class Cli {
   std::string section_ = "Options";
   std::vector<Option> options_;
   std::vector<std::string> not_built_;
-  CLI::Option* positionals_ = nullptr;
-  std::vector<std::string>* positionals_target_ = nullptr;
+  std::vector<std::pair<CLI::Option*, std::optional<std::string>*>> positionals_;
   std::string config_path_;
   bool has_config_file_ = false;
   bool print_config_ = false;

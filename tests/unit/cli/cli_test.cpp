@@ -1,0 +1,330 @@
+// A program's command line and config file as its users meet them: text in, values or an exit code
+// out.
+#include "controller/cli/cli.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "controller/cli/parsers.hpp"
+
+namespace saspd::cli {
+namespace {
+
+enum class Mode { pull, push };
+
+struct Options {
+  std::vector<HostPort> gwms;
+  std::vector<std::string> members;
+  std::chrono::seconds interval{};
+  std::string uid = "host";
+  Mode mode = Mode::pull;
+  bool dry_run = false;
+  bool check = false;
+};
+
+struct Outcome {
+  std::optional<ExitCode> end;
+  std::string out;
+  std::string err;
+  Options options;
+  std::string config;  // as --print-config shows it
+  bool print_config = false;
+};
+
+class CliTest : public testing::Test {
+ protected:
+  CliTest() { std::filesystem::create_directories(folder_); }
+  ~CliTest() override { std::filesystem::remove_all(folder_); }
+
+  Outcome run(std::vector<std::string> arguments) {
+    Outcome result;
+    Cli cli("prog", "Does things.", "Example: prog --gwm h");
+    cli.with_config_file();
+    cli.section("Peers");
+    cli.list("--gwm", "HOST[:PORT]", result.options.gwms, host_port(3860),
+             "where the advice comes from");
+    cli.option("--interval", "SECONDS", result.options.interval, seconds(1, 3600), "how often",
+               "60");
+    cli.option("--mode", "pull|push", result.options.mode,
+               one_of<Mode>({{"pull", Mode::pull}, {"push", Mode::push}}), "who speaks first",
+               "pull");
+    cli.option("--lb-uid", "UID", result.options.uid, text(1, 64), "our name");
+    cli.list("--member", "TEXT", result.options.members, text(0, 255), "a member");
+    cli.flag("--dry-run", result.options.dry_run, "write nothing");
+    cli.action("--check", result.options.check, "check and exit");
+    cli.not_built_yet({"--tls-ca", "--trust"});
+    arguments.insert(arguments.begin(), "prog");
+    std::vector<const char*> argv;
+    for (const auto& argument : arguments)
+      argv.push_back(argument.c_str());
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    result.end = cli.parse(static_cast<int>(argv.size()), argv.data());
+    result.out = testing::internal::GetCapturedStdout();
+    result.err = testing::internal::GetCapturedStderr();
+    result.config = cli.config_text();
+    result.print_config = cli.print_config();
+    return result;
+  }
+
+  Outcome run_with_config(std::string_view text, std::vector<std::string> arguments = {}) {
+    std::ofstream(file_) << text;
+    arguments.insert(arguments.begin(), {"--config", file_});
+    return run(std::move(arguments));
+  }
+
+  const std::string folder_ = testing::TempDir() + "cli_test." + std::to_string(::getpid());
+  const std::string file_ = folder_ + "/prog.conf";
+};
+
+TEST_F(CliTest, GoesOnWithTheDefaultsWhenNothingIsGiven) {
+  const auto result = run({});
+  EXPECT_FALSE(result.end);
+  EXPECT_EQ(result.options.interval, std::chrono::seconds(60));
+  EXPECT_EQ(result.options.uid, "host");
+  EXPECT_EQ(result.out + result.err, "");
+}
+
+TEST_F(CliTest, TakesValuesInBothForms) {
+  const auto result =
+      run({"--interval=5", "--mode", "push", "--dry-run", "--gwm", "h", "--gwm=[::1]:99"});
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.interval, std::chrono::seconds(5));
+  EXPECT_EQ(result.options.mode, Mode::push);
+  EXPECT_TRUE(result.options.dry_run);
+  EXPECT_EQ(result.options.gwms, (std::vector<HostPort>{{"h", 3860}, {"::1", 99}}));
+}
+
+TEST_F(CliTest, TakesEveryValueLiterally) {
+  const std::vector<std::string> values{"-x",    "--dry-run", "--member=", "",      "a,b",
+                                        "[a,b]", "{}",        "a=b",       "\"q\"", "a b",
+                                        "--",    "++",        "%%",        "/h"};
+  std::vector<std::string> arguments;
+  for (const auto& value : values)
+    arguments.insert(arguments.end(), {"--member", value});
+  auto result = run(arguments);
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.members, values);
+
+  arguments.clear();
+  for (const auto& value : values)
+    arguments.push_back("--member=" + value);
+  result = run(arguments);
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.members, values);
+}
+
+TEST_F(CliTest, LetsASwitchBeTurnedOff) {
+  EXPECT_FALSE(run({"--dry-run=false"}).options.dry_run);
+  EXPECT_TRUE(run({"--dry-run=true"}).options.dry_run);
+}
+
+struct Refusal {
+  std::vector<std::string> arguments;
+  std::string says;
+};
+
+TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
+  const std::vector<Refusal> refusals{
+      {{"--interval", "0"}, "--interval: '0' is not a whole number of seconds from 1 to 3600"},
+      {{"--interval", "5s"}, "--interval: '5s' is not a whole number of seconds from 1 to 3600"},
+      {{"--interval="}, "--interval: '' is not a whole number of seconds from 1 to 3600"},
+      {{"--interval"}, "--interval needs a value: SECONDS"},
+      {{"--interval", "5", "--interval", "5"}, "--interval is given 2 times, expected once"},
+      {{"--mode", "pul"}, "--mode: 'pul' is not one of: pull, push"},
+      {{"--dry-run", "--dry-run"}, "--dry-run is given 2 times, expected once"},
+      {{"--dry-run=yes"}, "--dry-run: 'yes' is not true or false"},
+      {{"--dry-run="}, "--dry-run: '' is not true or false"},
+      {{"--dry-run={}"}, "--dry-run: '{}' is not true or false"},
+      {{"--lb-uid", ""}, "--lb-uid: '' has 0 bytes, expected 1 to 64"},
+      {{"--lb-uid", " a"}, "--lb-uid: ' a' has a line break, or a blank at an end"},
+      {{"--lb-uid", "a\nb"}, "--lb-uid: 'a\\x0ab' has a line break, or a blank at an end"},
+      {{"--gwm", "a:1", "b:2"}, "unexpected argument 'b:2'"},
+      {{"--gwm", "a:1:2"}, "--gwm: port of 'a:1:2': '1:2' is not a whole number from 1 to 65535"},
+      {{"--nonsense"}, "unknown flag '--nonsense'"},
+      {{"--nonsense=1"}, "unknown flag '--nonsense=1'"},
+      {{"-x"}, "unknown flag '-x'"},
+      {{"--dry"}, "unknown flag '--dry'"},
+      {{"--"}, ""},
+      {{"--", "--dry-run"}, "unknown flag '--dry-run'"},
+      {{"++", "--nonsense"}, "unexpected argument '++'"},
+      {{""}, "unexpected argument ''"},
+      {{"--config", "a", "--config", "b"}, "--config is given 2 times, expected once"},
+      {{"--tls-ca", "file"}, "--tls-ca is not built yet in this version (0.1.0)"},
+      {{"--tls-ca=file"}, "--tls-ca is not built yet in this version (0.1.0)"},
+      {{"--trust"}, "--trust is not built yet in this version (0.1.0)"},
+      {{"--\x1b[2J"}, "unknown flag '--\\x1b[2J'"},
+  };
+  for (const auto& [arguments, says] : refusals) {
+    const auto result = run(arguments);
+    if (says.empty()) {
+      EXPECT_FALSE(result.end) << result.err;
+      continue;
+    }
+    EXPECT_EQ(result.end, ExitCode::usage) << says;
+    EXPECT_EQ(result.err, "prog: " + says + "\nTry 'prog --help'.\n");
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST_F(CliTest, ReadsAConfigFileAsItStands) {
+  const auto result = run_with_config(
+      "# a comment\n"
+      "\n"
+      "  gwm = [2001:db8::1]:3860  \r\n"
+      "gwm=gwm.example\n"
+      "\t# another = comment\n"
+      "member = web=192.0.2.1:80,weight=3,label=\"a b\" # no comment\n"
+      "member =\n"
+      "interval = 7\n"
+      "dry-run = true");
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.gwms,
+            (std::vector<HostPort>{{"2001:db8::1", 3860}, {"gwm.example", 3860}}));
+  EXPECT_EQ(result.options.members,
+            (std::vector<std::string>{"web=192.0.2.1:80,weight=3,label=\"a b\" # no comment", ""}));
+  EXPECT_EQ(result.options.interval, std::chrono::seconds(7));
+  EXPECT_TRUE(result.options.dry_run);
+}
+
+TEST_F(CliTest, LetsTheCommandLineReplaceAKeyCompletely) {
+  const auto result =
+      run_with_config("gwm = a\ngwm = b\ninterval = 9999\ndry-run = true\nmode = push\n",
+                      {"--gwm", "c", "--interval", "5", "--dry-run=false"});
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.gwms, (std::vector<HostPort>{{"c", 3860}}));
+  EXPECT_EQ(result.options.interval, std::chrono::seconds(5));
+  EXPECT_FALSE(result.options.dry_run);
+  EXPECT_EQ(result.options.mode, Mode::push);
+}
+
+TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
+  const std::vector<std::pair<std::string, std::string>> refusals{
+      {"interval = 5\nfoo = 1\n", "2: unknown key 'foo'"},
+      {"--interval = 5\n", "1: unknown key '--interval'"},
+      {"\n\nmode pull\n", "3: 'mode pull' is not 'key = value'"},
+      {"= 5\n", "1: '= 5' is not 'key = value'"},
+      {"#\ninterval = 0\n", "2: interval: '0' is not a whole number of seconds from 1 to 3600"},
+      {"interval =\n", "1: interval: '' is not a whole number of seconds from 1 to 3600"},
+      {"interval = 1\ngwm = a\ninterval = 2\n", "3: interval is given twice, first in line 1"},
+      {"gwm = a\ngwm = b c\n",
+       "2: gwm: 'b c' is not HOST or HOST:PORT (an IPv6 address stands in brackets)"},
+      {"dry-run = 1\n", "1: dry-run: '1' is not true or false"},
+      {"dry-run\n", "1: 'dry-run' is not 'key = value'"},
+      {"check = true\n", "1: --check works on the command line only"},
+      {"config = x\n", "1: --config works on the command line only"},
+      {"help = true\n", "1: unknown key 'help'"},
+      {"tls-ca = x\n", "1: tls-ca is not built yet in this version (0.1.0)"},
+      {std::string("lb-uid = a\0b\n", 13), "1: the line has a NUL byte"},
+      {"\x1b[2J = 1\n", "1: unknown key '\\x1b[2J'"},
+  };
+  for (const auto& [text, says] : refusals) {
+    const auto result = run_with_config(text);
+    EXPECT_EQ(result.end, ExitCode::configuration) << says;
+    EXPECT_EQ(result.err, "prog: " + file_ + ":" + says + "\n");
+  }
+}
+
+TEST_F(CliTest, SaysThatTheConfigFileIsMissing) {
+  auto result = run({"--config", file_});
+  EXPECT_EQ(result.end, ExitCode::no_input);
+  EXPECT_EQ(result.err, "prog: --config: cannot read " + file_ + ": No such file or directory\n");
+  EXPECT_EQ(run({"--config", folder_}).end, ExitCode::no_input);  // a folder
+  EXPECT_EQ(run({"--config="}).end, ExitCode::no_input);
+}
+
+TEST_F(CliTest, RefusesAnEndlessConfigFile) {
+  EXPECT_EQ(run({"--config", "/dev/zero"}).end, ExitCode::no_input);
+}
+
+TEST_F(CliTest, PrintsAConfigThatMeansTheSame) {
+  const auto first = run({"--print-config", "--member", "a,b=[c] \"d\" # e",
+                          "--member=", "--dry-run", "--gwm=[::1]:99", "--interval=5"});
+  ASSERT_FALSE(first.end);
+  EXPECT_TRUE(first.print_config);
+  EXPECT_EQ(first.config,
+            "gwm = [::1]:99\n"
+            "interval = 5\n"
+            "mode = pull\n"
+            "member = a,b=[c] \"d\" # e\n"
+            "member =\n"
+            "dry-run = true\n");
+  const auto second = run_with_config(first.config);
+  ASSERT_FALSE(second.end) << second.err;
+  EXPECT_EQ(second.config, first.config);
+  EXPECT_EQ(second.options.members, first.options.members);
+  EXPECT_FALSE(second.print_config);
+}
+
+TEST_F(CliTest, PrintsHelpOnStdoutWithEveryFlagDefaultAndWhatIsMissing) {
+  const auto result = run({"--gwm", "a", "--help"});
+  EXPECT_EQ(result.end, ExitCode::ok);
+  EXPECT_EQ(result.err, "");
+  for (const auto* part :
+       {"Does things.", "Peers:", "--gwm HOST[:PORT]", "may be repeated", "[60]", "--config FILE",
+        "Example: prog --gwm h", "Not built yet: --tls-ca --trust"}) {
+    EXPECT_NE(result.out.find(part), std::string::npos) << part << " in\n" << result.out;
+  }
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_LE(line.size(), 100U) << line;
+}
+
+TEST_F(CliTest, PrintsItsVersionAndHowItWasBuilt) {
+  const auto result = run({"--version"});
+  EXPECT_EQ(result.end, ExitCode::ok);
+  EXPECT_EQ(result.out.find("prog " SASPD_VERSION "\nbuilt with "), 0U) << result.out;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 2);
+}
+
+TEST(Cli, TakesPositionalsByTheirPlaceBetweenFlags) {
+  struct Words {
+    std::optional<std::string> command, member;
+    bool json = false;
+    std::optional<ExitCode> end;
+  };
+  const auto parse = [](std::vector<const char*> argv) {
+    Words words;
+    Cli cli("prog", "");
+    cli.flag("--json", words.json, "");
+    cli.positional("COMMAND", words.command, "what to do");
+    cli.positional("MEMBER", words.member, "with whom");
+    words.end = cli.parse(static_cast<int>(argv.size()), argv.data());
+    return words;
+  };
+  auto words = parse({"prog", "why", "--json", "[x,y]"});
+  EXPECT_FALSE(words.end);
+  EXPECT_TRUE(words.json);
+  EXPECT_EQ(words.command, "why");
+  EXPECT_EQ(words.member, "[x,y]");
+  words = parse({"prog", "--", "-x"});
+  EXPECT_FALSE(words.end);
+  EXPECT_EQ(words.command, "-x");
+  EXPECT_EQ(words.member, std::nullopt);
+  EXPECT_EQ(parse({"prog", ""}).command, "");
+  EXPECT_EQ(parse({"prog", "a", "b", "c"}).end, ExitCode::usage);
+}
+
+TEST(Cli, TakesFlagsInTheOrderOfTheirDefinition) {
+  std::string seen;
+  const auto note = [&](std::string name) {
+    return [&seen, name](std::string_view value) -> Result<void> {
+      seen += name + std::string(value) + " ";
+      return {};
+    };
+  };
+  Cli cli("prog", "");
+  cli.add_list("--service", "S", note("service"), "");
+  cli.add_list("--member", "M", note("member"), "");
+  const std::array argv{"prog", "--member", "1", "--service", "2", "--member", "3"};
+  EXPECT_FALSE(cli.parse(argv.size(), argv.data()));
+  EXPECT_EQ(seen, "service2 member1 member3 ");
+}
+
+}  // namespace
+}  // namespace saspd::cli
