@@ -1,0 +1,38 @@
+// Every scripted conversation of tests/conformance/sasp/lb, fed whole, byte by byte, and in odd
+// pieces: the session must not tell the difference.
+
+#include <filesystem>
+
+#include "tests/support/transcript.hpp"
+
+namespace saspd::test {
+namespace {
+
+class LbTranscript : public testing::TestWithParam<std::string> {};
+
+TEST_P(LbTranscript, HoldsHoweverTheBytesArrive) {
+  for (const std::size_t slice : {0, 1, 7}) {
+    SCOPED_TRACE(fmt::format("in pieces of {} (0: whole)", slice));
+    Transcript(slice).run(std::string(TESTS_DIR) + "/conformance/sasp/lb/" + GetParam());
+  }
+}
+
+std::vector<std::string> scripts() {
+  std::vector<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TESTS_DIR) + "/conformance/sasp/lb")) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Scripts, LbTranscript, testing::ValuesIn(scripts()), [](const auto& script) {
+  std::string name = script.param.substr(0, script.param.find('.'));
+  for (char& c : name)
+    c = c == '-' ? '_' : c;
+  return name;
+});
+
+}  // namespace
+}  // namespace saspd::test

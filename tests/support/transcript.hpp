@@ -1,0 +1,297 @@
+// Runs a scripted conversation against an LbSession: what a GWM sends goes in, what the session
+// sends and reports is compared line by line. One script reads as the RFC's own flows do.
+//
+//   config interval=30                    before the first event; keys of LbSessionConfig
+//   want GRP1 tcp:10.0.0.1:80             replaces what is wanted in that group ("want GRP1":
+//   nothing) at 64s                                time passes; due timeouts fire on the way
+//   connected                             a new connection
+//   recv MESSAGE [id=N|last] [version=N]  from the GWM; `last` is the id of our last request
+//   (default) recv bytes HEX expect send MESSAGE expect established | weights GROUP
+//   MEMBER=WEIGHT,FLAGS,STATE ... | notice TEXT | close TEXT expect nothing
+//
+// MESSAGE is a name with dashes and its fields, see describe(). TEXT is a part of what is said.
+// Each output has to be expected, in order.
+#pragma once
+
+#include <charconv>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "controller/sasp/lb_session.hpp"
+
+namespace saspd::test {
+
+inline std::string dashed(std::string_view name) {
+  std::string text(name);
+  for (char& c : text)
+    c = c == ' ' ? '-' : c;
+  return text;
+}
+
+// "10.0.0.1" or "tcp:10.0.0.1:80", as MemberKey::text() prints it.
+inline sasp::MemberKey member(std::string_view text) {
+  std::uint8_t protocol = 0;
+  for (const auto& [name, number] : {std::pair{"tcp:", 6}, {"udp:", 17}, {"sctp:", 132}}) {
+    if (!text.starts_with(name)) continue;
+    protocol = static_cast<std::uint8_t>(number);
+    text.remove_prefix(std::string_view(name).size());
+  }
+  if (protocol == 0) return {*IpAddress::parse(text), 0, 0};
+  const auto endpoint = *Endpoint::parse(text);
+  return {endpoint.address, protocol, endpoint.port};
+}
+
+inline std::string describe(const sasp::WeightEntry& entry) {
+  return fmt::format("{}={},{:#04x},{:#04x}", entry.member.key().text(), entry.weight, entry.flags,
+                     entry.state);
+}
+inline std::string describe(const sasp::MemberData& data) {
+  return data.key().text() + (data.label.empty() ? "" : "'" + data.label + "'");
+}
+inline std::string describe(const sasp::GroupData& group) {
+  return group.lb_uid + "/" + group.name;
+}
+template <class Group>
+std::string describe_groups(const std::vector<Group>& groups) {
+  std::string text;
+  for (const auto& group : groups) {
+    text += " " + describe(group.group);
+    for (const auto& item : group.items)
+      text += " " + describe(item);
+  }
+  return text;
+}
+
+// What an LB sends.
+inline std::string describe(const sasp::Message& message) {
+  const std::string name = dashed(sasp::name(sasp::type_of(message)));
+  if (const auto* m = std::get_if<sasp::SetLbStateRequest>(&message)) {
+    return fmt::format("{} uid={} health={:#04x} flags={:#04x}", name, m->lb_uid, m->health,
+                       m->flags);
+  }
+  if (const auto* m = std::get_if<sasp::GetWeightsRequest>(&message)) {
+    std::string text = name;
+    for (const auto& group : m->groups)
+      text += " " + describe(group);
+    return text;
+  }
+  if (const auto* m = std::get_if<sasp::RegistrationRequest>(&message)) {
+    return fmt::format("{} flags={:#04x}{}", name, m->flags, describe_groups(m->groups));
+  }
+  if (const auto* m = std::get_if<sasp::DeregistrationRequest>(&message)) {
+    return fmt::format("{} flags={:#04x} reason={:#04x}{}", name, m->flags, m->reason,
+                       describe_groups(m->groups));
+  }
+  return name;
+}
+
+class Transcript {
+ public:
+  // Pieces of at most `slice` bytes are fed at once; 0 is whole.
+  explicit Transcript(std::size_t slice) : slice_(slice) { config_.lb_uid = "LB1"; }
+
+  void run(const std::string& path) {
+    std::ifstream file(path);
+    ASSERT_TRUE(file) << path;
+    std::string line;
+    for (int number = 1; std::getline(file, line); ++number) {
+      SCOPED_TRACE(fmt::format("{}:{}: {}", path, number, line));
+      line.resize(std::min(line.find('#'), line.size()));
+      std::istringstream words(line);
+      std::string verb;
+      if (words >> verb) obey(verb, words);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    EXPECT_TRUE(outputs_.empty()) << path << ": not expected: " << outputs_.front();
+  }
+
+ private:
+  void obey(const std::string& verb, std::istringstream& words) {
+    if (verb == "config") return configure(words);
+    if (verb == "want") return want(words);
+    if (verb == "at") return pass_time(words);
+    if (verb == "connected") return take(session().connected(now_));
+    if (verb == "recv") return receive(words);
+    if (verb == "expect") return expect(words);
+    FAIL() << "unknown verb " << verb;
+  }
+
+  void configure(std::istringstream& words) {
+    std::string word;
+    while (words >> word) {
+      const auto equals = word.find('=');
+      const std::string key = word.substr(0, equals);
+      const auto seconds = std::chrono::seconds(std::stoi(word.substr(equals + 1)));
+      if (key == "interval") {
+        config_.interval = seconds;
+      } else if (key == "refused_retry") {
+        config_.refused_retry = seconds;
+      } else if (key == "members_per_registration") {
+        config_.members_per_registration = static_cast<std::size_t>(seconds.count());
+      } else {
+        FAIL() << "unknown key " << key;
+      }
+    }
+  }
+
+  void want(std::istringstream& words) {
+    std::string group;
+    words >> group;
+    wanted_.erase(group);
+    std::string word;
+    while (words >> word) {
+      const auto quote = word.find('\'');
+      const std::string label =
+          quote == std::string::npos ? "" : word.substr(quote + 1, word.size() - quote - 2);
+      wanted_[group][member(word.substr(0, quote))] = label;
+    }
+    take(session().want(wanted_, now_));
+  }
+
+  void pass_time(std::istringstream& words) {
+    std::string word;
+    words >> word;
+    const TimePoint until = TimePoint{} + std::chrono::seconds(std::stoi(word));
+    for (auto due = session().deadline(); due && *due <= until; due = session().deadline()) {
+      now_ = std::max(now_, *due);
+      take(session().handle_timeout(now_));
+    }
+    now_ = until;
+  }
+
+  void receive(std::istringstream& words) {
+    std::string type;
+    words >> type;
+    sasp::Bytes bytes;
+    if (type == "bytes") {
+      unsigned byte = 0;
+      while (words >> std::hex >> byte)
+        bytes.push_back(static_cast<std::uint8_t>(byte));
+    } else {
+      bytes = message_of(type, words);
+    }
+    const std::size_t slice = slice_ == 0 ? bytes.size() : slice_;
+    for (std::size_t at = 0; at < bytes.size(); at += slice) {
+      const auto piece = sasp::ByteView(bytes).subspan(at, std::min(slice, bytes.size() - at));
+      take(session().handle_bytes(piece, now_));
+    }
+  }
+
+  sasp::Bytes message_of(const std::string& type, std::istringstream& words) {
+    std::map<std::string, unsigned long> number{
+        {"code", 0}, {"interval", 0}, {"id", last_id_}, {"version", 1}};
+    std::vector<sasp::GroupOfWeightEntries> groups;
+    std::string word;
+    while (words >> word) {
+      const auto equals = word.find('=');
+      if (equals == std::string::npos) {
+        const auto slash = word.find('/');
+        groups.push_back({{word.substr(0, slash), word.substr(slash + 1)}, {}});
+      } else if (number.contains(word.substr(0, equals))) {
+        number[word.substr(0, equals)] = std::stoul(word.substr(equals + 1), nullptr, 0);
+      } else {
+        groups.back().items.push_back(entry(word.substr(0, equals), word.substr(equals + 1)));
+      }
+    }
+    sasp::Frame frame{
+        static_cast<std::uint32_t>(number["id"]), {}, static_cast<std::uint8_t>(number["version"])};
+    const auto code = static_cast<sasp::ReturnCode>(number["code"]);
+    if (type == "set-lb-state-reply") frame.message = sasp::SetLbStateReply{code};
+    if (type == "registration-reply") frame.message = sasp::RegistrationReply{code};
+    if (type == "deregistration-reply") frame.message = sasp::DeregistrationReply{code};
+    if (type == "send-weights") frame.message = sasp::SendWeights{groups};
+    if (type == "get-weights-reply") {
+      frame.message =
+          sasp::GetWeightsReply{code, static_cast<std::uint16_t>(number["interval"]), groups};
+    }
+    EXPECT_EQ(dashed(sasp::name(sasp::type_of(frame.message))), type) << "cannot be received";
+    return *sasp::encode(frame);
+  }
+
+  static sasp::WeightEntry entry(const std::string& key, const std::string& values) {
+    sasp::WeightEntry entry;
+    entry.member = sasp::MemberData::of(member(key));
+    std::istringstream in(values);
+    std::string part;
+    std::getline(in, part, ',');
+    entry.weight = static_cast<std::uint16_t>(std::stoul(part));
+    std::getline(in, part, ',');
+    entry.flags = static_cast<std::uint8_t>(std::stoul(part, nullptr, 0));
+    std::getline(in, part, ',');
+    entry.state = static_cast<std::uint8_t>(std::stoul(part, nullptr, 0));
+    return entry;
+  }
+
+  void expect(std::istringstream& words) {
+    std::string wanted;
+    std::getline(words >> std::ws, wanted);
+    wanted.erase(wanted.find_last_not_of(' ') + 1);
+    if (wanted == "nothing") {
+      ASSERT_TRUE(outputs_.empty()) << outputs_.front();
+      return;
+    }
+    ASSERT_FALSE(outputs_.empty()) << "nothing came, and nothing is left to come";
+    const std::string seen = outputs_.front();
+    outputs_.pop_front();
+    const bool loose = wanted.starts_with("notice ") || wanted.starts_with("close ");
+    const std::string kind = wanted.substr(0, wanted.find(' ') + 1);
+    if (loose && seen.starts_with(kind)) {
+      ASSERT_NE(seen.find(wanted.substr(kind.size())), std::string::npos) << seen;
+    } else {
+      ASSERT_EQ(seen, wanted);
+    }
+  }
+
+  void take(const sasp::LbStep& step) {
+    for (const auto& event : step.events) {
+      if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
+        for (const auto& group : weights->groups) {
+          std::string text = "weights " + group.group.name;
+          for (const auto& item : group.items)
+            text += " " + describe(item);
+          outputs_.push_back(text);
+        }
+      } else if (const auto* notice = std::get_if<sasp::Notice>(&event)) {
+        outputs_.push_back("notice " + notice->text);
+      } else {
+        outputs_.push_back("established");
+      }
+    }
+    sent_.append(step.send);
+    while (true) {
+      const auto frame = sent_.next();
+      ASSERT_TRUE(frame);
+      if (!*frame) break;
+      const auto decoded =
+          sasp::decode(**frame, {.accept_trailing = false, .accept_long_components = false});
+      ASSERT_TRUE(decoded) << decoded.error().detail;
+      EXPECT_FALSE(decoded->tolerances.any()) << "we send strictly";
+      last_id_ = decoded->frame.message_id;
+      outputs_.push_back("send " + describe(decoded->frame.message));
+    }
+    if (step.close) outputs_.push_back("close " + step.close->detail);
+  }
+
+  sasp::LbSession& session() {
+    if (!session_) session_.emplace(config_);
+    return *session_;
+  }
+
+  std::size_t slice_;
+  sasp::LbSessionConfig config_;
+  std::optional<sasp::LbSession> session_;
+  sasp::WantedGroups wanted_;
+  TimePoint now_;
+  sasp::Framer sent_;
+  std::uint32_t last_id_ = 0;
+  std::deque<std::string> outputs_;
+};
+
+}  // namespace saspd::test
