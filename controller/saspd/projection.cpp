@@ -94,22 +94,14 @@ ServiceDecision project(std::string_view scheduler, const std::map<Endpoint, Mem
 
 std::string_view name(Reason reason) {
   switch (reason) {
-    case Reason::foreign_zero:
-      return "foreign_zero";
-    case Reason::quiesced:
-      return "quiesced";
-    case Reason::no_contact:
-      return "no_contact";
-    case Reason::not_confident:
-      return "not_confident";
-    case Reason::advice:
-      return "advice";
-    case Reason::static_weight:
-      return "static";
-    case Reason::held_all_zero:
-      return "held_all_zero";
-    case Reason::unbound:
-      return "unbound";
+    case Reason::foreign_zero: return "foreign_zero";
+    case Reason::quiesced: return "quiesced";
+    case Reason::no_contact: return "no_contact";
+    case Reason::not_confident: return "not_confident";
+    case Reason::advice: return "advice";
+    case Reason::static_weight: return "static";
+    case Reason::held_all_zero: return "held_all_zero";
+    case Reason::unbound: return "unbound";
   }
   return "unknown";
 }

@@ -57,6 +57,9 @@ void Reconciler::look_again() {
 
 bool Reconciler::list(Work& work) {
   auto table = plane_.list(services_);
+  // A table that is edited while it is dumped may lack a destination that only moved. Losing it
+  // would lose who wrote its zero, so its absence has to be seen twice.
+  if (table && lost_any(*table)) table = plane_.list(services_);
   if (!table) {
     work.list_error = table.error();
     return false;
@@ -66,6 +69,15 @@ bool Reconciler::list(Work& work) {
   decided_ = false;
   observe();
   return true;
+}
+
+bool Reconciler::lost_any(const lb::Table& table) const {
+  return std::any_of(histories_.begin(), histories_.end(), [&](const auto& known) {
+    const auto pool = table.find(known.first);
+    return std::any_of(known.second.begin(), known.second.end(), [&](const auto& history) {
+      return pool == table.end() || !pool->second.destinations.contains(history.first);
+    });
+  });
 }
 
 // Brings the histories up to date with what the kernel shows now.

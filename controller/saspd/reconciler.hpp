@@ -101,6 +101,7 @@ class Reconciler {
   };
 
   bool list(Work& work);
+  bool lost_any(const lb::Table& table) const;
   void observe();
   void decide();
   std::map<Endpoint, MemberInput> inputs(const Group& group, const lb::ServiceKey& key,

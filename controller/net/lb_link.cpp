@@ -1,0 +1,219 @@
+#include "controller/net/lb_link.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace saspd::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// A peer that vanished without a word is noticed by TCP itself, between two requests.
+void notice_dead_peers(asio::ip::tcp::socket& socket) {
+  error_code ignored;
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  using Option = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+  using Interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+  using Count = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
+  using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+  socket.set_option(Option(30), ignored);
+  socket.set_option(Interval(10), ignored);
+  socket.set_option(Count(3), ignored);
+  socket.set_option(UserTimeout(30'000), ignored);
+}
+
+}  // namespace
+
+std::string_view name(LinkState state) {
+  switch (state) {
+    case LinkState::trying:
+      return "trying";
+    case LinkState::connecting:
+      return "connecting";
+    case LinkState::established:
+      return "established";
+    case LinkState::down_trying:
+      return "down_trying";
+  }
+  return "unknown";
+}
+
+LbLink::LbLink(asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
+               OnWeights on_weights, OnText on_notice)
+    : io_(io),
+      settings_(std::move(settings)),
+      session_(std::move(session)),
+      backoff_(settings_.retry_min, settings_.seed),
+      on_weights_(std::move(on_weights)),
+      on_notice_(std::move(on_notice)),
+      socket_(io),
+      session_timer_(io),
+      retry_timer_(io),
+      state_since_(Clock::now()) {}
+
+void LbLink::start() {
+  asio::co_spawn(io_, run(), asio::detached);
+}
+
+asio::awaitable<void> LbLink::run() {
+  for (;;) {
+    set_state(LinkState::connecting);
+    established_since_.reset();
+    if (co_await connect()) co_await serve();
+    const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
+    set_state(ever_established_ ? LinkState::down_trying : LinkState::trying);
+    const Duration delay = backoff_.next(lived);
+    on_notice_(fmt::format("{}; next attempt in {} s", last_error_,
+                           std::chrono::ceil<std::chrono::seconds>(delay).count()));
+    retry_timer_.expires_after(delay);
+    const auto [ec] = co_await retry_timer_.async_wait(as_result);
+    if (ec) co_return;  // the io_context ends
+  }
+}
+
+// RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
+// DNS is silent the last good answer is better than nothing.
+asio::awaitable<std::vector<LbLink::Tcp::endpoint>> LbLink::resolve() {
+  Tcp::resolver resolver(io_);
+  const auto [ec, results] = co_await resolver.async_resolve(
+      settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);
+  if (!ec && !results.empty()) last_good_.assign(results.begin(), results.end());
+  if (last_good_.empty()) {
+    last_error_ = fmt::format("cannot resolve '{}': {}", settings_.host, ec.message());
+  }
+  co_return last_good_;
+}
+
+asio::awaitable<bool> LbLink::connect() {
+  const auto endpoints = co_await resolve();
+  for (const auto& endpoint : endpoints) {
+    socket_ = Tcp::socket(io_);
+    // The timer closes the socket of this attempt, which ends the wait for it with an error.
+    session_timer_.expires_after(settings_.connect_deadline);
+    bool late = false;
+    session_timer_.async_wait([this, &late](error_code ec) {
+      if (ec) return;
+      late = true;
+      socket_.close(ec);
+    });
+    const auto [ec] = co_await socket_.async_connect(endpoint, as_result);
+    session_timer_.cancel();
+    // Lets the cancelled wait run while `late` is still alive.
+    co_await asio::post(io_, asio::use_awaitable);
+    if (!ec && !late) co_return true;
+    const std::string where = fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+    last_error_ =
+        late ? fmt::format(
+                   "no connection to {} within {} s", where,
+                   std::chrono::ceil<std::chrono::seconds>(settings_.connect_deadline).count())
+             : fmt::format("cannot connect to {}: {}", where, ec.message());
+  }
+  co_return false;
+}
+
+asio::awaitable<void> LbLink::serve() {
+  notice_dead_peers(socket_);
+  ++connection_;
+  outgoing_.clear();
+  writing_.clear();
+  last_error_.clear();
+  perform(session_.connected(Clock::now()));
+  while (socket_.is_open()) {
+    const auto [ec, size] = co_await socket_.async_read_some(asio::buffer(reading_), as_result);
+    if (!socket_.is_open()) break;  // dropped meanwhile, and last_error_ says why
+    if (ec) {
+      drop(ec == asio::error::eof ? "the gwm closed the connection"
+                                  : fmt::format("connection lost: {}", ec.message()));
+      break;
+    }
+    last_message_ = Clock::now();
+    perform(session_.handle_bytes(sasp::ByteView(reading_).first(size), *last_message_));
+  }
+}
+
+// Does what the session says, in the order of LbStep.
+void LbLink::perform(sasp::LbStep step) {
+  for (const auto& event : step.events) {
+    if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) on_weights_(*weights);
+    if (const auto* notice = std::get_if<sasp::Notice>(&event)) on_notice_(notice->text);
+    if (std::holds_alternative<sasp::Established>(event)) {
+      ever_established_ = true;
+      established_since_ = Clock::now();
+      set_state(LinkState::established);
+      on_notice_("established");
+    }
+  }
+  if (step.close) return drop(step.close->detail);
+  outgoing_.insert(outgoing_.end(), step.send.begin(), step.send.end());
+  write_more();
+  arm_timer();
+}
+
+void LbLink::write_more() {
+  if (!writing_.empty() || outgoing_.empty()) return;
+  writing_ = std::exchange(outgoing_, {});
+  asio::async_write(socket_, asio::buffer(writing_),
+                    [this, connection = connection_](error_code ec, std::size_t) {
+                      if (connection != connection_ || !socket_.is_open()) return;
+                      writing_.clear();
+                      if (ec) return drop(fmt::format("connection lost: {}", ec.message()));
+                      write_more();
+                    });
+}
+
+void LbLink::arm_timer() {
+  const auto deadline = session_.deadline();
+  if (!deadline) return;
+  session_timer_.expires_at(*deadline);
+  session_timer_.async_wait([this, connection = connection_](error_code ec) {
+    if (ec || connection != connection_ || !socket_.is_open()) return;
+    perform(session_.handle_timeout(Clock::now()));
+  });
+}
+
+void LbLink::want(sasp::WantedGroups groups) {
+  auto step = session_.want(std::move(groups), Clock::now());
+  if (state_ == LinkState::established && socket_.is_open()) perform(std::move(step));
+}
+
+void LbLink::drop(std::string why) {
+  last_error_ = std::move(why);
+  session_timer_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+void LbLink::set_state(LinkState state) {
+  if (state_ == state) return;
+  state_ = state;
+  state_since_ = Clock::now();
+}
+
+LbLink::View LbLink::view() const {
+  return {
+      fmt::format(fmt::runtime(settings_.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
+                  settings_.host, settings_.port),
+      state_,
+      state_since_,
+      last_message_,
+      session_.interval(),
+      last_error_,
+      session_.protocol_errors(),
+      session_.tolerances()};
+}
+
+}  // namespace saspd::net

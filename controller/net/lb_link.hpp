@@ -1,0 +1,99 @@
+// Keeps one LbSession connected to its GWM: resolve, connect, read, write, wait, again. All
+// decisions about messages are the session's; this is the socket, the timers and the back-off.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "controller/sasp/backoff.hpp"
+#include "controller/sasp/lb_session.hpp"
+
+namespace saspd::net {
+
+enum class LinkState : std::uint8_t {
+  trying,       // no connection yet, waiting for the next attempt
+  connecting,   // TCP and the opening exchange
+  established,  // weights flow
+  down_trying,  // was established, waiting for the next attempt
+};
+std::string_view name(LinkState state);
+
+class LbLink {
+ public:
+  struct Settings {
+    std::string host;  // a name is resolved again for every attempt
+    std::uint16_t port = sasp::default_port;
+    Duration retry_min = std::chrono::seconds{20};
+    Duration connect_deadline = std::chrono::seconds{5};
+    std::uint64_t seed = 0;  // of the jitter; must differ between directors
+  };
+  using OnWeights = std::function<void(const sasp::WeightsReceived&)>;
+  using OnText = std::function<void(std::string_view)>;
+
+  // The callbacks are called from the io_context and must outlive the link; the link must outlive
+  // the run of the io_context.
+  LbLink(boost::asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
+         OnWeights on_weights, OnText on_notice);
+
+  void start();
+  void want(sasp::WantedGroups groups);
+
+  struct View {
+    std::string endpoint;  // "HOST:PORT" as configured
+    LinkState state = LinkState::trying;
+    TimePoint state_since;
+    std::optional<TimePoint> last_message;
+    std::chrono::seconds interval{0};
+    std::string last_error;  // of the last attempt or connection; empty: none yet
+    std::uint64_t protocol_errors = 0;
+    sasp::ToleranceCounts tolerances;
+  };
+  View view() const;
+
+ private:
+  using Tcp = boost::asio::ip::tcp;
+  using Timer = boost::asio::basic_waitable_timer<Clock>;
+
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<std::vector<Tcp::endpoint>> resolve();
+  boost::asio::awaitable<bool> connect();
+  boost::asio::awaitable<void> serve();
+  void perform(sasp::LbStep step);
+  void write_more();
+  void arm_timer();
+  void drop(std::string why);
+  void set_state(LinkState state);
+
+  boost::asio::io_context& io_;
+  Settings settings_;
+  sasp::LbSession session_;
+  sasp::Backoff backoff_;
+  OnWeights on_weights_;
+  OnText on_notice_;
+
+  Tcp::socket socket_;
+  Timer session_timer_;
+  Timer retry_timer_;
+  std::vector<Tcp::endpoint> last_good_;  // of the last name lookup that gave any
+  sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
+  sasp::Bytes outgoing_;
+  sasp::Bytes writing_;
+  std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
+
+  LinkState state_ = LinkState::trying;
+  TimePoint state_since_;
+  std::optional<TimePoint> established_since_;
+  bool ever_established_ = false;
+  std::optional<TimePoint> last_message_;
+  std::string last_error_;
+};
+
+}  // namespace saspd::net

@@ -1,0 +1,190 @@
+#include "controller/saspd/daemon.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+
+namespace saspd {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+namespace {
+
+// Beyond this the single changes of one pass are for debugging; the journal gets their number.
+constexpr std::size_t max_changes_logged = 20;
+
+std::uint64_t random_seed() {
+  return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
+}
+
+}  // namespace
+
+Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
+    : options_(options),
+      log_(log),
+      reconciler_(plane, {options.groups, options.policy, options.dry_run}),
+      signals_(io_),
+      reconcile_timer_(io_) {}
+
+ExitCode Daemon::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  wait_for_signal();
+  if (const auto opened = open_control(); !opened) {
+    log_.error("{}", opened.error().detail);
+    return opened.error().code == std::errc::address_in_use ? ExitCode::try_again : ExitCode::io;
+  }
+  log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
+            options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
+  start_links();
+  work();  // the first list tells the GWM which members there are
+  reconcile_later();
+  io_.run();
+  log_.info("stopped; the weights stay as they are");
+  return ExitCode::ok;
+}
+
+Result<void> Daemon::open_control() {
+  auto control = net::ControlServer::open(
+      io_, options_.control, [this](const json::object& request) { return answer(request); });
+  if (!control) return fail(control.error());
+  control_ = std::move(*control);
+  return {};
+}
+
+void Daemon::start_links() {
+  for (const auto& gwm : options_.gwms) {
+    sasp::LbSessionConfig session;
+    session.lb_uid = options_.lb_uid;
+    session.interval = options_.interval;
+    net::LbLink::Settings settings{
+        .host = gwm.host, .port = gwm.port, .retry_min = options_.retry_min, .seed = random_seed()};
+    links_.push_back(std::make_unique<net::LbLink>(
+        io_, settings, session,
+        [this](const sasp::WeightsReceived& weights) {
+          const std::size_t ignored = reconciler_.update(weights, Clock::now());
+          if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
+          work_soon();
+        },
+        [this, name = gwm.text()](std::string_view text) { log_.info("gwm {}: {}", name, text); }));
+    links_.back()->start();
+  }
+}
+
+void Daemon::wait_for_signal() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+    signals_.add(signal);
+  signals_.async_wait([this](boost::system::error_code ec, int signal) {
+    if (ec) return;
+    if (signal != SIGHUP) return io_.stop();
+    log_.warning(
+        "SIGHUP: reload is not built yet in this version; restart saspd to apply a new "
+        "configuration (weights and connections stay)");
+    signals_.clear();
+    wait_for_signal();
+  });
+}
+
+void Daemon::reconcile_later() {
+  reconcile_timer_.expires_after(options_.reconcile_interval);
+  reconcile_timer_.async_wait([this](boost::system::error_code ec) {
+    if (ec) return;
+    reconciler_.look_again();
+    work();
+    reconcile_later();
+  });
+}
+
+// One chunk at a time, with the sockets served in between.
+void Daemon::work_soon() {
+  if (std::exchange(work_posted_, true)) return;
+  asio::post(io_, [this] {
+    work_posted_ = false;
+    work();
+  });
+}
+
+void Daemon::work() {
+  const Work done = reconciler_.work();
+  report(done);
+  for (const auto& link : links_)
+    link->want(reconciler_.wanted());
+  if (done.more) work_soon();
+}
+
+void Daemon::report(const Work& work) {
+  if (work.list_error) return kernel_state(work.list_error->detail);
+  if (options_.dry_run) return report_planned(work.applied);
+  for (const auto& change : work.applied) {
+    if (work.applied.size() <= max_changes_logged) {
+      log_.info("{}", change.text());
+    } else {
+      log_.debug("{}", change.text());
+    }
+  }
+  if (work.applied.size() > max_changes_logged)
+    log_.info("{} weights written", work.applied.size());
+  if (work.failures.empty()) return kernel_state({});
+  kernel_state(fmt::format("{} of {} weights not written, first: {}", work.failures.size(),
+                           work.failures.size() + work.applied.size(), work.failures.front()));
+}
+
+// The plan stays the same until the advice or the kernel changes; it is reported once.
+void Daemon::report_planned(const lb::Plan& plan) {
+  kernel_state({});
+  if (plan.empty() || plan == planned_) return;
+  planned_ = plan;
+  for (const auto& change : plan)
+    log_.info("would write: {}", change.text());
+}
+
+// One line when it changes, not one per pass.
+void Daemon::kernel_state(std::string error) {
+  if (error == kernel_error_) return;
+  if (error.empty()) {
+    log_.info("the kernel answers again");
+  } else {
+    log_.error("{}; tried again every {} s", error, options_.reconcile_interval.count());
+  }
+  kernel_error_ = std::move(error);
+}
+
+Status Daemon::status() const {
+  Status status{options_.lb_uid, options_.dry_run, kernel_error_, {}, reconciler_.view()};
+  for (const auto& link : links_) {
+    const auto view = link->view();
+    status.gwms.push_back({view.endpoint, std::string(net::name(view.state)), view.state_since,
+                           view.last_message, view.interval, view.last_error, view.protocol_errors,
+                           view.tolerances});
+  }
+  return status;
+}
+
+json::object Daemon::answer(const json::object& request) const {
+  const auto* command = request.if_contains("command");
+  const auto* name = command != nullptr ? command->if_string() : nullptr;
+  if (name == nullptr) return net::control_error(ExitCode::usage, "no command");
+  if (*name == "status") return status_json(status(), Clock::now());
+  if (*name == "why") {
+    const auto* member = request.if_contains("member");
+    if (member == nullptr || !member->is_string()) {
+      return net::control_error(ExitCode::usage, "why needs a member");
+    }
+    auto why = why_json(status(), std::string_view(member->get_string()), Clock::now());
+    if (why) return *why;
+    return net::control_error(
+        why.error().code == std::errc::invalid_argument ? ExitCode::usage : ExitCode::data,
+        why.error().detail);
+  }
+  return net::control_error(ExitCode::usage,
+                            fmt::format("unknown command '{}'", std::string_view(*name)));
+}
+
+}  // namespace saspd

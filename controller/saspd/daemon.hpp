@@ -1,0 +1,56 @@
+// The running saspd: one thread, one event loop, and the straight line from a GWM to the kernel.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "controller/cli/log.hpp"
+#include "controller/lb/dataplane.hpp"
+#include "controller/net/control_server.hpp"
+#include "controller/net/lb_link.hpp"
+#include "controller/saspd/options.hpp"
+#include "controller/saspd/reconciler.hpp"
+#include "controller/saspd/status.hpp"
+
+namespace saspd {
+
+class Daemon {
+ public:
+  // `plane` and `log` must outlive the daemon.
+  Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log);
+
+  // Returns after SIGTERM or SIGINT; the kernel's table stays as it is.
+  ExitCode run();
+
+ private:
+  Result<void> open_control();
+  void start_links();
+  void wait_for_signal();
+  void reconcile_later();
+  void work_soon();
+  void work();
+  void report(const Work& work);
+  void report_planned(const lb::Plan& plan);
+  void kernel_state(std::string error);
+  Status status() const;
+  boost::json::object answer(const boost::json::object& request) const;
+
+  const Options& options_;
+  cli::Log& log_;
+  Reconciler reconciler_;
+
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_;
+  boost::asio::basic_waitable_timer<Clock> reconcile_timer_;
+  std::vector<std::unique_ptr<net::LbLink>> links_;
+  std::unique_ptr<net::ControlServer> control_;
+
+  bool work_posted_ = false;
+  std::string kernel_error_;  // as last reported; empty: all well
+  lb::Plan planned_;          // with --dry-run: what was reported last
+};
+
+}  // namespace saspd

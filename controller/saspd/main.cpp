@@ -1,0 +1,43 @@
+// saspd: builds every part once and runs them.
+
+#include <variant>
+
+#include "controller/saspd/daemon.hpp"
+#include "controller/saspd/instance_lock.hpp"
+#include "netlink/ipvs.hpp"
+
+namespace {
+
+using saspd::ExitCode;
+
+ExitCode exit_code_of(const std::error_code& code) {
+  if (code == std::errc::no_protocol_option) return ExitCode::unavailable;
+  if (code == std::errc::operation_not_permitted) return ExitCode::no_permission;
+  return ExitCode::io;
+}
+
+ExitCode run(const saspd::Options& options) {
+  saspd::cli::Log log(options.log);
+  const auto lock = saspd::InstanceLock::take("ipvs");
+  if (!lock) {
+    const bool second = lock.error().code == std::errc::address_in_use;
+    log.error("{}", second
+                        ? "another saspd already writes the IPVS weights of this network namespace"
+                        : lock.error().detail);
+    return second ? ExitCode::try_again : ExitCode::io;
+  }
+  const auto ipvs = saspd::netlink::Ipvs::open();
+  if (!ipvs) {
+    log.error("{}", ipvs.error().detail);
+    return exit_code_of(ipvs.error().code);
+  }
+  return saspd::Daemon(options, **ipvs, log).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto parsed = saspd::parse_options(argc, argv);
+  if (const auto* end = std::get_if<ExitCode>(&parsed)) return static_cast<int>(*end);
+  return static_cast<int>(run(std::get<saspd::Options>(parsed)));
+}

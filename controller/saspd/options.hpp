@@ -1,0 +1,36 @@
+// What the operator asked for, checked as far as it can be without the kernel and the network.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/base/exit_codes.hpp"
+#include "controller/cli/log.hpp"
+#include "controller/cli/parsers.hpp"
+#include "controller/saspd/reconciler.hpp"
+
+namespace saspd {
+
+struct Options {
+  std::vector<cli::HostPort> gwms;
+  std::string lb_uid;
+  std::optional<std::chrono::seconds> interval;  // nothing: the GWM's
+  std::chrono::seconds retry_min{20};
+  bool insecure_plaintext = false;
+
+  std::vector<GroupSettings> groups;  // in order of first appearance
+  std::chrono::seconds reconcile_interval{5};
+  ProjectionPolicy policy;
+  bool dry_run = false;
+
+  std::string control = "/run/saspd/control";
+  cli::LogOptions log;
+};
+
+// Either the options, or the code to end with; everything was said by then.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+
+}  // namespace saspd

@@ -1,0 +1,168 @@
+#include "controller/saspd/status.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+
+namespace saspd {
+
+namespace json = boost::json;
+
+namespace {
+
+std::int64_t seconds_since(TimePoint then, TimePoint now) {
+  return std::chrono::floor<std::chrono::seconds>(now - then).count();
+}
+
+json::object tolerances_json(const sasp::ToleranceCounts& counts) {
+  json::object object;
+  for (std::size_t i = 0; i < sasp::tolerance_count; ++i) {
+    const auto tolerance = static_cast<sasp::Tolerance>(i);
+    if (counts[tolerance] > 0) object[sasp::name(tolerance)] = counts[tolerance];
+  }
+  return object;
+}
+
+json::object gwm_json(const GwmStatus& gwm, TimePoint now) {
+  json::object object;
+  object["endpoint"] = gwm.endpoint;
+  object["state"] = gwm.state;
+  object["state_since_s"] = seconds_since(gwm.state_since, now);
+  object["last_message_age_s"] =
+      gwm.last_message ? json::value(seconds_since(*gwm.last_message, now)) : nullptr;
+  object["interval_s"] = gwm.interval.count();
+  object["last_error"] =
+      gwm.last_error.empty() ? json::value(nullptr) : json::value(gwm.last_error);
+  object["protocol_errors"] = gwm.protocol_errors;
+  object["tolerances"] = tolerances_json(gwm.tolerances);
+  return object;
+}
+
+json::value advice_json(const std::optional<Advice>& advice, TimePoint now) {
+  if (!advice) return nullptr;
+  return {{"weight", advice->weight},
+          {"flags",
+           {{"contact", advice->contact()},
+            {"quiesce", advice->quiesced()},
+            {"registered_by_lb", advice->registered_by_lb()},
+            {"confident", advice->confident()}}},
+          {"state", advice->state},
+          {"age_s", seconds_since(advice->received, now)}};
+}
+
+json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
+  json::object object;
+  object["address"] = member.endpoint.address.text();
+  object["port"] = member.endpoint.port;
+  object["protocol"] = lb::name(static_cast<lb::Protocol>(member.protocol));
+  object["label"] = member.label;
+  object["service"] = lb::text(member.service);
+  object["advice"] = advice_json(member.advice, now);
+  object["effective_weight"] = member.effective_weight;
+  object["kernel_weight"] = member.kernel_weight ? json::value(*member.kernel_weight) : nullptr;
+  object["reason"] = name(member.reason);
+  return object;
+}
+
+json::object group_json(const Reconciler::GroupView& group, TimePoint now) {
+  json::array services;
+  bool bound = false;
+  bool held = false;
+  for (const auto& service : group.services) {
+    bound = bound || service.present;
+    held = held || service.held_all_zero;
+    services.push_back({{"spec", lb::text(service.key)},
+                        {"present", service.present},
+                        {"scheduler", service.present ? json::value(service.scheduler) : nullptr}});
+  }
+  json::array members;
+  for (const auto& member : group.members)
+    members.push_back(member_json(member, now));
+  json::object object;
+  object["name"] = group.name;
+  object["bound"] = bound;
+  object["held"] = held ? json::value("all_zero") : nullptr;
+  object["services"] = std::move(services);
+  object["members"] = std::move(members);
+  return object;
+}
+
+std::string explain(const Reconciler::MemberView& member) {
+  const std::uint32_t advised = member.advice ? member.advice->weight : 0;
+  switch (member.reason) {
+    case Reason::foreign_zero:
+      return "somebody else set its weight to 0 in the kernel; only they raise it again";
+    case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
+    case Reason::no_contact: return "the GWM cannot reach it: no new connections";
+    case Reason::not_confident:
+      return member.effective_weight == 0 ? "the GWM does not know its state, but that of others "
+                                            "of the group: it is avoided "
+                                            "(RFC 4678 5.3)"
+                                          : "the GWM knows the state of no member of the group: "
+                                            "that is no advice, and the weight "
+                                            "stays (RFC 4678 5.3)";
+    case Reason::advice:
+      return advised == member.effective_weight
+                 ? fmt::format("the GWM advises weight {}", advised)
+                 : fmt::format(
+                       "the GWM advises weight {}, scaled to {} for the scheduler of the service",
+                       advised, member.effective_weight);
+    case Reason::static_weight:
+      return member.advice ? "static weight"
+                           : "no GWM has advised a weight for it yet; the weight stays";
+    case Reason::held_all_zero:
+      return "the advice would leave the service without any server, so it is held back "
+             "(--on-all-zero hold)";
+    case Reason::unbound: return "it is not in the kernel's table; nothing is written";
+  }
+  return {};
+}
+
+}  // namespace
+
+json::object status_json(const Status& status, TimePoint now) {
+  json::array gwms;
+  for (const auto& gwm : status.gwms)
+    gwms.push_back(gwm_json(gwm, now));
+  json::array groups;
+  for (const auto& group : status.groups)
+    groups.push_back(group_json(group, now));
+  json::object object;
+  object["schema_version"] = 1;
+  object["version"] = SASPD_VERSION;
+  object["lb_uid"] = status.lb_uid;
+  object["backend"] = "ipvs";
+  object["dry_run"] = status.dry_run;
+  object["kernel_error"] =
+      status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
+  object["gwm"] = std::move(gwms);
+  object["groups"] = std::move(groups);
+  return object;
+}
+
+Result<json::object> why_json(const Status& status, std::string_view member, TimePoint now) {
+  // A group name may hold slashes, an endpoint never.
+  const auto slash = member.rfind('/');
+  const std::string_view group_name =
+      slash == std::string_view::npos ? std::string_view{} : member.substr(0, slash);
+  const auto endpoint =
+      Endpoint::parse(slash == std::string_view::npos ? member : member.substr(slash + 1));
+  if (!endpoint) return fail(at("MEMBER is ADDR:PORT or GROUP/ADDR:PORT", endpoint.error()));
+  json::array found;
+  for (const auto& group : status.groups) {
+    if (slash != std::string_view::npos && group.name != group_name) continue;
+    for (const auto& candidate : group.members) {
+      if (candidate.endpoint != *endpoint) continue;
+      json::object object = member_json(candidate, now);
+      object["group"] = group.name;
+      object["detail"] = explain(candidate);
+      found.push_back(std::move(object));
+    }
+  }
+  if (found.empty()) {
+    return fail(std::errc::no_such_device_or_address, fmt::format("no member '{}'", member));
+  }
+  return json::object{{"schema_version", 1}, {"members", std::move(found)}};
+}
+
+}  // namespace saspd
