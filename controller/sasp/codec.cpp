@@ -1,7 +1,6 @@
 #include "controller/sasp/codec.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -10,222 +9,171 @@
 #include <fmt/format.h>
 
 namespace saspd::sasp {
-
-// ---- The field lists -------------------------------------------------------------------------------
-// Each component is written down once, in wire order; the Reader and the Writer below visit the same
-// list. A component has own fields, which its TLV length covers, and may be followed by nested
-// components, which it does not cover.
-
 namespace {
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, MemberData>
-{
-  x.component(Type::member_data, [&](auto& c) {  // RFC 4678 5.1
-    c.u8(m.protocol);
-    c.u16(m.port);
-    c.address(m.address);
-    c.text8(m.label, "label");
+// ---- The field lists ---------------------------------------------------------------------------
+// Each component is written down once, in wire order; the Reader and the Writer below visit the
+// same list. A component has fields of its own, which its TLV length covers; the components nested
+// in it follow behind, and its length does not cover them (RFC 4678 section 8, sasp-interop row 1).
+
+// `m` is const for the Writer and not for the Reader.
+template <class M, class T>
+concept Is = std::is_same_v<std::remove_const_t<M>, T>;
+
+// RFC 4678 5.1
+void fields(auto& x, Is<MemberData> auto& m) {
+  x.component(m.type, [&] {
+    x.u8(m.protocol);
+    x.u16(m.port);
+    x.address(m.address);
+    x.text8("label", m.label);
   });
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, GroupData>
-{
-  x.component(Type::group_data, [&](auto& c) {  // RFC 4678 5.2
-    c.text8(m.lb_uid, "lb uid");
-    c.text8(m.name, "group name");
+// RFC 4678 5.2
+void fields(auto& x, Is<GroupData> auto& m) {
+  x.component(m.type, [&] {
+    x.text8("lb uid", m.lb_uid);
+    x.text8("group name", m.name);
   });
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, WeightEntry>
-{
+// RFC 4678 5.3: the member stands before its weight entry, not inside.
+void fields(auto& x, Is<WeightEntry> auto& m) {
   fields(x, m.member);
-  x.component(Type::weight_entry, [&](auto& c) {  // RFC 4678 5.3
-    c.u8(m.state);
-    c.flags(m.flags, weight_flag::contact | weight_flag::quiesce | weight_flag::registered_by_lb |
-                         weight_flag::confident);
-    c.u16(m.weight);
+  x.component(m.type, [&] {
+    x.u8(m.state);
+    x.flags(weight_flag::all, m.flags);
+    x.u16(m.weight);
   });
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, MemberState>
-{
+// RFC 4678 5.4
+void fields(auto& x, Is<MemberState> auto& m) {
   fields(x, m.member);
-  x.component(Type::member_state_instance, [&](auto& c) {  // RFC 4678 5.4
-    c.u8(m.state);
-    c.flags(m.flags, state_flag::quiesce);
+  x.component(m.type, [&] {
+    x.u8(m.state);
+    x.flags(state_flag::all, m.flags);
   });
 }
 
-template <class Item>
-struct GroupTraits;
-template <>
-struct GroupTraits<MemberData> {
-  static constexpr Type type = Type::group_of_member_data;  // RFC 4678 6.1
-  static constexpr std::size_t min_item = 24;
-};
-template <>
-struct GroupTraits<WeightEntry> {
-  static constexpr Type type = Type::group_of_weight_entry_data;  // RFC 4678 6.2
-  static constexpr std::size_t min_item = 24 + 8;
-};
-template <>
-struct GroupTraits<MemberState> {
-  static constexpr Type type = Type::group_of_member_state_data;  // RFC 4678 6.3
-  static constexpr std::size_t min_item = 24 + 6;
-};
-constexpr std::size_t min_group_data = 6;
-constexpr std::size_t min_group = 6 + min_group_data;
+// RFC 4678 6.1, 6.2, 6.3
+template <class M>
+concept IsGroup =
+    Is<M, GroupOfMemberData> || Is<M, GroupOfWeightEntries> || Is<M, GroupOfMemberStates>;
 
-template <class X, class Group>
-void group_fields(X& x, Group& m) {
-  using Item = typename decltype(m.items)::value_type;
+void fields(auto& x, IsGroup auto& m) {
   x.component(
-      GroupTraits<Item>::type, [&](auto& c) { c.count(m.items); }, Type::group_data,
-      [&](auto& c) {
-        fields(c, m.group);
-        c.each(m.items, GroupTraits<Item>::min_item);
-      });
-}
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, GroupOfMemberData> ||
-           std::is_same_v<std::remove_const_t<M>, GroupOfWeightEntries> ||
-           std::is_same_v<std::remove_const_t<M>, GroupOfMemberStates>
-{
-  group_fields(x, m);
+      m.type, [&] { x.count(m.items); }, m.group, m.items);
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, RegistrationRequest>
-{
+// RFC 4678 7.1.1
+void fields(auto& x, Is<RegistrationRequest> auto& m) {
+  const auto own = [&] {
+    x.flags(sender_flag::all, m.flags);
+    x.count(m.groups);
+  };
+  x.component(m.type, own, m.groups);
+}
+
+// RFC 4678 7.2.1
+void fields(auto& x, Is<DeregistrationRequest> auto& m) {
+  const auto own = [&] {
+    x.flags(sender_flag::all, m.flags);
+    x.u8(m.reason);
+    x.count(m.groups);
+  };
+  x.component(m.type, own, m.groups);
+}
+
+// RFC 4678 7.3.1
+void fields(auto& x, Is<GetWeightsRequest> auto& m) {
   x.component(
-      Type::registration_request,
-      [&](auto& c) {  // RFC 4678 7.1.1
-        c.flags(m.flags, sender_flag::load_balancer);
-        c.count(m.groups);
-      },
-      Type::group_of_member_data, [&](auto& c) { c.each(m.groups, min_group); });
+      m.type, [&] { x.count(m.groups); }, m.groups);
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, DeregistrationRequest>
-{
+// RFC 4678 7.3.2
+void fields(auto& x, Is<GetWeightsReply> auto& m) {
+  const auto own = [&] {
+    x.code(m.code);
+    // sasp-interop row 31: some peers end an error reply here.
+    if (m.code != ReturnCode::successful && x.ends_early(Tolerance::short_error_reply)) return;
+    x.u16(m.interval);
+    x.count(m.groups);
+  };
+  x.component(m.type, own, m.groups);
+}
+
+// RFC 4678 7.4
+void fields(auto& x, Is<SendWeights> auto& m) {
   x.component(
-      Type::deregistration_request,
-      [&](auto& c) {  // RFC 4678 7.2.1
-        c.flags(m.flags, sender_flag::load_balancer);
-        c.u8(m.reason);
-        c.count(m.groups);
-      },
-      Type::group_of_member_data, [&](auto& c) { c.each(m.groups, min_group); });
+      m.type, [&] { x.count(m.groups); }, m.groups);
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, GetWeightsRequest>
-{
-  x.component(
-      Type::get_weights_request, [&](auto& c) { c.count(m.groups); },  // RFC 4678 7.3.1
-      Type::group_data, [&](auto& c) { c.each(m.groups, min_group_data); });
+// RFC 4678 7.5.1
+void fields(auto& x, Is<SetMemberStateRequest> auto& m) {
+  const auto own = [&] {
+    x.flags(sender_flag::all, m.flags);
+    x.count(m.groups);
+  };
+  x.component(m.type, own, m.groups);
 }
 
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, GetWeightsReply>
-{
-  x.component(
-      Type::get_weights_reply,
-      [&](auto& c) {  // RFC 4678 7.3.2
-        c.code(m.code);
-        // sasp-interop row 31: an error reply may end after its code.
-        if (c.ends_early(m.code != ReturnCode::successful)) return;
-        c.u16(m.interval);
-        c.count(m.groups);
-      },
-      Type::group_of_weight_entry_data, [&](auto& c) { c.each(m.groups, min_group); });
-}
-
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, SendWeights>
-{
-  x.component(
-      Type::send_weights, [&](auto& c) { c.count(m.groups); },  // RFC 4678 7.4
-      Type::group_of_weight_entry_data, [&](auto& c) { c.each(m.groups, min_group); });
-}
-
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, SetMemberStateRequest>
-{
-  x.component(
-      Type::set_member_state_request,
-      [&](auto& c) {  // RFC 4678 7.5.1
-        c.flags(m.flags, sender_flag::load_balancer);
-        c.count(m.groups);
-      },
-      Type::group_of_member_state_data, [&](auto& c) { c.each(m.groups, min_group); });
-}
-
-template <class X, class M>
-void fields(X& x, M& m)
-  requires std::is_same_v<std::remove_const_t<M>, SetLbStateRequest>
-{
-  x.component(Type::set_lb_state_request, [&](auto& c) {  // RFC 4678 7.6.1
-    c.text8(m.lb_uid, "lb uid");
-    c.u8(m.health);
-    c.flags(m.flags, lb_flag::push | lb_flag::trust | lb_flag::no_change);
+// RFC 4678 7.6.1
+void fields(auto& x, Is<SetLbStateRequest> auto& m) {
+  x.component(m.type, [&] {
+    x.text8("lb uid", m.lb_uid);
+    x.flags(max_lb_health, m.health);  // 0x80..0xFF are reserved
+    x.flags(lb_flag::all, m.flags);
   });
 }
 
 // RFC 4678 7.1.2, 7.2.2, 7.5.2, 7.6.2
-template <class X, Type type>
-void fields(X& x, CodeReply<type>& m) {
-  x.component(type, [&](auto& c) { c.code(m.code); });
-}
-template <class X, Type type>
-void fields(X& x, const CodeReply<type>& m) {
-  x.component(type, [&](auto& c) { c.code(m.code); });
+template <class M>
+concept IsCodeReply = Is<M, RegistrationReply> || Is<M, DeregistrationReply> ||
+    Is<M, SetMemberStateReply> || Is<M, SetLbStateReply>;
+
+void fields(auto& x, IsCodeReply auto& m) {
+  x.component(m.type, [&] { x.code(m.code); });
 }
 
-// ---- Writer ----------------------------------------------------------------------------------------
+// What an item takes on the wire at least, with empty texts. It bounds how many can still follow.
+template <class Item>
+constexpr std::size_t min_size = 0;
+template <>
+constexpr std::size_t min_size<GroupData> = 4 + 1 + 1;
+template <>
+constexpr std::size_t min_size<MemberData> = 4 + 1 + 2 + 16 + 1;
+template <>
+constexpr std::size_t min_size<WeightEntry> = min_size<MemberData> + 4 + 1 + 1 + 2;
+template <>
+constexpr std::size_t min_size<MemberState> = min_size<MemberData> + 4 + 1 + 1;
+template <IsGroup Group>
+constexpr std::size_t min_size<Group> = 4 + 2 + min_size<GroupData>;
 
+// ---- Writer ------------------------------------------------------------------------------------
+
+// Appends to `out`. The first value that does not fit is remembered; what follows is written in
+// vain.
 class Writer {
  public:
   explicit Writer(Bytes& out) : out_(out) {}
 
   void u8(std::uint8_t value) { out_.push_back(value); }
-  void u16(std::uint16_t value) {
-    u8(static_cast<std::uint8_t>(value >> 8));
-    u8(static_cast<std::uint8_t>(value));
-  }
-  void u32(std::uint32_t value) {
-    u16(static_cast<std::uint16_t>(value >> 16));
-    u16(static_cast<std::uint16_t>(value));
-  }
+  void u16(std::uint16_t value) { put<2>(value); }
+  void u32(std::uint32_t value) { put<4>(value); }
   void code(ReturnCode value) { u8(static_cast<std::uint8_t>(value)); }
   void address(const WireAddress& value) { out_.insert(out_.end(), value.begin(), value.end()); }
 
-  // Reserved bits are sent as 0 (RFC 4678 5.3, 5.4, 7): one that is set is our own bug.
-  void flags(std::uint8_t value, int known) {
-    if ((value & ~known) != 0) refuse(fmt::format("flags {:#04x}: reserved bits set", value));
+  // Reserved bits are sent as 0 (sasp-interop row 7): one that is set is our own bug.
+  void flags(std::uint8_t known, std::uint8_t value) {
+    if ((value & ~known) != 0) refuse(fmt::format("{:#04x} sets reserved bits", value));
     u8(value);
   }
 
-  void text8(const std::string& value, const char* what) {
+  void text8(const char* what, const std::string& value) {
     if (value.size() > max_text) {
-      refuse(fmt::format("{}: {} bytes, at most {}", what, value.size(), max_text));
-      return;
+      return refuse(fmt::format("{}: {} bytes, at most {}", what, value.size(), max_text));
     }
     u8(static_cast<std::uint8_t>(value.size()));
     out_.insert(out_.end(), value.begin(), value.end());
@@ -233,37 +181,51 @@ class Writer {
 
   template <class Item>
   void count(const std::vector<Item>& items) {
-    if (items.size() > std::numeric_limits<std::uint16_t>::max()) {
-      refuse(fmt::format("{} items, at most 65535", items.size()));
+    if (items.size() > max_count) {
+      return refuse(
+          fmt::format("{} times {}, at most {}", items.size(), name(Item::type), max_count));
     }
     u16(static_cast<std::uint16_t>(items.size()));
   }
-  template <class Item>
-  void each(const std::vector<Item>& items, std::size_t /*min_item*/) {
-    for (const auto& item : items) fields(*this, item);
-  }
 
-  static bool ends_early(bool) { return false; }
+  static bool ends_early(Tolerance) { return false; }
 
-  template <class Own>
-  void component(Type type, Own own) {
+  template <class Own, class... Nested>
+  void component(Type type, Own own, const Nested&... nested) {
     const std::size_t start = out_.size();
     u16(static_cast<std::uint16_t>(type));
     u16(0);
-    own(*this);
-    const std::size_t length = out_.size() - start;
-    out_[start + 2] = static_cast<std::uint8_t>(length >> 8);
-    out_[start + 3] = static_cast<std::uint8_t>(length);
+    own();
+    overwrite<2>(start + 2, out_.size() - start);
+    (write(nested), ...);
   }
-  template <class Own, class Nested>
-  void component(Type type, Own own, Type /*first*/, Nested nested) {
-    component(type, own);
-    nested(*this);
-  }
+
+  // The Message Length becomes known when everything else is written.
+  void overwrite_u32(std::size_t position, std::size_t value) { overwrite<4>(position, value); }
 
   const std::string& refusal() const { return refusal_; }
 
  private:
+  template <std::size_t n>
+  void put(std::size_t value) {
+    out_.resize(out_.size() + n);
+    overwrite<n>(out_.size() - n, value);
+  }
+
+  template <std::size_t n>
+  void overwrite(std::size_t position, std::size_t value) {
+    for (std::size_t i = 0; i < n; ++i) {
+      out_[position + i] = static_cast<std::uint8_t>(value >> (8 * (n - 1 - i)));
+    }
+  }
+
+  void write(const GroupData& group) { fields(*this, group); }
+  template <class Item>
+  void write(const std::vector<Item>& items) {
+    for (const auto& item : items)
+      fields(*this, item);
+  }
+
   void refuse(std::string why) {
     if (refusal_.empty()) refusal_ = std::move(why);
   }
@@ -272,10 +234,10 @@ class Writer {
   std::string refusal_;
 };
 
-// ---- Reader ----------------------------------------------------------------------------------------
+// ---- Reader ------------------------------------------------------------------------------------
 
-// A cursor whose every access is checked. The first failure sticks and all later reads give zeros, so
-// that a decoder is a straight list of fields and the error is asked for once.
+// A cursor whose every access is checked. The first failure sticks and all later reads leave their
+// values alone, so that a decoder is a straight list of fields and the error is asked for once.
 class Reader {
  public:
   Reader(ByteView bytes, DecodeOptions options, ToleranceCounts& tolerances)
@@ -286,7 +248,7 @@ class Reader {
   }
   void u16(std::uint16_t& value) {
     if (!need(2)) return;
-    value = static_cast<std::uint16_t>(bytes_[position_] << 8 | bytes_[position_ + 1]);
+    value = peek_u16();
     position_ += 2;
   }
   void u32(std::uint32_t& value) {
@@ -303,143 +265,194 @@ class Reader {
   }
   void address(WireAddress& value) {
     if (!need(value.size())) return;
-    const auto from = bytes_.subspan(position_, value.size());
-    std::copy(from.begin(), from.end(), value.begin());
+    std::copy_n(bytes_.data() + position_, value.size(), value.data());
     position_ += value.size();
-    // sasp-interop row 2
-    const auto zeros = from.first(10);
-    if (from[10] == 0xFF && from[11] == 0xFF &&
-        std::all_of(zeros.begin(), zeros.end(), [](auto byte) { return byte == 0; })) {
-      tolerances_.add(Tolerance::mapped_address);
-    }
+    if (is_mapped(value)) tolerances_.add(Tolerance::mapped_address);
   }
-  void flags(std::uint8_t& value, int known) {
+  void flags(std::uint8_t known, std::uint8_t& value) {
     u8(value);
     if ((value & ~known) == 0) return;
     tolerances_.add(Tolerance::reserved_bits);
-    value = static_cast<std::uint8_t>(value & known);
+    value &= known;
   }
-  void text8(std::string& value, const char* /*what*/) {
+  void text8(const char* /*what*/, std::string& value) {
     std::uint8_t length = 0;
     u8(length);
     if (!need(length)) return;
-    const auto from = bytes_.subspan(position_, length);
-    value.assign(from.begin(), from.end());
+    value.assign(reinterpret_cast<const char*>(bytes_.data()) + position_, length);
     position_ += length;
   }
 
-  // The count is kept until each() comes, which belongs to the same component.
+  // Makes room for as many items as are announced, but never more than the bytes that are really
+  // there can hold. They are read when the own fields of the component are done.
   template <class Item>
-  void count(std::vector<Item>&) {
+  void count(std::vector<Item>& items) {
     std::uint16_t announced = 0;
     u16(announced);
-    pending_count_ = announced;
-  }
-  template <class Item>
-  void each(std::vector<Item>& items, std::size_t min_item) {
-    const std::size_t announced = std::exchange(pending_count_, 0);
     if (error_) return;
-    if (announced > (limit_ - position_) / min_item) {
-      return stop(Errc::bad_count, fmt::format("{} items announced, {} bytes left", announced,
-                                               limit_ - position_));
+    const std::size_t left = bytes_.size() - position_;
+    if (announced > left / min_size<Item>) {
+      return stop(Errc::bad_count, fmt::format("{} times {} announced, {} bytes left", announced,
+                                               name(Item::type), left));
     }
-    items.reserve(announced);  // bounded by the bytes that are really there
-    for (std::size_t i = 0; i < announced && !error_; ++i) {
-      read_item(items);
-    }
+    items.resize(announced);
   }
 
-  bool ends_early(bool allowed) {
-    if (!allowed || position_ != limit_) return false;
-    tolerances_.add(Tolerance::short_error_reply);
+  // The component ends before fields that it should have; the caller says that this is tolerable.
+  bool ends_early(Tolerance tolerance) {
+    if (error_ || position_ != limit_) return false;
+    tolerances_.add(tolerance);
     return true;
   }
 
-  template <class Own>
-  void component(Type type, Own own) {
-    component(type, own, Type{}, [](auto&) {});
-  }
-
-  // RFC 4678 4.1 and sasp-interop row 1. The length covers the own fields. Where it is longer and the
-  // surplus begins with the component that is due next, the peer meant to cover what it nests, and the
-  // nested components must then end exactly there; any other surplus is an extension and is skipped.
-  template <class Own, class Nested>
-  void component(Type type, Own own, Type first_nested, Nested nested) {
-    if (error_) return;
+  template <class Own, class... Nested>
+  void component(Type type, Own own, Nested&... nested) {
     const std::size_t start = position_;
-    if (!due(type)) return;
-    std::uint16_t length = 0;
-    u16(length);
+    const std::size_t end = begin(type);
     if (error_) return;
-    if (length < 4 || length > limit_ - start) {
-      return stop(Errc::bad_component_length,
-                  fmt::format("{}: length {}, {} bytes left", name(type), length, limit_ - start));
-    }
-    const std::size_t outer_limit = std::exchange(limit_, start + length);
-    own(*this);
-    limit_ = outer_limit;
-    if (error_) {
-      if (error_->code == Errc::truncated) {
-        error_ = fail(Errc::bad_component_length,
-                      fmt::format("{}: length {} is too short for its fields", name(type), length));
-      }
-      return;
-    }
-    const std::size_t end = start + length;
-    bool covering = false;
-    if (position_ != end) {
-      covering = first_nested != Type{} && peek16() == static_cast<std::uint16_t>(first_nested);
-      if (!options_.accept_long_components) {
-        return stop(Errc::bad_component_length,
-                    fmt::format("{}: length {}, its fields have {}", name(type), length,
-                                position_ - start));
-      }
-      tolerances_.add(covering ? Tolerance::covering_length : Tolerance::extension_skipped);
-      if (!covering) position_ = end;
-    }
-    nested(*this);
+    limit_ = end;
+    own();
+    limit_ = bytes_.size();
+    if (error_) return blame_length(type, end - start);
+    const bool covering = position_ != end && surplus(type, start, end, first_type(nested...));
+    (read(nested), ...);
     if (covering && !error_ && position_ != end) {
       stop(Errc::bad_component_length,
-           fmt::format("{}: length {} covers neither its own fields nor all it nests ({})",
-                       name(type), length, position_ - start));
+           fmt::format("{}: length {} covers a part of what it nests", name(type), end - start));
     }
   }
 
-  // What may follow the message: nothing, or what the options accept.
+  // RFC 4678 4.3. Leaves the cursor at the message component.
+  Envelope header() {
+    std::uint16_t type = 0;
+    std::uint16_t length = 0;
+    std::uint32_t message_length = 0;
+    Envelope envelope;
+    u16(type);
+    u16(length);
+    u8(envelope.version);
+    u32(message_length);
+    u32(envelope.message_id);
+    if (error_) return envelope;
+    if (type != static_cast<std::uint16_t>(Type::header) || length < header_length) {
+      stop(Errc::bad_header, fmt::format("header type {:#06x}, length {}", type, length));
+    } else if (message_length != bytes_.size()) {
+      stop(Errc::bad_message_length,
+           fmt::format("message length {}, frame has {}", message_length, bytes_.size()));
+    } else if (length > header_length) {  // sasp-interop row 14
+      skip(length - header_length);
+      tolerances_.add(Tolerance::header_surplus);
+    }
+    if (need(2)) envelope.type = static_cast<Type>(peek_u16());
+    return envelope;
+  }
+
+  template <class... Ms>
+  void message(Type type, std::variant<Ms...>& message) {
+    if (error_) return;
+    const auto read_if = [&]<class M>(std::type_identity<M>) {
+      if (type != M::type) return false;
+      fields(*this, message.template emplace<M>());
+      return true;
+    };
+    if (!(read_if(std::type_identity<Ms>{}) || ...)) {
+      stop(Errc::unknown_message,
+           fmt::format("message type {:#06x}", static_cast<std::uint16_t>(type)));
+    }
+  }
+
+  // What may follow the message: nothing, or what the options accept (sasp-interop rows 18, 19).
   void end_of_message() {
     if (error_ || position_ == limit_) return;
-    const bool message = limit_ - position_ >= 4 && is_message(static_cast<Type>(peek16()));
+    const std::size_t left = limit_ - position_;
+    const Type next = left < 2 ? Type{} : static_cast<Type>(peek_u16());
+    const auto after = [&] {
+      return fmt::format("{} bytes after the message: {}", left, name(next));
+    };
+    // One more group or member than was counted: nobody can tell which of the two is wrong.
+    if (is_component(next)) return stop(Errc::bad_count, after());
+    const bool second = is_message(next);
     if (!options_.accept_trailing) {
-      return stop(message ? Errc::second_component : Errc::trailing_bytes,
-                  fmt::format("{} bytes after the message", limit_ - position_));
+      return stop(second ? Errc::second_component : Errc::trailing_bytes, after());
     }
-    tolerances_.add(message ? Tolerance::second_component : Tolerance::trailing_bytes);
+    tolerances_.add(second ? Tolerance::second_component : Tolerance::trailing_bytes);
   }
 
-  void skip_to(std::size_t position) {
-    if (error_) return;
-    if (position > limit_) return stop(Errc::truncated, "header longer than the message");
-    position_ = position;
-  }
-
-  Type peek_type() {
-    if (limit_ - position_ < 2) {
-      stop(Errc::truncated, "no message component");
-      return Type{};
-    }
-    return static_cast<Type>(peek16());
-  }
-
-  void stop(Errc code, std::string detail) {
-    if (!error_) error_ = fail(code, fmt::format("{} at byte {}", detail, position_));
-  }
   const std::optional<Error>& error() const { return error_; }
-  ToleranceCounts& tolerances() { return tolerances_; }
 
  private:
+  // The type and length of a TLV; returns where it ends.
+  std::size_t begin(Type type) {
+    const std::size_t start = position_;
+    std::uint16_t seen = 0;
+    std::uint16_t length = 0;
+    u16(seen);
+    u16(length);
+    if (error_) return start;
+    if (!is_due(type, seen)) {
+      position_ = start;
+      stop(Errc::unexpected_component, fmt::format("{:#06x} where {} is due", seen, name(type)));
+    } else if (length < 4 || length > limit_ - start) {
+      position_ = start;
+      stop(Errc::bad_component_length,
+           fmt::format("{}: length {}, {} bytes left", name(type), length, limit_ - start));
+    } else if (seen != static_cast<std::uint16_t>(type)) {
+      tolerances_.add(Tolerance::group_type_misprint);
+    }
+    return start + length;
+  }
+
+  // RFC 4678 figure 11 prints 0x4011 where 4.2 lists 0x4012 (sasp-interop row 3).
+  static bool is_due(Type type, std::uint16_t seen) {
+    return seen == static_cast<std::uint16_t>(type) ||
+           (type == Type::group_of_member_state_data &&
+            seen == static_cast<std::uint16_t>(Type::group_of_weight_entry_data));
+  }
+
+  // sasp-interop row 1: a TLV longer than its own fields. If the surplus begins with the component
+  // that is due next, the peer meant to cover what it nests, all of it; else it is an extension
+  // that we do not know, and is skipped. Returns whether it covers.
+  bool surplus(Type type, std::size_t start, std::size_t end, Type next) {
+    if (!options_.accept_long_components) {
+      stop(Errc::bad_component_length, fmt::format("{}: length {}, its fields have {}", name(type),
+                                                   end - start, position_ - start));
+      return false;
+    }
+    const bool covering = next != Type{} && end - position_ >= 2 && is_due(next, peek_u16());
+    tolerances_.add(covering ? Tolerance::covering_length : Tolerance::extension_skipped);
+    if (!covering) position_ = end;
+    return covering;
+  }
+
+  static Type first_type() { return Type{}; }
+  template <class... Rest>
+  static Type first_type(const GroupData&, const Rest&...) {
+    return GroupData::type;
+  }
   template <class Item>
-  void read_item(std::vector<Item>& items) {
-    fields(*this, items.emplace_back());
+  static Type first_type(const std::vector<Item>&) {
+    return Item::type;
+  }
+
+  void read(GroupData& group) { fields(*this, group); }
+  template <class Item>
+  void read(std::vector<Item>& items) {
+    for (auto& item : items) {
+      if (error_) return;
+      fields(*this, item);
+    }
+  }
+
+  // A field that ran into the end of its component: the length was wrong, not the message too
+  // short.
+  void blame_length(Type type, std::size_t length) {
+    if (error_->code != Errc::truncated) return;
+    error_ = fail(Errc::bad_component_length,
+                  fmt::format("{}: length {} is too short for its fields", name(type), length));
+  }
+
+  void skip(std::size_t n) {
+    if (need(n)) position_ += n;
   }
 
   bool need(std::size_t n) {
@@ -449,95 +462,30 @@ class Reader {
     return false;
   }
 
-  std::uint16_t peek16() const {
-    if (limit_ - position_ < 2) return 0;
+  // Two bytes must be there.
+  std::uint16_t peek_u16() const {
     return static_cast<std::uint16_t>(bytes_[position_] << 8 | bytes_[position_ + 1]);
   }
 
-  // Reads the two type bytes. RFC 4678 figure 11 prints 0x4011 where 4.2 lists 0x4012 (row 3).
-  bool due(Type type) {
-    std::uint16_t seen = 0;
-    u16(seen);
-    if (error_) return false;
-    if (seen == static_cast<std::uint16_t>(type)) return true;
-    if (type == Type::group_of_member_state_data &&
-        seen == static_cast<std::uint16_t>(Type::group_of_weight_entry_data)) {
-      tolerances_.add(Tolerance::group_type_misprint);
-      return true;
-    }
-    stop(Errc::unexpected_component,
-         fmt::format("{:#06x} where {} {:#06x} is due", seen, name(type),
-                     static_cast<std::uint16_t>(type)));
-    return false;
+  void stop(Errc code, std::string detail) {
+    if (!error_) error_ = fail(code, fmt::format("{} at byte {}", detail, position_));
   }
 
   ByteView bytes_;
   std::size_t position_ = 0;
-  std::size_t limit_;
-  std::size_t pending_count_ = 0;
+  std::size_t limit_;  // the end of the component being read, else of the message
   DecodeOptions options_;
   ToleranceCounts& tolerances_;
   std::optional<Error> error_;
 };
-
-// RFC 4678 4.3. Leaves the reader at the message component.
-Envelope read_header(Reader& reader, std::size_t frame_size) {
-  std::uint16_t type = 0;
-  std::uint16_t length = 0;
-  std::uint32_t message_length = 0;
-  Envelope envelope;
-  reader.u16(type);
-  reader.u16(length);
-  reader.u8(envelope.version);
-  reader.u32(message_length);
-  reader.u32(envelope.message_id);
-  if (reader.error()) return envelope;
-  if (type != static_cast<std::uint16_t>(Type::header) || length < header_length) {
-    reader.stop(Errc::bad_header, fmt::format("header type {:#06x}, length {}", type, length));
-  } else if (message_length != frame_size) {
-    reader.stop(Errc::bad_message_length,
-                fmt::format("message length {}, frame has {}", message_length, frame_size));
-  } else if (length > header_length) {
-    reader.tolerances().add(Tolerance::header_surplus);
-    reader.skip_to(length);
-  }
-  envelope.type = reader.error() ? Type{} : reader.peek_type();
-  return envelope;
-}
-
-template <class M>
-Message read_message(Reader& reader) {
-  M message;
-  fields(reader, message);
-  return message;
-}
-
-Message read_message(Reader& reader, Type type) {
-  switch (type) {
-    case Type::registration_request: return read_message<RegistrationRequest>(reader);
-    case Type::registration_reply: return read_message<RegistrationReply>(reader);
-    case Type::deregistration_request: return read_message<DeregistrationRequest>(reader);
-    case Type::deregistration_reply: return read_message<DeregistrationReply>(reader);
-    case Type::get_weights_request: return read_message<GetWeightsRequest>(reader);
-    case Type::get_weights_reply: return read_message<GetWeightsReply>(reader);
-    case Type::send_weights: return read_message<SendWeights>(reader);
-    case Type::set_lb_state_request: return read_message<SetLbStateRequest>(reader);
-    case Type::set_lb_state_reply: return read_message<SetLbStateReply>(reader);
-    case Type::set_member_state_request: return read_message<SetMemberStateRequest>(reader);
-    case Type::set_member_state_reply: return read_message<SetMemberStateReply>(reader);
-    default:
-      reader.stop(Errc::unknown_message,
-                  fmt::format("message type {:#06x}", static_cast<std::uint16_t>(type)));
-      return {};
-  }
-}
 
 }  // namespace
 
 Result<Bytes> encode(const Frame& frame) {
   Bytes out;
   Writer writer(out);
-  writer.u16(static_cast<std::uint16_t>(Type::header));  // RFC 4678 4.3
+  // RFC 4678 4.3
+  writer.u16(static_cast<std::uint16_t>(Type::header));
   writer.u16(header_length);
   writer.u8(frame.version);
   writer.u32(0);
@@ -551,19 +499,17 @@ Result<Bytes> encode(const Frame& frame) {
   if (out.size() > std::numeric_limits<std::int32_t>::max()) {
     return fail(Errc::not_encodable, fmt::format("message of {} bytes", out.size()));
   }
-  for (int i = 0; i < 4; ++i) {
-    out[static_cast<std::size_t>(5 + i)] = static_cast<std::uint8_t>(out.size() >> (24 - 8 * i));
-  }
+  writer.overwrite_u32(message_length_offset, out.size());
   return out;
 }
 
 Result<Decoded> decode(ByteView bytes, DecodeOptions options) {
   Decoded decoded;
   Reader reader(bytes, options, decoded.tolerances);
-  const Envelope envelope = read_header(reader, bytes.size());
+  const Envelope envelope = reader.header();
   decoded.frame.version = envelope.version;
   decoded.frame.message_id = envelope.message_id;
-  if (!reader.error()) decoded.frame.message = read_message(reader, envelope.type);
+  reader.message(envelope.type, decoded.frame.message);
   reader.end_of_message();
   if (reader.error()) return fail(*reader.error());
   return decoded;
@@ -572,39 +518,9 @@ Result<Decoded> decode(ByteView bytes, DecodeOptions options) {
 Result<Envelope> decode_envelope(ByteView bytes) {
   ToleranceCounts ignored;
   Reader reader(bytes, {}, ignored);
-  const Envelope envelope = read_header(reader, bytes.size());
+  const Envelope envelope = reader.header();
   if (reader.error()) return fail(*reader.error());
   return envelope;
-}
-
-Type type_of(const Message& message) {
-  // The order of the variant.
-  static constexpr auto types = std::to_array<Type>(
-      {Type::registration_request, Type::registration_reply, Type::deregistration_request,
-       Type::deregistration_reply, Type::get_weights_request, Type::get_weights_reply,
-       Type::send_weights, Type::set_lb_state_request, Type::set_lb_state_reply,
-       Type::set_member_state_request, Type::set_member_state_reply});
-  static_assert(types.size() == std::variant_size_v<Message>);
-  return types.at(message.index());
-}
-
-WireAddress to_wire(const IpAddress& address) {
-  WireAddress wire{};
-  const auto bytes = address.bytes();
-  std::copy(bytes.rbegin(), bytes.rend(), wire.rbegin());
-  return wire;
-}
-
-IpAddress from_wire(const WireAddress& address) {
-  const std::span bytes(address);
-  const auto zero = [](std::span<const std::uint8_t> part) {
-    return std::all_of(part.begin(), part.end(), [](auto byte) { return byte == 0; });
-  };
-  const bool mapped = zero(bytes.first(10)) && bytes[10] == 0xFF && bytes[11] == 0xFF;
-  // :: and ::1 are IPv6's own.
-  const bool compatible = zero(bytes.first(12)) && !(zero(bytes.subspan(12, 3)) && bytes[15] <= 1);
-  if (mapped || compatible) return IpAddress::v4(bytes.last<4>());
-  return IpAddress::v6(bytes);
 }
 
 }  // namespace saspd::sasp

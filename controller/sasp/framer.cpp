@@ -7,7 +7,8 @@ namespace {
 
 std::uint32_t big_endian(ByteView bytes) {
   std::uint32_t value = 0;
-  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+  for (const std::uint8_t byte : bytes)
+    value = value << 8 | byte;
   return value;
 }
 

@@ -14,9 +14,9 @@ class Framer {
   // The buffer grows by what arrives, never by what a length announces.
   void append(ByteView bytes);
 
-  // The next whole message, nothing while it is incomplete, or an error after which the stream cannot
-  // be followed any more (RFC 4678 9.2): the connection must be closed. The view is valid until the
-  // next call of append() or next().
+  // The next whole message, nothing while it is incomplete, or an error after which the stream
+  // cannot be followed any more (RFC 4678 9.2): the connection must be closed. The view is valid
+  // until the next call of append() or next().
   Result<std::optional<ByteView>> next();
 
   // Bytes of an unfinished message are waiting.

@@ -1,5 +1,6 @@
-// The messages and components of RFC 4678 as plain structs, fields in wire order. Counts and lengths
-// are not fields: they follow from the vectors and strings. format.md draws the bytes.
+// The messages and components of RFC 4678 as plain structs, fields in wire order, each with the
+// type of its TLV. Counts and lengths are not fields: they follow from the vectors and strings.
+// format.md draws the bytes.
 #pragma once
 
 #include <array>
@@ -19,9 +20,12 @@ using WireAddress = std::array<std::uint8_t, 16>;
 WireAddress to_wire(const IpAddress& address);
 // ::a.b.c.d and ::ffff:a.b.c.d are IPv4; :: and ::1 are not (sasp-interop row 2).
 IpAddress from_wire(const WireAddress& address);
+// ::ffff:a.b.c.d, which RFC 4678 does not know.
+bool is_mapped(const WireAddress& address);
 
 // RFC 4678 5.1
 struct MemberData {
+  static constexpr Type type = Type::member_data;
   std::uint8_t protocol = 0;
   std::uint16_t port = 0;
   WireAddress address{};
@@ -36,6 +40,7 @@ struct MemberData {
 
 // RFC 4678 5.2. An empty name means all groups of the LB where the RFC allows it (7.2, 7.3).
 struct GroupData {
+  static constexpr Type type = Type::group_data;
   std::string lb_uid;
   std::string name;
   bool operator==(const GroupData&) const = default;
@@ -43,6 +48,7 @@ struct GroupData {
 
 // RFC 4678 5.3
 struct WeightEntry {
+  static constexpr Type type = Type::weight_entry;
   MemberData member;
   std::uint8_t state = 0;  // opaque, from the member
   std::uint8_t flags = 0;  // weight_flag
@@ -52,6 +58,7 @@ struct WeightEntry {
 
 // RFC 4678 5.4
 struct MemberState {
+  static constexpr Type type = Type::member_state_instance;
   MemberData member;
   std::uint8_t state = 0;
   std::uint8_t flags = 0;  // state_flag
@@ -59,26 +66,29 @@ struct MemberState {
 };
 
 // RFC 4678 6.1, 6.2, 6.3: a group and its items.
-template <class Item>
+template <Type group_type, class Item>
 struct GroupOf {
+  static constexpr Type type = group_type;
   GroupData group;
   std::vector<Item> items;
   bool operator==(const GroupOf&) const = default;
 };
-using GroupOfMemberData = GroupOf<MemberData>;
-using GroupOfWeightEntries = GroupOf<WeightEntry>;
-using GroupOfMemberStates = GroupOf<MemberState>;
+using GroupOfMemberData = GroupOf<Type::group_of_member_data, MemberData>;
+using GroupOfWeightEntries = GroupOf<Type::group_of_weight_entry_data, WeightEntry>;
+using GroupOfMemberStates = GroupOf<Type::group_of_member_state_data, MemberState>;
 
 // RFC 4678 7.1.1
 struct RegistrationRequest {
+  static constexpr Type type = Type::registration_request;
   std::uint8_t flags = sender_flag::load_balancer;
   std::vector<GroupOfMemberData> groups;
   bool operator==(const RegistrationRequest&) const = default;
 };
 
 // RFC 4678 7.1.2, 7.2.2, 7.5.2, 7.6.2: four replies that carry a return code only.
-template <Type type>
+template <Type reply_type>
 struct CodeReply {
+  static constexpr Type type = reply_type;
   ReturnCode code = ReturnCode::successful;
   bool operator==(const CodeReply&) const = default;
 };
@@ -89,6 +99,7 @@ using SetLbStateReply = CodeReply<Type::set_lb_state_reply>;
 
 // RFC 4678 7.2.1
 struct DeregistrationRequest {
+  static constexpr Type type = Type::deregistration_request;
   std::uint8_t flags = sender_flag::load_balancer;
   std::uint8_t reason = deregistration_reason::none;
   std::vector<GroupOfMemberData> groups;  // no members: the whole group; no name: all groups
@@ -97,12 +108,14 @@ struct DeregistrationRequest {
 
 // RFC 4678 7.3.1
 struct GetWeightsRequest {
+  static constexpr Type type = Type::get_weights_request;
   std::vector<GroupData> groups;  // one with an empty name: all groups of the LB
   bool operator==(const GetWeightsRequest&) const = default;
 };
 
 // RFC 4678 7.3.2
 struct GetWeightsReply {
+  static constexpr Type type = Type::get_weights_reply;
   ReturnCode code = ReturnCode::successful;
   std::uint16_t interval = 0;  // seconds (errata 946, 950); 0 is no advice
   std::vector<GroupOfWeightEntries> groups;
@@ -111,12 +124,14 @@ struct GetWeightsReply {
 
 // RFC 4678 7.4
 struct SendWeights {
+  static constexpr Type type = Type::send_weights;
   std::vector<GroupOfWeightEntries> groups;
   bool operator==(const SendWeights&) const = default;
 };
 
 // RFC 4678 7.5.1
 struct SetMemberStateRequest {
+  static constexpr Type type = Type::set_member_state_request;
   std::uint8_t flags = sender_flag::load_balancer;
   std::vector<GroupOfMemberStates> groups;
   bool operator==(const SetMemberStateRequest&) const = default;
@@ -124,6 +139,7 @@ struct SetMemberStateRequest {
 
 // RFC 4678 7.6.1
 struct SetLbStateRequest {
+  static constexpr Type type = Type::set_lb_state_request;
   std::string lb_uid;
   std::uint8_t health = max_lb_health;
   std::uint8_t flags = 0;  // lb_flag
@@ -132,8 +148,8 @@ struct SetLbStateRequest {
 
 using Message =
     std::variant<RegistrationRequest, RegistrationReply, DeregistrationRequest, DeregistrationReply,
-                 GetWeightsRequest, GetWeightsReply, SendWeights, SetLbStateRequest, SetLbStateReply,
-                 SetMemberStateRequest, SetMemberStateReply>;
+                 GetWeightsRequest, GetWeightsReply, SendWeights, SetLbStateRequest,
+                 SetLbStateReply, SetMemberStateRequest, SetMemberStateReply>;
 
 Type type_of(const Message& message);
 

@@ -48,6 +48,19 @@ bool is_message(Type type) {
   }
 }
 
+bool is_component(Type type) {
+  switch (type) {
+    case Type::member_data:
+    case Type::group_data:
+    case Type::weight_entry:
+    case Type::member_state_instance:
+    case Type::group_of_member_data:
+    case Type::group_of_weight_entry_data:
+    case Type::group_of_member_state_data: return true;
+    default: return false;
+  }
+}
+
 namespace {
 
 std::string_view meaning(ReturnCode code) {
@@ -100,17 +113,28 @@ std::string MemberKey::text() const {
 }
 
 std::string_view name(Tolerance tolerance) {
-  static constexpr auto names = std::to_array<std::string_view>({
-      "header_surplus", "covering_length", "extension_skipped", "mapped_address",
-      "group_type_misprint", "reply_type_misprint", "reserved_bits", "zero_interval",
-      "short_error_reply", "second_component", "trailing_bytes", "unknown_message_type",
-      "unknown_message_id"});
-  static_assert(names.size() == tolerance_count);
-  return names.at(static_cast<std::size_t>(tolerance));
+  switch (tolerance) {
+    case Tolerance::header_surplus: return "header_surplus";
+    case Tolerance::covering_length: return "covering_length";
+    case Tolerance::extension_skipped: return "extension_skipped";
+    case Tolerance::mapped_address: return "mapped_address";
+    case Tolerance::group_type_misprint: return "group_type_misprint";
+    case Tolerance::reply_type_misprint: return "reply_type_misprint";
+    case Tolerance::reserved_bits: return "reserved_bits";
+    case Tolerance::zero_interval: return "zero_interval";
+    case Tolerance::short_error_reply: return "short_error_reply";
+    case Tolerance::second_component: return "second_component";
+    case Tolerance::trailing_bytes: return "trailing_bytes";
+    case Tolerance::unknown_message_type: return "unknown_message_type";
+    case Tolerance::unknown_message_id: return "unknown_message_id";
+    case Tolerance::count_: break;
+  }
+  return "unknown";
 }
 
 void ToleranceCounts::add(const ToleranceCounts& other) {
-  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  for (std::size_t i = 0; i < counts_.size(); ++i)
+    counts_[i] += other.counts_[i];
 }
 
 bool ToleranceCounts::any() const {

@@ -14,12 +14,14 @@ namespace saspd::sasp {
 
 inline constexpr std::uint16_t default_port = 3860;  // RFC 4678 1.1
 inline constexpr std::uint8_t version = 1;           // RFC 4678 4.3
-inline constexpr std::size_t header_length = 13;     // RFC 4678 4.3, sasp-interop row 14
+inline constexpr std::size_t header_length = 13;     // RFC 4678 4.3
+inline constexpr std::size_t message_length_offset = 5;
 // The header and the shortest message component, a reply of 5 bytes.
 inline constexpr std::size_t min_message = 18;
 inline constexpr std::size_t default_max_message = std::size_t{16} << 20;
-inline constexpr std::size_t max_text = 255;   // one length byte
-inline constexpr std::size_t max_lb_uid = 64;  // RFC 4678 5.2
+inline constexpr std::size_t max_text = 255;     // one length byte
+inline constexpr std::size_t max_count = 65535;  // two count bytes
+inline constexpr std::size_t max_lb_uid = 64;    // RFC 4678 5.2
 
 // RFC 4678 4.2. The two replies are 0x1055 and 0x1065 (errata 949, 951, 2129).
 enum class Type : std::uint16_t {
@@ -45,6 +47,7 @@ enum class Type : std::uint16_t {
 };
 std::string_view name(Type type);  // "get weights reply"; "unknown type" for others
 bool is_message(Type type);        // one of the eleven message types
+bool is_component(Type type);      // one that stands behind a message component
 
 // RFC 4678 7: 0x00..0x3F general, 0x40..0xFF specific to the message.
 enum class ReturnCode : std::uint8_t {
@@ -77,12 +80,14 @@ CodeClass classify(ReturnCode code);
 // RFC 4678 7.1.1, 7.2.1, 7.5.1: who sends.
 namespace sender_flag {
 inline constexpr std::uint8_t load_balancer = 0x01;
-}
+inline constexpr std::uint8_t all = load_balancer;
+}  // namespace sender_flag
 // RFC 4678 7.6.1.
 namespace lb_flag {
 inline constexpr std::uint8_t push = 0x01;
 inline constexpr std::uint8_t trust = 0x02;
 inline constexpr std::uint8_t no_change = 0x04;
+inline constexpr std::uint8_t all = push | trust | no_change;
 }  // namespace lb_flag
 // RFC 4678 5.3, flags of a Weight Entry.
 namespace weight_flag {
@@ -90,11 +95,13 @@ inline constexpr std::uint8_t contact = 0x01;
 inline constexpr std::uint8_t quiesce = 0x02;
 inline constexpr std::uint8_t registered_by_lb = 0x04;
 inline constexpr std::uint8_t confident = 0x08;
+inline constexpr std::uint8_t all = contact | quiesce | registered_by_lb | confident;
 }  // namespace weight_flag
 // RFC 4678 5.4, flags of a Member State Instance: not the same bit as in a Weight Entry.
 namespace state_flag {
 inline constexpr std::uint8_t quiesce = 0x01;
-}
+inline constexpr std::uint8_t all = quiesce;
+}  // namespace state_flag
 // RFC 4678 7.2.1.
 namespace deregistration_reason {
 inline constexpr std::uint8_t none = 0x00;
@@ -114,19 +121,20 @@ struct MemberKey {
 
 // Everything that a peer may do a little wrong and we accept, each with a counter.
 enum class Tolerance : std::uint8_t {
-  header_surplus,         // row 14: header TLV longer than 13
-  covering_length,        // row 1: a TLV length that covers nested components
-  extension_skipped,      // row 1: a TLV longer than its known fields
-  mapped_address,         // row 2: ::ffff:a.b.c.d instead of ::a.b.c.d
-  group_type_misprint,    // row 3: 0x4011 for a Group of Member State Data (RFC figure 11)
-  reply_type_misprint,    // row 4: 0x1025 answers Set LB State or Set Member State (RFC figures 20, 22)
-  reserved_bits,          // row 7: reserved flag bits were set
-  zero_interval,          // row 8: an Interval of 0
-  short_error_reply,      // row 31: a Get Weights error reply of 5 bytes
-  second_component,       // row 18: another message component after the first
-  trailing_bytes,         // row 19: bytes after the last component
-  unknown_message_type,   // row 16: skipped by its Message Length
-  unknown_message_id,     // row 12: a reply that answers nothing we asked
+  header_surplus,        // row 14: header TLV longer than 13
+  covering_length,       // row 1: a TLV length that covers nested components
+  extension_skipped,     // row 1: a TLV longer than its known fields
+  mapped_address,        // row 2: ::ffff:a.b.c.d instead of ::a.b.c.d
+  group_type_misprint,   // row 3: 0x4011 for a Group of Member State Data (RFC figure 11)
+  reply_type_misprint,   // row 4: 0x1025 answers Set LB State or Set Member State (RFC figures 20,
+                         // 22)
+  reserved_bits,         // row 7: reserved flag bits were set
+  zero_interval,         // row 8: an Interval of 0
+  short_error_reply,     // row 31: a Get Weights error reply of 5 bytes
+  second_component,      // row 18: another message component after the first
+  trailing_bytes,        // row 19: bytes after the last component
+  unknown_message_type,  // row 16: skipped by its Message Length
+  unknown_message_id,    // row 12: a reply that answers nothing we asked
   count_,
 };
 inline constexpr std::size_t tolerance_count = static_cast<std::size_t>(Tolerance::count_);
