@@ -1,0 +1,39 @@
+// IPVS values <-> generic netlink attributes, as include/uapi/linux/ip_vs.h numbers them. Pure.
+//
+// Ports are big-endian on the wire, everything else has the host's order. IPv4 addresses are sent
+// as 4 bytes; the kernel answers with 16 (net/netfilter/ipvs/ip_vs_ctl.c, union nf_inet_addr).
+#pragma once
+
+#include <optional>
+
+#include "controller/lb/service.hpp"
+#include "netlink/message.hpp"
+
+namespace saspd::netlink {
+
+// Appends the key of a service: what GET_SERVICE, GET_DEST and SET_DEST need of it
+// (ip_vs_genl_parse_service).
+void put_service(nlmsghdr& request, const lb::ServiceKey& service);
+
+// Appends a whole destination for SET_DEST. The command is no partial update (ip_vs_genl_parse_dest
+// and __ip_vs_update_dest): forwarding method, weight and thresholds are required, and tunnel
+// attributes that are left out are reset to IPIP. So all of them are written, always.
+void put_destination(nlmsghdr& request, const lb::Destination& destination);
+
+// An answer to GET_SERVICE.
+struct ServiceRecord {
+  // None: a protocol that we have no name for. IPVS takes any number.
+  std::optional<lb::ServiceKey> key;
+  std::string scheduler;    // "none" in the moment in which somebody changes it
+  std::uint32_t flags = 0;  // IP_VS_SVC_F_*
+};
+Result<ServiceRecord> parse_service_record(ByteView attributes);
+
+// An answer to GET_DEST. Its address is of the service's family unless it says otherwise, which a
+// tunnelled one may (since Linux 3.18). A forwarding method unknown to us keeps its number.
+Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family);
+
+// An answer to GET_INFO: the version of IPVS, "1.2.1".
+Result<std::string> parse_version(ByteView attributes);
+
+}  // namespace saspd::netlink
