@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/text.hpp"
+
 namespace saspd {
 
 IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> bytes) {
@@ -25,12 +27,17 @@ IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> bytes) {
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string terminated(text);
   IpAddress address;
-  if (::inet_pton(AF_INET, terminated.c_str(), address.bytes_.data()) == 1) return address;
-  if (::inet_pton(AF_INET6, terminated.c_str(), address.bytes_.data()) == 1) {
+  const auto fits = [&](int family) {
+    return ::inet_pton(family, terminated.c_str(), address.bytes_.data()) == 1;
+  };
+  const bool whole = text.find('\0') == std::string_view::npos;  // inet_pton stops at a NUL
+  if (whole && fits(AF_INET)) return address;
+  if (whole && fits(AF_INET6)) {
     address.family_ = Family::v6;
     return address;
   }
-  return fail(std::errc::invalid_argument, fmt::format("'{}' is not an IP address", text));
+  return fail(std::errc::invalid_argument,
+              fmt::format("'{}' is not an IP address", printable(text)));
 }
 
 std::span<const std::uint8_t> IpAddress::bytes() const {
@@ -53,7 +60,7 @@ std::string IpAddress::text() const {
 Result<Endpoint> Endpoint::parse(std::string_view text) {
   const auto malformed = [&] {
     return fail(std::errc::invalid_argument,
-                fmt::format("'{}' is not ADDR:PORT or [ADDR]:PORT", text));
+                fmt::format("'{}' is not ADDR:PORT or [ADDR]:PORT", printable(text)));
   };
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return malformed();
@@ -63,7 +70,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
   const auto address = IpAddress::parse(host);
   if (!address || bracketed != (address->family() == Family::v6)) return malformed();
   const auto port = parse_number(text.substr(colon + 1), 0, 65535);
-  if (!port) return fail(at(fmt::format("port of '{}'", text), port.error()));
+  if (!port) return fail(at(fmt::format("port of '{}'", printable(text)), port.error()));
   return Endpoint{*address, static_cast<std::uint16_t>(*port)};
 }
 
@@ -76,8 +83,8 @@ Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std
   std::uint64_t value = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (ec != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-    return fail(std::errc::invalid_argument,
-                fmt::format("'{}' is not a whole number from {} to {}", text, low, high));
+    return fail(std::errc::invalid_argument, fmt::format("'{}' is not a whole number from {} to {}",
+                                                         printable(text), low, high));
   }
   return value;
 }

@@ -15,8 +15,8 @@ namespace saspd {
 
 enum class Family : std::uint8_t { v4, v6 };
 
-// An IPv4 or IPv6 address, always in network byte order. An IPv4 address uses the first 4 bytes; the
-// rest is zero, so that equality is plain equality of bytes.
+// An IPv4 or IPv6 address, always in network byte order. An IPv4 address uses the first 4 bytes;
+// the rest is zero, so that equality is plain equality of bytes.
 class IpAddress {
  public:
   IpAddress() = default;

@@ -5,7 +5,8 @@
 
 namespace saspd {
 
-// CLOCK_BOOTTIME: monotonic and counting through suspend, so that advice ages while the host sleeps.
+// CLOCK_BOOTTIME: monotonic and counting through suspend, so that advice ages while the host
+// sleeps.
 struct Clock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;

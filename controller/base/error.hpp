@@ -15,8 +15,8 @@ struct Error {
   std::string detail;
 };
 
-// Use only what std::expected has too (`if (!r)`, `*r`, `r.error()`), so that this alias is all that
-// changes when the compiler floor moves to C++23.
+// Use only what std::expected has too (`if (!r)`, `*r`, `r.error()`), so that this alias is all
+// that changes when the compiler floor moves to C++23.
 template <class T>
 using Result = boost::system::result<T, Error>;
 
@@ -26,12 +26,16 @@ inline Error fail(std::error_code code, std::string detail) {
 inline Error fail(std::errc code, std::string detail) {
   return Error{std::make_error_code(code), std::move(detail)};
 }
-inline Error fail(Error error) { return error; }
+inline Error fail(Error error) {
+  return error;
+}
 
 // The same error, with the place where it happened put in front: "PLACE: detail".
 Error at(std::string_view place, Error error);
 
-// Needed by boost::system::result when .value() is called on an error; the project does not do that.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+// Needed by boost::system::result when .value() is called on an error; the project does not do
+// that.
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 }  // namespace saspd

@@ -21,9 +21,9 @@ std::size_t clean_character(std::string_view bytes) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
-  const bool overlong_or_beyond = (lead == 0xE0 && byte(1) < 0xA0) ||
-                                  (lead == 0xED && byte(1) > 0x9F) ||
-                                  (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F);
+  const bool overlong_or_beyond =
+      (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) ||
+      (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F);
   const bool c1_control = lead == 0xC2 && byte(1) < 0xA0;
   return overlong_or_beyond || c1_control ? 0 : length;
 }

@@ -5,6 +5,8 @@
 namespace saspd::sasp {
 namespace {
 
+constexpr std::size_t kept_capacity = std::size_t{64} << 10;
+
 std::uint32_t big_endian(ByteView bytes) {
   std::uint32_t value = 0;
   for (const std::uint8_t byte : bytes)
@@ -15,14 +17,12 @@ std::uint32_t big_endian(ByteView bytes) {
 }  // namespace
 
 void Framer::append(ByteView bytes) {
-  if (position_ > 0) {
-    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(position_));
-    position_ = 0;
-  }
+  drop_consumed();
   buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
 }
 
 Result<std::optional<ByteView>> Framer::next() {
+  if (!partial()) drop_consumed();
   const ByteView rest = ByteView(buffer_).subspan(position_);
   // Each field is judged as soon as it is there, so that garbage is refused by its first bytes.
   if (rest.size() >= 2 && big_endian(rest.first(2)) != static_cast<std::uint32_t>(Type::header)) {
@@ -45,6 +45,13 @@ Result<std::optional<ByteView>> Framer::next() {
   if (rest.size() < length) return std::optional<ByteView>{};
   position_ += length;
   return std::optional<ByteView>{rest.first(length)};
+}
+
+void Framer::drop_consumed() {
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(position_));
+  position_ = 0;
+  // One big message must not hold its memory for as long as the connection lives.
+  if (buffer_.empty() && buffer_.capacity() > kept_capacity) buffer_.shrink_to_fit();
 }
 
 }  // namespace saspd::sasp

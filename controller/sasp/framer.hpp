@@ -11,7 +11,8 @@ class Framer {
  public:
   explicit Framer(std::size_t max_message = default_max_message) : max_message_(max_message) {}
 
-  // The buffer grows by what arrives, never by what a length announces.
+  // The buffer grows by what arrives, never by what a length announces. Call next() until it gives
+  // nothing before the next append().
   void append(ByteView bytes);
 
   // The next whole message, nothing while it is incomplete, or an error after which the stream
@@ -23,6 +24,8 @@ class Framer {
   bool partial() const { return position_ < buffer_.size(); }
 
  private:
+  void drop_consumed();
+
   std::size_t max_message_;
   Bytes buffer_;
   std::size_t position_ = 0;  // start of the next message

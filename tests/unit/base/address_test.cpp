@@ -1,0 +1,127 @@
+#include "controller/base/address.hpp"
+
+#include <unordered_set>
+
+#include <gtest/gtest.h>
+
+namespace saspd {
+namespace {
+
+std::string reprinted_address(std::string_view text) {
+  const auto address = IpAddress::parse(text);
+  return address ? address->text() : "refused";
+}
+
+std::string reprinted_endpoint(std::string_view text) {
+  const auto endpoint = Endpoint::parse(text);
+  return endpoint ? endpoint->text() : "refused";
+}
+
+TEST(IpAddress, PrintsWhatItParsedInItsShortestForm) {
+  EXPECT_EQ(reprinted_address("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(reprinted_address("2001:db8::1"), "2001:db8::1");
+  EXPECT_EQ(reprinted_address("2001:0DB8:0:0:0:0:0:1"), "2001:db8::1");
+  EXPECT_EQ(reprinted_address("::"), "::");
+}
+
+TEST(IpAddress, RefusesWhatIsNotOneAddress) {
+  for (const std::string_view text :
+       {"", " 192.0.2.1", "192.0.2.1 ", "192.0.2", "192.0.2.256", "192.0.2.01", "example.org",
+        "[2001:db8::1]", "fe80::1%eth0", "2001:db8:::1", "192.0.2.1/24", "0x7f000001"}) {
+    EXPECT_EQ(reprinted_address(text), "refused") << text;
+  }
+}
+
+TEST(IpAddress, RefusesAnAddressThatGoesOnBehindANul) {
+  EXPECT_EQ(reprinted_address(std::string_view("192.0.2.1\0junk", 14)), "refused");
+}
+
+TEST(IpAddress, HasItsBytesInNetworkOrder) {
+  const auto v4 = IpAddress::parse("192.0.2.1");
+  EXPECT_EQ(v4->family(), Family::v4);
+  EXPECT_EQ(std::vector<std::uint8_t>(v4->bytes().begin(), v4->bytes().end()),
+            (std::vector<std::uint8_t>{192, 0, 2, 1}));
+  const auto v6 = IpAddress::parse("2001:db8::1");
+  EXPECT_EQ(v6->family(), Family::v6);
+  EXPECT_EQ(v6->bytes().size(), 16U);
+  EXPECT_EQ(v6->bytes()[0], 0x20);
+  EXPECT_EQ(v6->bytes()[15], 1);
+}
+
+TEST(IpAddress, IsBuiltFromItsBytes) {
+  const auto v4 = IpAddress::parse("192.0.2.1");
+  EXPECT_EQ(IpAddress::v4(v4->bytes().first<4>()), *v4);
+  const auto v6 = IpAddress::parse("2001:db8::1");
+  EXPECT_EQ(IpAddress::v6(v6->bytes().first<16>()), *v6);
+}
+
+TEST(IpAddress, DiffersBetweenTheFamiliesThoughTheBytesAreTheSame) {
+  EXPECT_NE(*IpAddress::parse("32.1.13.184"), *IpAddress::parse("2001:db8::"));
+}
+
+TEST(IpAddress, KnowsLoopback) {
+  EXPECT_TRUE(IpAddress::parse("127.0.0.1")->is_loopback());
+  EXPECT_TRUE(IpAddress::parse("127.255.0.3")->is_loopback());
+  EXPECT_TRUE(IpAddress::parse("::1")->is_loopback());
+  EXPECT_FALSE(IpAddress::parse("126.0.0.1")->is_loopback());
+  EXPECT_FALSE(IpAddress::parse("::2")->is_loopback());
+  EXPECT_FALSE(IpAddress::parse("1::1")->is_loopback());
+  EXPECT_FALSE(IpAddress::parse("0.0.0.0")->is_loopback());
+}
+
+TEST(Endpoint, PrintsWhatItParsed) {
+  EXPECT_EQ(reprinted_endpoint("192.0.2.1:80"), "192.0.2.1:80");
+  EXPECT_EQ(reprinted_endpoint("[2001:db8::1]:65535"), "[2001:db8::1]:65535");
+  EXPECT_EQ(reprinted_endpoint("192.0.2.1:0"), "192.0.2.1:0");
+}
+
+TEST(Endpoint, RefusesWhatIsNotAddressAndPort) {
+  for (const std::string_view text :
+       {"", ":", "192.0.2.1", "192.0.2.1:", ":80", "2001:db8::1:80", "[192.0.2.1]:80",
+        "[2001:db8::1]", "[2001:db8::1]80", "[]:80", "[:80", "]:80", "192.0.2.1:65536",
+        "192.0.2.1:-1", "192.0.2.1:+80", "192.0.2.1: 80", "192.0.2.1:http", "192.0.2.1:80 "}) {
+    EXPECT_EQ(reprinted_endpoint(text), "refused") << text;
+  }
+}
+
+TEST(Endpoint, SaysTheRangeOfAPort) {
+  EXPECT_EQ(Endpoint::parse("192.0.2.1:70000").error().detail,
+            "port of '192.0.2.1:70000': '70000' is not a whole number from 0 to 65535");
+}
+
+TEST(Endpoint, ShowsForeignBytesWithoutHarmInItsErrors) {
+  EXPECT_EQ(Endpoint::parse("\x1b[2J").error().detail,
+            "'\\x1b[2J' is not ADDR:PORT or [ADDR]:PORT");
+}
+
+TEST(Endpoint, IsOrderedByAddressThenPort) {
+  const auto endpoint = [](const char* text) { return *Endpoint::parse(text); };
+  EXPECT_LT(endpoint("192.0.2.1:80"), endpoint("192.0.2.2:79"));
+  EXPECT_LT(endpoint("192.0.2.1:80"), endpoint("192.0.2.1:81"));
+  EXPECT_LT(endpoint("255.255.255.255:1"), endpoint("[::]:1"));
+}
+
+TEST(Endpoint, HashesPortsAndAddressesApart) {
+  std::unordered_set<std::size_t> hashes;
+  for (std::uint16_t port = 1; port <= 1000; ++port) {
+    hashes.insert(std::hash<Endpoint>{}({*IpAddress::parse("192.0.2.1"), port}));
+    hashes.insert(std::hash<Endpoint>{}({*IpAddress::parse("2001:db8::1"), port}));
+  }
+  EXPECT_EQ(hashes.size(), 2000U);
+}
+
+TEST(ParseNumber, TakesWhatIsInTheRange) {
+  EXPECT_EQ(*parse_number("0", 0, 5), 0U);
+  EXPECT_EQ(*parse_number("5", 0, 5), 5U);
+  EXPECT_EQ(*parse_number("18446744073709551615", 0, UINT64_MAX), UINT64_MAX);
+}
+
+TEST(ParseNumber, RefusesWhatIsOutsideOrNoWholeNumber) {
+  for (const std::string_view text : {"", "6", "1", "-2", "+2", " 2", "2 ", "2.0", "0x2", "two",
+                                      "18446744073709551616", "99999999999999999999999"}) {
+    EXPECT_FALSE(parse_number(text, 2, 5)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace saspd
