@@ -1,0 +1,125 @@
+// What load balancers and members have told the GWM: who exists, who registered what, who is
+// quiesced. Pure: requests in, replies out. A request is carried out as a whole or not at all
+// (sasp-interop row 21).
+//
+// Which return code, where several would fit (sasp-interop row 27), first one first:
+//   0x10  a name that is not UTF-8 or has control characters (row 10); a request without any group;
+//         a DeRegistration that lists members without naming their group (row 28)
+//   0x50  empty group name, where it cannot mean "all groups"
+//   0x51  LB UID of 0 or more than 64 bytes (row 9)
+//   0x61  a member speaks of an LB that is not known here    0x43  an LB does
+//   0x11  a member, and its LB has not set the trust flag; a member, for an address that is not its
+//         own (row 37); an LB for another LB
+//   0x42  unknown group     0x45  a member of the wrong kind (rows 25, 26)
+//   0x44  member twice      0x46  group twice
+//   0x41  not registered    0x40  already registered
+//   0x11  a limit of RegistryConfig is reached
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/clock.hpp"
+#include "controller/gwm/weigher.hpp"
+#include "controller/sasp/messages.hpp"
+
+namespace saspd::gwm {
+
+using ConnectionId = std::uint64_t;
+
+struct RegistryConfig {
+  std::uint16_t interval = 10;  // seconds, advised to load balancers (RFC 4678 7.3.2)
+  // How long an LB without a connection is remembered (RFC 4678 9.1).
+  std::chrono::seconds retention{300};
+  bool mixed_groups = false;        // systems and applications in one group (row 26)
+  bool any_member_address = false;  // members speak for other addresses than their own (row 37)
+  std::size_t max_lbs = 1024;
+  std::size_t max_groups = 65535;       // of all LBs together
+  std::size_t max_members = 1'000'000;  // of all LBs together
+  // The weights of all groups of one LB: a Get Weights Reply cannot be split (row 20).
+  std::size_t max_reply = sasp::default_max_message;
+};
+
+// Who sends a request. A member on this host (a loopback address) may speak for any address.
+struct Sender {
+  ConnectionId connection = 0;
+  IpAddress address;
+};
+
+struct Member {
+  sasp::MemberData data;  // with label and address form as registered (row 2)
+  bool registered_by_lb = true;
+  // A quiesce belongs to whom it came from: nobody lifts another's (row 40).
+  bool quiesced_by_lb = false;
+  bool quiesced_by_member = false;
+  std::uint8_t state = 0;  // opaque, the last one that anybody told (RFC 4678 5.4)
+};
+
+// A group stays when its last member leaves (row 29).
+using Group = std::map<sasp::MemberKey, Member>;
+
+// What of a load balancer is limited.
+struct Extent {
+  std::size_t groups = 0;
+  std::size_t members = 0;
+  std::size_t bytes = 0;  // in a Get Weights Reply
+
+  Extent& operator+=(const Extent& other);
+  Extent& operator-=(const Extent& other);
+  bool operator==(const Extent&) const = default;
+};
+
+struct LoadBalancer {
+  std::map<std::string, Group, std::less<>> groups;
+  Extent extent;
+  std::uint8_t health = sasp::max_lb_health;
+  std::uint8_t flags = 0;  // sasp::lb_flag; without Set LB State: pull, no trust, full (row 33)
+  std::optional<ConnectionId> connection;
+  TimePoint forgotten_at;          // while there is no connection
+  std::uint64_t replacements = 0;  // of a living connection by a new one (row 36)
+  bool trusts() const { return (flags & sasp::lb_flag::trust) != 0; }
+};
+using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
+
+struct Outcome {
+  sasp::Message reply;
+  std::string refusal;   // code, reason and names, when the code is not 0x00
+  bool changed = false;  // something is different now
+  // Set when the sender's connection speaks for this LB from now on,
+  std::optional<std::string> attached;
+  // and this one, which did so, has to be closed (RFC 4678 9.1, row 36).
+  std::optional<ConnectionId> replaced;
+};
+
+class Registry {
+ public:
+  // The weigher must outlive the registry.
+  Registry(RegistryConfig config, const Weigher& weigher) : config_(config), weigher_(weigher) {}
+
+  // `request` is one of the five requests of RFC 4678.
+  Outcome handle(const Sender& sender, const sasp::Message& request);
+
+  // The connection is gone; its LB, if it spoke for one, is kept for the time of retention.
+  void disconnected(ConnectionId connection, TimePoint now);
+  // When forget_expired() has something to do.
+  std::optional<TimePoint> next_expiry() const;
+  // Returns the UIDs of the load balancers that were forgotten.
+  std::vector<std::string> forget_expired(TimePoint now);
+
+  const LoadBalancers& load_balancers() const { return lbs_; }
+
+ private:
+  template <class Request>
+  Outcome answer(const Sender& sender, const Request& request);
+  void attach(ConnectionId connection, const std::string& lb_uid, Outcome& outcome);
+  std::vector<sasp::GroupOfWeightEntries> weights(const sasp::GetWeightsRequest& request) const;
+
+  RegistryConfig config_;
+  const Weigher& weigher_;
+  LoadBalancers lbs_;
+  std::map<ConnectionId, std::string> speaks_for_;
+};
+
+}  // namespace saspd::gwm
