@@ -1,0 +1,290 @@
+#include "controller/net/control_server.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace saspd::net {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using Local = asio::local::stream_protocol;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t max_depth = 8;
+constexpr mode_t socket_mode = 0660;
+
+// Which file a path names, to know it again.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+std::optional<FileId> file_id(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
+Error failed(std::string_view what, const std::string& path, int error) {
+  const std::error_code code(error, std::generic_category());
+  return fail(code, fmt::format("cannot {} {}: {}", what, path, code.message()));
+}
+
+Result<void> remove_stale(asio::io_context& io, const std::string& path);
+Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path);
+
+// The way to a listening socket, or the reason why there is none.
+Result<FileId> listen(asio::io_context& io, Local::acceptor& acceptor, const std::string& path) {
+  if (path.empty() || path.size() > 107) {  // sockaddr_un, unix(7)
+    return fail(
+        std::errc::filename_too_long,
+        fmt::format("control socket '{}' has {} bytes, expected 1 to 107", path, path.size()));
+  }
+  if (auto removed = remove_stale(io, path); !removed) return fail(removed.error());
+  if (auto bound = bind_and_listen(acceptor, path); !bound) return fail(bound.error());
+  const auto id = file_id(path);
+  if (!id) return failed("find the control socket", path, errno);
+  return *id;
+}
+
+// A socket file outlives a program that was killed; nobody can connect to it any more.
+Result<void> remove_stale(asio::io_context& io, const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return {};  // what else is wrong, bind will say
+  if (!S_ISSOCK(status.st_mode)) {
+    return fail(
+        std::errc::file_exists,
+        fmt::format("cannot make the control socket {}: there is a file that is no socket", path));
+  }
+  Local::socket probe(io);
+  error_code ec;
+  probe.open(Local(), ec);
+  if (!ec) probe.non_blocking(true, ec);
+  if (!ec) probe.connect(path, ec);
+  if (ec == asio::error::connection_refused) {
+    if (::unlink(path.c_str()) != 0) return failed("replace the stale control socket", path, errno);
+    return {};
+  }
+  if (!ec || ec == asio::error::try_again) {  // or its queue is full
+    return fail(std::errc::address_in_use,
+                fmt::format("another program listens on the control socket {}", path));
+  }
+  return failed("look who listens on the control socket", path, ec.value());
+}
+
+Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path) {
+  error_code ec;
+  acceptor.open(Local(), ec);
+  // The file never has more than its final rights: Linux takes those of the unbound socket, less
+  // the umask; chmod then gives the group what the umask may have taken.
+  if (!ec && ::fchmod(acceptor.native_handle(), socket_mode) != 0)
+    ec.assign(errno, boost::system::system_category());
+  if (!ec) acceptor.bind(path, ec);
+  const auto folder = std::filesystem::path(path).parent_path();
+  if (ec == boost::system::errc::no_such_file_or_directory) {
+    return fail(std::errc::no_such_file_or_directory,
+                fmt::format("cannot make the control socket {}: there is no directory {}", path,
+                            folder.string()));
+  }
+  if (!ec && ::chmod(path.c_str(), socket_mode) != 0)
+    ec.assign(errno, boost::system::system_category());
+  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec) return failed("make the control socket", path, ec.value());
+  return {};
+}
+
+}  // namespace
+
+json::object control_error(ExitCode code, std::string_view text) {
+  return {{"error", text}, {"exit_code", static_cast<int>(code)}};
+}
+
+// The server itself. The coroutines of the clients hold on to it: they may be resumed once more,
+// with an error, after the owner has closed it.
+class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
+ public:
+  Shared(asio::io_context& io, std::string path, Handler handler, ControlLimits limits)
+      : io_(io),
+        path_(std::move(path)),
+        handler_(std::move(handler)),
+        limits_(limits),
+        acceptor_(io),
+        accept_pause_(io) {}
+
+  Result<void> open();
+  void close();
+
+ private:
+  struct Client {
+    explicit Client(Local::socket connected)
+        : socket(std::move(connected)), deadline(socket.get_executor()) {}
+    Local::socket socket;
+    asio::steady_timer deadline;
+    std::string input;
+  };
+  using ClientPtr = std::shared_ptr<Client>;
+
+  // Static, with shared pointers by value: the frame of a coroutine owns what it uses.
+  static asio::awaitable<void> accept(std::shared_ptr<Shared> self);
+  static asio::awaitable<void> serve(std::shared_ptr<Shared> self, ClientPtr client);
+  void admit(Local::socket socket);
+  std::string answer(std::string_view line) const;
+  std::string line_of(const json::object& answer) const;
+  void give_patience(const ClientPtr& client) const;
+
+  asio::io_context& io_;
+  const std::string path_;
+  const Handler handler_;
+  const ControlLimits limits_;
+  Local::acceptor acceptor_;
+  asio::steady_timer accept_pause_;
+  std::set<ClientPtr> clients_;
+  std::optional<FileId> file_;  // the socket file that we made; nothing when closed
+};
+
+Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, std::string path,
+                                                           Handler handler, ControlLimits limits) {
+  auto shared = std::make_shared<Shared>(io, std::move(path), std::move(handler), limits);
+  if (auto opened = shared->open(); !opened) return fail(opened.error());
+  return std::unique_ptr<ControlServer>(new ControlServer(std::move(shared)));
+}
+
+ControlServer::ControlServer(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+
+ControlServer::~ControlServer() {
+  shared_->close();
+}
+
+Result<void> ControlServer::Shared::open() {
+  const auto file = listen(io_, acceptor_, path_);
+  if (!file) return fail(file.error());
+  file_ = *file;
+  asio::co_spawn(io_, accept(shared_from_this()), asio::detached);
+  return {};
+}
+
+void ControlServer::Shared::close() {
+  if (file_ && file_id(path_) == file_) ::unlink(path_.c_str());
+  file_.reset();
+  error_code ignored;
+  acceptor_.close(ignored);
+  accept_pause_.cancel();
+  for (const auto& client : clients_) {
+    client->socket.close(ignored);
+    client->deadline.cancel();
+  }
+}
+
+asio::awaitable<void> ControlServer::Shared::accept(std::shared_ptr<Shared> self) {
+  while (self->file_) {
+    auto [ec, socket] = co_await self->acceptor_.async_accept(as_result);
+    if (!self->file_) co_return;
+    if (!ec) {
+      self->admit(std::move(socket));
+      continue;
+    }
+    // Out of file descriptors or memory: the connection stays in the queue, so trying again at once
+    // would spin.
+    self->accept_pause_.expires_after(std::chrono::milliseconds(100));
+    co_await self->accept_pause_.async_wait(as_result);
+  }
+}
+
+void ControlServer::Shared::admit(Local::socket socket) {
+  error_code ignored;
+  if (clients_.size() >= limits_.max_clients) {
+    // As far as its empty buffer takes it; this client is not waited for.
+    socket.non_blocking(true, ignored);
+    const auto line = line_of(control_error(ExitCode::try_again, "too many control connections"));
+    socket.write_some(asio::buffer(line), ignored);
+    return;
+  }
+  const auto client = *clients_.insert(std::make_shared<Client>(std::move(socket))).first;
+  asio::co_spawn(io_, serve(shared_from_this(), client), asio::detached);
+}
+
+asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self, ClientPtr client) {
+  bool readable = true;
+  while (readable) {
+    self->give_patience(client);
+    const auto [read_ec, size] = co_await asio::async_read_until(
+        client->socket, asio::dynamic_buffer(client->input, self->limits_.max_request), '\n',
+        as_result);
+    const bool too_long = read_ec == asio::error::not_found;
+    if (!self->file_ || (read_ec && !too_long)) break;
+    const std::string line =
+        too_long ? self->line_of(control_error(ExitCode::usage,
+                                               fmt::format("the request has more than {} bytes",
+                                                           self->limits_.max_request)))
+                 : self->answer(std::string_view(client->input).substr(0, size));
+    client->input.erase(0, size);
+    readable = !too_long;  // what follows would be the rest of it
+
+    self->give_patience(client);
+    const auto [write_ec, sent] =
+        co_await asio::async_write(client->socket, asio::buffer(line), as_result);
+    if (write_ec) break;
+  }
+  client->deadline.cancel();
+  error_code ignored;
+  client->socket.close(ignored);
+  self->clients_.erase(client);
+}
+
+std::string ControlServer::Shared::answer(std::string_view line) const {
+  json::parse_options options;
+  options.max_depth = max_depth;
+  error_code ec;
+  const auto request = json::parse(line, ec, {}, options);
+  if (ec) {
+    return line_of(
+        control_error(ExitCode::usage, fmt::format("the request is no JSON: {}", ec.message())));
+  }
+  if (!request.is_object()) {
+    return line_of(control_error(ExitCode::usage, "the request is no JSON object"));
+  }
+  return line_of(handler_(request.get_object()));
+}
+
+std::string ControlServer::Shared::line_of(const json::object& answer) const {
+  std::string line = json::serialize(answer);
+  if (line.size() >= limits_.max_answer) {
+    line = json::serialize(control_error(
+        ExitCode::internal,
+        fmt::format("the answer has {} bytes, more than {}", line.size(), limits_.max_answer)));
+  }
+  return line + '\n';
+}
+
+void ControlServer::Shared::give_patience(const ClientPtr& client) const {
+  client->deadline.expires_after(limits_.patience);
+  client->deadline.async_wait([client](error_code ec) {
+    if (!ec) client->socket.close(ec);
+  });
+}
+
+}  // namespace saspd::net

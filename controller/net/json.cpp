@@ -1,0 +1,2 @@
+// Boost.JSON without its shared library: its functions are compiled here, once for all programs.
+#include <boost/json/src.hpp>
