@@ -1,7 +1,6 @@
 #include "controller/cli/cli.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <climits>
 #include <iostream>
 
@@ -97,11 +96,7 @@ void Cli::section(std::string title) {
 
 void Cli::add_option(std::string flag, std::string placeholder, Accept accept, std::string help,
                      std::string by_default) {
-  if (!by_default.empty()) {
-    [[maybe_unused]] const auto taken = accept(by_default);
-    assert(taken && "the default of a flag is a valid value of it");
-    help += fmt::format(" [{}]", by_default);
-  }
+  if (!by_default.empty()) help += fmt::format(" [{}]", by_default);
   add(std::move(flag), std::move(placeholder), std::move(accept), std::move(help)).by_default =
       std::move(by_default);
 }
@@ -302,19 +297,24 @@ std::optional<std::string> Cli::take_line(const ConfigLine& line) {
 
 std::optional<Cli::End> Cli::take_values() const {
   for (const auto& option : options_) {
+    if (option.values.empty() && !option.by_default.empty()) {
+      if (auto end = take(option, {.line = 0, .text = option.by_default})) return end;
+    }
     for (const auto& value : option.values) {
-      auto taken = fits_a_line(value.text);
-      if (taken) taken = option.accept(value.text);
-      if (taken) continue;
-      const auto& detail = taken.error().detail;
-      if (value.line == 0) {
-        return End{ExitCode::usage, fmt::format("{}: {}", option.flag, detail)};
-      }
-      return End{ExitCode::configuration, fmt::format("{}:{}: {}: {}", config_path_, value.line,
-                                                      key_of(option.flag), detail)};
+      if (auto end = take(option, value)) return end;
     }
   }
   return std::nullopt;
+}
+
+std::optional<Cli::End> Cli::take(const Option& option, const Value& value) const {
+  auto taken = fits_a_line(value.text);
+  if (taken) taken = option.accept(value.text);
+  if (taken) return std::nullopt;
+  const auto& detail = taken.error().detail;
+  if (value.line == 0) return End{ExitCode::usage, fmt::format("{}: {}", option.flag, detail)};
+  return End{ExitCode::configuration,
+             fmt::format("{}:{}: {}: {}", config_path_, value.line, key_of(option.flag), detail)};
 }
 
 std::string Cli::config_text() const {

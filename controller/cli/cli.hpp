@@ -46,8 +46,8 @@ class Cli {
   void section(std::string title);
 
   // A flag with one value; given twice is an error. `parser` is text -> Result<something that can
-  // be assigned to target>. by_default is a value in text ("" is none): it is parsed into target at
-  // once, and shown by --help and --print-config. Targets outlive the Cli.
+  // be assigned to target>. by_default is a value in text ("" is none), taken when none is given,
+  // and shown by --help and --print-config. Targets outlive the Cli.
   template <class T, class Parse>
   void option(std::string flag, std::string placeholder, T& target, Parse parser, std::string help,
               std::string by_default = {}) {
@@ -147,6 +147,7 @@ class Cli {
   std::optional<End> read_config_file();
   std::optional<std::string> take_line(const ConfigLine& line);
   std::optional<End> take_values() const;
+  std::optional<End> take(const Option& option, const Value& value) const;
   const Option* find(std::string_view flag) const;
   Option* find(std::string_view flag);
   std::string version() const;
