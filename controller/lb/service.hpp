@@ -55,7 +55,7 @@ struct Destination {
   Forward forward = Forward::masquerade;
   std::uint32_t upper_threshold = 0;  // connections; 0 is none
   std::uint32_t lower_threshold = 0;
-  Tunnel tunnel;
+  Tunnel tunnel{};
   bool operator==(const Destination&) const = default;
 };
 

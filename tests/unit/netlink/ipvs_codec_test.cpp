@@ -85,8 +85,7 @@ TEST(IpvsRequest, SetsADestinationWithAllItsAttributes) {
                                     .weight = 33,
                                     .forward = lb::Forward::masquerade,
                                     .upper_threshold = 1000,
-                                    .lower_threshold = 750,
-                                    .tunnel = {}};
+                                    .lower_threshold = 750};
   EXPECT_EQ(set_destination(service("tcp:192.0.2.10:443"), destination),
             bytes(140_u32, 0x22_u16, 1_u16, 0_u32, 0_u32,  //
                   6_u8, 1_u8, 0_u16,                       // SET_DEST
