@@ -1,4 +1,5 @@
-// The seam between what we want and how a kernel is told. Ipvs implements it; tests fail it on purpose.
+// The seam between what we want and how a kernel is told. Ipvs implements it; tests fail it on
+// purpose.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +11,16 @@
 
 namespace saspd::lb {
 
-// A change that is not known to be applied. The kernel may have applied it nevertheless (a lost
-// acknowledgement): list again before believing anything about that destination.
+// A change that is not known to be applied: list again before believing anything about it.
 struct Failure {
   std::size_t index = 0;  // into the changes given
   Error error;
+
+  // The acknowledgement was lost, the change perhaps not (no_buffer_space, timed_out). Every other
+  // error is the kernel's own refusal, and nothing was written.
+  bool outcome_unknown() const {
+    return error.code == std::errc::no_buffer_space || error.code == std::errc::timed_out;
+  }
 };
 
 class Dataplane {

@@ -155,21 +155,20 @@ void Reconciler::write_chunk(Work& work) {
     work.more = !plan_.empty();
     return;
   }
-  for (const auto& change : chunk) {
-    histories_.at(change.service).at(change.destination.endpoint).attempted =
-        change.destination.weight;
-  }
+  for (const auto& change : chunk)
+    history_of(change).attempted = change.destination.weight;
   const auto failures = plane_.apply(chunk);
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     const auto& change = chunk[i];
     if (failed != failures.end() && failed->index == i) {
       work.failures.push_back(fmt::format("{}: {}", change.text(), failed->error.detail));
+      if (!failed->outcome_unknown()) history_of(change).attempted.reset();
       ++failed;
       continue;
     }
     lb::apply(change, actual_);
-    History& history = histories_.at(change.service).at(change.destination.endpoint);
+    History& history = history_of(change);
     history.written = change.destination.weight;
     history.attempted.reset();
     if (change.destination.weight > 0) history.last_positive = change.destination.weight;
@@ -180,6 +179,10 @@ void Reconciler::write_chunk(Work& work) {
     actual_known_ = false;
   }
   work.more = !plan_.empty();
+}
+
+Reconciler::History& Reconciler::history_of(const lb::WeightChange& change) {
+  return histories_.at(change.service).at(change.destination.endpoint);
 }
 
 bool Reconciler::exists(const Group& group, const sasp::MemberKey& member) const {

@@ -107,6 +107,7 @@ class Reconciler {
   std::map<Endpoint, MemberInput> inputs(const Group& group, const lb::ServiceKey& key,
                                          const lb::Pool& pool) const;
   void write_chunk(Work& work);
+  History& history_of(const lb::WeightChange& change);
   bool exists(const Group& group, const sasp::MemberKey& member) const;
   void view_service(const Group& group, const lb::ServiceKey& key, GroupView& view) const;
 

@@ -1,0 +1,67 @@
+// A kernel in memory, behind the real seam, that can be told to misbehave.
+#pragma once
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "controller/lb/dataplane.hpp"
+
+namespace saspd::test {
+
+class FakeDataplane : public lb::Dataplane {
+ public:
+  lb::Table table;
+  lb::Plan written;  // every change that reached the kernel, in order
+  std::size_t lists = 0;
+
+  enum class Failing { refused, lost_request, lost_acknowledgement };
+  // How the nth write from now on (0: the next) goes wrong.
+  void fails_on(std::size_t nth, Failing how = Failing::refused) {
+    failing_write_ = writes_ + nth;
+    how_ = how;
+  }
+  void reset() {
+    table.clear();
+    written.clear();
+    writes_ = 0;
+    failing_write_ = std::numeric_limits<std::size_t>::max();
+  }
+  void fails_to_list(std::size_t times) { failing_lists_ = times; }
+
+  Result<lb::Table> list(std::span<const lb::ServiceKey> services) override {
+    ++lists;
+    if (failing_lists_ > 0) {
+      --failing_lists_;
+      return fail(std::errc::no_buffer_space, "list failed on purpose");
+    }
+    lb::Table found;
+    for (const auto& key : services) {
+      if (const auto pool = table.find(key); pool != table.end()) found.insert(*pool);
+    }
+    return found;
+  }
+
+  std::vector<lb::Failure> apply(std::span<const lb::WeightChange> changes) override {
+    std::vector<lb::Failure> failures;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      if (writes_++ == failing_write_) {
+        failures.push_back({i, fail(how_ == Failing::refused ? std::errc::operation_not_permitted
+                                                             : std::errc::no_buffer_space,
+                                    "failed on purpose")});
+        if (how_ != Failing::lost_acknowledgement) continue;
+      }
+      lb::apply(changes[i], table);
+      written.push_back(changes[i]);
+    }
+    return failures;
+  }
+
+ private:
+  std::size_t writes_ = 0;
+  std::size_t failing_write_ = std::numeric_limits<std::size_t>::max();
+  Failing how_ = Failing::refused;
+  std::size_t failing_lists_ = 0;
+};
+
+}  // namespace saspd::test

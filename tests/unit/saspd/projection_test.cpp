@@ -1,0 +1,170 @@
+// Each rule of "what must always hold" about one service's weights, as a row: members in, weights
+// and reasons out.
+
+#include "controller/saspd/projection.hpp"
+
+#include <gtest/gtest.h>
+
+namespace saspd {
+namespace {
+
+using namespace sasp::weight_flag;
+constexpr std::uint8_t good = contact | confident | registered_by_lb;
+
+Advice advice(std::uint16_t weight, int flags = good) {
+  return {weight, static_cast<std::uint8_t>(flags), 0, {}};
+}
+
+// A server that stands in the kernel with `kernel_weight`.
+MemberInput server(std::uint32_t kernel_weight, std::optional<Advice> advice = {}) {
+  MemberInput input;
+  input.advice = advice;
+  input.kernel_weight = kernel_weight;
+  input.static_weight = kernel_weight;
+  input.last_positive = kernel_weight;
+  return input;
+}
+
+// One that we set to 0 ourselves, after it had `before`.
+MemberInput zeroed(std::uint32_t before, std::optional<Advice> advice = {}) {
+  MemberInput input = server(0, advice);
+  input.own_zero = true;
+  input.static_weight = input.last_positive = before;
+  return input;
+}
+
+class Projection : public testing::Test {
+ protected:
+  void given(std::vector<MemberInput> inputs) {
+    std::uint16_t port = 1;
+    for (const auto& input : inputs)
+      members_[Endpoint{{}, port++}] = input;
+  }
+  // "40 advice, 0 quiesced", in the order of the members.
+  std::string decided(std::string_view scheduler = "wlc", bool advised = true) {
+    const auto decision = project(scheduler, members_, advised, policy_);
+    held_ = decision.held;
+    std::string text;
+    for (const auto& [endpoint, member] : decision.members) {
+      text += (text.empty() ? "" : ", ") + std::to_string(member.weight) + " " +
+              std::string(name(member.reason));
+    }
+    return text;
+  }
+  ProjectionPolicy policy_;
+  bool held_ = false;
+
+ private:
+  std::map<Endpoint, MemberInput> members_;
+};
+
+TEST_F(Projection, GivesTheAdvisedWeights) {
+  given({server(1, advice(40)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "40 advice, 20 advice");
+}
+
+TEST_F(Projection, ChangesNothingBeforeTheFirstAdvice) {
+  MemberInput labelled = server(7);
+  labelled.static_weight = 99;  // weight=99 of --member waits for advice too
+  given({labelled, server(3)});
+  EXPECT_EQ(decided("wlc", false), "7 static, 3 static");
+}
+
+TEST_F(Projection, GivesAMemberWithoutAdviceItsStaticWeight) {
+  MemberInput unknown = server(9);
+  unknown.static_weight = 5;
+  given({server(1, advice(40)), unknown});
+  EXPECT_EQ(decided(), "40 advice, 5 static");
+}
+
+TEST_F(Projection, NeverRaisesAForeignZero) {
+  given({server(0, advice(40)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "0 foreign_zero, 20 advice");
+}
+
+TEST_F(Projection, RaisesItsOwnZero) {
+  given({zeroed(10, advice(40)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "40 advice, 20 advice");
+}
+
+TEST_F(Projection, PutsQuiescedAndLostMembersToZeroWhateverTheirWeight) {
+  // Rows 6 and 43: the flag wins over the weight that stands beside it.
+  given({server(1, advice(5, good | quiesce)), server(1, advice(7, confident)),
+         server(1, advice(20))});
+  EXPECT_EQ(decided(), "0 quiesced, 0 no_contact, 20 advice");
+}
+
+TEST_F(Projection, PutsQuiescedBeforeNoContactAndConfidence) {
+  given({server(1, advice(5, quiesce)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "0 quiesced, 20 advice");
+}
+
+TEST_F(Projection, AvoidsMembersWithoutConfidenceWhileOthersHaveIt) {
+  given({server(1, advice(5, contact)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "0 not_confident, 20 advice");
+}
+
+TEST_F(Projection, KeepsTheWeightsWhenNobodyIsConfident) {
+  given({server(11, advice(5, contact)), server(22, advice(20, contact))});
+  EXPECT_EQ(decided(), "11 not_confident, 22 not_confident");
+  EXPECT_FALSE(held_);
+}
+
+TEST_F(Projection, AvoidsQuiescedMembersEvenWhenNobodyElseIsConfident) {
+  // RFC 4678 5.3, last paragraph of the confident flag; row 41.
+  given({server(11, advice(5, good | quiesce)), server(12, advice(5, confident)),
+         server(22, advice(20, contact))});
+  EXPECT_EQ(decided(), "0 quiesced, 0 no_contact, 22 not_confident");
+}
+
+TEST_F(Projection, HoldsBackAdviceThatLeavesNobody) {
+  given({server(11, advice(0)), server(22, advice(7, confident)),
+         server(33, advice(9, good | quiesce))});
+  EXPECT_EQ(decided(), "11 held_all_zero, 22 held_all_zero, 0 quiesced");
+  EXPECT_TRUE(held_);
+}
+
+TEST_F(Projection, GivesBackTheLastPositiveWeightsWhenHoldingIsNotEnough) {
+  // Everybody is at our own zero, and the last one that served is now quiesced.
+  given({zeroed(11, advice(0)), server(22, advice(0, good | quiesce))});
+  EXPECT_EQ(decided(), "11 held_all_zero, 0 quiesced");
+  EXPECT_TRUE(held_);
+}
+
+TEST_F(Projection, KeepsALostMemberAtZeroWhileAnotherStillServes) {
+  given({zeroed(11, advice(0, confident)), server(22, advice(0, confident))});
+  EXPECT_EQ(decided(), "0 held_all_zero, 22 held_all_zero");
+}
+
+TEST_F(Projection, AppliesAllZeroWhenTheOperatorWantsIt) {
+  policy_.hold_all_zero = false;
+  given({server(11, advice(0)), server(22, advice(7, confident))});
+  EXPECT_EQ(decided(), "0 advice, 0 no_contact");
+  EXPECT_FALSE(held_);
+}
+
+TEST_F(Projection, LetsEverybodyBeQuiesced) {
+  given({server(11, advice(0, good | quiesce)), server(22, advice(0, good | quiesce))});
+  EXPECT_EQ(decided(), "0 quiesced, 0 quiesced");
+  EXPECT_FALSE(held_);
+}
+
+TEST_F(Projection, DoesNotCountForeignZerosAsServers) {
+  given({server(0, advice(40)), server(22, advice(0))});
+  EXPECT_EQ(decided(), "0 foreign_zero, 22 held_all_zero");
+}
+
+TEST_F(Projection, ScalesForWrrOnly) {
+  given({server(1, advice(60001)), server(1, advice(40003)), server(1, advice(20011)),
+         server(1, advice(10007))});
+  EXPECT_EQ(decided("wlc"), "60001 advice, 40003 advice, 20011 advice, 10007 advice");
+  EXPECT_EQ(decided("wrr"), "100 advice, 67 advice, 33 advice, 17 advice");
+}
+
+TEST_F(Projection, DoesNotScaleAKeptWeightAgain) {
+  given({server(500, advice(0)), server(22, advice(0))});
+  EXPECT_EQ(decided("wrr"), "500 held_all_zero, 22 held_all_zero");
+}
+
+}  // namespace
+}  // namespace saspd

@@ -1,0 +1,316 @@
+#include "controller/saspd/reconciler.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_dataplane.hpp"
+
+namespace saspd {
+namespace {
+
+using test::FakeDataplane;
+
+constexpr std::uint8_t good =
+    sasp::weight_flag::contact | sasp::weight_flag::confident | sasp::weight_flag::registered_by_lb;
+
+const lb::ServiceKey web = *lb::parse_service("tcp:192.0.2.10:80");
+
+Endpoint server(unsigned n) {
+  return {IpAddress::v4(std::array<std::uint8_t, 4>{10, 0, static_cast<std::uint8_t>(n >> 8),
+                                                    static_cast<std::uint8_t>(n)}),
+          8080};
+}
+
+class ReconcilerTest : public testing::Test {
+ protected:
+  ReconcilerTest() {
+    settings_.groups = {{"web", {web}, {}}};
+    add_service(web, {10, 10, 10, 10});
+  }
+
+  void add_service(const lb::ServiceKey& key, const std::vector<std::uint32_t>& weights) {
+    auto& pool = plane_.table[key];
+    pool.scheduler = "wlc";
+    for (unsigned i = 0; i < weights.size(); ++i)
+      set(key, i + 1, weights[i]);
+  }
+  void set(const lb::ServiceKey& key, unsigned n, std::uint32_t weight) {
+    auto& destination = plane_.table[key].destinations[server(n)];
+    destination.endpoint = server(n);
+    destination.weight = weight;
+    destination.forward = lb::Forward::tunnel;
+    destination.upper_threshold = 77;
+  }
+  std::uint32_t kernel(unsigned n) {
+    return plane_.table.at(web).destinations.at(server(n)).weight;
+  }
+  std::string kernel() {
+    std::string text;
+    for (const auto& [endpoint, destination] : plane_.table.at(web).destinations) {
+      text += (text.empty() ? "" : " ") + std::to_string(destination.weight);
+    }
+    return text;
+  }
+
+  Reconciler& reconciler() {
+    if (!reconciler_) reconciler_.emplace(plane_, settings_);
+    return *reconciler_;
+  }
+  std::size_t advise(const std::vector<std::uint16_t>& weights, std::uint8_t flags = good,
+                     const std::string& group = "web") {
+    sasp::GroupOfWeightEntries advice{{"LB1", group}, {}};
+    for (unsigned i = 0; i < weights.size(); ++i) {
+      advice.items.push_back(
+          {sasp::MemberData::of(member_of(web, server(i + 1))), 0, flags, weights[i]});
+    }
+    return reconciler().update({{advice}, 1}, now_);
+  }
+  // One pass as the daemon does it: everything there is to do, without listing again.
+  std::vector<std::string> pass() {
+    std::vector<std::string> failures;
+    for (;;) {
+      const Work work = reconciler().work();
+      failures.insert(failures.end(), work.failures.begin(), work.failures.end());
+      if (work.list_error) failures.push_back(work.list_error->detail);
+      if (!work.more) return failures;
+    }
+  }
+  void reconcile() {
+    reconciler().look_again();
+    pass();
+  }
+  Reason reason(unsigned n) {
+    for (const auto& group : reconciler().view()) {
+      for (const auto& member : group.members) {
+        if (member.endpoint == server(n)) return member.reason;
+      }
+    }
+    return Reason::unbound;
+  }
+
+  FakeDataplane plane_;
+  Reconciler::Settings settings_;
+  std::optional<Reconciler> reconciler_;
+  TimePoint now_;
+};
+
+TEST_F(ReconcilerTest, WritesNothingBeforeTheFirstAdvice) {
+  pass();
+  reconcile();
+  EXPECT_TRUE(plane_.written.empty());
+  EXPECT_EQ(reason(1), Reason::static_weight);
+}
+
+TEST_F(ReconcilerTest, MakesTheKernelFollowTheAdvice) {
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+  EXPECT_EQ(plane_.written.size(), 3U) << "an unchanged weight sends nothing";
+  EXPECT_EQ(plane_.lists, 1U);
+  advise({40, 30, 20, 10});
+  reconcile();
+  EXPECT_EQ(plane_.written.size(), 3U);
+}
+
+TEST_F(ReconcilerTest, PreservesEverythingButTheWeight) {
+  pass();
+  advise({40});
+  pass();
+  lb::Destination expected = plane_.table.at(web).destinations.at(server(1));
+  EXPECT_EQ(plane_.written.at(0).destination, expected);
+  EXPECT_EQ(expected.forward, lb::Forward::tunnel);
+  EXPECT_EQ(expected.upper_threshold, 77U);
+}
+
+TEST_F(ReconcilerTest, RaisesBeforeItLowers) {
+  pass();
+  advise({1, 2, 30, 40});
+  pass();
+  ASSERT_EQ(plane_.written.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const bool raise = plane_.written[i].destination.weight > plane_.written[i].old_weight;
+    EXPECT_EQ(raise, i < 2) << i;
+  }
+}
+
+TEST_F(ReconcilerTest, IgnoresAdviceForOthers) {
+  pass();
+  EXPECT_EQ(advise({40, 30, 20, 10, 99, 98}), 2U);
+  EXPECT_EQ(advise({1, 1}, good, "other"), 2U);
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, DoesNotRaiseAZeroThatItDidNotWrite) {
+  set(web, 2, 0);
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 0 20 10");
+  EXPECT_EQ(reason(2), Reason::foreign_zero);
+}
+
+TEST_F(ReconcilerTest, RaisesItsOwnZero) {
+  pass();
+  advise({0, 30, 20, 10});
+  pass();
+  reconcile();
+  EXPECT_EQ(kernel(), "0 30 20 10");
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, RespectsAZeroThatReplacedItsOwnWeight) {
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  set(web, 1, 0);  // a human drains it
+  reconcile();
+  advise({50, 30, 20, 10});
+  reconcile();
+  EXPECT_EQ(kernel(), "0 30 20 10");
+  set(web, 1, 1);  // and ends that
+  reconcile();
+  EXPECT_EQ(kernel(), "50 30 20 10");
+}
+
+TEST_F(ReconcilerTest, ForgetsItsZeroWhenSomebodyElseWroteInBetween) {
+  pass();
+  advise({0, 30, 20, 10});
+  pass();
+  set(web, 1, 5);
+  plane_.fails_on(0);  // the overwrite fails, so the last write of that destination is foreign
+  reconcile();
+  set(web, 1, 0);
+  reconcile();
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(1), 0U);
+}
+
+TEST_F(ReconcilerTest, ForgetsItsZeroWhenTheDestinationIsReplaced) {
+  pass();
+  advise({0, 30, 20, 10});
+  pass();
+  plane_.table.at(web).destinations.erase(server(1));
+  reconcile();
+  set(web, 1, 0);
+  reconcile();
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(1), 0U);
+}
+
+TEST_F(ReconcilerTest, OverwritesAForeignWeight) {
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  set(web, 3, 77);
+  reconcile();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, LeavesAServiceThatVanishedAndTakesItUpAgain) {
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  const auto pool = plane_.table.at(web);
+  plane_.table.clear();
+  reconcile();
+  EXPECT_FALSE(reconciler().view().at(0).services.at(0).present);
+  EXPECT_TRUE(reconciler().wanted().empty());
+  plane_.table[web] = pool;
+  set(web, 1, 1);
+  reconcile();
+  EXPECT_EQ(reconciler().wanted().at("web").size(), 4U);
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, WritesABigPlanInChunks) {
+  settings_.chunk = 3;
+  add_service(web, {10, 10, 10, 10, 10, 10, 10});
+  pass();
+  advise({1, 2, 3, 4, 5, 6, 7});
+  EXPECT_TRUE(reconciler().work().more);
+  EXPECT_EQ(plane_.written.size(), 3U);
+  EXPECT_TRUE(reconciler().work().more);
+  EXPECT_FALSE(reconciler().work().more);
+  EXPECT_EQ(kernel(), "1 2 3 4 5 6 7");
+}
+
+TEST_F(ReconcilerTest, TakesNewAdviceInTheMiddleOfABigPlan) {
+  settings_.chunk = 1;
+  pass();
+  advise({40, 30, 20, 5});
+  reconciler().work();
+  advise({1, 2, 3, 4});
+  pass();
+  EXPECT_EQ(kernel(), "1 2 3 4");
+}
+
+TEST_F(ReconcilerTest, OnlyTellsWhatItWouldDoInADryRun) {
+  settings_.dry_run = true;
+  pass();
+  advise({40, 30, 20, 10});
+  EXPECT_EQ(reconciler().work().applied.size(), 3U);
+  EXPECT_TRUE(plane_.written.empty());
+}
+
+TEST_F(ReconcilerTest, GivesMembersTheirLabelsAndStaticWeights) {
+  settings_.groups[0].members[server(1)] = {7, "first"};
+  settings_.groups[0].members[server(9)] = {{}, "absent"};
+  pass();
+  EXPECT_EQ(reconciler().wanted().at("web").at(member_of(web, server(1))), "first");
+  EXPECT_EQ(reconciler().wanted().at("web").size(), 4U) << "an absent member is not registered";
+  EXPECT_EQ(reason(9), Reason::unbound);
+  sasp::GroupOfWeightEntries second{{"LB1", "web"}, {}};
+  second.items.push_back({sasp::MemberData::of(member_of(web, server(2))), 0, good, 20});
+  reconciler().update({{second}, 1}, now_);
+  pass();
+  EXPECT_EQ(kernel(), "7 20 10 10");
+}
+
+// Whatever single write fails, and whether the kernel did it or not, the next pass ends at desired.
+class FailedWrite : public ReconcilerTest,
+                    public testing::WithParamInterface<FakeDataplane::Failing> {};
+
+TEST_P(FailedWrite, IsMadeGoodByTheNextPass) {
+  for (std::size_t nth = 0; nth < 8; ++nth) {
+    SCOPED_TRACE(nth);
+    plane_.reset();
+    reconciler_.reset();
+    settings_.chunk = 3;
+    add_service(web, {10, 10, 10, 10});
+    pass();
+    plane_.fails_on(nth, GetParam());
+    advise({40, 0, 20, 0});
+    pass();
+    pass();
+    EXPECT_EQ(kernel(), "40 0 20 0");
+    advise({0, 30, 0, 5});  // raises zeros that are ours, even if their acknowledgement was lost
+    pass();
+    pass();
+    EXPECT_EQ(kernel(), "0 30 0 5");
+    EXPECT_TRUE(pass().empty());
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Kernel, FailedWrite,
+                         testing::Values(FakeDataplane::Failing::refused,
+                                         FakeDataplane::Failing::lost_request,
+                                         FakeDataplane::Failing::lost_acknowledgement));
+
+TEST_F(ReconcilerTest, ListsAgainAfterAFailedList) {
+  plane_.fails_to_list(2);
+  EXPECT_EQ(pass().size(), 1U);
+  EXPECT_EQ(pass().size(), 1U);
+  EXPECT_TRUE(pass().empty());
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+}  // namespace
+}  // namespace saspd
