@@ -14,7 +14,7 @@ namespace saspd::lb {
 // A change that is not known to be applied: list again before believing anything about it.
 struct Failure {
   std::size_t index = 0;  // into the changes given
-  Error error;
+  Error error;            // its detail names the change
 
   // The acknowledgement was lost, the change perhaps not (no_buffer_space, timed_out). Every other
   // error is the kernel's own refusal, and nothing was written.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
 namespace saspd {
 
 sasp::MemberKey member_of(const lb::ServiceKey& service, const Endpoint& destination) {
@@ -162,7 +160,7 @@ void Reconciler::write_chunk(Work& work) {
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     const auto& change = chunk[i];
     if (failed != failures.end() && failed->index == i) {
-      work.failures.push_back(fmt::format("{}: {}", change.text(), failed->error.detail));
+      work.failures.push_back(failed->error.detail);
       if (!failed->outcome_unknown()) history_of(change).attempted.reset();
       ++failed;
       continue;
