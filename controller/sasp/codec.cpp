@@ -313,7 +313,7 @@ class Reader {
     limit_ = end;
     own();
     limit_ = bytes_.size();
-    if (error_) return blame_length(type, end - start);
+    if (error_) return blame_length(type, start, end);
     const bool covering = position_ != end && surplus(type, start, end, first_type(nested...));
     (read(nested), ...);
     if (covering && !error_ && position_ != end) {
@@ -445,10 +445,12 @@ class Reader {
 
   // A field that ran into the end of its component: the length was wrong, not the message too
   // short.
-  void blame_length(Type type, std::size_t length) {
+  void blame_length(Type type, std::size_t start, std::size_t end) {
     if (error_->code != Errc::truncated) return;
-    error_ = fail(Errc::bad_component_length,
-                  fmt::format("{}: length {} is too short for its fields", name(type), length));
+    error_.reset();
+    position_ = start;
+    stop(Errc::bad_component_length,
+         fmt::format("{}: length {} is too short for its fields", name(type), end - start));
   }
 
   void skip(std::size_t n) {
