@@ -1,0 +1,401 @@
+// saspd, sasp-gwm and saspctl as an operator runs them, on real IPVS with real connections. What is
+// promised in the README is looked at from outside: with ipvsadm, with clients, with exit codes.
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <boost/json.hpp>
+
+#include "controller/net/control_client.hpp"
+#include "tests/support/kernel_namespace.hpp"
+#include "tests/support/kernel_traffic.hpp"
+#include "tests/support/program.hpp"
+
+namespace saspd::test {
+namespace {
+
+namespace json = boost::json;
+using kernel::Connection;
+using kernel::Ipvsadm;
+using std::chrono::seconds;
+
+const std::string programs = PROGRAMS;
+
+class SaspdOnIpvs : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/saspd-e2e-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    directory_ = name;
+    kernel::feed("ip -batch -",
+                 "address add 10.9.0.10 dev lo\n"
+                 "address add 10.9.1.1 dev lo\naddress add 10.9.1.2 dev lo\n"
+                 "address add 10.9.1.3 dev lo\naddress add 10.9.1.4 dev lo\n");
+  }
+  void TearDown() override {
+    if (HasFailure()) {
+      for (const char* log : {"saspd.log", "gwm.log", "ctl.log"}) {
+        std::ifstream file(path(log));
+        std::cerr << "--- " << log << "\n" << file.rdbuf() << "\n";
+      }
+    }
+    saspd_.reset();
+    gwm_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+  void given_service(std::string_view scheduler = "wrr", int weight = 10) {
+    std::string lines = fmt::format("-A -t 10.9.0.10:80 -s {}\n", scheduler);
+    for (int i = 1; i <= 4; ++i)
+      lines +=
+          fmt::format("-a -t 10.9.0.10:80 -r 10.9.1.{}:80 -m -w {} -x 5000 -y 4000\n", i, weight);
+    Ipvsadm::run(lines);
+  }
+
+  // One line of the weights file per server: "40", "quiesce", "down", "unknown".
+  void advise(const std::vector<std::string>& words) {
+    std::string text = "# written by a test\n";
+    for (std::size_t i = 0; i < words.size(); ++i)
+      text += fmt::format("web 10.9.1.{}:80 {}\n", i + 1, words[i]);
+    write_weights(text);
+  }
+  void write_weights(const std::string& text) {
+    std::ofstream(path("weights.new")) << text;
+    std::filesystem::rename(path("weights.new"), path("weights"));
+  }
+
+  void start_gwm() {
+    gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")},
+                 path("gwm.log"));
+  }
+  Arguments saspd_arguments(const Arguments& more = {}) const {
+    Arguments arguments{programs + "/saspd",
+                        "--gwm",
+                        "127.0.0.1",
+                        "--lb-uid",
+                        "e2e",
+                        "--service",
+                        "web=tcp:10.9.0.10:80",
+                        "--control",
+                        path("control"),
+                        "--retry-min",
+                        "1",
+                        "--reconcile-interval",
+                        "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  void start_saspd(const Arguments& more = {}) {
+    saspd_.emplace(saspd_arguments(more), path("saspd.log"));
+  }
+  void start(const std::vector<std::string>& advice) {
+    given_service();
+    advise(advice);
+    start_gwm();
+    start_saspd();
+  }
+
+  // Exit code of a program that is expected to end by itself.
+  int ends_with(const Arguments& arguments, std::string* output = nullptr) {
+    std::filesystem::remove(path("ctl.log"));
+    Program program(arguments, path("ctl.log"));
+    const auto code = program.wait(seconds{10});
+    if (output != nullptr) *output = program.log();
+    return code.value_or(-1);
+  }
+
+  // "40 30 20 10": the weights in the kernel, as ipvsadm reads them.
+  static std::string kernel_weights() {
+    std::istringstream words(Ipvsadm::saved());
+    std::string weights;
+    std::string word;
+    while (words >> word) {
+      if (word != "-w") continue;
+      words >> word;
+      weights += (weights.empty() ? "" : " ") + word;
+    }
+    return weights;
+  }
+  static bool comes_to(const std::string& weights) {
+    return eventually([&] { return kernel_weights() == weights; }) ||
+           (ADD_FAILURE() << "the kernel has " << kernel_weights() << ", not " << weights, false);
+  }
+
+  json::value status() const {
+    const auto answer = net::control_request(path("control"), {{"command", "status"}}, seconds{5});
+    return answer ? json::value(*answer) : json::value();
+  }
+  json::value member(int n) const {
+    return status().at_pointer(fmt::format("/groups/0/members/{}", n - 1));
+  }
+  bool gwm_becomes(std::string_view state) const {
+    return eventually([&] {
+      const auto now = status();
+      return now.is_object() && now.at_pointer("/gwm/0/state").as_string() == state;
+    });
+  }
+
+  kernel::NetNamespace namespace_;
+  std::string directory_;
+  std::optional<Program> gwm_;
+  std::optional<Program> saspd_;
+};
+
+TEST_F(SaspdOnIpvs, BringsTheAdviceToTheKernelAndSaysWhy) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  advise({"40", "quiesce", "down", "unknown"});
+  ASSERT_TRUE(comes_to("40 0 0 0"));
+  EXPECT_EQ(member(2).at("reason").as_string(), "quiesced");
+  EXPECT_EQ(member(3).at("reason").as_string(), "no_contact");
+  EXPECT_EQ(member(4).at("reason").as_string(), "not_confident");
+  EXPECT_EQ(member(1).at_pointer("/advice/weight").as_int64(), 40);
+  EXPECT_TRUE(member(1).at_pointer("/advice/flags/registered_by_lb").as_bool());
+  EXPECT_EQ(status().at("lb_uid").as_string(), "e2e");
+  EXPECT_EQ(status().at("schema_version").as_int64(), 1);
+  advise({"1", "2", "3", "4"});
+  ASSERT_TRUE(comes_to("1 2 3 4"));
+
+  std::string text;
+  EXPECT_EQ(ends_with({programs + "/saspctl", "--socket", path("control")}, &text), 0);
+  EXPECT_NE(text.find("established"), std::string::npos) << text;
+  EXPECT_EQ(
+      ends_with({programs + "/saspctl", "--socket", path("control"), "why", "web/10.9.1.3:80"},
+                &text),
+      0);
+  EXPECT_NE(text.find("advises weight 3"), std::string::npos) << text;
+}
+
+TEST_F(SaspdOnIpvs, WritesNothingButWeights) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const std::string thresholds = Ipvsadm::thresholds();
+  EXPECT_NE(thresholds.find("5000"), std::string::npos) << thresholds;
+  std::string saved = Ipvsadm::saved();
+  EXPECT_EQ(std::count(saved.begin(), saved.end(), '\n'), 5);
+  EXPECT_NE(saved.find("10.9.1.1:80 -m -w 40"), std::string::npos) << saved;
+}
+
+TEST_F(SaspdOnIpvs, DistributesRawWeightsAsAdvisedFromTheFirstConnectionOn) {
+  start({"60001", "40003", "20011", "10007"});
+  ASSERT_TRUE(comes_to("100 67 33 17"));
+  kernel::Servers servers({*Endpoint::parse("10.9.1.1:80"), *Endpoint::parse("10.9.1.2:80"),
+                           *Endpoint::parse("10.9.1.3:80"), *Endpoint::parse("10.9.1.4:80")});
+  std::vector<double> counts(4);
+  for (int i = 0; i < 1000; ++i) {
+    const auto connection = Connection::open(*Endpoint::parse("10.9.0.10:80"));
+    ASSERT_TRUE(connection) << i;
+    ++counts.at(connection->server());
+  }
+  const std::vector<double> advised{60001, 40003, 20011, 10007};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(counts[i] / 10, advised[i] * 100 / 130022, 3.0) << "server " << i + 1;
+  }
+}
+
+TEST_F(SaspdOnIpvs, LosesNoConnectionWhileItQuiesces) {
+  kernel::Servers servers({*Endpoint::parse("10.9.1.1:80"), *Endpoint::parse("10.9.1.2:80"),
+                           *Endpoint::parse("10.9.1.3:80"), *Endpoint::parse("10.9.1.4:80")});
+  start({"10", "10", "10", "11"});
+  ASSERT_TRUE(comes_to("10 10 10 11"));
+  std::vector<Connection> old;
+  for (int i = 0; i < 8; ++i)
+    old.push_back(*Connection::open(*Endpoint::parse("10.9.0.10:80")));
+  std::atomic<bool> stop = false;
+  std::atomic<int> failed = 0;
+  std::atomic<int> opened = 0;
+  std::thread clients([&] {
+    while (!stop) {
+      const auto connection = Connection::open(*Endpoint::parse("10.9.0.10:80"));
+      ++(connection && connection->works() ? opened : failed);
+    }
+  });
+  advise({"10", "quiesce", "10", "11"});
+  EXPECT_TRUE(comes_to("10 0 10 11"));
+  advise({"quiesce", "10", "10", "11"});
+  EXPECT_TRUE(comes_to("0 10 10 11"));
+  for (int i = 0; i < 100; ++i) {
+    const auto connection = Connection::open(*Endpoint::parse("10.9.0.10:80"));
+    EXPECT_TRUE(connection && connection->server() != 0) << "a new connection to a quiesced server";
+  }
+  stop = true;
+  clients.join();
+  EXPECT_EQ(failed, 0) << "of " << opened;
+  EXPECT_GT(opened, 50);
+  for (const auto& connection : old)
+    EXPECT_TRUE(connection.works()) << "server " << connection.server();
+}
+
+TEST_F(SaspdOnIpvs, LeavesTheTableAsItIsWhenItIsKilled) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const std::string before = Ipvsadm::saved();
+  saspd_->send(SIGKILL);
+  EXPECT_EQ(saspd_->wait(seconds{5}), 128 + SIGKILL);
+  EXPECT_EQ(Ipvsadm::saved(), before);
+  advise({"1", "30", "20", "10"});
+  start_saspd();  // the socket file of the killed one is stale, and is replaced
+  EXPECT_TRUE(comes_to("1 30 20 10"));
+}
+
+TEST_F(SaspdOnIpvs, EndsWithinASecondAndChangesNothing) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const std::string before = Ipvsadm::saved();
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{1}), 0);
+  EXPECT_EQ(Ipvsadm::saved(), before);
+  EXPECT_FALSE(std::filesystem::exists(path("control")));
+}
+
+TEST_F(SaspdOnIpvs, KeepsTheWeightsWhenTheGwmIsLostAndFollowsItWhenItIsBack) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  gwm_->send(SIGKILL);
+  gwm_.reset();
+  EXPECT_TRUE(gwm_becomes("down_trying"));
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+  advise({"4", "3", "2", "1"});
+  start_gwm();
+  EXPECT_TRUE(comes_to("4 3 2 1"));
+}
+
+TEST_F(SaspdOnIpvs, KeepsTheWeightsWhenTheGwmSendsGarbage) {
+  given_service();
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const kernel::SocketAddress address(*Endpoint::parse("127.0.0.1:3860"));
+  ASSERT_EQ(::bind(listener, address.get(), address.size), 0);
+  ASSERT_EQ(::listen(listener, 5), 0);
+  start_saspd();
+  const int connection = ::accept(listener, nullptr, nullptr);
+  const std::string garbage = "HTTP/1.1 400 Bad Request\r\n\r\n";
+  ASSERT_EQ(::send(connection, garbage.data(), garbage.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(garbage.size()));
+  EXPECT_TRUE(gwm_becomes("trying"));
+  EXPECT_EQ(status().at_pointer("/gwm/0/protocol_errors").as_int64(), 1);
+  EXPECT_NE(status().at_pointer("/gwm/0/last_error").as_string().find("header type 0x4854"),
+            json::string::npos);
+  EXPECT_EQ(kernel_weights(), "10 10 10 10");
+  ::close(connection);
+  ::close(listener);
+}
+
+TEST_F(SaspdOnIpvs, StaysUpWhenTheGwmCannotBeResolved) {
+  given_service();
+  Arguments arguments = saspd_arguments({"--insecure-plaintext"});
+  arguments[2] = "gwm.invalid";
+  arguments.erase(std::find(arguments.begin(), arguments.end(), "--retry-min"),
+                  std::find(arguments.begin(), arguments.end(), "--reconcile-interval"));
+  saspd_.emplace(arguments, path("saspd.log"));
+  EXPECT_TRUE(gwm_becomes("trying"));
+  EXPECT_NE(
+      status().at_pointer("/gwm/0/last_error").as_string().find("cannot resolve 'gwm.invalid'"),
+      json::string::npos);
+  EXPECT_EQ(saspd_->wait(seconds{1}), std::nullopt);
+}
+
+TEST_F(SaspdOnIpvs, KeepsTheOldWeightsWhenTheFileIsBad) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  write_weights("web 10.9.1.1:80 1\nweb 10.9.1.2:80 many\n");
+  ASSERT_TRUE(eventually([&] { return gwm_->log().find("line 2:") != std::string::npos; }))
+      << "the line is not named";
+  std::this_thread::sleep_for(seconds{3});
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+}
+
+TEST_F(SaspdOnIpvs, TakesUpAServiceThatWasDeletedAndCameBack) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  Ipvsadm::run("-D -t 10.9.0.10:80\n");
+  ASSERT_TRUE(eventually([&] { return !status().at_pointer("/groups/0/bound").as_bool(); }));
+  EXPECT_EQ(Ipvsadm::saved(), "") << "nothing is created";
+  given_service();
+  EXPECT_TRUE(comes_to("40 30 20 10"));
+}
+
+TEST_F(SaspdOnIpvs, OverwritesForeignWeightsButNotForeignZeros) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  Ipvsadm::run(
+      "-e -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 99\n-e -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 0\n");
+  EXPECT_TRUE(comes_to("40 0 20 10"));
+  EXPECT_TRUE(eventually([&] { return member(2).at("reason").as_string() == "foreign_zero"; }));
+  advise({"41", "31", "21", "11"});
+  EXPECT_TRUE(comes_to("41 0 21 11"));
+  Ipvsadm::run("-e -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 1\n");
+  EXPECT_TRUE(comes_to("41 31 21 11"));
+}
+
+TEST_F(SaspdOnIpvs, HoldsBackAdviceThatLeavesNobody) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  advise({"down", "down", "down", "quiesce"});
+  EXPECT_TRUE(comes_to("40 30 20 0"));
+  EXPECT_TRUE(eventually([&] { return status().at_pointer("/groups/0/held").is_string(); }));
+}
+
+TEST_F(SaspdOnIpvs, WritesNothingInADryRun) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd({"--dry-run"});
+  EXPECT_TRUE(
+      eventually([&] { return saspd_->log().find("weight 10 -> 40") != std::string::npos; }));
+  std::this_thread::sleep_for(seconds{2});
+  EXPECT_EQ(kernel_weights(), "10 10 10 10");
+}
+
+TEST_F(SaspdOnIpvs, IsTheOnlyWriterOfItsNamespace) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  std::string text;
+  Arguments second = saspd_arguments();
+  EXPECT_EQ(ends_with(second, &text), 75) << text;
+  *std::find(second.begin(), second.end(), path("control")) = path("control2");
+  EXPECT_EQ(ends_with(second, &text), 75) << text;
+  EXPECT_NE(text.find("another saspd"), std::string::npos) << text;
+}
+
+TEST_F(SaspdOnIpvs, LeavesALiveControlSocketToItsOwner) {
+  given_service();
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path("control").copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 5), 0);
+  std::string text;
+  EXPECT_EQ(ends_with(saspd_arguments(), &text), 75) << text;
+  EXPECT_NE(text.find(path("control")), std::string::npos) << text;
+  ::close(listener);
+}
+
+TEST_F(SaspdOnIpvs, NamesTheCapabilityItLacks) {
+  Arguments arguments{"setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"};
+  for (const auto& argument : saspd_arguments())
+    arguments.push_back(argument);
+  std::string text;
+  EXPECT_EQ(ends_with(arguments, &text), 77) << text;
+  EXPECT_NE(text.find("CAP_NET_ADMIN"), std::string::npos) << text;
+}
+
+// Last: it takes IPVS out of the guest's kernel.
+TEST_F(SaspdOnIpvs, SaysHowToLoadIpvsWhenTheKernelHasNone) {
+  kernel::output_of(
+      "echo /bin/false > /proc/sys/kernel/modprobe; rmmod $(lsmod | awk '/^ip_vs_/{print $1}') "
+      "ip_vs");
+  std::string text;
+  EXPECT_EQ(ends_with(saspd_arguments(), &text), 69) << text;
+  EXPECT_NE(text.find("modprobe ip_vs"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace saspd::test
