@@ -527,9 +527,7 @@ Outcome Registry::handle(const Sender& sender, const Message& request) {
 template <class Request>
 Outcome Registry::answer(const Sender& sender, const Request& request) {
   const Head head = head_of(request);
-  const auto attached = speaks_for_.find(sender.connection);
-  const Known known{config_, lbs_, sender,
-                    attached == speaks_for_.end() ? nullptr : &attached->second};
+  const Known known{config_, lbs_, sender, attached_to(sender.connection)};
   Outcome outcome;
   if (const auto refusal = judge(known, head, request)) {
     outcome.reply = reply_to(request, refusal->code);
@@ -570,21 +568,26 @@ void Registry::attach(ConnectionId connection, const std::string& lb_uid, Outcom
   if (lb.connection == connection) return;
   if (lb.connection) {
     outcome.replaced = lb.connection;
-    speaks_for_.erase(*lb.connection);
+    attached_.erase(*lb.connection);
     ++lb.replacements;
   }
   lb.connection = connection;
-  speaks_for_.emplace(connection, lb_uid);
+  attached_.emplace(connection, lb_uid);
   outcome.attached = lb_uid;
 }
 
 void Registry::disconnected(ConnectionId connection, TimePoint now) {
-  const auto attached = speaks_for_.find(connection);
-  if (attached == speaks_for_.end()) return;
+  const auto attached = attached_.find(connection);
+  if (attached == attached_.end()) return;
   LoadBalancer& lb = lbs_.find(attached->second)->second;
   lb.connection.reset();
   lb.forgotten_at = now + config_.retention;
-  speaks_for_.erase(attached);
+  attached_.erase(attached);
+}
+
+const std::string* Registry::attached_to(ConnectionId connection) const {
+  const auto attached = attached_.find(connection);
+  return attached == attached_.end() ? nullptr : &attached->second;
 }
 
 std::optional<TimePoint> Registry::next_expiry() const {

@@ -109,6 +109,8 @@ class Registry {
   std::vector<std::string> forget_expired(TimePoint now);
 
   const LoadBalancers& load_balancers() const { return lbs_; }
+  // The UID of the LB that a connection speaks for; nullptr: of none.
+  const std::string* attached_to(ConnectionId connection) const;
 
  private:
   template <class Request>
@@ -119,7 +121,7 @@ class Registry {
   RegistryConfig config_;
   const Weigher& weigher_;
   LoadBalancers lbs_;
-  std::map<ConnectionId, std::string> speaks_for_;
+  std::map<ConnectionId, std::string> attached_;
 };
 
 }  // namespace saspd::gwm

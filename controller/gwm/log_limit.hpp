@@ -1,0 +1,44 @@
+// Peers decide how often something happens, not how much is logged.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "controller/base/clock.hpp"
+
+namespace saspd::gwm {
+
+// A bucket of lines: `burst` at once, then one per `refill`.
+class LogLimit {
+ public:
+  explicit LogLimit(unsigned burst = 50, Duration refill = std::chrono::seconds{1})
+      : burst_(burst), refill_(refill), left_(burst) {}
+
+  // May a line be written now? If not it counts as suppressed.
+  bool allows(TimePoint now) {
+    const auto refilled = (now - last_refill_) / refill_;
+    if (refilled > 0) {
+      left_ = static_cast<unsigned>(std::min<std::int64_t>(burst_, left_ + refilled));
+      last_refill_ = now;
+    }
+    if (left_ == 0) {
+      ++suppressed_;
+      return false;
+    }
+    --left_;
+    return true;
+  }
+
+  // Lines suppressed since this was asked last.
+  std::uint64_t take_suppressed() { return std::exchange(suppressed_, 0); }
+
+ private:
+  unsigned burst_;
+  Duration refill_;
+  unsigned left_;
+  TimePoint last_refill_;
+  std::uint64_t suppressed_ = 0;
+};
+
+}  // namespace saspd::gwm

@@ -1,0 +1,26 @@
+// What the operator of sasp-gwm asked for, checked as far as it can be without files and the
+// network.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/base/exit_codes.hpp"
+#include "controller/cli/log.hpp"
+#include "controller/gwm/registry.hpp"
+
+namespace saspd::gwm {
+
+struct Options {
+  std::vector<Endpoint> listen;
+  RegistryConfig registry;
+  std::string weights;  // path of the weights file; empty: none
+  bool check = false;   // only tell whether the weights file is good
+  cli::LogOptions log;
+};
+
+// Either the options, or the code to end with; everything was said by then.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+
+}  // namespace saspd::gwm

@@ -1,0 +1,79 @@
+// sasp-gwm at work: sockets, registry and weights file put together, and what is said about it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "controller/gwm/log_limit.hpp"
+#include "controller/gwm/options.hpp"
+#include "controller/gwm/registry.hpp"
+#include "controller/gwm/weigher.hpp"
+#include "controller/gwm/weights_file.hpp"
+#include "controller/net/gwm_server.hpp"
+
+namespace saspd::gwm {
+
+class Program final : private net::GwmServerOwner {
+ public:
+  // Both outlive the program.
+  Program(const Options& options, cli::Log& log);
+
+  // Until SIGTERM or SIGINT, or until it cannot start.
+  ExitCode run();
+
+ private:
+  using Timer = boost::asio::basic_waitable_timer<Clock>;
+
+  // A connection, as far as the log is concerned.
+  struct Peer {
+    Endpoint endpoint;
+    std::string last_refusal;  // the same one again is no news
+    bool told_about_push = false;
+    sasp::ToleranceCounts tolerances;
+  };
+
+  void connected(ConnectionId id, const Endpoint& peer) override;
+  sasp::Message handle(ConnectionId id, const sasp::GwmRequest& request) override;
+  void not_understood(ConnectionId id, const Error& why) override;
+  void disconnected(ConnectionId id, const Error& why) override;
+  void not_accepted(const Error& why) override;
+
+  ExitCode start();
+  Result<void> read_weights();
+  void read_weights_again();
+  void poll_weights();
+  void wait_for_signal();
+  void wait_for_expiry();
+  void stop();
+
+  void tell_attached(const Peer& peer, const std::string& lb_uid);
+  void close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid);
+  void tell_refusal(Peer& peer, std::string refusal);
+  void tell_tolerances(Peer& peer, const sasp::ToleranceCounts& of_message);
+  void tell_missing_features(Peer& peer, std::uint8_t lb_flags);
+  void info(const std::string& text);
+  void warn(const std::string& text);
+
+  const Options& options_;
+  cli::Log& log_;
+  Weigher weigher_;
+  Registry registry_;
+  FileWatch watch_;
+  std::unordered_map<ConnectionId, Peer> peers_;
+  LogLimit info_limit_;
+  LogLimit warning_limit_;
+  bool stopping_ = false;
+
+  boost::asio::io_context io_{1};
+  net::GwmServer server_;
+  boost::asio::signal_set signals_;
+  Timer weights_timer_;
+  Timer expiry_timer_;
+};
+
+}  // namespace saspd::gwm

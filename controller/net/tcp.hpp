@@ -1,0 +1,17 @@
+// What every TCP connection of ours has in common.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "controller/base/address.hpp"
+
+namespace saspd::net {
+
+// A peer that vanished without a word is noticed by TCP itself, between two requests too: SASP has
+// no keep-alive message (sasp-interop row 39).
+void notice_dead_peers(boost::asio::ip::tcp::socket& socket);
+
+Endpoint to_endpoint(const boost::asio::ip::tcp::endpoint& endpoint);
+boost::asio::ip::tcp::endpoint from_endpoint(const Endpoint& endpoint);
+
+}  // namespace saspd::net
