@@ -1,0 +1,390 @@
+// Ipvs against the kernel's own table. Tables are made, changed and shown by ipvsadm.
+#include <gtest/gtest.h>
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+#include <regex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "controller/base/clock.hpp"
+#include "tests/kernel/ipvs/table_fixture.hpp"
+
+namespace saspd::netlink {
+namespace {
+
+// One service per scheduler and family, one destination per forwarding method and tunnel.
+constexpr std::string_view every_kind = R"(
+-A -t 10.0.0.1:80 -s wrr
+-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m -w 1
+-a -t 10.0.0.1:80 -r 10.0.1.2:8080 -m -w 2 -x 1000 -y 750
+-a -t 10.0.0.1:80 -r 10.0.1.3:80 -g -w 3
+-a -t 10.0.0.1:80 -r 10.0.1.4:80 -i -w 4
+-a -t 10.0.0.1:80 -r 10.0.1.5:80 -i --tun-type gue --tun-port 6080 --tun-nocsum -w 5
+-a -t 10.0.0.1:80 -r 10.0.1.6:80 -i --tun-type gue --tun-port 6081 --tun-remcsum -w 6 -x 9
+-a -t 10.0.0.1:80 -r 10.0.1.7:80 -i --tun-type gre --tun-csum -w 0
+-A -t 10.0.0.2:443 -s wlc -p 300
+-a -t 10.0.0.2:443 -r 10.0.1.1:443 -m -w 2147483647
+-a -t 10.0.0.2:443 -r 10.0.1.2:443 -g -w 65535 -x 2147483647 -y 1
+-A -t [2001:db8::1]:80 -s wrr
+-a -t [2001:db8::1]:80 -r [2001:db8:1::1]:8080 -m -w 1 -x 1000 -y 750
+-a -t [2001:db8::1]:80 -r [2001:db8:1::2]:80 -g -w 2
+-a -t [2001:db8::1]:80 -r [2001:db8:1::3]:80 -i --tun-type gre -w 3
+-a -t [2001:db8::1]:80 -r 10.0.1.3:80 -i --tun-type gue --tun-port 6080 -w 4
+-A -t [2001:db8::2]:80 -s wlc
+-a -t [2001:db8::2]:80 -r [2001:db8:1::1]:80 -m -w 1
+-A -u 10.0.0.1:53 -s wrr -o
+-a -u 10.0.0.1:53 -r 10.0.1.1:53 -m -w 1
+-A -f 7 -s wlc
+-a -f 7 -r 10.0.1.1:0 -g -w 1
+-A -f 7 -6 -s wrr
+-a -f 7 -6 -r [2001:db8:1::1]:0 -g -w 1
+)";
+const std::vector<std::string> every_service{"tcp:10.0.0.1:80",
+                                             "tcp:10.0.0.2:443",
+                                             "tcp:[2001:db8::1]:80",
+                                             "tcp:[2001:db8::2]:80",
+                                             "udp:10.0.0.1:53",
+                                             "fwmark:7",
+                                             "fwmark6:7"};
+
+std::string without_weights(const std::string& text) {
+  return std::regex_replace(text, std::regex("-w [0-9]+"), "-w _");
+}
+
+using RoundTrip = IpvsTable;
+
+TEST_F(RoundTrip, ListsWhatIpvsadmMade) {
+  ipvsadm(every_kind);
+  const lb::Table table = list(every_service);
+  ASSERT_EQ(table.size(), every_service.size());
+  const lb::Pool& web = table.at(service("tcp:10.0.0.1:80"));
+  EXPECT_EQ(web.scheduler, "wrr");
+  EXPECT_EQ(web.destinations.size(), 7U);
+  EXPECT_EQ(web.destinations.at(endpoint("10.0.1.6:80")),
+            (lb::Destination{.endpoint = endpoint("10.0.1.6:80"),
+                             .weight = 6,
+                             .forward = lb::Forward::tunnel,
+                             .upper_threshold = 9,
+                             .tunnel = {.type = 1, .port = 6081, .flags = 2}}));
+  EXPECT_EQ(table.at(service("tcp:10.0.0.2:443")).flags & 1U, 1U);  // persistent
+  const lb::Pool& v6 = table.at(service("tcp:[2001:db8::1]:80"));
+  EXPECT_EQ(v6.destinations.at(endpoint("[2001:db8:1::1]:8080")),
+            (lb::Destination{.endpoint = endpoint("[2001:db8:1::1]:8080"),
+                             .weight = 1,
+                             .forward = lb::Forward::masquerade,
+                             .upper_threshold = 1000,
+                             .lower_threshold = 750}));
+  EXPECT_EQ(v6.destinations.at(endpoint("10.0.1.3:80")).tunnel,
+            (lb::Tunnel{.type = 1, .port = 6080, .flags = 0}));
+  EXPECT_EQ(table.at(service("fwmark6:7")).destinations.size(), 1U);
+}
+
+TEST_F(RoundTrip, ChangesWeightsAndNothingElse) {
+  ipvsadm(every_kind);
+  const std::string saved = kernel::Ipvsadm::saved();
+  const std::string thresholds = kernel::Ipvsadm::thresholds();
+  const lb::Table before = list(every_service);
+  const lb::Table desired = with_new_weights(before);
+  const lb::Plan plan = diff(before, desired);
+  ASSERT_EQ(plan.size(), 17U) << "every destination gets a new weight";
+  expect_applied(plan);
+  EXPECT_EQ(list(every_service), desired);
+  EXPECT_NE(kernel::Ipvsadm::saved(), saved);
+  EXPECT_EQ(without_weights(kernel::Ipvsadm::saved()), without_weights(saved));
+  const std::string thresholds_after = kernel::Ipvsadm::thresholds();
+  EXPECT_EQ(thresholds_after, thresholds);
+
+  expect_applied(diff(desired, before));
+  EXPECT_EQ(list(every_service), before);
+  EXPECT_EQ(kernel::Ipvsadm::saved(), saved);
+}
+
+TEST_F(RoundTrip, ReachesBothEndsOfTheRange) {
+  ipvsadm("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 1\n");
+  const lb::Table table = list({"tcp:10.0.0.1:80"});
+  for (const std::uint32_t extreme : {std::uint32_t{0}, lb::max_weight}) {
+    expect_applied({change(table, "tcp:10.0.0.1:80", "10.0.1.1:80", extreme)});
+    EXPECT_EQ(weight("tcp:10.0.0.1:80", "10.0.1.1:80"), extreme);
+  }
+  const auto failures =
+      apply({change(table, "tcp:10.0.0.1:80", "10.0.1.1:80", lb::max_weight + 1)});
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].error.code, std::errc::result_out_of_range);
+  EXPECT_EQ(weight("tcp:10.0.0.1:80", "10.0.1.1:80"), lb::max_weight);
+}
+
+TEST_F(RoundTrip, TellsAnEmptyServiceFromAMissingOne) {
+  ipvsadm("-A -t 10.0.0.1:80 -s wrr\n");
+  const lb::Table table = list({"tcp:10.0.0.1:80", "tcp:10.0.0.9:80", "udp:10.0.0.1:80"});
+  ASSERT_EQ(table.size(), 1U);
+  EXPECT_EQ(table.at(service("tcp:10.0.0.1:80")), (lb::Pool{"wrr", 2, {}}));  // IP_VS_SVC_F_HASHED
+}
+
+TEST_F(RoundTrip, ListsNothingWhereNothingIs) {
+  EXPECT_EQ(list({"tcp:10.0.0.1:80"}), lb::Table{});
+  EXPECT_EQ(list({}), lb::Table{});
+}
+
+TEST_F(RoundTrip, KnowsTheVersion) {
+  EXPECT_EQ(ipvs_->version(), "1.2.1");
+}
+
+constexpr std::string_view two_services =
+    "-A -t 10.0.0.1:80 -s wrr\n"
+    "-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 1\n"
+    "-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 2\n"
+    "-a -t 10.0.0.1:80 -r 10.0.1.3:80 -m -w 3\n"
+    "-A -t 10.0.0.2:80 -s wlc\n"
+    "-a -t 10.0.0.2:80 -r 10.0.1.1:80 -m -w 1\n";
+const std::string first_service = "tcp:10.0.0.1:80";
+const std::string second_service = "tcp:10.0.0.2:80";
+
+class EditBetween : public IpvsTable {
+ protected:
+  void SetUp() override {
+    IpvsTable::SetUp();
+    ipvsadm(two_services);
+    table_ = list({first_service, second_service});
+    plan_ = {change(table_, first_service, "10.0.1.1:80", 11),
+             change(table_, first_service, "10.0.1.2:80", 12),
+             change(table_, first_service, "10.0.1.3:80", 13),
+             change(table_, second_service, "10.0.1.1:80", 21)};
+  }
+
+  lb::Table table_;
+  lb::Plan plan_;
+};
+
+TEST_F(EditBetween, OfADestinationFailsItsChangeAlone) {
+  ipvsadm("-d -t 10.0.0.1:80 -r 10.0.1.2:80\n");
+  const auto failures = apply(plan_);
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].index, 1U);
+  EXPECT_EQ(failures[0].error.code, std::errc::no_such_file_or_directory);
+  EXPECT_EQ(failures[0].error.detail,
+            "tcp:10.0.0.1:80 10.0.1.2:80 weight 2 -> 12: no such destination");
+  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 11U);
+  EXPECT_EQ(weight(first_service, "10.0.1.3:80"), 13U);
+  EXPECT_EQ(weight(second_service, "10.0.1.1:80"), 21U);
+}
+
+TEST_F(EditBetween, OfAServiceFailsItsChangesAlone) {
+  ipvsadm("-D -t 10.0.0.1:80\n");
+  const auto failures = apply(plan_);
+  ASSERT_EQ(failures.size(), 3U);
+  for (std::size_t index = 0; index < 3; ++index) {
+    EXPECT_EQ(failures[index].index, index);
+    EXPECT_EQ(failures[index].error.code, std::errc::no_such_process);
+  }
+  EXPECT_EQ(failures[0].error.detail,
+            "tcp:10.0.0.1:80 10.0.1.1:80 weight 1 -> 11: no such service");
+  EXPECT_EQ(weight(second_service, "10.0.1.1:80"), 21U);
+  EXPECT_EQ(list({first_service, second_service}).size(), 1U);
+}
+
+TEST_F(EditBetween, DeletedAndBackIsListedAnew) {
+  ipvsadm("-D -t 10.0.0.1:80\n");
+  ASSERT_FALSE(list({first_service}).contains(service(first_service)));
+  ipvsadm("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.9:80 -g -w 9\n");
+  const lb::Table table = list({first_service});
+  EXPECT_EQ(table.at(service(first_service)).scheduler, "wlc");
+  expect_applied({change(table, first_service, "10.0.1.9:80", 99)});
+  EXPECT_EQ(weight(first_service, "10.0.1.9:80"), 99U);
+}
+
+TEST_F(EditBetween, OfAWeightIsOverwrittenAndSeen) {
+  ipvsadm("-e -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 77\n");
+  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 77U);
+  expect_applied(plan_);
+  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 11U);
+}
+
+TEST_F(EditBetween, OfTheLastChangeOfABatchIsNotMissed) {
+  ipvsadm("-D -t 10.0.0.2:80\n");
+  const auto failures = apply(plan_);
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].index, 3U);
+}
+
+// A service with 10.1.x.y:80 as destinations, weights 1..100 by position.
+std::string big_service(std::string_view at, std::size_t size) {
+  std::string lines = fmt::format("-A -t {} -s wlc\n", at);
+  for (std::size_t i = 0; i < size; ++i) {
+    lines +=
+        fmt::format("-a -t {} -r 10.1.{}.{}:80 -g -w {}\n", at, i / 250, i % 250 + 1, i % 100 + 1);
+  }
+  return lines;
+}
+
+double microseconds(Duration duration) {
+  return std::chrono::duration<double, std::micro>(duration).count();
+}
+
+class BigTable : public IpvsTable {
+ protected:
+  void expect_round_trip(const Specs& specs, std::size_t services, std::size_t destinations) {
+    const TimePoint start = Clock::now();
+    const lb::Table before = list(specs);
+    const TimePoint listed = Clock::now();
+    ASSERT_EQ(before.size(), services);
+    for (const auto& [key, pool] : before) {
+      ASSERT_EQ(pool.destinations.size(), destinations) << lb::text(key);
+      std::size_t i = 0;
+      for (const auto& [at, destination] : pool.destinations) {
+        ASSERT_EQ(destination.weight, i++ % 100 + 1) << at.text();
+      }
+    }
+    const lb::Table desired = with_new_weights(before);
+    const lb::Plan plan = diff(before, desired);
+    ASSERT_EQ(plan.size(), services * destinations);
+    const TimePoint planned = Clock::now();
+    expect_applied(plan);
+    const double count = static_cast<double>(plan.size());
+    std::printf("list %.1f us, apply %.1f us per destination\n",
+                microseconds(listed - start) / count, microseconds(Clock::now() - planned) / count);
+    EXPECT_EQ(list(specs), desired);
+  }
+};
+
+TEST_F(BigTable, HasTenThousandDestinationsInOneService) {
+  ipvsadm(big_service("10.0.0.1:80", 10000));
+  expect_round_trip({"tcp:10.0.0.1:80"}, 1, 10000);
+}
+
+TEST_F(BigTable, HasAHundredServicesOfAHundred) {
+  std::string lines;
+  Specs specs;
+  for (int i = 1; i <= 100; ++i) {
+    lines += big_service(fmt::format("10.0.0.{}:80", i), 100);
+    specs.push_back(fmt::format("tcp:10.0.0.{}:80", i));
+  }
+  ipvsadm(lines);
+  specs.push_back("tcp:10.0.0.200:80");  // missing among many
+  expect_round_trip(specs, 100, 100);
+}
+
+TEST_F(BigTable, NamesEveryFailureOfManyChunks) {
+  ipvsadm(big_service("10.0.0.1:80", 600));
+  const lb::Table before = list({first_service});
+  const lb::Plan plan = diff(before, with_new_weights(before));
+  ipvsadm("-D -t 10.0.0.1:80\n-A -t 10.0.0.1:80 -s wlc\n");
+  const auto failures = ipvs_->apply(plan);  // at once: chunks of its own
+  ASSERT_EQ(failures.size(), 600U);
+  for (std::size_t index = 0; index < failures.size(); ++index) {
+    ASSERT_EQ(failures[index].index, index);
+    ASSERT_EQ(failures[index].error.code, std::errc::no_such_file_or_directory);
+  }
+}
+
+TEST_F(IpvsTable, LosesAnswersButNeverTheTruth) {
+  ipvsadm(big_service("10.0.0.1:80", 100));
+  const lb::Table before = list({first_service});
+  const lb::Table desired = with_new_weights(before);
+  const lb::Plan plan = diff(before, desired);
+  // Every second destination is gone, and a receive buffer of this size keeps only a few of the
+  // errors.
+  std::string deletions;
+  for (std::size_t i = 0; i < plan.size(); i += 2) {
+    deletions += fmt::format("-d -t 10.0.0.1:80 -r {}\n", plan[i].destination.endpoint.text());
+  }
+  ipvsadm(deletions);
+  namespace_.outside([&] {
+    const kernel::Sysctl small("/proc/sys/net/core/rmem_default", "2304");
+    namespace_.inside([&] { ipvs_ = std::move(*Ipvs::open()); });
+  });
+  const auto failures = ipvs_->apply(plan);
+
+  std::vector<bool> known(plan.size(), true);
+  std::size_t lost = 0;
+  for (const auto& [index, error] : failures) {
+    known[index] = false;
+    if (error.code == std::errc::no_buffer_space) ++lost;
+    EXPECT_TRUE(error.code == std::errc::no_buffer_space ||
+                error.code == std::errc::no_such_file_or_directory)
+        << error.detail;
+  }
+  EXPECT_GT(lost, 0U) << "no answer was lost: this test shows nothing";
+  for (std::size_t i = 0; i < plan.size(); i += 2)
+    EXPECT_FALSE(known[i]) << i;
+  // Listing works on, and shows that the kernel did what it did not tell.
+  const lb::Table after = list({first_service});
+  ASSERT_EQ(after.begin()->second.destinations.size(), 50U);
+  for (const auto& [at, destination] : after.begin()->second.destinations) {
+    EXPECT_EQ(destination, desired.begin()->second.destinations.at(at));
+  }
+}
+
+void drop_capability(int capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  ASSERT_EQ(::syscall(SYS_capget, &header, sets.data()), 0);
+  sets[0].effective &= ~(1U << capability);
+  sets[0].permitted &= ~(1U << capability);
+  ASSERT_EQ(::syscall(SYS_capset, &header, sets.data()), 0);
+}
+
+TEST_F(IpvsTable, NamesTheCapabilityThatIsMissing) {
+  std::optional<Error> error;
+  // Capabilities belong to a thread.
+  std::thread([&] {
+    drop_capability(CAP_NET_ADMIN);
+    if (const auto opened = Ipvs::open(); !opened) error = opened.error();
+  }).join();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, std::errc::operation_not_permitted);
+  EXPECT_NE(error->detail.find("CAP_NET_ADMIN"), std::string::npos) << error->detail;
+}
+
+TEST_F(IpvsTable, IsFoundAgainAfterItsModuleWasReloaded) {
+  const std::string modules =
+      "ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sed ip_vs_nq ip_vs_lblc "
+      "ip_vs_lblcr ip_vs_fo ip_vs_ovf ip_vs_sh ip_vs_mh ip_vs_dh";
+  kernel::output_of("modprobe -r " + modules + " ip_vs");
+  kernel::output_of("modprobe -a ip_vs " + modules);
+  ipvsadm(two_services);
+  const lb::Table table = list({first_service});
+  expect_applied({change(table, first_service, "10.0.1.1:80", 11)});
+  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 11U);
+}
+
+TEST_F(IpvsTable, HoldsOnlyOldAndNewWeightsAfterAWriterWasKilled) {
+  ipvsadm(big_service("10.0.0.1:80", 5000));
+  const lb::Table old_table = list({first_service});
+  const lb::Table new_table = with_new_weights(old_table);
+  const lb::Plan there = diff(old_table, new_table);
+  const lb::Plan back = diff(new_table, old_table);
+  int halfway = 0;
+  for (int round = 1; round <= 30 && halfway < 3; ++round) {
+    const pid_t writer = ::fork();
+    ASSERT_GE(writer, 0);
+    if (writer == 0) {
+      auto ipvs = std::move(*Ipvs::open());
+      for (;;) {
+        ipvs->apply(there);
+        ipvs->apply(back);
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + 7 * round));
+    ::kill(writer, SIGKILL);
+    ASSERT_EQ(::waitpid(writer, nullptr, 0), writer);
+
+    const lb::Table now = list({first_service});
+    std::size_t changed = 0;
+    ASSERT_EQ(now.begin()->second.destinations.size(), 5000U);
+    for (const auto& [at, destination] : now.begin()->second.destinations) {
+      const auto& before = old_table.begin()->second.destinations.at(at);
+      const auto& after = new_table.begin()->second.destinations.at(at);
+      ASSERT_TRUE(destination == before || destination == after) << at.text();
+      if (destination == after) ++changed;
+    }
+    if (changed > 0 && changed < 5000) ++halfway;
+    expect_applied(diff(now, old_table));
+  }
+  EXPECT_EQ(halfway, 3) << "the writer was never killed in the middle";
+}
+
+}  // namespace
+}  // namespace saspd::netlink

@@ -1,0 +1,168 @@
+// Real TCP connections: servers that say who they are, and clients that listen to them.
+#pragma once
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "controller/base/address.hpp"
+
+namespace saspd::kernel {
+
+class Socket {
+ public:
+  Socket() = default;
+  explicit Socket(int descriptor) : descriptor_(descriptor) {}
+  Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~Socket() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_ = -1;
+};
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  explicit SocketAddress(const Endpoint& endpoint) {
+    const auto bytes = endpoint.address.bytes();
+    if (endpoint.address.family() == Family::v4) {
+      auto& at = reinterpret_cast<sockaddr_in&>(storage);
+      at.sin_family = AF_INET;
+      at.sin_port = htons(endpoint.port);
+      std::memcpy(&at.sin_addr, bytes.data(), bytes.size());
+      size = sizeof at;
+    } else {
+      auto& at = reinterpret_cast<sockaddr_in6&>(storage);
+      at.sin6_family = AF_INET6;
+      at.sin6_port = htons(endpoint.port);
+      std::memcpy(&at.sin6_addr, bytes.data(), bytes.size());
+      size = sizeof at;
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  Socket stream() const {
+    return Socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  }
+};
+
+// Server number i listens at the i-th endpoint, greets each connection with the byte i and sends
+// back what it receives. One thread serves them all.
+class Servers {
+ public:
+  explicit Servers(const std::vector<Endpoint>& endpoints) : count_(endpoints.size()) {
+    if (::pipe2(stop_, O_CLOEXEC) < 0) throw std::runtime_error("pipe");
+    watched_.push_back({stop_[0], POLLIN, 0});
+    for (const Endpoint& endpoint : endpoints)
+      listen(endpoint);
+    thread_ = std::thread([this] { serve(); });
+  }
+  Servers(const Servers&) = delete;
+  Servers& operator=(const Servers&) = delete;
+  ~Servers() {
+    ::close(stop_[1]);
+    thread_.join();
+    for (const pollfd& watched : watched_)
+      ::close(watched.fd);
+  }
+
+ private:
+  void listen(const Endpoint& endpoint) {
+    const SocketAddress address(endpoint);
+    const int listener = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    watched_.push_back({listener, POLLIN, 0});
+    if (::bind(listener, address.get(), address.size) < 0 || ::listen(listener, 512) < 0) {
+      throw std::runtime_error("cannot listen at " + endpoint.text() + ": " + std::strerror(errno));
+    }
+  }
+
+  void serve() {
+    for (;;) {
+      ::poll(watched_.data(), watched_.size(), -1);
+      if (watched_[0].revents != 0) return;
+      for (std::size_t i = watched_.size(); i-- > 1;) {
+        if (watched_[i].revents == 0) continue;
+        if (i <= count_)
+          accept(i);
+        else
+          echo(i);
+      }
+    }
+  }
+
+  void accept(std::size_t listener) {
+    const int connection = ::accept4(watched_[listener].fd, nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0) return;
+    const auto greeting = static_cast<std::uint8_t>(listener - 1);
+    ::send(connection, &greeting, 1, MSG_NOSIGNAL);
+    watched_.push_back({connection, POLLIN, 0});
+  }
+
+  void echo(std::size_t connection) {
+    char buffer[64];
+    const ssize_t size = ::recv(watched_[connection].fd, buffer, sizeof buffer, 0);
+    if (size > 0) {
+      ::send(watched_[connection].fd, buffer, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+      return;
+    }
+    ::close(watched_[connection].fd);
+    watched_[connection] = watched_.back();
+    watched_.pop_back();
+  }
+
+  std::size_t count_;
+  int stop_[2]{};
+  std::vector<pollfd> watched_;  // the stop pipe, the listeners, the connections
+  std::thread thread_;
+};
+
+// An established connection that was greeted.
+class Connection {
+ public:
+  // Nothing when it is refused, reset, or not greeted within 5 s.
+  static std::optional<Connection> open(const Endpoint& to) {
+    const SocketAddress address(to);
+    Connection connection;
+    connection.socket_ = address.stream();
+    const timeval patience{5, 0};
+    const int descriptor = connection.socket_.get();
+    ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (::connect(descriptor, address.get(), address.size) < 0) return std::nullopt;
+    if (::recv(descriptor, &connection.server_, 1, 0) != 1) return std::nullopt;
+    return connection;
+  }
+
+  std::size_t server() const { return server_; }
+
+  // A byte goes to the server and comes back.
+  bool works() const {
+    char byte = 'x';
+    return ::send(socket_.get(), &byte, 1, MSG_NOSIGNAL) == 1 &&
+           ::recv(socket_.get(), &byte, 1, 0) == 1;
+  }
+
+ private:
+  Socket socket_;
+  std::uint8_t server_ = 0;
+};
+
+}  // namespace saspd::kernel
