@@ -1,0 +1,194 @@
+// Every way to say it wrongly that the issue names: exit code, and an error with the flag, the
+// value and the accepted form.
+
+#include "controller/saspd/options.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace saspd {
+namespace {
+
+struct Parsed {
+  std::optional<Options> options;
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+Parsed parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "saspd");
+  std::vector<const char*> argv;
+  for (const auto& argument : arguments)
+    argv.push_back(argument.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  auto result = parse_options(static_cast<int>(argv.size()), argv.data());
+  std::fflush(stdout);
+  Parsed parsed;
+  parsed.out = testing::internal::GetCapturedStdout();
+  parsed.err = testing::internal::GetCapturedStderr();
+  if (auto* options = std::get_if<Options>(&result)) {
+    parsed.options = std::move(*options);
+  } else {
+    parsed.code = static_cast<int>(std::get<ExitCode>(result));
+  }
+  return parsed;
+}
+
+// Good flags with more behind them.
+Parsed parse_more(std::vector<std::string> more) {
+  std::vector<std::string> arguments{"--gwm", "127.0.0.1", "--lb-uid",
+                                     "d1",    "--service", "web=tcp:192.0.2.10:80"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return parse(arguments);
+}
+
+TEST(SaspdOptions, TakeServicesAndMembersOfAGroup) {
+  const auto parsed =
+      parse_more({"--service", "web=tcp:[2001:db8::10]:80", "--member",
+                  "web=10.0.0.1:80,weight=7,label=one, two", "--member", "web=[2001:db8::1]:80"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  ASSERT_EQ(parsed.options->groups.size(), 1U);
+  const auto& group = parsed.options->groups[0];
+  EXPECT_EQ(group.name, "web");
+  EXPECT_EQ(group.services.size(), 2U);
+  const auto& member = group.members.at(*Endpoint::parse("10.0.0.1:80"));
+  EXPECT_EQ(member.weight, 7U);
+  EXPECT_EQ(member.label, "one, two");
+  EXPECT_EQ(group.members.at(*Endpoint::parse("[2001:db8::1]:80")).weight, std::nullopt);
+}
+
+TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
+  const auto parsed = parse({"--gwm", "127.0.0.1", "--service", "web=tcp:192.0.2.10:80"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  EXPECT_EQ(parsed.options->lb_uid, host);
+  EXPECT_EQ(parsed.options->gwms.at(0).port, 3860);
+  EXPECT_EQ(parsed.options->interval, std::nullopt);
+  EXPECT_EQ(parsed.options->retry_min, std::chrono::seconds{20});
+  EXPECT_EQ(parsed.options->reconcile_interval, std::chrono::seconds{5});
+  EXPECT_EQ(parsed.options->control, "/run/saspd/control");
+  EXPECT_TRUE(parsed.options->policy.hold_all_zero);
+  EXPECT_FALSE(parsed.options->dry_run);
+}
+
+struct Bad {
+  std::vector<std::string> flags;
+  int code;
+  std::vector<std::string> said;  // all of these
+};
+
+TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
+  const std::string long_uid(65, 'u');
+  const std::string long_name(256, 'g');
+  const std::vector<Bad> table{
+      {{"--lb-uid", "x"}, 64, {"--lb-uid"}},  // given twice
+      {{"--member", "web=10.0.0.1:80", "--member", "web=10.0.0.1:80"},
+       64,
+       {"--member", "10.0.0.1:80"}},
+      {{"--service", "two=tcp:192.0.2.10:80"}, 64, {"--service", "tcp:192.0.2.10:80", "web"}},
+      {{"--service", "tcp:192.0.2.11:80"}, 64, {"--service", "GROUP=tcp:ADDR:PORT"}},
+      {{"--service", "x=192.0.2.11:80"}, 64, {"--service", "192.0.2.11:80", "tcp:"}},
+      {{"--service", "x=tcp:192.0.2.11"}, 64, {"--service", "ADDR:PORT"}},
+      {{"--service", "x=tcp:192.0.2.11:65536"}, 64, {"--service", "65536", "65535"}},
+      {{"--service", "x=tcp:192.0.2.11:0"}, 64, {"--service", "port 0"}},
+      {{"--service", "x=tcp:2001:db8::1:80"}, 64, {"--service", "[ADDR]:PORT"}},
+      {{"--service", "x=udp:192.0.2.11:53"}, 64, {"--service", "udp", "only tcp"}},
+      {{"--service", "x=fwmark:7"}, 64, {"--service", "fwmark:7"}},
+      {{"--service", "x=tcp:192.0.2.11:80,manage"}, 64, {"--service", "manage", "not built yet"}},
+      {{"--service", long_name + "=tcp:192.0.2.11:80"}, 64, {"--service", "256", "255"}},
+      {{"--service", "=tcp:192.0.2.11:80"}, 64, {"--service", "0 bytes"}},
+      {{"--member", "web=10.0.0.1:80,weight=65536"}, 64, {"--member", "65536", "65535"}},
+      {{"--member", "web=10.0.0.1:80,weight=-1"}, 64, {"--member", "-1"}},
+      {{"--member", "web=10.0.0.1:0"}, 64, {"--member", "port 0"}},
+      {{"--member", "web=10.0.0.1:80,color=red"}, 64, {"--member", "color=red", "weight=N"}},
+      {{"--member", "web=10.0.0.1:80,label=" + long_name}, 64, {"--member", "256", "255"}},
+      {{"--member", "web=[2001:db8::1]:80"}, 64, {"--member", "IPv6", "IPv4"}},
+      {{"--member", "none=10.0.0.1:80"}, 64, {"--member", "none"}},
+      {{"--member", "web=server1:80"}, 64, {"--member", "server1"}},
+      {{"--gwm", "127.0.0.2"}, 64, {"--gwm", "not built yet"}},
+      {{"--interval", "0"}, 64, {"--interval", "'0'", "1 to 3600", "auto"}},
+      {{"--interval", "3601"}, 64, {"--interval", "3601"}},
+      {{"--mode", "push"}, 64, {"--mode", "not built yet"}},
+      {{"--backend", "xdp"}, 64, {"--backend", "not built yet"}},
+      {{"--on-all-zero", "maybe"}, 64, {"--on-all-zero", "hold", "apply"}},
+      {{"--reconcile-interval", "soon"}, 64, {"--reconcile-interval", "soon"}},
+      {{"--tls-ca", "ca.pem"}, 64, {"--tls-ca", "not built yet"}},
+      {{"--metrics", "off"}, 64, {"--metrics", "not built yet"}},
+      {{"--colour"}, 64, {"--colour"}},
+  };
+  for (const auto& bad : table) {
+    const auto parsed = parse_more(bad.flags);
+    SCOPED_TRACE(bad.flags.front() + " " + bad.flags.back());
+    EXPECT_EQ(parsed.code, bad.code);
+    EXPECT_FALSE(parsed.options);
+    for (const auto& part : bad.said)
+      EXPECT_NE(parsed.err.find(part), std::string::npos) << part << " is not in: " << parsed.err;
+  }
+  for (const std::string& uid : {std::string(), long_uid,
+                                 std::string("a\x01"
+                                             "b")}) {
+    const auto parsed =
+        parse({"--gwm", "127.0.0.1", "--service", "web=tcp:192.0.2.10:80", "--lb-uid", uid});
+    EXPECT_EQ(parsed.code, 64);
+    EXPECT_NE(parsed.err.find("--lb-uid"), std::string::npos) << parsed.err;
+    EXPECT_NE(parsed.err.find("1 to 64"), std::string::npos) << parsed.err;
+  }
+}
+
+TEST(SaspdOptions, NeedAGwmAndAService) {
+  EXPECT_EQ(parse({}).code, 64);
+  EXPECT_NE(parse({}).err.find("--gwm"), std::string::npos);
+  EXPECT_EQ(parse({"--gwm", "127.0.0.1"}).code, 64);
+}
+
+TEST(SaspdOptions, AllowPlaintextOnlyWhereItWasAskedFor) {
+  const std::vector<std::string> remote{"--gwm", "192.0.2.1", "--service", "web=tcp:192.0.2.10:80"};
+  const auto refused = parse(remote);
+  EXPECT_EQ(refused.code, 78);
+  EXPECT_NE(refused.err.find("--insecure-plaintext"), std::string::npos) << refused.err;
+  auto allowed = remote;
+  allowed.emplace_back("--insecure-plaintext");
+  EXPECT_TRUE(parse(allowed).options);
+  allowed.insert(allowed.end(), {"--retry-min", "5"});
+  const auto hasty = parse(allowed);  // RFC 4678 9.2
+  EXPECT_EQ(hasty.code, 64);
+  EXPECT_NE(hasty.err.find("--retry-min"), std::string::npos) << hasty.err;
+  EXPECT_TRUE(parse_more({"--retry-min", "1"}).options);
+}
+
+TEST(SaspdOptions, NameTheLineOfABadConfigFile) {
+  char path[] = "/tmp/saspd-options-XXXXXX";
+  ASSERT_GE(::mkstemp(path), 0);
+  std::ofstream(path) << "# comment\ngwm = 127.0.0.1\nservice = web=tcp:192.0.2.10:80\nservice = "
+                         "web=tcp:192.0.2.10:80\n";
+  const auto parsed = parse({"--config", path});
+  EXPECT_EQ(parsed.code, 78);
+  EXPECT_NE(parsed.err.find(std::string(path) + ":4"), std::string::npos) << parsed.err;
+  ::unlink(path);
+  EXPECT_EQ(parse({"--config", path}).code, 66);
+}
+
+TEST(SaspdOptions, PrintAConfigThatReadsBackTheSame) {
+  const auto printed =
+      parse_more({"--member", "web=10.0.0.1:80,label=a, \"b\" = c", "--print-config"});
+  EXPECT_EQ(printed.code, 0);
+  char path[] = "/tmp/saspd-options-XXXXXX";
+  ASSERT_GE(::mkstemp(path), 0);
+  std::ofstream(path) << printed.out;
+  const auto again = parse({"--config", path, "--print-config"});
+  EXPECT_EQ(again.out, printed.out);
+  const auto options = parse({"--config", path}).options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->groups.at(0).members.begin()->second.label, "a, \"b\" = c");
+  ::unlink(path);
+}
+
+}  // namespace
+}  // namespace saspd
