@@ -119,15 +119,15 @@ struct MemberKey {
   auto operator<=>(const MemberKey&) const = default;
 };
 
-// Everything that a peer may do a little wrong and we accept, each with a counter.
+// Everything that a peer may do a little wrong and we accept, each with a counter. The rows are
+// those of sasp-interop.md.
 enum class Tolerance : std::uint8_t {
   header_surplus,        // row 14: header TLV longer than 13
   covering_length,       // row 1: a TLV length that covers nested components
   extension_skipped,     // row 1: a TLV longer than its known fields
   mapped_address,        // row 2: ::ffff:a.b.c.d instead of ::a.b.c.d
   group_type_misprint,   // row 3: 0x4011 for a Group of Member State Data (RFC figure 11)
-  reply_type_misprint,   // row 4: 0x1025 answers Set LB State or Set Member State (RFC figures 20,
-                         // 22)
+  reply_type_misprint,   // row 4: 0x1025 answers another request (RFC figures 20, 22)
   reserved_bits,         // row 7: reserved flag bits were set
   zero_interval,         // row 8: an Interval of 0
   short_error_reply,     // row 31: a Get Weights error reply of 5 bytes

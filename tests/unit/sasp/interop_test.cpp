@@ -1,5 +1,5 @@
 // Where RFC 4678 is ambiguous or misprinted: what we send, what we accept, and that it is counted.
-// The rows are those of format.md, "Where peers differ".
+// The rows are those of controller/sasp/sasp-interop.md.
 #include <gtest/gtest.h>
 
 #include "controller/sasp/codec.hpp"
