@@ -1,0 +1,22 @@
+// How saspctl ends: what it prints and its exit code, from what the daemon said or why it did not.
+#pragma once
+
+#include <string>
+
+#include <boost/json/object.hpp>
+
+#include "controller/base/error.hpp"
+#include "controller/base/exit_codes.hpp"
+#include "controller/ctl/options.hpp"
+
+namespace saspd::ctl {
+
+struct Outcome {
+  ExitCode code = ExitCode::ok;
+  std::string out;  // for stdout
+  std::string err;  // for stderr; one line without its break, or empty
+};
+
+Outcome outcome(const Options& options, const Result<boost::json::object>& answer, bool colors);
+
+}  // namespace saspd::ctl
