@@ -1,5 +1,8 @@
 #include "controller/net/control_client.hpp"
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <optional>
 
 #include <fmt/format.h>
@@ -66,12 +69,15 @@ Result<json::object> control_request(const std::string& path, const json::object
   asio::io_context io;
   Local::socket socket(io);
   error_code ec;
-  // Not blocking, and not async_connect: a Unix socket whose queue is full says EAGAIN, and polling
-  // it would say "connected".
   socket.open(Local(), ec);
   if (!ec) socket.non_blocking(true, ec);
-  if (!ec) socket.connect(path, ec);
   if (ec) return failed(path, ec);
+  // Asio's own connect would take the EAGAIN of a full queue for a connection in progress.
+  const Local::endpoint server(path);
+  if (::connect(socket.native_handle(), server.data(), static_cast<socklen_t>(server.size())) !=
+      0) {
+    return failed(path, std::error_code(errno, std::generic_category()));
+  }
 
   const std::string line = json::serialize(request) + '\n';
   std::string answer;

@@ -89,7 +89,7 @@ Result<void> remove_stale(asio::io_context& io, const std::string& path) {
     if (::unlink(path.c_str()) != 0) return failed("replace the stale control socket", path, errno);
     return {};
   }
-  if (!ec || ec == asio::error::try_again) {  // or its queue is full
+  if (!ec) {  // or its queue is full, which Asio takes for a connection
     return fail(std::errc::address_in_use,
                 fmt::format("another program listens on the control socket {}", path));
   }

@@ -1,0 +1,395 @@
+// The control socket against real clients on a real Unix socket, the hostile ones among them.
+#include "controller/net/control_server.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/json/parse.hpp>
+
+namespace saspd::net {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+// A client that does as it is told, byte by byte.
+class Peer {
+ public:
+  explicit Peer(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0)
+        << path;
+    const timeval timeout{.tv_sec = 5, .tv_usec = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer() { ::close(fd_); }
+
+  void sends(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n <= 0) return;  // the server has had enough
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  void stops_sending() { ::shutdown(fd_, SHUT_WR); }
+  // Without the line break; nothing if the server closes first, or is silent for 5 s.
+  std::optional<std::string> line() {
+    for (;;) {
+      const auto end = input_.find('\n');
+      if (end != std::string::npos) {
+        auto line = input_.substr(0, end);
+        input_.erase(0, end + 1);
+        return line;
+      }
+      std::array<char, 65536> buffer{};
+      const auto n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+      if (n <= 0) return std::nullopt;
+      input_.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  }
+  std::int64_t exit_code() {
+    const auto answer = line();
+    if (!answer) return -1;
+    const auto value = json::parse(*answer);
+    const auto* code = value.as_object().if_contains("exit_code");
+    return code == nullptr ? 0 : code->as_int64();
+  }
+  bool is_closed() {
+    std::array<char, 1> byte{};
+    const auto n = ::recv(fd_, byte.data(), byte.size(), 0);
+    return n == 0 || (n < 0 && errno == ECONNRESET);
+  }
+
+ private:
+  int fd_;
+  std::string input_;
+};
+
+// A program with a control socket: an event loop in a thread of its own.
+class Program {
+ public:
+  Program(const std::string& path, ControlServer::Handler handler, ControlLimits limits = {}) {
+    auto server = ControlServer::open(io_, path, std::move(handler), limits);
+    EXPECT_TRUE(server) << server.error().detail;
+    server_ = std::move(*server);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() {
+    io_.stop();
+    thread_.join();
+  }
+
+ private:
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  std::unique_ptr<ControlServer> server_;
+  std::thread thread_;
+};
+
+class ControlServerTest : public testing::Test {
+ protected:
+  ControlServerTest() { std::filesystem::create_directories(folder_); }
+  ~ControlServerTest() override { std::filesystem::remove_all(folder_); }
+
+  static json::object echo(const json::object& request) { return {{"echo", request}}; }
+  static Result<std::unique_ptr<ControlServer>> open(asio::io_context& io,
+                                                     const std::string& path) {
+    return ControlServer::open(io, path, echo);
+  }
+  mode_t mode() const {
+    struct stat status {};
+    EXPECT_EQ(::stat(path_.c_str(), &status), 0);
+    return status.st_mode & 07777;
+  }
+
+  const std::string folder_ =
+      testing::TempDir() + "control_server_test." + std::to_string(::getpid());
+  const std::string path_ = folder_ + "/control";
+};
+
+TEST_F(ControlServerTest, AnswersEachLineWithOneLine) {
+  const Program program(path_, echo);
+  Peer peer(path_);
+  peer.sends("{\"command\":\"a\"}\n{\"comm");
+  EXPECT_EQ(peer.line(), R"({"echo":{"command":"a"}})");
+  peer.sends("and\":\"b\\n\"}\r\n");
+  EXPECT_EQ(peer.line(), R"({"echo":{"command":"b\n"}})");
+}
+
+TEST_F(ControlServerTest, AnswersAClientThatHasNothingMoreToSay) {
+  const Program program(path_, echo);
+  Peer peer(path_);
+  peer.sends("{}\n");
+  peer.stops_sending();
+  EXPECT_EQ(peer.line(), R"({"echo":{}})");
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST_F(ControlServerTest, RefusesWhatIsNoRequestAndListensOn) {
+  const Program program(path_, echo);
+  Peer peer(path_);
+  const std::vector<std::string> requests{
+      "",
+      "status",
+      "[]",
+      "null",
+      "\"status\"",
+      "{\"command\":\"a\"} x",
+      "{\"command\":",
+      std::string("{\"command\":\"a\0\"}", 16),
+      std::string(100, '\0'),
+      "\xff\xfe{}",
+      "{\"a\":\"\xc3\x28\"}",
+      "{\"a\":" + std::string(8, '[') + std::string(8, ']') + "}",
+      "{\"a\":" + std::string(60'000, '['),
+      std::string(60'000, '{'),
+      "{\"a\":1e99999999999}x",
+  };
+  for (const auto& request : requests) {
+    peer.sends(request + "\n");
+    EXPECT_EQ(peer.exit_code(), 64) << request.substr(0, 40);
+  }
+  peer.sends("{\"a\":" + std::string(7, '[') + std::string(7, ']') + "}\n");
+  EXPECT_EQ(peer.exit_code(), 0);
+}
+
+TEST_F(ControlServerTest, TakesARequestOf64KibibytesAndRefusesOneMoreByte) {
+  const Program program(path_, echo);
+  const std::string frame = "{\"a\":\"\"}\n";
+  std::string request = "{\"a\":\"" + std::string((64 << 10) - frame.size(), 'x') + "\"}\n";
+  Peer peer(path_);
+  peer.sends(request);
+  EXPECT_EQ(peer.exit_code(), 0);
+  request.insert(6, 1, 'x');
+  peer.sends(request);
+  EXPECT_EQ(peer.exit_code(), 64);
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST_F(ControlServerTest, RefusesALineWithoutEnd) {
+  const Program program(path_, echo);
+  Peer peer(path_);
+  peer.sends(std::string(1 << 20, 'x'));
+  EXPECT_EQ(peer.exit_code(), 64);
+}
+
+TEST_F(ControlServerTest, ClosesAClientThatDoesNotFinishItsLine) {
+  const Program program(path_, echo, {.patience = 200ms});
+  Peer silent(path_);
+  Peer half(path_);
+  half.sends("{\"command\":");
+  Peer slow(path_);
+  const std::jthread drip([&slow](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      slow.sends(" ");
+      std::this_thread::sleep_for(20ms);
+    }
+  });
+  EXPECT_TRUE(silent.is_closed());
+  EXPECT_TRUE(half.is_closed());
+  EXPECT_TRUE(slow.is_closed());
+}
+
+TEST_F(ControlServerTest, IsNotHeldUpByAClientThatNeverReads) {
+  const std::string big(8 << 20, 'x');
+  std::atomic<int> handled = 0;
+  const Program program(
+      path_,
+      [&](const json::object& request) {
+        ++handled;
+        return request.contains("big") ? json::object{{"text", big}} : json::object{};
+      },
+      {.patience = 500ms});
+  Peer deaf(path_);
+  for (int i = 0; i < 100; ++i)
+    deaf.sends("{\"big\":1}\n");
+  Peer other(path_);
+  other.sends("{}\n");
+  EXPECT_EQ(other.line(), "{}");
+  EXPECT_LE(handled, 2);  // the next request waits for the answer to be read
+  std::this_thread::sleep_for(700ms);
+  EXPECT_EQ(deaf.line(), std::nullopt);  // part of an answer, then the end
+  EXPECT_LE(handled, 2);
+}
+
+TEST_F(ControlServerTest, SaysThatAnAnswerIsTooLarge) {
+  const Program program(path_,
+                        [](const json::object&) {
+                          return json::object{{"a", std::string(1000, 'x')}};
+                        },
+                        {.max_answer = 1000});
+  Peer peer(path_);
+  peer.sends("{}\n");
+  EXPECT_EQ(peer.exit_code(), 70);
+}
+
+TEST_F(ControlServerTest, KeepsToItsNumberOfClients) {
+  const Program program(path_, echo, {.max_clients = 2});
+  auto first = std::make_unique<Peer>(path_);
+  Peer second(path_);
+  second.sends("{}\n");
+  EXPECT_EQ(second.exit_code(), 0);
+  Peer third(path_);
+  EXPECT_EQ(third.exit_code(), 75);
+  EXPECT_TRUE(third.is_closed());
+  first.reset();
+  // The server learns of the end of the first when it gets round to it.
+  for (int i = 0; i < 100; ++i) {
+    Peer next(path_);
+    next.sends("{}\n");
+    if (next.exit_code() == 0) return;
+    std::this_thread::sleep_for(10ms);
+  }
+  ADD_FAILURE() << "the place of a client that left stays taken";
+}
+
+TEST_F(ControlServerTest, WaitsInsteadOfSpinningWhenItHasNoFileDescriptorLeft) {
+  const Program program(path_, echo);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<std::unique_ptr<Peer>> peers;
+  peers.push_back(std::make_unique<Peer>(path_));
+  peers.back()->sends("{}\n");
+  EXPECT_EQ(peers.back()->exit_code(), 0);
+
+  const int next = ::dup(0);
+  ::close(next);
+  rlimit tight = before;
+  tight.rlim_cur =
+      static_cast<rlim_t>(next) + 1;  // for the peer's own end, and none for the server's
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const auto cpu_before = std::clock();
+  Peer peer(path_);
+  peer.sends("{}\n");
+  std::this_thread::sleep_for(500ms);
+  const auto cpu = std::clock() - cpu_before;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_LT(cpu, CLOCKS_PER_SEC / 10);
+  EXPECT_EQ(peer.exit_code(), 0);
+}
+
+TEST_F(ControlServerTest, GivesTheSocketToOwnerAndGroupWhateverTheUmask) {
+  for (const mode_t mask : {0, 022, 0777}) {
+    asio::io_context io;
+    const auto before = ::umask(mask);
+    const auto server = open(io, path_);
+    ::umask(before);
+    ASSERT_TRUE(server) << server.error().detail;
+    EXPECT_EQ(mode(), 0660U) << mask;
+  }
+}
+
+TEST_F(ControlServerTest, ReplacesASocketFileOnWhichNobodyListens) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path_.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int killed = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(killed, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ::close(killed);
+  const Program program(path_, echo);
+  Peer peer(path_);
+  peer.sends("{}\n");
+  EXPECT_EQ(peer.exit_code(), 0);
+}
+
+TEST_F(ControlServerTest, LeavesALiveSocketToItsOwner) {
+  const Program program(path_, echo);
+  asio::io_context io;
+  const auto second = open(io, path_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, std::errc::address_in_use);
+  EXPECT_EQ(second.error().detail, "another program listens on the control socket " + path_);
+  Peer peer(path_);
+  peer.sends("{}\n");
+  EXPECT_EQ(peer.exit_code(), 0);
+}
+
+TEST_F(ControlServerTest, LeavesAFileThatIsNoSocket) {
+  std::ofstream(path_) << "precious";
+  asio::io_context io;
+  const auto server = open(io, path_);
+  ASSERT_FALSE(server);
+  EXPECT_NE(server.error().detail.find(path_), std::string::npos);
+  std::string content;
+  std::ifstream(path_) >> content;
+  EXPECT_EQ(content, "precious");
+}
+
+TEST_F(ControlServerTest, NamesTheDirectoryThatIsMissing) {
+  asio::io_context io;
+  const auto server = open(io, folder_ + "/none/control");
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().detail, "cannot make the control socket " + folder_ +
+                                       "/none/control: there is no directory " + folder_ + "/none");
+}
+
+TEST_F(ControlServerTest, RefusesAPathThatNoSocketCanHave) {
+  asio::io_context io;
+  EXPECT_FALSE(open(io, ""));
+  EXPECT_FALSE(open(io, folder_ + "/" + std::string(108, 'x')));
+}
+
+TEST_F(ControlServerTest, RemovesItsFileAtTheEnd) {
+  asio::io_context io;
+  auto server = open(io, path_);
+  ASSERT_TRUE(server);
+  server->reset();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(ControlServerTest, LeavesTheFileOfItsSuccessor) {
+  asio::io_context io;
+  auto first = open(io, path_);
+  ASSERT_TRUE(first);
+  std::filesystem::rename(path_, path_ + ".old");
+  const Program second(path_, echo);
+  first->reset();
+  Peer peer(path_);
+  peer.sends("{}\n");
+  EXPECT_EQ(peer.exit_code(), 0);
+}
+
+TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
+  asio::io_context io;
+  int handled = 0;
+  auto server = ControlServer::open(io, path_, [&](const json::object&) {
+    ++handled;
+    return json::object{};
+  });
+  ASSERT_TRUE(server);
+  Peer asked(path_);
+  Peer idle(path_);
+  io.run_for(50ms);
+  asked.sends("{}\n");
+  server->reset();
+  io.restart();
+  io.run_for(1s);
+  EXPECT_TRUE(io.stopped()) << "something of the server is left";
+  EXPECT_EQ(handled, 0);
+  EXPECT_TRUE(asked.is_closed());
+  EXPECT_TRUE(idle.is_closed());
+}
+
+}  // namespace
+}  // namespace saspd::net
