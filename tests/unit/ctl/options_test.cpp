@@ -1,0 +1,81 @@
+// The command line of saspctl.
+#include "controller/ctl/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/serialize.hpp>
+
+namespace saspd::ctl {
+namespace {
+
+struct Parsed {
+  std::variant<Options, ExitCode> result;
+  std::string out, err;
+
+  const Options* options() const { return std::get_if<Options>(&result); }
+  ExitCode end() const { return options() != nullptr ? ExitCode::ok : std::get<ExitCode>(result); }
+};
+
+Parsed parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "saspctl");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  auto result = parse_options(static_cast<int>(arguments.size()), arguments.data());
+  auto out = testing::internal::GetCapturedStdout();
+  auto err = testing::internal::GetCapturedStderr();
+  return {std::move(result), std::move(out), std::move(err)};
+}
+
+TEST(SaspctlOptions, AskForTheStatusWhenNothingIsSaid) {
+  const auto parsed = parse({});
+  ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+  EXPECT_EQ(parsed.options()->command, Command::status);
+  EXPECT_EQ(parsed.options()->socket, "/run/saspd/control");
+  EXPECT_EQ(parsed.options()->timeout, std::chrono::seconds(5));
+  EXPECT_FALSE(parsed.options()->json || parsed.options()->check);
+  EXPECT_EQ(boost::json::serialize(request(*parsed.options())), R"({"command":"status"})");
+}
+
+TEST(SaspctlOptions, TakeFlagsOnBothSidesOfTheCommand) {
+  const auto parsed = parse({"--json", "why", "--socket", "/tmp/x", "web/[2001:db8::1]:80"});
+  ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+  EXPECT_TRUE(parsed.options()->json);
+  EXPECT_EQ(parsed.options()->socket, "/tmp/x");
+  EXPECT_EQ(boost::json::serialize(request(*parsed.options())),
+            R"({"command":"why","member":"web/[2001:db8::1]:80"})");
+}
+
+TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
+  const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
+      {{"stauts"}, "unknown command 'stauts', expected status or why"},
+      {{""}, "unknown command '', expected status or why"},
+      {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
+      {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
+      {{"status", "web"}, "status takes no argument, got 'web'"},
+      {{"why", "a", "b"}, "unexpected argument 'b'"},
+      {{"--timeout", "0"}, "--timeout: '0' is not a whole number of seconds from 1 to 3600"},
+      {{"--socket", ""}, "--socket: '' has 0 bytes, expected 1 to 107"},
+      {{"drain", "web/192.0.2.1:80"}, "drain is not built yet in this version (0.1.0)"},
+      {{"log-level"}, "log-level is not built yet in this version (0.1.0)"},
+  };
+  for (const auto& [arguments, says] : refusals) {
+    const auto parsed = parse(arguments);
+    EXPECT_EQ(parsed.end(), ExitCode::usage) << says;
+    EXPECT_EQ(parsed.err, "saspctl: " + says + "\nTry 'saspctl --help'.\n");
+    EXPECT_EQ(parsed.out, "");
+  }
+}
+
+TEST(SaspctlOptions, NameEveryCommandOfTheFaceInTheHelp) {
+  const auto parsed = parse({"--help"});
+  EXPECT_EQ(parsed.end(), ExitCode::ok);
+  for (const auto* command :
+       {"status", "gwm",    "groups",  "members",    "why MEMBER", "history",  "watch",
+        "plan",   "drain",  "undrain", "set-weight", "hold",       "release",  "reconcile",
+        "trace",  "doctor", "export",  "decode",     "reload",     "log-level"}) {
+    EXPECT_NE(parsed.out.find(command), std::string::npos) << command;
+  }
+}
+
+}  // namespace
+}  // namespace saspd::ctl

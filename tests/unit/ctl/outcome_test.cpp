@@ -1,0 +1,91 @@
+// What saspctl prints and the code with which it ends.
+#include "controller/ctl/outcome.hpp"
+
+#include <gtest/gtest.h>
+
+namespace saspd::ctl {
+namespace {
+
+using Answer = Result<boost::json::object>;
+
+Answer status(std::string_view gwm_state) {
+  return boost::json::object{{"schema_version", 1}, {"gwm", {{{"state", gwm_state}}}}};
+}
+
+TEST(Outcome, IsZeroWheneverTheStatusCouldBeRead) {
+  const auto end = outcome({}, status("trying"), false);
+  EXPECT_EQ(end.code, ExitCode::ok);
+  EXPECT_NE(end.out.find("not healthy: no GWM is established"), std::string::npos);
+  EXPECT_EQ(end.err, "");
+}
+
+TEST(Outcome, IsOneWithCheckWhenSomethingIsNotHealthy) {
+  Options options;
+  options.check = true;
+  EXPECT_EQ(outcome(options, status("trying"), false).code, ExitCode::not_healthy);
+  EXPECT_EQ(outcome(options, status("established"), false).code, ExitCode::ok);
+  options.json = true;
+  EXPECT_EQ(outcome(options, status("trying"), false).code, ExitCode::not_healthy);
+}
+
+TEST(Outcome, PrintsTheObjectOfTheDaemonAsJson) {
+  Options options;
+  options.json = true;
+  EXPECT_EQ(outcome(options, status("trying"), true).out,
+            "{\"schema_version\":1,\"gwm\":[{\"state\":\"trying\"}]}\n");
+}
+
+TEST(Outcome, ShowsTheAnswerToWhyAsAParagraph) {
+  Options options;
+  options.command = Command::why;
+  const auto end =
+      outcome(options,
+              boost::json::object{{"schema_version", 1}, {"members", {{{"group", "web"}}}}}, false);
+  EXPECT_EQ(end.out.substr(0, 4), "web/");
+}
+
+TEST(Outcome, NamesTheCauseAndTheFixWhenThereIsNoAnswer) {
+  struct Case {
+    std::errc error;
+    ExitCode code;
+    std::string help;
+  };
+  for (const auto& [error, code, help] : std::vector<Case>{
+           {std::errc::no_such_file_or_directory, ExitCode::unavailable, "systemctl start saspd"},
+           {std::errc::connection_refused, ExitCode::unavailable, "systemctl start saspd"},
+           {std::errc::permission_denied, ExitCode::no_permission, "sudo"},
+           {std::errc::timed_out, ExitCode::try_again, "busy"},
+           {std::errc::resource_unavailable_try_again, ExitCode::try_again, "busy"},
+           {std::errc::bad_message, ExitCode::data, ""},
+           {std::errc::connection_reset, ExitCode::io, ""},
+       }) {
+    const auto end = outcome({}, fail(error, "/run/x\x1b: cause"), false);
+    EXPECT_EQ(end.code, code) << help;
+    EXPECT_EQ(end.out, "");
+    EXPECT_EQ(end.err.find("/run/x\\x1b: cause"), 0U) << end.err;
+    EXPECT_NE(end.err.find(help), std::string::npos) << end.err;
+  }
+}
+
+TEST(Outcome, EndsWithTheCodeThatTheDaemonGave) {
+  const auto refused = [](boost::json::object answer) { return outcome({}, answer, false); };
+  const auto end = refused({{"error", "no member 'x\x1b'"}, {"exit_code", 65}});
+  EXPECT_EQ(end.code, ExitCode::data);
+  EXPECT_EQ(end.err, "no member 'x\\x1b'");
+  EXPECT_EQ(end.out, "");
+  // An error never looks like success.
+  EXPECT_EQ(refused({{"error", "x"}, {"exit_code", 0}}).code, ExitCode::internal);
+  EXPECT_EQ(refused({{"error", "x"}, {"exit_code", 300}}).code, ExitCode::internal);
+  EXPECT_EQ(refused({{"error", "x"}, {"exit_code", "1"}}).code, ExitCode::internal);
+  EXPECT_EQ(refused({{"error", nullptr}}).code, ExitCode::internal);
+}
+
+TEST(Outcome, RefusesAnAnswerOfAnotherSchema) {
+  const auto end = outcome({}, boost::json::object{{"schema_version", 2}}, false);
+  EXPECT_EQ(end.code, ExitCode::data);
+  EXPECT_NE(end.err.find("schema_version 2"), std::string::npos);
+  EXPECT_EQ(end.out, "");
+}
+
+}  // namespace
+}  // namespace saspd::ctl

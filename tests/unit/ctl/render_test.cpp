@@ -1,0 +1,172 @@
+// The tables of saspctl, letter by letter.
+#include "controller/ctl/render.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+namespace saspd::ctl {
+namespace {
+
+boost::json::object json(std::string_view text) {
+  boost::json::parse_options options;
+  options.allow_invalid_utf8 = true;
+  return boost::json::parse(text, {}, options).as_object();
+}
+
+const std::string healthy_status = R"({
+  "schema_version": 1, "version": "0.1.0", "lb_uid": "director1", "backend": "ipvs",
+  "dry_run": false, "kernel_error": null,
+  "gwm": [
+    {"endpoint": "gwm1.example:3860", "state": "established", "state_since_s": 133,
+     "last_message_age_s": 3, "interval_s": 10, "last_error": null, "tolerances": {}},
+    {"endpoint": "[2001:db8::2]:3860", "state": "trying", "state_since_s": 7300,
+     "last_message_age_s": null, "interval_s": 0, "last_error": "connection refused",
+     "tolerances": {}}],
+  "groups": [
+    {"name": "web", "bound": true, "held": null,
+     "services": [{"spec": "tcp:192.0.2.10:80", "scheduler": "wrr", "present": true}],
+     "members": [
+      {"address": "10.0.0.1", "port": 80, "protocol": "tcp", "label": "s1",
+       "advice": {"weight": 40, "flags": {"contact": true, "quiesce": false,
+                  "registered_by_lb": true, "confident": true}, "state": 0, "age_s": 3},
+       "effective_weight": 40, "kernel_weight": 40, "reason": "advice",
+       "service": "tcp:192.0.2.10:80"},
+      {"address": "2001:db8::1", "port": 8080, "protocol": "tcp", "label": "säule",
+       "advice": {"weight": 7, "flags": {"contact": false, "quiesce": true,
+                  "registered_by_lb": true, "confident": false}, "state": 0, "age_s": 3},
+       "effective_weight": 0, "kernel_weight": 20, "reason": "quiesced",
+       "service": "tcp:192.0.2.10:80"},
+      {"address": "10.0.0.3", "port": 80, "protocol": "tcp", "label": "", "advice": null,
+       "effective_weight": 1, "kernel_weight": null, "reason": "unbound",
+       "service": "tcp:192.0.2.10:80"}]}]})";
+
+TEST(RenderStatus, AlignsGwmsGroupsAndMembers) {
+  EXPECT_EQ(
+      render_status(json(healthy_status), false),
+      "saspd 0.1.0, LB UID director1, backend ipvs\n"
+      "\n"
+      "  GWM                 STATE        SINCE       LAST MESSAGE  INTERVAL  LAST ERROR\n"
+      "  gwm1.example:3860   established  2 min 13 s  3 s ago       10 s      -\n"
+      "  [2001:db8::2]:3860  trying       2 h 1 min   never         0 s       connection refused\n"
+      "\n"
+      "group web\n"
+      "  service tcp:192.0.2.10:80  wrr\n"
+      "  MEMBER              LABEL  ADVICE                                  WEIGHT  KERNEL  "
+      "REASON\n"
+      "  10.0.0.1:80         s1     40                                      40      40      "
+      "advice\n"
+      "  [2001:db8::1]:8080  säule  7, quiesced, no contact, not confident  0       20      "
+      "quiesced\n"
+      "  10.0.0.3:80         -      -                                       1       -       "
+      "unbound\n");
+}
+
+TEST(RenderStatus, NamesTheServiceOfAMemberWhenAGroupHasSeveral) {
+  const auto text = render_status(json(R"({"groups": [{"name": "g", "bound": true, "services": [
+              {"spec": "tcp:192.0.2.1:80", "scheduler": "wrr", "present": true},
+              {"spec": "tcp:[2001:db8::1]:80", "scheduler": null, "present": false}],
+              "members": [{"address": "10.0.0.1", "port": 1, "label": "", "reason": "static",
+                           "effective_weight": 1, "kernel_weight": 1,
+                           "service": "tcp:192.0.2.1:80"}]}]})"),
+                                  false);
+  EXPECT_NE(text.find("  service tcp:[2001:db8::1]:80  not in the kernel\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("static  tcp:192.0.2.1:80\n"), std::string::npos) << text;
+}
+
+TEST(RenderStatus, ShowsTextFromOutsideEscaped) {
+  auto status = json(healthy_status);
+  auto& group = status["groups"].as_array()[0].as_object();
+  group["name"] = "we\x1b[2Jb\n";
+  group["members"].as_array()[0].as_object()["label"] = "\xff\x07";
+  status["gwm"].as_array()[0].as_object()["last_error"] = "bad\rthing";
+  status["lb_uid"] = "a\tb";
+  const auto text = render_status(status, false);
+  EXPECT_NE(text.find("group we\\x1b[2Jb\\x0a\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\\xff\\x07"), std::string::npos);
+  EXPECT_NE(text.find("bad\\x0dthing"), std::string::npos);
+  EXPECT_NE(text.find("a\\x09b"), std::string::npos);
+}
+
+TEST(RenderStatus, ColorsOnlyWhenAsked) {
+  EXPECT_EQ(render_status(json(healthy_status), false).find('\x1b'), std::string::npos);
+  const auto text = render_status(json(healthy_status), true);
+  EXPECT_NE(text.find("\x1b[32mestablished\x1b[0m"), std::string::npos);
+  EXPECT_NE(text.find("\x1b[31mtrying\x1b[0m"), std::string::npos);
+  EXPECT_NE(text.find("\x1b[33m20\x1b[0m"), std::string::npos) << "kernel and wanted weight differ";
+}
+
+TEST(RenderStatus, SurvivesAnAnswerThatLacksEverything) {
+  EXPECT_EQ(render_status({}, false),
+            "saspd -, LB UID -, backend -\n"
+            "\n"
+            "  no GWM\n"
+            "\n"
+            "not healthy: no GWM is established\n");
+  for (const auto* odd :
+       {R"({"gwm": 1, "groups": "x"})", R"({"gwm": [1, null, {}], "groups": [[]]})",
+        R"({"groups": [{"services": [{}], "members": [{}, {"advice": {}}, 3]}]})",
+        R"({"gwm": [{"state": 7, "state_since_s": "x"}], "dry_run": "yes"})"}) {
+    EXPECT_FALSE(render_status(json(odd), true).empty()) << odd;
+  }
+}
+
+TEST(Problems, AreNoneWhenOneGwmIsEstablishedAndEveryGroupIsServed) {
+  EXPECT_TRUE(problems(json(healthy_status)).empty());
+}
+
+TEST(Problems, NameWhatIsNotHealthy) {
+  using Texts = std::vector<std::string>;
+  auto status = json(healthy_status);
+  status["gwm"].as_array()[0].as_object()["state"] = "connecting";
+  EXPECT_EQ(problems(status), Texts{"no GWM is established"});
+
+  status = json(healthy_status);
+  status["kernel_error"] = "no buffer space";
+  status["groups"].as_array()[0].as_object()["bound"] = false;
+  status["groups"].as_array()[0].as_object()["held"] = "all_zero";
+  EXPECT_EQ(problems(status),
+            (Texts{"the kernel: no buffer space", "group web has no service in the kernel",
+                   "group web holds its advice back: all_zero"}));
+}
+
+TEST(RenderWhy, ExplainsOneMemberPerGroup) {
+  const auto why = json(R"({"schema_version": 1, "members": [
+    {"group": "web", "service": "tcp:192.0.2.10:80", "address": "10.0.0.1", "port": 80,
+     "protocol": "tcp", "label": "s1", "reason": "advice",
+     "detail": "the GWM advises weight 60001, scaled to 60 for the scheduler of the service",
+     "advice": {"weight": 60001, "flags": {"contact": true, "quiesce": false,
+                "registered_by_lb": true, "confident": true}, "state": 0, "age_s": 3},
+     "effective_weight": 60, "kernel_weight": 60},
+    {"group": "api", "service": "tcp:192.0.2.11:80", "address": "10.0.0.1", "port": 80,
+     "protocol": "tcp", "label": "", "reason": "unbound", "advice": null,
+     "detail": "it is not in the kernel's table; nothing is written",
+     "effective_weight": 1, "kernel_weight": null}]})");
+  EXPECT_EQ(render_why(why, false),
+            "web/10.0.0.1:80  s1\n"
+            "  service  tcp:192.0.2.10:80\n"
+            "  rule     advice: the GWM advises weight 60001, scaled to 60 for the scheduler of "
+            "the service\n"
+            "  advice   weight 60001, contact, not quiesced, confident, registered by the load "
+            "balancer, 3 s old\n"
+            "  weight   60\n"
+            "  kernel   60\n"
+            "\n"
+            "api/10.0.0.1:80\n"
+            "  service  tcp:192.0.2.11:80\n"
+            "  rule     unbound: it is not in the kernel's table; nothing is written\n"
+            "  advice   none yet\n"
+            "  weight   1\n"
+            "  kernel   not there\n");
+}
+
+TEST(CheckSchema, KnowsOnlyItsOwn) {
+  EXPECT_TRUE(check_schema(json(R"({"schema_version": 1})")));
+  for (const auto* other : {"{}", R"({"schema_version": 2})", R"({"schema_version": "1"})"}) {
+    EXPECT_FALSE(check_schema(json(other))) << other;
+  }
+}
+
+}  // namespace
+}  // namespace saspd::ctl
