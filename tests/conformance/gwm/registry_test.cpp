@@ -1,0 +1,282 @@
+// What the registry answers over time: flows of RFC 4678 section 9, who lifts which quiesce, what
+// is kept when a connection ends, what is echoed.
+#include <random>
+
+#include "controller/sasp/codec.hpp"
+#include "tests/conformance/gwm/registry_fixture.hpp"
+
+namespace saspd::gwm {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr ConnectionId lb = 1;
+const TimePoint start{std::chrono::hours{1}};
+
+const MemberData member_a = tcp("192.0.2.1");
+const MemberData member_b = tcp("192.0.2.2");
+const MemberData member_c = tcp("192.0.2.3");
+
+// As the tables of RFC 4678 9.3 and 9.4: state, flags, weight.
+struct Row {
+  std::uint8_t state;
+  std::uint8_t flags;
+  std::uint16_t weight;
+  bool operator==(const Row&) const = default;
+};
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << fmt::format("{:#04x} {:08b} {}", row.state, row.flags, row.weight);
+}
+
+class RegistryTest : public testing::Test, protected RegistryFixture {
+ protected:
+  void advise(std::map<MemberKey, Advice> members) { weigher.use({{"GRP1", std::move(members)}}); }
+  void advise_as_the_rfc() {
+    advise({{member_a.key(), {.confident = true, .weight = 20}},
+            {member_b.key(), {.confident = true, .weight = 40}},
+            {member_c.key(), {.confident = true, .weight = 5}}});
+  }
+  void given_three_members() {
+    given(registers({group("LB1", "GRP1", {member_a, member_b, member_c})}), lb);
+  }
+  std::vector<Row> table() {
+    std::vector<Row> rows;
+    for (const WeightEntry& entry : weights("LB1", "GRP1", lb)) {
+      rows.push_back({entry.state, entry.flags, entry.weight});
+    }
+    return rows;
+  }
+  Outcome member_sends(const Message& request, const MemberData& member) {
+    return handle(by_member(request), 99, from_wire(member.address).text());
+  }
+  static Message one_state(const MemberData& member, bool quiesce, std::uint8_t opaque) {
+    return sets({states("LB1", "GRP1", {state(member, quiesce, opaque)})});
+  }
+};
+
+// RFC 4678 9.3. The weight of the quiesced member is 0, against the figure (sasp-interop row 6).
+TEST_F(RegistryTest, FollowsExampleFlow1) {
+  advise_as_the_rfc();
+  given_three_members();
+  given(SetLbStateRequest{"LB1", 0, lb_flag::trust}, lb);
+  EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1101, 20}, {0, 0b1101, 40}, {0, 0b1101, 5}}));
+  EXPECT_EQ(member_sends(one_state(member_a, false, 0x32), member_a).refusal, "");
+  EXPECT_EQ(member_sends(one_state(member_c, true, 0x0A), member_c).refusal, "");
+  EXPECT_EQ(table(), (std::vector<Row>{{0x32, 0b1101, 20}, {0, 0b1101, 40}, {0x0A, 0b1111, 0}}));
+  EXPECT_EQ(member_sends(one_state(member_c, false, 0x0A), member_c).refusal, "");
+  EXPECT_EQ(table(), (std::vector<Row>{{0x32, 0b1101, 20}, {0, 0b1101, 40}, {0x0A, 0b1101, 5}}));
+}
+
+// RFC 4678 9.4, with Get Weights in place of the pushed weights.
+TEST_F(RegistryTest, FollowsExampleFlow2) {
+  advise_as_the_rfc();
+  given(SetLbStateRequest{"LB1", 0x7F, lb_flag::push | lb_flag::trust}, lb);
+  for (const auto& member : {member_a, member_b}) {
+    EXPECT_EQ(member_sends(registers({group("LB1", "GRP1", {member})}), member).refusal, "");
+  }
+  EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1001, 20}, {0, 0b1001, 40}}));
+  EXPECT_EQ(member_sends(registers({group("LB1", "GRP1", {member_c})}), member_c).refusal, "");
+  EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1001, 20}, {0, 0b1001, 40}, {0, 0b1001, 5}}));
+  given(deregisters({group("LB1", "GRP1")}), lb);
+  EXPECT_EQ(number(code_of(handle(asks({{"LB1", "GRP1"}}), lb).reply)), 0x42);
+}
+
+// sasp-interop row 40.
+TEST_F(RegistryTest, LetsNobodyLiftTheQuiesceOfAnother) {
+  advise_as_the_rfc();
+  given_three_members();
+  given(lb_state("LB1", lb_flag::trust), lb);
+  const auto first = [&] { return table()[0]; };
+  given(one_state(member_a, true, 1), lb);
+  EXPECT_EQ(first(), (Row{1, 0b1111, 0}));
+  EXPECT_EQ(member_sends(one_state(member_a, false, 2), member_a).refusal, "");
+  EXPECT_EQ(first(), (Row{2, 0b1111, 0})) << "the LB's quiesce was lifted by the member";
+  EXPECT_EQ(member_sends(one_state(member_a, true, 2), member_a).refusal, "");
+  given(one_state(member_a, false, 3), lb);
+  EXPECT_EQ(first(), (Row{3, 0b1111, 0})) << "the member's quiesce was lifted by the LB";
+  EXPECT_EQ(member_sends(one_state(member_a, false, 4), member_a).refusal, "");
+  EXPECT_EQ(first(), (Row{4, 0b1101, 20}));
+  advise({{member_a.key(), {.confident = true, .quiesce = true, .weight = 20}}});
+  given(one_state(member_a, false, 4), lb);
+  EXPECT_EQ(first(), (Row{4, 0b1111, 0})) << "the GWM's own quiesce was lifted by the LB";
+}
+
+// sasp-interop rows 2 and 24.
+TEST_F(RegistryTest, EchoesLabelAndAddressFormAsRegistered) {
+  MemberData member = mapped(tcp("192.0.2.1", 80, "first label"));
+  given(registers({group("LB1", "GRP1", {member})}), lb);
+  given(one_state(tcp("192.0.2.1", 80, "second label"), true, 0), lb);
+  EXPECT_EQ(weights("LB1", "GRP1", lb)[0].member, member);
+}
+
+// sasp-interop rows 29 and 30.
+TEST_F(RegistryTest, TellsOfGroupsWithoutMembersAndOfNone) {
+  given(registers({group("LB1", "GRP1", {member_a}), group("LB1", "GRP2")}), lb);
+  given(deregisters({group("LB1", "GRP1", {member_a})}), lb);
+  const auto all = [&] { return std::get<GetWeightsReply>(handle(asks({{"LB1", ""}}), lb).reply); };
+  EXPECT_EQ(all(),
+            (GetWeightsReply{
+                ReturnCode::successful, 10, {{{"LB1", "GRP1"}, {}}, {{"LB1", "GRP2"}, {}}}}));
+  given(deregisters({group("LB1", "")}), lb);
+  EXPECT_EQ(all(), (GetWeightsReply{ReturnCode::successful, 10, {}}));
+}
+
+TEST_F(RegistryTest, AnswersInTheOrderAsked) {
+  given(registers({group("LB1", "a"), group("LB1", "b")}), lb);
+  const auto reply =
+      std::get<GetWeightsReply>(handle(asks({{"LB1", "b"}, {"LB1", "a"}}), lb).reply);
+  ASSERT_EQ(reply.groups.size(), 2U);
+  EXPECT_EQ(reply.groups[0].group.name, "b");
+}
+
+// sasp-interop row 44, over one group and not over all.
+TEST_F(RegistryTest, GivesAGroupWithoutAnyWeightOneEach) {
+  given_three_members();
+  given(registers({group("LB1", "GRP2", {member_a})}), lb);
+  weigher.use({{"GRP1", {{member_a.key(), {.confident = true}}}},
+               {"GRP2", {{member_a.key(), {.confident = true, .weight = 9}}}}});
+  EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1101, 1}, {0, 0b0101, 1}, {0, 0b0101, 1}}));
+}
+
+TEST_F(RegistryTest, StopsBelievingMembersWhenTheLbTakesItsTrustBack) {
+  given_three_members();
+  given(lb_state("LB1", lb_flag::trust), lb);
+  EXPECT_EQ(member_sends(one_state(member_a, true, 0), member_a).refusal, "");
+  given(lb_state("LB1"), lb);
+  EXPECT_EQ(number(code_of(member_sends(one_state(member_a, false, 0), member_a).reply)), 0x11);
+}
+
+// RFC 4678 9.1, sasp-interop row 35.
+TEST_F(RegistryTest, KeepsALostLbForTheTimeOfRetention) {
+  given_three_members();
+  EXPECT_FALSE(registry.next_expiry());
+  registry.disconnected(lb, start);
+  EXPECT_EQ(registry.next_expiry(), start + seconds{300});
+  EXPECT_TRUE(registry.forget_expired(start + seconds{300} - std::chrono::nanoseconds{1}).empty());
+  EXPECT_EQ(written(registry).empty(), false);
+  EXPECT_EQ(registry.forget_expired(start + seconds{300}), std::vector<std::string>{"LB1"});
+  EXPECT_EQ(written(registry), "");
+  EXPECT_FALSE(registry.next_expiry());
+}
+
+TEST_F(RegistryTest, GivesAnLbThatComesBackInTimeAllItHad) {
+  given_three_members();
+  given(lb_state("LB1", lb_flag::trust), lb);
+  const std::string before = written(registry);
+  registry.disconnected(lb, start);
+  const Outcome outcome = handle(asks({{"LB1", ""}}), 2);
+  EXPECT_EQ(outcome.refusal, "");
+  EXPECT_EQ(outcome.attached, "LB1");
+  EXPECT_FALSE(outcome.replaced);
+  EXPECT_FALSE(registry.next_expiry());
+  EXPECT_TRUE(registry.forget_expired(start + seconds{1000}).empty());
+  EXPECT_EQ(written(registry), before);
+}
+
+// While it is away, its members may go on (sasp-interop row 45).
+TEST_F(RegistryTest, ListensToTheMembersOfALostLb) {
+  given_three_members();
+  given(lb_state("LB1", lb_flag::trust), lb);
+  registry.disconnected(lb, start);
+  EXPECT_EQ(member_sends(one_state(member_a, true, 0), member_a).refusal, "");
+  EXPECT_TRUE(registry.next_expiry()) << "a member's message does not bring the LB back";
+}
+
+TEST_F(RegistryTest, ForgetsAtOnceWithoutRetention) {
+  RegistryConfig config;
+  config.retention = seconds{0};
+  RegistryFixture gwm(config);
+  gwm.given(registers({group("LB1", "GRP1")}), lb);
+  gwm.registry.disconnected(lb, start);
+  EXPECT_EQ(gwm.registry.forget_expired(start).size(), 1U);
+}
+
+// RFC 4678 9.1, sasp-interop row 36.
+TEST_F(RegistryTest, LetsANewConnectionReplaceTheOld) {
+  given_three_members();
+  const Outcome outcome = handle(lb_state("LB1", lb_flag::trust), 2);
+  EXPECT_EQ(outcome.attached, "LB1");
+  EXPECT_EQ(outcome.replaced, lb);
+  EXPECT_EQ(registry.load_balancers().at("LB1").replacements, 1U);
+  registry.disconnected(lb, start);
+  EXPECT_FALSE(registry.next_expiry()) << "the end of the old one is not the end of the LB";
+  EXPECT_EQ(registry.attached_to(lb), nullptr);
+  EXPECT_EQ(*registry.attached_to(2), "LB1");
+}
+
+TEST_F(RegistryTest, DoesNotReplaceAConnectionForARefusedRequest) {
+  given_three_members();
+  EXPECT_FALSE(handle(asks({{"LB1", "none"}}), 2).attached);
+  EXPECT_FALSE(handle(registers({group("LB1", "GRP1", {member_a})}), 2).attached);
+  EXPECT_EQ(*registry.attached_to(lb), "LB1");
+}
+
+TEST_F(RegistryTest, DoesNotTakeAMemberForItsLb) {
+  given_three_members();
+  given(lb_state("LB1", lb_flag::trust), lb);
+  const Outcome outcome = member_sends(one_state(member_a, true, 0), member_a);
+  EXPECT_FALSE(outcome.attached);
+  EXPECT_EQ(*registry.attached_to(lb), "LB1");
+}
+
+// Requests of every kind over few names, so that they meet: a refusal changes nothing, and what is
+// told of sizes is what the encoder makes of it.
+TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
+  std::mt19937 random(4678);
+  const auto any = [&](int n) { return std::uniform_int_distribution<int>(0, n - 1)(random); };
+  const auto uid = [&] { return fmt::format("LB{}", any(3)); };
+  const auto name = [&] { return any(8) == 0 ? std::string() : fmt::format("group{}", any(4)); };
+  const auto member = [&] {
+    return tcp(fmt::format("192.0.2.{}", any(5) + 1), 80,
+               std::string(static_cast<std::size_t>(any(4)), 'l'));
+  };
+  const auto request = [&]() -> Message {
+    std::vector<GroupOfMemberData> groups;
+    std::vector<GroupOfMemberStates> member_states;
+    std::vector<GroupData> names;
+    const std::string lb_uid = uid();
+    for (int i = any(3); i >= 0; --i) {
+      groups.push_back(group(lb_uid, name()));
+      member_states.push_back(states(lb_uid, name()));
+      names.push_back({lb_uid, name()});
+      for (int j = any(3); j > 0; --j) {
+        groups.back().items.push_back(member());
+        member_states.back().items.push_back(state(member(), any(2) == 0, 7));
+      }
+    }
+    switch (any(5)) {
+      case 0: return registers(groups);
+      case 1: return deregisters(groups);
+      case 2: return sets(member_states);
+      case 3: return lb_state(lb_uid, any(2) == 0 ? lb_flag::trust : std::uint8_t{0});
+      default: return asks(names);
+    }
+  };
+  int accepted = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string before = written(registry);
+    const auto connection = static_cast<ConnectionId>(any(4));
+    const bool from_member = any(4) == 0;
+    const Message sent = from_member ? by_member(request()) : request();
+    const Outcome outcome = handle(sent, connection, fmt::format("192.0.2.{}", any(5) + 1));
+    const bool refused = code_of(outcome.reply) != ReturnCode::successful;
+    accepted += refused ? 0 : 1;
+    if (refused) {
+      ASSERT_EQ(written(registry), before) << outcome.refusal;
+    }
+    if (any(10) == 0) registry.disconnected(connection, start + seconds{i});
+    if (any(50) == 0) registry.forget_expired(start + seconds{i});
+    for (const auto& [lb_uid, each] : registry.load_balancers()) {
+      const auto reply = Registry(registry).handle({1000, {}}, asks({{lb_uid, ""}})).reply;
+      const auto& groups = std::get<GetWeightsReply>(reply).groups;
+      std::size_t members = 0;
+      for (const auto& g : groups)
+        members += g.items.size();
+      ASSERT_EQ(each.extent, (Extent{groups.size(), members, encode({1, reply})->size() - 22}));
+    }
+  }
+  EXPECT_GT(accepted, 500);
+}
+
+}  // namespace
+}  // namespace saspd::gwm
