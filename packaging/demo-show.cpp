@@ -1,0 +1,633 @@
+// The show of packaging/demo. It is the client: it opens real connections to the virtual address
+// all the time, changes the GWM's advice from phase to phase, and compares who answered with the
+// advice as it was written. It starts no process: in the guest each costs a tenth of a second.
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "controller/base/address.hpp"
+#include "controller/base/error.hpp"
+#include "controller/base/exit_codes.hpp"
+#include "controller/base/text.hpp"
+#include "controller/net/control_client.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using asio::ip::tcp;
+using saspd::Endpoint;
+using saspd::fail;
+using saspd::Result;
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// --- What is shown ---------------------------------------------------------------------------
+
+struct Advised {
+  enum class Kind { weight, quiesce, down };
+  Kind kind = Kind::weight;
+  std::uint16_t weight = 0;
+};
+
+constexpr Advised weight(std::uint16_t value) {
+  return {Advised::Kind::weight, value};
+}
+constexpr Advised quiesce{Advised::Kind::quiesce, 0};
+constexpr Advised down{Advised::Kind::down, 0};
+
+constexpr std::size_t server_count = 4;
+
+struct Phase {
+  std::string_view title;
+  std::array<Advised, server_count> advice;
+};
+
+constexpr std::array phases = {
+    Phase{"all equal", {weight(10), weight(10), weight(10), weight(10)}},
+    Phase{"graded", {weight(40), weight(30), weight(20), weight(10)}},
+    Phase{"s2 quiesced", {weight(40), quiesce, weight(20), weight(10)}},
+    Phase{"s2 back", {weight(40), weight(30), weight(20), weight(10)}},
+    Phase{"s3 down", {weight(40), weight(30), down, weight(10)}},
+    Phase{"s3 back", {weight(10), weight(20), weight(30), weight(40)}},
+    // Unscaled these would send nearly everything to s1: see "wrr" in the kernel.
+    Phase{"16-bit weights", {weight(60001), weight(40003), weight(20011), weight(10007)}},
+};
+
+constexpr std::size_t min_connections = 500;  // counted in each phase
+constexpr double max_deviation = 3.0;         // points between a share and its expected share
+constexpr auto follow_limit = 10s;            // from new advice to the kernel
+constexpr auto count_limit = 30s;
+constexpr auto connection_limit = 5s;
+constexpr auto show_limit = 75s;  // with setting up and clearing away it ends within 90 s
+constexpr auto pace = 4ms;        // between two connections: many, but slow enough to watch
+constexpr int parallel = 4;
+constexpr auto redraw_every = 200ms;
+
+std::string text(const Advised& advised) {
+  switch (advised.kind) {
+    case Advised::Kind::quiesce: return "quiesce";
+    case Advised::Kind::down: return "down";
+    case Advised::Kind::weight: break;
+  }
+  return fmt::format("{}", advised.weight);
+}
+
+std::string text(const std::array<Advised, server_count>& advice) {
+  std::string all;
+  for (const auto& advised : advice) {
+    if (!all.empty()) all += ' ';
+    all += text(advised);
+  }
+  return all;
+}
+
+// In percent; quiesced and down count as weight 0.
+std::array<double, server_count> expected_shares(const Phase& phase) {
+  double sum = 0;
+  for (const auto& advised : phase.advice)
+    sum += advised.weight;
+  std::array<double, server_count> shares{};
+  for (std::size_t i = 0; i < server_count; ++i)
+    shares.at(i) = 100.0 * phase.advice.at(i).weight / sum;
+  return shares;
+}
+
+struct Server {
+  std::string name;
+  Endpoint endpoint;
+};
+
+struct Arguments {
+  tcp::endpoint vip;
+  std::string control;  // control socket of saspd
+  std::string weights;  // weights file of sasp-gwm
+  std::string group;
+  std::vector<Server> servers;
+};
+
+// --- Traffic ---------------------------------------------------------------------------------
+
+// The body of the answer to one request, on a connection of its own.
+asio::awaitable<Result<std::string>> fetch(tcp::socket& socket, const tcp::endpoint vip) {
+  const auto [connect_ec] = co_await socket.async_connect(vip, as_result);
+  if (connect_ec) co_return fail(connect_ec, "connect: " + connect_ec.message());
+  constexpr std::string_view request = "GET / HTTP/1.0\r\n\r\n";
+  const auto [write_ec, written] =
+      co_await asio::async_write(socket, asio::buffer(request), as_result);
+  if (write_ec) co_return fail(write_ec, "send: " + write_ec.message());
+  std::string answer;
+  const auto [read_ec, size] =
+      co_await asio::async_read(socket, asio::dynamic_buffer(answer, 65536), as_result);
+  if (read_ec != asio::error::eof) co_return fail(read_ec, "receive: " + read_ec.message());
+  const auto body = answer.find("\r\n\r\n");
+  if (!answer.starts_with("HTTP/1.1 200 ") || body == std::string::npos) {
+    co_return fail(std::errc::bad_message,
+                   fmt::format("unexpected answer '{}'", saspd::printable(answer.substr(0, 80))));
+  }
+  std::string name = answer.substr(body + 4);
+  name.erase(name.find_last_not_of('\n') + 1);
+  co_return name;
+}
+
+asio::awaitable<Result<std::string>> fetch_in_time(const tcp::endpoint vip) {
+  using namespace asio::experimental::awaitable_operators;
+  const auto executor = co_await asio::this_coro::executor;
+  tcp::socket socket(executor);
+  asio::steady_timer limit(executor, connection_limit);
+  auto outcome = co_await (fetch(socket, vip) || limit.async_wait(as_result));
+  if (outcome.index() == 0) co_return std::get<0>(std::move(outcome));
+  co_return fail(std::errc::timed_out, fmt::format("no answer within {} s", connection_limit / 1s));
+}
+
+// Connections all the time, at an even pace. Those begun after count() are counted by server; every
+// one that fails is remembered, counted or not.
+class Traffic {
+ public:
+  Traffic(asio::io_context& io, const Arguments& arguments) : io_(io), arguments_(arguments) {}
+
+  void start() {
+    next_ = SteadyClock::now();
+    for (int i = 0; i < parallel; ++i)
+      asio::co_spawn(io_, keep_connecting(), asio::detached);
+  }
+  void stop() { stopped_ = true; }
+  bool idle() const { return running_ == 0; }
+
+  void count(std::size_t connections) {
+    wanted_ = connections;
+    begun_ = ended_ = 0;
+    by_server_.fill(0);
+  }
+  bool counted() const { return ended_ == wanted_; }
+
+  std::size_t total() const { return total_; }
+  std::size_t failures() const { return failures_; }
+  const std::string& first_failure() const { return first_failure_; }
+  std::size_t of(std::size_t server) const { return by_server_.at(server); }
+  // In percent of the counted connections so far.
+  double share(std::size_t server) const {
+    const auto all = std::accumulate(by_server_.begin(), by_server_.end(), std::size_t{0});
+    return all == 0 ? 0 : 100.0 * static_cast<double>(of(server)) / static_cast<double>(all);
+  }
+
+ private:
+  asio::awaitable<void> keep_connecting() {
+    asio::steady_timer turn(io_);
+    ++running_;
+    while (!stopped_) {
+      next_ = std::max(next_ + pace, SteadyClock::now());
+      turn.expires_at(next_);
+      co_await turn.async_wait(as_result);
+      const bool counts = begun_ < wanted_;
+      if (counts) ++begun_;
+      const auto answer = co_await fetch_in_time(arguments_.vip);
+      record(answer, counts);
+    }
+    --running_;
+  }
+
+  void record(const Result<std::string>& answer, bool counts) {
+    ++total_;
+    if (counts) ++ended_;
+    if (!answer) return failed(answer.error().detail);
+    const auto& servers = arguments_.servers;
+    const auto server = std::find_if(servers.begin(), servers.end(),
+                                     [&](const Server& s) { return s.name == *answer; });
+    if (server == servers.end()) return failed("answer of nobody: " + saspd::printable(*answer));
+    if (counts) ++by_server_.at(static_cast<std::size_t>(server - servers.begin()));
+  }
+
+  void failed(std::string why) {
+    if (failures_++ == 0) first_failure_ = std::move(why);
+  }
+
+  asio::io_context& io_;
+  const Arguments& arguments_;
+  SteadyClock::time_point next_;
+  bool stopped_ = false;
+  int running_ = 0;
+  std::size_t total_ = 0;
+  std::size_t failures_ = 0;
+  std::string first_failure_;
+  std::size_t wanted_ = 0;
+  std::size_t begun_ = 0;
+  std::size_t ended_ = 0;
+  std::array<std::size_t, server_count> by_server_{};
+};
+
+// --- What saspd says -------------------------------------------------------------------------
+
+struct Member {
+  bool advised = false;
+  std::int64_t weight = 0;
+  bool contact = false;
+  bool quiesced = false;
+  std::int64_t effective = 0;
+  std::optional<std::int64_t> kernel;
+  std::string reason = "?";
+};
+
+using Members = std::array<Member, server_count>;
+
+std::optional<std::int64_t> number(const json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  if (value == nullptr) return {};
+  if (value->is_int64()) return value->get_int64();
+  if (value->is_uint64()) return static_cast<std::int64_t>(value->get_uint64());
+  return {};
+}
+
+bool flag(const json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+std::string_view string(const json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
+                                                : std::string_view{};
+}
+
+const json::object* object_in(const json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  return value == nullptr ? nullptr : value->if_object();
+}
+
+std::vector<const json::object*> objects_in(const json::object& object, std::string_view key) {
+  std::vector<const json::object*> objects;
+  const auto* value = object.if_contains(key);
+  const auto* array = value == nullptr ? nullptr : value->if_array();
+  if (array == nullptr) return objects;
+  for (const auto& element : *array)
+    if (const auto* found = element.if_object()) objects.push_back(found);
+  return objects;
+}
+
+Member read_member(const json::object& object) {
+  Member member;
+  if (const auto* advice = object_in(object, "advice")) {
+    member.advised = true;
+    member.weight = number(*advice, "weight").value_or(-1);
+    if (const auto* flags = object_in(*advice, "flags")) {
+      member.contact = flag(*flags, "contact");
+      member.quiesced = flag(*flags, "quiesce");
+    }
+  }
+  member.effective = number(object, "effective_weight").value_or(-1);
+  member.kernel = number(object, "kernel_weight");
+  member.reason = string(object, "reason");
+  return member;
+}
+
+Result<Members> ask(const Arguments& arguments) {
+  const auto status =
+      saspd::net::control_request(arguments.control, {{"command", "status"}}, 2000ms);
+  if (!status) return fail(status.error());
+  Members members;
+  for (const auto* group : objects_in(*status, "groups")) {
+    if (string(*group, "name") != arguments.group) continue;
+    for (const auto* object : objects_in(*group, "members")) {
+      for (std::size_t i = 0; i < server_count; ++i) {
+        const auto& endpoint = arguments.servers.at(i).endpoint;
+        if (string(*object, "address") == endpoint.address.text() &&
+            number(*object, "port") == endpoint.port) {
+          members.at(i) = read_member(*object);
+        }
+      }
+    }
+  }
+  return members;
+}
+
+// Has the advice, as it was written, arrived, and the kernel followed it?
+bool follows(const Member& member, const Advised& advised) {
+  if (!member.advised || member.kernel != member.effective) return false;
+  switch (advised.kind) {
+    case Advised::Kind::quiesce: return member.quiesced;
+    case Advised::Kind::down: return !member.contact;
+    case Advised::Kind::weight: break;
+  }
+  return member.contact && !member.quiesced && member.weight == advised.weight;
+}
+
+bool follow(const Members& members, const Phase& phase) {
+  return std::equal(members.begin(), members.end(), phase.advice.begin(), follows);
+}
+
+// wrr deals in rounds, the heaviest server first; only whole rounds have the shares of the weights.
+std::size_t connections_to_count(const Members& members) {
+  std::int64_t sum = 0;
+  std::int64_t divisor = 0;
+  for (const auto& member : members) {
+    sum += member.kernel.value_or(0);
+    divisor = std::gcd(divisor, member.kernel.value_or(0));
+  }
+  if (divisor == 0) return min_connections;
+  const auto round = static_cast<std::size_t>(sum / divisor);
+  return round > min_connections ? 2 * min_connections
+                                 : (min_connections + round - 1) / round * round;
+}
+
+// --- The advice ------------------------------------------------------------------------------
+
+// Replaced in one step, so that the GWM never reads half of it.
+Result<void> write_advice(const Arguments& arguments, const Phase& phase) {
+  const std::string fresh = arguments.weights + ".new";
+  std::ofstream file(fresh);
+  for (std::size_t i = 0; i < server_count; ++i) {
+    file << fmt::format("{} tcp:{} {}\n", arguments.group, arguments.servers.at(i).endpoint.text(),
+                        text(phase.advice.at(i)));
+  }
+  file.close();
+  if (!file || std::rename(fresh.c_str(), arguments.weights.c_str()) != 0) {
+    return fail(std::errc::io_error, "cannot write " + arguments.weights);
+  }
+  return {};
+}
+
+// --- The screen ------------------------------------------------------------------------------
+
+// A block of lines, drawn over the one before where the output is a terminal.
+class Screen {
+ public:
+  bool live() const { return live_; }
+
+  void draw(const std::vector<std::string>& lines) {
+    std::string out = height_ > 0 ? fmt::format("\r\x1b[{}A", height_) : std::string{};
+    for (const auto& line : lines)
+      out += live_ ? line.substr(0, columns()) + "\x1b[K\n" : line + "\n";
+    fmt::print("{}", out);
+    std::fflush(stdout);
+    height_ = live_ ? lines.size() : 0;
+  }
+
+  // What comes next stands below.
+  void keep() { height_ = 0; }
+
+ private:
+  // A line that the terminal breaks would spoil the next drawing.
+  static std::size_t columns() {
+    winsize size{};
+    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : 80;
+  }
+
+  bool live_ = ::isatty(STDOUT_FILENO) == 1;
+  std::size_t height_ = 0;
+};
+
+struct Outcome {
+  double follow_seconds = 0;  // from the new advice to the kernel
+  std::size_t counted = 0;
+  std::size_t failures = 0;  // counted or not, since the phase began
+  double deviation = 0;      // the largest of the servers, in points
+};
+
+double seconds(SteadyClock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// --- The show --------------------------------------------------------------------------------
+
+class Show {
+ public:
+  explicit Show(const Arguments& arguments) : arguments_(arguments), traffic_(io_, arguments) {}
+
+  // The error is why the demo failed.
+  Result<void> run() {
+    Result<void> result;
+    asio::co_spawn(
+        io_, [this]() { return conduct(); },
+        [&](const std::exception_ptr& exception, Result<void> conducted) {
+          result = exception ? Result<void>(fail(std::errc::io_error, "unexpected exception"))
+                             : std::move(conducted);
+          io_.stop();
+        });
+    io_.run();
+    summary();
+    if (!result) return result;
+    return verdict();
+  }
+
+ private:
+  asio::awaitable<Result<void>> conduct() {
+    traffic_.start();
+    show_end_ = SteadyClock::now() + show_limit;
+    for (const auto& phase : phases) {
+      const auto done = co_await play(phase);
+      if (!done) co_return done;
+    }
+    traffic_.stop();
+    for (int i = 0; i < 100 && !traffic_.idle(); ++i)
+      co_await sleep(100ms);
+    co_return Result<void>{};
+  }
+
+  asio::awaitable<Result<void>> play(const Phase& phase) {
+    const auto begin = SteadyClock::now();
+    const std::size_t failures_before = traffic_.failures();
+    phase_ = &phase;
+    traffic_.count(0);
+    activity_ = "new advice";
+    if (auto written = write_advice(arguments_, phase); !written) co_return written;
+
+    while (true) {
+      co_await sleep(redraw_every);
+      look();
+      if (follow(members_, phase)) break;
+      if (past(begin + follow_limit)) co_return not_followed();
+    }
+    Outcome& outcome = outcomes_.emplace_back();
+    outcome.follow_seconds = seconds(SteadyClock::now() - begin);
+
+    activity_ = "counting";
+    const auto count_begin = SteadyClock::now();
+    outcome.counted = connections_to_count(members_);
+    traffic_.count(outcome.counted);
+    while (!traffic_.counted()) {
+      co_await sleep(redraw_every);
+      look();
+      if (past(count_begin + count_limit)) {
+        co_return fail(std::errc::timed_out, fmt::format("phase '{}': {} connections took too long",
+                                                         phase.title, outcome.counted));
+      }
+    }
+    if (!follow(members_, phase)) co_return not_followed();
+    const auto expected = expected_shares(phase);
+    for (std::size_t i = 0; i < server_count; ++i) {
+      outcome.deviation = std::max(outcome.deviation, std::abs(traffic_.share(i) - expected.at(i)));
+    }
+    outcome.failures = traffic_.failures() - failures_before;
+    activity_ = "done";
+    screen_.draw(table());
+    co_return Result<void>{};
+  }
+
+  bool past(SteadyClock::time_point limit) const {
+    return SteadyClock::now() > std::min(limit, show_end_);
+  }
+
+  asio::awaitable<void> sleep(SteadyClock::duration duration) {
+    asio::steady_timer timer(io_, duration);
+    co_await timer.async_wait(as_result);
+  }
+
+  void look() {
+    auto answer = ask(arguments_);
+    trouble_ = answer ? std::string{} : answer.error().detail;
+    if (answer) members_ = *answer;
+    if (screen_.live()) screen_.draw(table());
+  }
+
+  saspd::Error not_followed() {
+    screen_.draw(table());
+    return fail(
+        std::errc::timed_out,
+        fmt::format("phase '{}': the kernel did not follow the advice within {} s{}{}",
+                    phase_->title, follow_limit / 1s, trouble_.empty() ? "" : ": ", trouble_));
+  }
+
+  std::vector<std::string> table() const {
+    const auto expected = expected_shares(*phase_);
+    std::vector<std::string> lines = {
+        "",
+        fmt::format("phase {} of {}: {}   {} connections in all, {} failed   {}",
+                    phase_ - phases.data() + 1, phases.size(), phase_->title, traffic_.total(),
+                    traffic_.failures(), activity_),
+        "",
+        "  server  address       advised  kernel  conns    share  expected  reason",
+    };
+    for (std::size_t i = 0; i < server_count; ++i) {
+      const auto& server = arguments_.servers.at(i);
+      const auto& member = members_.at(i);
+      lines.push_back(
+          fmt::format("  {:<6}  {:<12}  {:>7}  {:>6}  {:>5}  {:>5.1f} %  {:>6.1f} %  {}",
+                      server.name, server.endpoint.text(), text(phase_->advice.at(i)),
+                      member.kernel ? fmt::format("{}", *member.kernel) : "-", traffic_.of(i),
+                      traffic_.share(i), expected.at(i), member.reason));
+    }
+    return lines;
+  }
+
+  void summary() {
+    screen_.keep();
+    std::vector<std::string> lines = {
+        "",
+        "  phase           advised                  followed  conns  failed      off by",
+    };
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+      const auto& outcome = outcomes_.at(i);
+      lines.push_back(fmt::format("  {:<14}  {:<23}  {:>6.1f} s  {:>5}  {:>6}  {:>3.1f} points",
+                                  phases.at(i).title, text(phases.at(i).advice),
+                                  outcome.follow_seconds, outcome.counted, outcome.failures,
+                                  outcome.deviation));
+    }
+    lines.push_back(fmt::format("  {} connections in all, also while the advice changed; {} failed",
+                                traffic_.total(), traffic_.failures()));
+    lines.emplace_back();
+    screen_.draw(lines);
+  }
+
+  Result<void> verdict() const {
+    if (traffic_.failures() > 0) {
+      return fail(std::errc::io_error, fmt::format("{} connections failed, first: {}",
+                                                   traffic_.failures(), traffic_.first_failure()));
+    }
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+      if (outcomes_.at(i).deviation > max_deviation) {
+        return fail(std::errc::result_out_of_range,
+                    fmt::format("phase '{}': a share is {:.1f} points off, at most {:.1f} allowed",
+                                phases.at(i).title, outcomes_.at(i).deviation, max_deviation));
+      }
+    }
+    return {};
+  }
+
+  asio::io_context io_;
+  const Arguments& arguments_;
+  Traffic traffic_;
+  Screen screen_;
+  SteadyClock::time_point show_end_;
+  const Phase* phase_ = nullptr;
+  std::string_view activity_;
+  Members members_;
+  std::string trouble_;  // why saspd could not be asked last time
+  std::vector<Outcome> outcomes_;
+};
+
+// --- The command line ------------------------------------------------------------------------
+
+Result<Arguments> parse_arguments(std::span<char*> words) {
+  if (words.size() != 5 + server_count) {
+    return fail(std::errc::invalid_argument,
+                "usage: demo-show VIP:PORT CONTROL_SOCKET WEIGHTS_FILE GROUP NAME=ADDR:PORT (4 "
+                "times); started by packaging/demo");
+  }
+  Arguments arguments;
+  const auto vip = Endpoint::parse(words[1]);
+  if (!vip) return fail(vip.error());
+  arguments.vip = {asio::ip::make_address(vip->address.text()), vip->port};
+  arguments.control = words[2];
+  arguments.weights = words[3];
+  arguments.group = words[4];
+  for (const std::string_view word : words.subspan(5)) {
+    const auto equals = word.find('=');
+    if (equals == std::string_view::npos) {
+      return fail(std::errc::invalid_argument, fmt::format("'{}': expected NAME=ADDR:PORT", word));
+    }
+    const auto endpoint = Endpoint::parse(word.substr(equals + 1));
+    if (!endpoint) return fail(endpoint.error());
+    arguments.servers.push_back({std::string(word.substr(0, equals)), *endpoint});
+  }
+  return arguments;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto arguments = parse_arguments({argv, static_cast<std::size_t>(argc)});
+  if (!arguments) {
+    fmt::print(stderr, "demo-show: {}\n", arguments.error().detail);
+    return static_cast<int>(saspd::ExitCode::usage);
+  }
+  const auto shown = Show(*arguments).run();
+  if (!shown) {
+    fmt::print("demo: failed: {}\n", shown.error().detail);
+    return 1;
+  }
+  fmt::print("demo: passed\n");
+  return 0;
+}
