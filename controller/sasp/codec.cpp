@@ -160,8 +160,14 @@ class Writer {
   explicit Writer(Bytes& out) : out_(out) {}
 
   void u8(std::uint8_t value) { out_.push_back(value); }
-  void u16(std::uint16_t value) { put<2>(value); }
-  void u32(std::uint32_t value) { put<4>(value); }
+  void u16(std::uint16_t value) {
+    u8(static_cast<std::uint8_t>(value >> 8));
+    u8(static_cast<std::uint8_t>(value));
+  }
+  void u32(std::uint32_t value) {
+    u16(static_cast<std::uint16_t>(value >> 16));
+    u16(static_cast<std::uint16_t>(value));
+  }
   void code(ReturnCode value) { u8(static_cast<std::uint8_t>(value)); }
   void address(const WireAddress& value) { out_.insert(out_.end(), value.begin(), value.end()); }
 
@@ -206,12 +212,6 @@ class Writer {
   const std::string& refusal() const { return refusal_; }
 
  private:
-  template <std::size_t n>
-  void put(std::size_t value) {
-    out_.resize(out_.size() + n);
-    overwrite<n>(out_.size() - n, value);
-  }
-
   template <std::size_t n>
   void overwrite(std::size_t position, std::size_t value) {
     for (std::size_t i = 0; i < n; ++i) {

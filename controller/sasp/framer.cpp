@@ -5,7 +5,7 @@
 namespace saspd::sasp {
 namespace {
 
-constexpr std::size_t kept_capacity = std::size_t{64} << 10;
+constexpr std::size_t kept_capacity = std::size_t{1} << 20;
 
 std::uint32_t big_endian(ByteView bytes) {
   std::uint32_t value = 0;
