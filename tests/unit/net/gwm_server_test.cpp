@@ -1,0 +1,315 @@
+// Peers that behave badly, over real connections; limits are short, so that the tests are.
+#include "controller/net/gwm_server.hpp"
+
+#include <sys/resource.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/post.hpp>
+
+#include "tests/support/program.hpp"
+#include "tests/support/sasp_client.hpp"
+
+namespace saspd::net {
+namespace {
+
+using namespace std::chrono_literals;
+using sasp::Bytes;
+using test::eventually;
+using testing::SaspClient;
+
+const Endpoint loopback = *Endpoint::parse("127.0.0.1:0");
+
+Bytes request(std::uint32_t id) {
+  return *sasp::encode({id, sasp::GetWeightsRequest{{{"lb1", "web"}}}});
+}
+
+// An owner that writes down what it is told; asked from the test's thread.
+class Owner final : public GwmServerOwner {
+ public:
+  void connected(ConnectionId, const Endpoint&) override { add(&Owner::connected_); }
+  sasp::Message handle(ConnectionId, const sasp::GwmRequest&) override {
+    add(&Owner::requests_);
+    return reply;
+  }
+  void not_understood(ConnectionId, const Error&) override { add(&Owner::not_understood_); }
+  void disconnected(ConnectionId, const Error& why) override {
+    const std::lock_guard lock(mutex_);
+    reasons_.push_back(why);
+  }
+  void not_accepted(const Error& why) override {
+    const std::lock_guard lock(mutex_);
+    not_accepted_.push_back(why);
+  }
+
+  int connected() const { return get(&Owner::connected_); }
+  int requests() const { return get(&Owner::requests_); }
+  int not_understood() const { return get(&Owner::not_understood_); }
+  std::vector<Error> reasons() const { return get(&Owner::reasons_); }
+  std::vector<Error> not_accepted() const { return get(&Owner::not_accepted_); }
+
+  sasp::GetWeightsReply reply;
+
+ private:
+  void add(int Owner::*count) {
+    const std::lock_guard lock(mutex_);
+    ++(this->*count);
+  }
+  template <class T>
+  T get(T Owner::*value) const {
+    const std::lock_guard lock(mutex_);
+    return this->*value;
+  }
+
+  mutable std::mutex mutex_;
+  int connected_ = 0;
+  int requests_ = 0;
+  int not_understood_ = 0;
+  std::vector<Error> reasons_;
+  std::vector<Error> not_accepted_;
+};
+
+class GwmServerTest : public ::testing::Test {
+ protected:
+  ~GwmServerTest() override {
+    if (!thread_.joinable()) return;
+    on_server([this] { server_->stop(); });
+    thread_.join();
+  }
+  void given_server(GwmServerConfig config = {}) {
+    server_.emplace(io_, config, owner);
+    const auto bound = server_->listen(loopback);
+    ASSERT_TRUE(bound) << bound.error().detail;
+    port = bound->port;
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  void given_session(sasp::GwmSessionConfig session) {
+    GwmServerConfig config;
+    config.session = session;
+    given_server(config);
+  }
+  template <class Work>
+  void on_server(Work work) {
+    std::promise<void> done;
+    boost::asio::post(io_, [&] {
+      work();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  // At an address that is taken.
+  Result<Endpoint> second_server_listens() {
+    boost::asio::io_context io;
+    GwmServer other(io, {}, owner);
+    return other.listen({loopback.address, port});
+  }
+  void given_reply_of(std::size_t members) {
+    owner.reply.groups = {{{"lb1", "web"}, std::vector<sasp::WeightEntry>(members)}};
+  }
+  bool ended_with(std::error_condition why) const {
+    return eventually([&] { return owner.reasons().size() == 1; }) &&
+           owner.reasons()[0].code == why;
+  }
+
+  Owner owner;
+  std::uint16_t port = 0;
+  boost::asio::io_context io_;
+  std::optional<GwmServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(GwmServerTest, AnswersRequestsThatCameTogetherInTheirOrder) {
+  given_server();
+  SaspClient client(port);
+  Bytes three;
+  for (const std::uint32_t id : {7U, 5U, 6U}) {
+    const Bytes one = request(id);
+    three.insert(three.end(), one.begin(), one.end());
+  }
+  client.sends(three);
+  for (const std::uint32_t id : {7U, 5U, 6U}) {
+    const auto frame = client.receives();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->message_id, id);
+  }
+}
+
+TEST_F(GwmServerTest, AnswersWhatCameByteByByte) {
+  given_server();
+  SaspClient client(port);
+  for (const std::uint8_t byte : request(1)) {
+    client.sends(std::span(&byte, 1));
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_TRUE(client.receives());
+}
+
+TEST_F(GwmServerTest, AnswersARefusedMessageAndSkipsAnUnknownOne) {
+  given_server();
+  SaspClient client(port);
+  Bytes other_version = request(3);
+  other_version[4] = 2;
+  client.sends(*sasp::encode({2, sasp::SendWeights{}}));
+  client.sends(other_version);
+  const auto frame = client.receives();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->message_id, 3U);
+  EXPECT_EQ(owner.not_understood(), 2);
+  EXPECT_EQ(owner.requests(), 0);
+}
+
+TEST_F(GwmServerTest, ClosesOnGarbageAndSaysWhy) {
+  given_server();
+  SaspClient client(port);
+  client.sends(Bytes{'G', 'E', 'T'});
+  EXPECT_TRUE(client.is_closed());
+  ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
+  EXPECT_EQ(owner.reasons()[0].code, sasp::Errc::bad_header);
+}
+
+TEST_F(GwmServerTest, AnswersWhatStoodBeforeTheGarbage) {
+  given_server();
+  SaspClient client(port);
+  Bytes bytes = request(1);
+  bytes.push_back('x');
+  bytes.push_back('y');
+  client.sends(bytes);
+  EXPECT_TRUE(client.receives());
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(GwmServerTest, ClosesWhenTheRestOfAMessageDoesNotCome) {
+  given_session({.message_deadline = 200ms});
+  SaspClient client(port);
+  const auto begin = Clock::now();
+  client.sends(sasp::ByteView(request(1)).first(20));
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_GE(Clock::now() - begin, 190ms);
+  EXPECT_LT(Clock::now() - begin, 2s);
+  EXPECT_TRUE(ended_with(std::errc::timed_out));
+}
+
+TEST_F(GwmServerTest, ClosesWhenTheRestComesTooSlowly) {
+  given_session({.message_deadline = 200ms});
+  SaspClient client(port);
+  for (const std::uint8_t byte : request(1)) {
+    client.sends(std::span(&byte, 1));
+    std::this_thread::sleep_for(30ms);
+  }
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(ended_with(std::errc::timed_out));
+  EXPECT_EQ(owner.requests(), 0);
+}
+
+TEST_F(GwmServerTest, LeavesAnIdleConnectionAlone) {
+  given_session({.message_deadline = 100ms});
+  SaspClient client(port);
+  client.sends(request(1));
+  EXPECT_TRUE(client.receives());
+  EXPECT_FALSE(client.is_closed(400ms));
+  client.sends(request(2));
+  EXPECT_TRUE(client.receives());
+}
+
+TEST_F(GwmServerTest, ClosesAPeerThatDoesNotReadAndHoldsOneReplyForIt) {
+  given_reply_of(65535);  // 2 MB, more than the buffers of both sockets in the end
+  given_server({.session = {}, .write_deadline = 300ms});
+  SaspClient client(port);
+  for (std::uint32_t id = 0; id < 100; ++id)
+    client.sends(request(id));
+  EXPECT_TRUE(ended_with(std::errc::timed_out)) << owner.reasons().size();
+  EXPECT_LT(owner.requests(), 100) << "replies were made ahead";
+}
+
+TEST_F(GwmServerTest, IsPatientWithAPeerThatReadsSlowly) {
+  given_reply_of(65535);
+  given_server({.session = {}, .write_deadline = 300ms});
+  SaspClient client;
+  const int small = 65536;
+  ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  client.connect(port);
+  const auto begin = Clock::now();
+  for (std::uint32_t id = 0; id < 4; ++id)
+    client.sends(request(id));
+  std::size_t bytes = 0;
+  Bytes buffer(131072);
+  while (bytes < 4 * 2'097'000) {
+    const ssize_t n = ::recv(client.fd(), buffer.data(), buffer.size(), 0);
+    ASSERT_GT(n, 0);
+    bytes += static_cast<std::size_t>(n);
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_GT(Clock::now() - begin, 350ms) << "too fast to prove anything";
+}
+
+TEST_F(GwmServerTest, ClosesOnRequestOfItsOwner) {
+  given_server();
+  SaspClient client(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  on_server([&] { server_->close(1, fail(std::errc::connection_aborted, "replaced")); });
+  EXPECT_TRUE(client.is_closed());
+  ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
+  EXPECT_EQ(owner.reasons()[0].detail, "replaced");
+}
+
+TEST_F(GwmServerTest, TakesNoMoreConnectionsThanItsLimit) {
+  given_server({.session = {}, .max_connections = 2});
+  SaspClient first(port);
+  SaspClient second(port);
+  SaspClient third(port);
+  EXPECT_TRUE(third.is_closed());
+  ASSERT_EQ(owner.not_accepted().size(), 1U);
+  first.hang_up();
+  ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
+  SaspClient fourth(port);
+  fourth.sends(request(1));
+  EXPECT_TRUE(fourth.receives());
+}
+
+// A pause between attempts, and all is well when descriptors are free again.
+TEST_F(GwmServerTest, DoesNotSpinWithoutFileDescriptors) {
+  given_server();
+  // UBSan needs descriptors itself to check a type that it has not seen, such as that of an error.
+  EXPECT_FALSE(second_server_listens());
+  std::vector<SaspClient> clients(6);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const int next_fd = ::dup(STDERR_FILENO);
+  ::close(next_fd);
+  const rlimit two_more{static_cast<rlim_t>(next_fd) + 2, limit.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &two_more);
+  for (SaspClient& client : clients)
+    client.connect(port);
+  ASSERT_TRUE(eventually([&] { return owner.not_accepted().size() >= 3; }));
+  const std::size_t before = owner.not_accepted().size();
+  std::this_thread::sleep_for(500ms);
+  EXPECT_LE(owner.not_accepted().size() - before, 6U);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_EQ(owner.not_accepted()[0].code, std::errc::too_many_files_open);
+  for (SaspClient& client : clients)
+    client.sends(request(1));
+  for (SaspClient& client : clients)
+    EXPECT_TRUE(client.receives());
+}
+
+TEST_F(GwmServerTest, SaysWhyItCannotListen) {
+  given_server();
+  const auto refused = second_server_listens();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, std::errc::address_in_use);
+  EXPECT_EQ(refused.error().detail,
+            fmt::format("cannot listen on 127.0.0.1:{}: Address already in use", port));
+}
+
+TEST_F(GwmServerTest, ListensOnIpv6BesideIpv4) {
+  given_server();
+  on_server([&] { EXPECT_TRUE(server_->listen({*IpAddress::parse("::1"), port})); });
+}
+
+}  // namespace
+}  // namespace saspd::net
