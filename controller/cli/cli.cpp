@@ -191,12 +191,11 @@ std::optional<Cli::End> Cli::read_command_line(std::vector<std::string> argument
 }
 
 // Brings every flag with a value into the form "--flag VALUE". CLI11 alone would take "--flag=" for
-// a flag whose value is the next argument, any "{}" for the default, and drop what follows "++".
+// a flag whose value is the next argument, and "--switch=" or "--switch={}" for true.
 std::optional<Cli::End> Cli::prepare(std::vector<std::string>& arguments) const {
   const auto usage = [](std::string text) { return End{ExitCode::usage, std::move(text)}; };
   std::vector<std::string> prepared;
   for (auto next = arguments.begin(); next != arguments.end(); ++next) {
-    if (*next == "++") return usage("unexpected argument '++'");
     if (*next == "--") {
       prepared.insert(prepared.end(), next, arguments.end());
       break;

@@ -73,7 +73,6 @@ Log::Log(LogOptions options, int fd) : options_(options), fd_(fd) {
 
 void Log::write(Level level, std::string_view text) {
   std::string lines;
-  if (cut_) lines += '\n';
   if (unreported_ > 0) {
     lines += decorated(Level::warning, fmt::format("{} log lines were lost here", unreported_));
   }
@@ -108,9 +107,7 @@ bool Log::send(std::string_view bytes) {
     if (::poll(&ready, 1, 0) != 1 || ready.revents != POLLOUT) return false;
     sent = ::write(fd_, bytes.data(), bytes.size());
   }
-  if (sent <= 0) return false;
-  cut_ = static_cast<std::size_t>(sent) < bytes.size();
-  return true;
+  return sent > 0;
 }
 
 }  // namespace saspd::cli

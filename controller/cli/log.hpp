@@ -74,7 +74,6 @@ class Log {
   int fd_;
   std::uint64_t dropped_ = 0;  // in all
   std::uint64_t unreported_ = 0;
-  bool cut_ = false;  // the last line went out in part
 };
 
 }  // namespace saspd::cli

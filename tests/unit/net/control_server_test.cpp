@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/json/parse.hpp>
 
 namespace saspd::net {
@@ -389,6 +390,24 @@ TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
   EXPECT_EQ(handled, 0);
   EXPECT_TRUE(asked.is_closed());
   EXPECT_TRUE(idle.is_closed());
+}
+
+TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
+  asio::io_context io;
+  int handled = 0;
+  std::unique_ptr<ControlServer> server;
+  auto opened = ControlServer::open(io, path_, [&](const json::object&) {
+    ++handled;
+    // The end comes when the second request is in the buffer and its read has been called done.
+    asio::post(io, [&] { asio::post(io, [&] { server.reset(); }); });
+    return json::object{};
+  });
+  ASSERT_TRUE(opened);
+  server = std::move(*opened);
+  Peer peer(path_);
+  peer.sends("{}\n{}\n");
+  io.run_for(1s);
+  EXPECT_EQ(handled, 1);
 }
 
 }  // namespace
