@@ -204,6 +204,13 @@ TEST_F(RegistryTest, LetsANewConnectionReplaceTheOld) {
   EXPECT_EQ(*registry.attached_to(2), "LB1");
 }
 
+TEST_F(RegistryTest, DoesNotReplaceAConnectionByItself) {
+  given_three_members();
+  const Outcome outcome = handle(asks({{"LB1", ""}}), lb);
+  EXPECT_FALSE(outcome.attached);
+  EXPECT_FALSE(outcome.replaced);
+}
+
 TEST_F(RegistryTest, DoesNotReplaceAConnectionForARefusedRequest) {
   given_three_members();
   EXPECT_FALSE(handle(asks({{"LB1", "none"}}), 2).attached);

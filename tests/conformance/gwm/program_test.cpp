@@ -1,0 +1,331 @@
+// sasp-gwm as it runs: real connections over loopback, real files, real signals. What goes over the
+// wire is checked against bytes written by hand from RFC 4678 first, then with our codec.
+#include <arpa/inet.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/conformance/gwm/registry_fixture.hpp"
+#include "tests/support/hex.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/sasp_client.hpp"
+
+namespace saspd::gwm {
+namespace {
+
+using namespace std::chrono_literals;
+using saspd::testing::hex;
+using saspd::testing::SaspClient;
+using test::Arguments;
+using test::eventually;
+using test::Program;
+
+const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
+
+// A port that nobody listens on now.
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof address;
+  ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+class SaspGwm : public ::testing::Test {
+ protected:
+  SaspGwm() {
+    std::string directory = ::testing::TempDir() + "sasp-gwm.XXXXXX";
+    directory_ = ::mkdtemp(directory.data());
+  }
+  ~SaspGwm() override {
+    if (HasFailure() && program_) std::cerr << program_->log();
+    program_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  void write_file(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name + ".new")) << text;
+    std::filesystem::rename(path(name + ".new"), path(name));
+  }
+
+  void given_gwm(const Arguments& more = {}) {
+    port = free_port();
+    Arguments arguments{sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    program_.emplace(arguments, path("log"));
+    ASSERT_TRUE(logs("listens on")) << program_->log();
+  }
+  void given_gwm_with_weights(const std::string& text) {
+    write_file("weights", text);
+    given_gwm({"--weights", path("weights")});
+  }
+  bool logs(const std::string& text) const {
+    return eventually([&] { return program_->log().find(text) != std::string::npos; });
+  }
+  std::size_t times_logged(const std::string& text) const {
+    const std::string log = program_->log();
+    std::size_t n = 0;
+    for (auto at = log.find(text); at != std::string::npos; at = log.find(text, at + 1))
+      ++n;
+    return n;
+  }
+
+  // The exit code of a run that ends by itself, and what it said.
+  std::pair<int, std::string> ends(Arguments arguments) const {
+    arguments.insert(arguments.begin(), sasp_gwm);
+    std::filesystem::remove(path("end"));
+    Program program(arguments, path("end"));
+    const int code = program.wait(10s).value_or(-1);
+    return {code, program.log()};
+  }
+
+  static ReturnCode registers_with(SaspClient& client, const std::string& lb_uid,
+                                   std::vector<MemberData> members) {
+    return client
+        .answer_to<RegistrationReply>(registers({group(lb_uid, "web", std::move(members))}))
+        .code;
+  }
+  static std::vector<int> weights_of(SaspClient& client) {
+    std::vector<int> weights;
+    const auto reply = client.answer_to<GetWeightsReply>(asks({{"lb1", ""}}));
+    EXPECT_EQ(number(reply.code), 0);
+    for (const auto& each : reply.groups) {
+      for (const auto& entry : each.items)
+        weights.push_back(entry.weight);
+    }
+    return weights;
+  }
+
+  std::optional<Program> program_;
+  std::uint16_t port = 0;
+
+ private:
+  std::string directory_;
+};
+
+// RFC 4678 7.1, 7.3, 7.6, each byte by hand.
+TEST_F(SaspGwm, SpeaksTheBytesOfTheRfc) {
+  given_gwm_with_weights("GRP1 10.10.10.1:80 40\n");
+  SaspClient client(port);
+  const auto header = [](const std::string& length, const std::string& id) {
+    return "20 10 00 0D 01 00 00 00 " + length + " 00 00 00 " + id + "\n";
+  };
+  const std::string group_data = "\n30 11 00 0D 03 4C 42 31 04 47 52 50 31\n";  // "LB1", "GRP1"
+  const std::string member_data =
+      "30 10 00 1A 06 00 50 00 00 00 00 00 00 00 00 00 00 00 00 0A 0A 0A 01 02 68 69\n";  // "hi"
+  const auto exchange = [&](const std::string& request, const std::string& reply) {
+    client.sends(hex(request));
+    const auto bytes = client.receives_bytes();
+    ASSERT_TRUE(bytes);
+    EXPECT_EQ(*bytes, hex(reply));
+  };
+  exchange(header("17", "01") + "10 50 00 0A 03 4C 42 31 7F 02",  // trust
+           header("12", "01") + "10 55 00 05 00");
+  exchange(
+      header("41", "02") + "10 10 00 07 01 00 01  40 10 00 06 00 01" + group_data + member_data,
+      header("12", "02") + "10 15 00 05 00");
+  exchange(
+      header("41", "03") + "10 10 00 07 01 00 01  40 10 00 06 00 01" + group_data + member_data,
+      header("12", "03") + "10 15 00 05 40");
+  exchange(header("20", "04") + "10 30 00 06 00 01" + group_data,
+           header("4B", "04") + "10 35 00 09 00 00 0A 00 01  40 11 00 06 00 01" + group_data +
+               member_data + "30 12 00 08 00 0D 00 28");
+  exchange(header("47", "05") + "10 60 00 07 01 00 01  40 12 00 06 00 01" + group_data +
+               member_data + "30 13 00 06 32 01",
+           header("12", "05") + "10 65 00 05 00");
+  exchange(header("20", "06") + "10 30 00 06 00 01" + group_data,
+           header("4B", "06") + "10 35 00 09 00 00 0A 00 01  40 11 00 06 00 01" + group_data +
+               member_data + "30 12 00 08 32 0F 00 00");
+  exchange(header("28", "07") + "10 20 00 08 01 01 00 01  40 10 00 06 00 00" + group_data,
+           header("12", "07") + "10 25 00 05 00");
+  exchange(header("20", "08") + "10 30 00 06 00 01" + group_data,
+           header("16", "08") + "10 35 00 09 42 00 0A 00 00");
+}
+
+TEST_F(SaspGwm, FollowsItsWeightsFileAndKeepsTheOldWhenALineIsBad) {
+  given_gwm_with_weights("web 192.0.2.1:80 40\nweb 192.0.2.2:80 30\n");
+  SaspClient client(port);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1"), tcp("192.0.2.2")})), 0);
+  EXPECT_EQ(weights_of(client), (std::vector{40, 30}));
+  write_file("weights", "web 192.0.2.1:80 41\nweb 192.0.2.2:80 quiesce\n");
+  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41, 0}; }));
+  write_file("weights", "web 192.0.2.1:80 1\nweb 192.0.2.2:80 manyfold\n");
+  EXPECT_TRUE(logs(path("weights") + ": line 2: 'manyfold' is not a weight from 0 to 65535"));
+  EXPECT_EQ(weights_of(client), (std::vector{41, 0}));
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_EQ(times_logged("manyfold"), 1U);
+  std::filesystem::remove(path("weights"));
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_EQ(weights_of(client), (std::vector{41, 0}));
+  write_file("weights", "web 192.0.2.1:80 down\nweb 192.0.2.2:80 3\n");
+  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{0, 3}; }));
+}
+
+TEST_F(SaspGwm, ReadsItsWeightsFileOnSighup) {
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  std::filesystem::remove(path("weights"));
+  program_->send(SIGHUP);
+  EXPECT_TRUE(
+      logs("cannot read " + path("weights") + ": No such file or directory; the old weights stay"));
+  SaspClient client(port);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+  EXPECT_EQ(weights_of(client), std::vector{40});
+  write_file("weights", "web 192.0.2.1:80 41\n");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }, 400ms));
+}
+
+TEST_F(SaspGwm, AdvisesNothingItDoesNotKnow) {
+  given_gwm();
+  SaspClient client(port);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+  const auto reply = client.answer_to<GetWeightsReply>(asks({{"lb1", "web"}}));
+  ASSERT_EQ(reply.groups.size(), 1U);
+  EXPECT_EQ(reply.groups[0].items[0].flags, weight_flag::contact | weight_flag::registered_by_lb);
+}
+
+TEST_F(SaspGwm, ClosesAPeerThatSendsGarbageAndGoesOnWithTheOthers) {
+  given_gwm();
+  SaspClient good(port);
+  EXPECT_EQ(number(registers_with(good, "lb1", {tcp("192.0.2.1")})), 0);
+  SaspClient bad(port);
+  const std::string garbage = "GET / HTTP/1.1\r\n\r\n";
+  bad.sends(Bytes(garbage.begin(), garbage.end()));
+  EXPECT_TRUE(bad.is_closed());
+  EXPECT_TRUE(logs("header type 0x4745"));
+  EXPECT_EQ(weights_of(good).size(), 1U);
+}
+
+TEST_F(SaspGwm, GivesAMessageTenSeconds) {
+  given_gwm();
+  SaspClient client(port);
+  const Bytes bytes = *encode({1, lb_state("lb1")});
+  client.sends(ByteView(bytes).first(bytes.size() - 1));
+  EXPECT_FALSE(client.is_closed(9000ms));
+  EXPECT_TRUE(client.is_closed(3000ms));
+}
+
+// RFC 4678 9.1, sasp-interop row 36.
+TEST_F(SaspGwm, LetsANewConnectionOfAnLbReplaceTheOld) {
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  SaspClient old(port);
+  EXPECT_EQ(number(registers_with(old, "lb1", {tcp("192.0.2.1")})), 0);
+  SaspClient young(port);
+  EXPECT_EQ(weights_of(young), std::vector{40});
+  EXPECT_TRUE(old.is_closed());
+  EXPECT_TRUE(logs("two load balancers have the same lb uid (replacement 1)"));
+  EXPECT_EQ(weights_of(young), std::vector{40});
+}
+
+TEST_F(SaspGwm, KeepsWhatALostLbHasRegisteredAndForgetsItInTime) {
+  given_gwm({"--retention", "2"});
+  {
+    SaspClient client(port);
+    EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+  }
+  EXPECT_TRUE(logs("lb 'lb1' disconnected"));
+  {
+    SaspClient client(port);
+    EXPECT_EQ(weights_of(client).size(), 1U);
+  }
+  EXPECT_TRUE(logs("lb 'lb1' forgotten"));
+  SaspClient client(port);
+  EXPECT_EQ(number(client.answer_to<GetWeightsReply>(asks({{"lb1", ""}})).code), 0x43);
+}
+
+TEST_F(SaspGwm, SaysOnceThatPushIsNotBuiltYet) {
+  given_gwm();
+  SaspClient client(port);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(number(client.answer_to<SetLbStateReply>(lb_state("lb1", lb_flag::push)).code), 0);
+  }
+  EXPECT_EQ(times_logged("asks for push, which is not built yet"), 1U);
+}
+
+TEST_F(SaspGwm, LogsTheSameRefusalOnceAndShowsNamesHarmlessly) {
+  given_gwm();
+  SaspClient client(port);
+  for (int i = 0; i < 3; ++i) {
+    const auto reply = client.answer_to<GetWeightsReply>(asks({{"lb\n2026 forged", ""}}));
+    EXPECT_EQ(number(reply.code), 0x10);
+  }
+  EXPECT_EQ(times_logged("request refused, 0x10"), 1U);
+  EXPECT_EQ(times_logged("lb\\x0a2026 forged"), 1U);
+  EXPECT_EQ(times_logged("\n2026 forged"), 0U);
+}
+
+TEST_F(SaspGwm, EndsWithinASecondOfSigtermWhateverIsOpen) {
+  given_gwm();
+  SaspClient idle(port);
+  SaspClient lb(port);
+  EXPECT_EQ(number(registers_with(lb, "lb1", {tcp("192.0.2.1")})), 0);
+  SaspClient half(port);
+  half.sends(Bytes{0x20});
+  program_->send(SIGTERM);
+  EXPECT_EQ(program_->wait(1s), 0);
+  EXPECT_TRUE(lb.is_closed());
+}
+
+TEST_F(SaspGwm, RefusesWhatItCannotDo) {
+  write_file("weights", "web 192.0.2.1:80 1\nweb 192.0.2.1:80 2\n");
+  write_file("config", "interval = 5\nlisten = nonsense\n");
+  struct Case {
+    Arguments arguments;
+    int code;
+    std::string says;
+  };
+  const std::vector<Case> cases = {
+      {{"--nonsense"}, 64, "--nonsense"},
+      {{"--interval", "0"}, 64, "'0' is not a whole number of seconds from 1 to 3600"},
+      {{"--retention", "-1"}, 64, "'-1' is not a whole number of seconds"},
+      {{"--listen", "localhost:3860"}, 64, "localhost:3860"},
+      {{"--listen", "127.0.0.1"}, 64, "127.0.0.1"},
+      {{"--listen", "127.0.0.1:4000", "--listen", "127.0.0.1:4000"}, 64, "is given twice"},
+      {{"--listen", "192.0.2.1:3860"}, 78, "--insecure-plaintext"},
+      {{"--listen", "0.0.0.0:3860"}, 78, "--insecure-plaintext"},
+      {{"--probe", "tcp"}, 64, "'tcp' is not built yet"},
+      {{"--probe", "web=http:/health"}, 64, "not built yet"},
+      {{"--control", path("control")}, 64, "--control"},
+      {{"--metrics", "off"}, 64, "--metrics"},
+      {{"--tls-cert", path("cert")}, 64, "--tls-cert"},
+      {{"--tls-min", "1.3"}, 64, "--tls-min"},
+      {{"--member-address", "some"}, 64, "own, any"},
+      {{"--weights", path("none")}, 66, "cannot read " + path("none") + ": No such file"},
+      {{"--weights", path("weights")}, 65, path("weights") + ": line 2: tcp:192.0.2.1:80"},
+      {{"--weights", path("weights"), "--check"}, 65, "line 2"},
+      {{"--config", path("none")}, 66, path("none")},
+      {{"--config", path("config")}, 78, "config:2"},
+      {{"--probe", "none", "--check"}, 0, ""},
+      {{"--help"}, 0, "--weights FILE"},
+      {{"--version"}, 0, "sasp-gwm 0."},
+  };
+  for (const auto& [arguments, code, says] : cases) {
+    const auto [got, text] = ends(arguments);
+    EXPECT_EQ(got, code) << arguments.front() << ": " << text;
+    EXPECT_NE(text.find(says), std::string::npos) << text;
+  }
+}
+
+TEST_F(SaspGwm, SaysWhichAddressIsTaken) {
+  given_gwm();
+  const auto [code, text] = ends({"--listen", fmt::format("127.0.0.1:{}", port)});
+  EXPECT_EQ(code, 74);
+  EXPECT_NE(text.find(fmt::format("cannot listen on 127.0.0.1:{}: Address already in use", port)),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(SaspGwm, ListensOnSeveralAddresses) {
+  const std::uint16_t second = free_port();
+  given_gwm({"--listen", fmt::format("[::1]:{}", second), "--listen",
+             fmt::format("127.0.0.1:{}", second)});
+  SaspClient client(second);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+}
+
+}  // namespace
+}  // namespace saspd::gwm
