@@ -91,7 +91,9 @@ Result<ByteView> Message::attributes() const {
 
 Result<Message> take_message(ByteView& datagram) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(datagram.data());
-  if (!mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) {
+  // mnl_nlmsg_ok() takes a length above 2^31 for a negative number, and lets it pass.
+  if (datagram.size() < sizeof *header || header->nlmsg_len > datagram.size() ||
+      !mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) {
     return malformed(fmt::format("netlink message cut off: {} bytes are left", datagram.size()));
   }
   const Message message{header->nlmsg_type, header->nlmsg_flags, header->nlmsg_seq,
