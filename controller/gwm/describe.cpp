@@ -62,8 +62,9 @@ std::string words(const SetMemberStateRequest& request) {
 
 std::string words(const SetLbStateRequest& request) {
   const auto on = [&](std::uint8_t flag) { return (request.flags & flag) != 0; };
-  return fmt::format("{}, {}trusts its members, wants {} weights, health {}",
-                     on(lb_flag::push) ? "push" : "pull", on(lb_flag::trust) ? "" : "does not ",
+  return fmt::format("{}, trusts {}, wants {} weights, health {}",
+                     on(lb_flag::push) ? "push" : "pull",
+                     on(lb_flag::trust) ? "its members" : "no member",
                      on(lb_flag::no_change) ? "changed" : "all", request.health);
 }
 

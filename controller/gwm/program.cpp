@@ -1,5 +1,6 @@
 #include "controller/gwm/program.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -25,6 +26,14 @@ std::optional<FileStamp> stamp_of(const std::string& path) {
   if (::stat(path.c_str(), &found) != 0) return {};
   return FileStamp{found.st_dev, found.st_ino, found.st_size,
                    found.st_ctim.tv_sec * 1'000'000'000 + found.st_ctim.tv_nsec};
+}
+
+// Every connection needs a descriptor; the usual limit of 1024 is there for select(2).
+void use_all_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 std::size_t members_in(const AdviceTable& table) {
@@ -53,6 +62,7 @@ Program::Program(const Options& options, cli::Log& log)
 
 ExitCode Program::run() {
   std::signal(SIGPIPE, SIG_IGN);
+  use_all_descriptors();
   wait_for_signal();
   if (const ExitCode code = start(); code != ExitCode::ok || options_.check) return code;
   io_.run();
@@ -90,9 +100,10 @@ ExitCode Program::start() {
 
 Result<void> Program::read_weights() {
   // The stamp is taken first: a change after it makes the next look see another one.
-  watch_.was_read(stamp_of(options_.weights));
+  const auto stamp = stamp_of(options_.weights);
   const auto text = cli::read_text_file(options_.weights);
   if (!text) return fail(text.error());
+  watch_.was_read(stamp);
   auto table = parse_weights(*text);
   if (!table) return fail(at(options_.weights, table.error()));
   log_.info("{}: {} members in {} groups", options_.weights, members_in(*table), table->size());
@@ -100,10 +111,12 @@ Result<void> Program::read_weights() {
   return {};
 }
 
+// What cannot be read is tried again at every look, and told once.
 void Program::read_weights_again() {
-  if (const auto read = read_weights(); !read) {
-    log_.warning("{}; the old weights stay", read.error().detail);
-  }
+  const auto read = read_weights();
+  const std::string error = read ? std::string() : read.error().detail;
+  if (std::exchange(weights_error_, error) == error || read) return;
+  log_.warning("{}; the old weights stay", error);
 }
 
 void Program::poll_weights() {
@@ -241,9 +254,15 @@ void Program::wait_for_signal() {
   signals_.async_wait([this](error_code ec, int signal) {
     if (ec) return;
     if (signal != SIGHUP) return stop();
-    if (!options_.weights.empty()) read_weights_again();
+    reload();
     wait_for_signal();
   });
+}
+
+void Program::reload() {
+  if (options_.weights.empty()) return;
+  weights_error_.clear();  // who asks gets an answer
+  read_weights_again();
 }
 
 // Without work the io_context ends.

@@ -49,6 +49,7 @@ class Program final : private net::GwmServerOwner {
   void poll_weights();
   void wait_for_signal();
   void wait_for_expiry();
+  void reload();
   void stop();
 
   void tell_attached(const Peer& peer, const std::string& lb_uid);
@@ -64,6 +65,7 @@ class Program final : private net::GwmServerOwner {
   Weigher weigher_;
   Registry registry_;
   FileWatch watch_;
+  std::string weights_error_;  // told already
   std::unordered_map<ConnectionId, Peer> peers_;
   LogLimit info_limit_;
   LogLimit warning_limit_;

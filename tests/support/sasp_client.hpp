@@ -30,12 +30,13 @@ class SaspClient {
   SaspClient& operator=(SaspClient&&) = delete;
   ~SaspClient() { hang_up(); }
 
-  void connect(std::uint16_t port) {
+  void connect(std::uint16_t port) { EXPECT_TRUE(connects(port)); }
+  bool connects(std::uint16_t port) {
     const sockaddr_in address{.sin_family = AF_INET,
                               .sin_port = htons(port),
                               .sin_addr = {htonl(INADDR_LOOPBACK)},
                               .sin_zero = {}};
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
   void hang_up() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
