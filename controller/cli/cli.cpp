@@ -68,6 +68,14 @@ Result<void> fits_a_line(std::string_view value) {
               fmt::format("'{}' has a line break, or a blank at an end", value));
 }
 
+// In constant or changeable options.
+template <class Options>
+auto find_in(Options& options, std::string_view flag) -> decltype(options.data()) {
+  const auto found = std::find_if(options.begin(), options.end(),
+                                  [&](const auto& option) { return option.flag == flag; });
+  return found == options.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 Cli::Cli(std::string name, std::string description, std::string footer)
@@ -248,13 +256,11 @@ std::optional<Cli::End> Cli::check_command_line() {
 }
 
 const Cli::Option* Cli::find(std::string_view flag) const {
-  const auto found = std::find_if(options_.begin(), options_.end(),
-                                  [&](const Option& option) { return option.flag == flag; });
-  return found == options_.end() ? nullptr : &*found;
+  return find_in(options_, flag);
 }
 
 Cli::Option* Cli::find(std::string_view flag) {
-  return const_cast<Option*>(std::as_const(*this).find(flag));
+  return find_in(options_, flag);
 }
 
 std::optional<Cli::End> Cli::read_config_file() {

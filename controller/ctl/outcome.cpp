@@ -15,9 +15,9 @@ namespace {
 
 // There is no answer: the cause, and what helps.
 Outcome no_answer(const Error& error) {
-  const auto& [code, detail] = error;
+  const auto& code = error.code;
   const auto end = [&](ExitCode exit, std::string_view help) {
-    return Outcome{exit, {}, fmt::format("{}{}", printable(detail), help)};
+    return Outcome{exit, {}, fmt::format("{}{}", printable(error.detail), help)};
   };
   if (code == std::errc::no_such_file_or_directory || code == std::errc::connection_refused) {
     return end(
