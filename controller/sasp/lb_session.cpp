@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "controller/base/text.hpp"
-
 namespace saspd::sasp {
 namespace {
 
@@ -209,9 +207,8 @@ void LbSession::handle_reply(const Frame& frame, TimePoint now, LbStep& step) {
 // RFC 4678 7.6.2
 void LbSession::handle_code(const SetLbStateReply& reply, const Pending&, TimePoint, LbStep& step) {
   if (reply.code == ReturnCode::successful) return;
-  close(step, fail(std::errc::connection_refused,
-                   fmt::format("the gwm refuses lb uid '{}': {}", printable(config_.lb_uid),
-                               text(reply.code))));
+  close(step, fail(std::errc::connection_refused, fmt::format("the gwm refuses lb uid '{}': {}",
+                                                              config_.lb_uid, text(reply.code))));
 }
 
 // RFC 4678 7.1.2. Row 21: after any other code nothing is assumed; the Get Weights that follows
@@ -219,16 +216,14 @@ void LbSession::handle_code(const SetLbStateReply& reply, const Pending&, TimePo
 void LbSession::handle_code(const RegistrationReply& reply, const Pending& pending, TimePoint now,
                             LbStep& step) {
   switch (classify(reply.code)) {
-    case CodeClass::done:
-      return;
-    case CodeClass::resynchronise:
-      return;
+    case CodeClass::done: return;
+    case CodeClass::resynchronise: return;
     case CodeClass::retry_later:
     case CodeClass::refused:
       refused_[pending.group] = now + config_.refused_retry;
       notice(step,
              fmt::format("the gwm refuses to register group '{}': {}; tried again in {} s",
-                         printable(pending.group), text(reply.code),
+                         pending.group, text(reply.code),
                          std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
   }
 }
@@ -238,8 +233,8 @@ void LbSession::handle_code(const DeregistrationReply& reply, const Pending& pen
                             LbStep& step) {
   const CodeClass kind = classify(reply.code);
   if (kind == CodeClass::done || kind == CodeClass::resynchronise) return;
-  notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}",
-                           printable(pending.group), text(reply.code)));
+  notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}", pending.group,
+                           text(reply.code)));
 }
 
 // RFC 4678 7.3.2

@@ -39,7 +39,10 @@ ExitCode Daemon::run() {
   wait_for_signal();
   if (const auto opened = open_control(); !opened) {
     log_.error("{}", opened.error().detail);
-    return opened.error().code == std::errc::address_in_use ? ExitCode::try_again : ExitCode::io;
+    const auto& code = opened.error().code;
+    return code == std::errc::address_in_use      ? ExitCode::try_again
+           : code == std::errc::permission_denied ? ExitCode::no_permission
+                                                  : ExitCode::io;
   }
   log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
