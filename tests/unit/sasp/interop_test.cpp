@@ -161,9 +161,9 @@ TEST(Row7, IgnoresReservedBits) {
 }
 
 TEST(Row7, HasDifferentBitsForQuiesceInWeightsAndStates) {
-  const auto last_byte_but = [](const Frame& frame, int n) {
+  const auto last_byte_but = [](const Frame& frame, std::size_t n) {
     const Bytes bytes = encode(frame).value();
-    return bytes.at(bytes.size() - 1 - static_cast<std::size_t>(n));
+    return bytes.at(bytes.size() - 1 - n);
   };
   EXPECT_EQ(last_byte_but({1, SendWeights{{{{}, {{{}, 0, weight_flag::quiesce, 0}}}}}}, 2), 0x02);
   EXPECT_EQ(last_byte_but({1, SetMemberStateRequest{0, {{{}, {{{}, 0, state_flag::quiesce}}}}}}, 0),
@@ -178,7 +178,7 @@ TEST(Row8, LeavesTheIntervalToTheSession) {
 }
 
 TEST(Row9, CarriesUidsOfAnySizeSoThatAGwmCanAnswerTheWrongOnes) {
-  for (const std::size_t size : {0, 64, 65, 255}) {
+  for (const std::size_t size : {0U, 64U, 65U, 255U}) {
     const Frame frame{1, SetLbStateRequest{std::string(size, 'u'), 0, 0}};
     EXPECT_EQ(decode(encode(frame).value())->frame, frame);
   }
