@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -69,7 +70,7 @@ struct SocketAddress {
 class Servers {
  public:
   explicit Servers(const std::vector<Endpoint>& endpoints) : count_(endpoints.size()) {
-    if (::pipe2(stop_, O_CLOEXEC) < 0) throw std::runtime_error("pipe");
+    if (::pipe2(stop_.data(), O_CLOEXEC) < 0) throw std::runtime_error("pipe");
     watched_.push_back({stop_[0], POLLIN, 0});
     for (const Endpoint& endpoint : endpoints)
       listen(endpoint);
@@ -117,10 +118,10 @@ class Servers {
   }
 
   void echo(std::size_t connection) {
-    char buffer[64];
-    const ssize_t size = ::recv(watched_[connection].fd, buffer, sizeof buffer, 0);
+    std::array<char, 64> buffer{};
+    const ssize_t size = ::recv(watched_[connection].fd, buffer.data(), buffer.size(), 0);
     if (size > 0) {
-      ::send(watched_[connection].fd, buffer, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+      ::send(watched_[connection].fd, buffer.data(), static_cast<std::size_t>(size), MSG_NOSIGNAL);
       return;
     }
     ::close(watched_[connection].fd);
@@ -129,7 +130,7 @@ class Servers {
   }
 
   std::size_t count_;
-  int stop_[2]{};
+  std::array<int, 2> stop_{};
   std::vector<pollfd> watched_;  // the stop pipe, the listeners, the connections
   std::thread thread_;
 };

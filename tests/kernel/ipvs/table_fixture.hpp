@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -22,7 +25,7 @@ class IpvsTable : public testing::Test {
     ipvs_ = std::move(*opened);
   }
 
-  void ipvsadm(std::string_view lines) { kernel::Ipvsadm::run(lines); }
+  static void ipvsadm(std::string_view lines) { kernel::Ipvsadm::run(lines); }
 
   static lb::ServiceKey service(std::string_view spec) { return *lb::parse_service(spec); }
   static Endpoint endpoint(std::string_view text) { return *Endpoint::parse(text); }

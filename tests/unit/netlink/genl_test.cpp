@@ -6,6 +6,8 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 
+#include <algorithm>
+
 namespace saspd::netlink {
 namespace {
 
@@ -40,6 +42,16 @@ TEST_F(GenlSockets, SayThatAFamilyIsUnknown) {
   EXPECT_EQ(id.error().code, std::errc::no_such_file_or_directory);
 }
 
+TEST_F(GenlSockets, IgnoreWhatIsLeftOfAnEarlierRequest) {
+  // Its answer is followed by an acknowledgement that nobody waits for.
+  mnl_attr_put_strz(&requests_.add(GENL_ID_CTRL, 1, CTRL_CMD_GETFAMILY, NLM_F_ACK),
+                    CTRL_ATTR_FAMILY_NAME, "nlctrl");
+  ASSERT_TRUE(socket_.ask(requests_));
+  const auto id = socket_.resolve("nlctrl");
+  ASSERT_TRUE(id) << id.error().detail;
+  EXPECT_EQ(*id, GENL_ID_CTRL);
+}
+
 TEST_F(GenlSockets, DumpAllRecords) {
   dump_families();
   const auto ids = socket_.dump<std::uint16_t>(requests_, family_id);
@@ -61,6 +73,15 @@ TEST_F(GenlSockets, SayWhatTheKernelHasAgainstADump) {
   const auto refused = socket_.dump<std::uint16_t>(requests_, family_id);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, std::errc::operation_not_supported);
+}
+
+TEST_F(GenlSockets, GiveUpWhenTheKernelIsSilent) {
+  requests_.add(NLMSG_NOOP, 1, 0);
+  const auto answer = socket_.ask(requests_);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, std::errc::timed_out);
+  EXPECT_EQ(answer.error().detail, "no answer from the kernel within 1000 ms");
+  EXPECT_TRUE(socket_.resolve("nlctrl"));
 }
 
 TEST_F(GenlSockets, NameTheRequestsOfABatchThatFailed) {
