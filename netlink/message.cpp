@@ -127,7 +127,9 @@ Result<void> verdict(const Message& message) {
                                  message.payload.size(), sizeof(nlmsgerr::error)));
   }
   const auto number = read<int>(message.payload);
-  if (number >= 0) return {};  // NLMSG_DONE may count something
+  if (number >= 0) return {};      // NLMSG_DONE may count something
+  constexpr int max_errno = 4095;  // include/linux/err.h
+  if (number < -max_errno) return malformed(fmt::format("netlink verdict: error {}", number));
   const std::error_code code(-number, std::generic_category());
   const std::string words = kernels_words(message);
   return fail(code, words.empty() ? fmt::format("kernel error {} ({})", -number, code.message())
