@@ -106,9 +106,9 @@ TEST(WeightsFile, NamesTheLineAndWhatIsWrongWithIt) {
 
 TEST(WeightsFile, RefusesAMemberTwiceInAGroup) {
   const auto table =
-      parse_weights("web 192.0.2.1:80 1\ndns 192.0.2.1:80 1\nweb tcp:192.0.2.1:80 2\n");
+      parse_weights("\nweb 192.0.2.1:80 1\ndns 192.0.2.1:80 1\nweb tcp:192.0.2.1:80 2\n");
   ASSERT_FALSE(table);
-  EXPECT_EQ(table.error().detail, "line 3: tcp:192.0.2.1:80 stands in group 'web' already");
+  EXPECT_EQ(table.error().detail, "line 4: tcp:192.0.2.1:80 stands in group 'web' already");
 }
 
 class FileWatchTest : public testing::Test {
