@@ -24,8 +24,10 @@ class Ipvs final : public lb::Dataplane {
   // such a list does no harm: what is not there is not written or fails with ENOENT.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
 
-  // Errors of the kernel: ESRCH, no such service; ENOENT, no such destination; ERANGE, weight above
-  // lb::max_weight. std::errc::no_buffer_space and timed_out: not known whether it is written.
+  // A write replaces the whole destination: what others changed of it since the list, other than
+  // its weight, becomes again what the list said. Errors of the kernel: ESRCH, no such service;
+  // ENOENT, no such destination; ERANGE, weight above lb::max_weight. std::errc::no_buffer_space
+  // and timed_out: not known whether it is written.
   std::vector<lb::Failure> apply(std::span<const lb::WeightChange> changes) override;
 
  private:
