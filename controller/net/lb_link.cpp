@@ -3,14 +3,14 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include "controller/net/tcp.hpp"
 
 namespace saspd::net {
 
@@ -21,33 +21,14 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
-// A peer that vanished without a word is noticed by TCP itself, between two requests.
-void notice_dead_peers(asio::ip::tcp::socket& socket) {
-  error_code ignored;
-  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  using Option = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
-  using Interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
-  using Count = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
-  using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
-  socket.set_option(Option(30), ignored);
-  socket.set_option(Interval(10), ignored);
-  socket.set_option(Count(3), ignored);
-  socket.set_option(UserTimeout(30'000), ignored);
-}
-
 }  // namespace
 
 std::string_view name(LinkState state) {
   switch (state) {
-    case LinkState::trying:
-      return "trying";
-    case LinkState::connecting:
-      return "connecting";
-    case LinkState::established:
-      return "established";
-    case LinkState::down_trying:
-      return "down_trying";
+    case LinkState::trying: return "trying";
+    case LinkState::connecting: return "connecting";
+    case LinkState::established: return "established";
+    case LinkState::down_trying: return "down_trying";
   }
   return "unknown";
 }
@@ -115,7 +96,7 @@ asio::awaitable<bool> LbLink::connect() {
     // Lets the cancelled wait run while `late` is still alive.
     co_await asio::post(io_, asio::use_awaitable);
     if (!ec && !late) co_return true;
-    const std::string where = fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+    const std::string where = to_endpoint(endpoint).text();
     last_error_ =
         late ? fmt::format(
                    "no connection to {} within {} s", where,

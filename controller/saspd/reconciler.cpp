@@ -200,6 +200,8 @@ sasp::WantedGroups Reconciler::wanted() const {
       const auto pool = actual_.find(key);
       if (pool == actual_.end()) continue;
       for (const auto& [endpoint, destination] : pool->second.destinations) {
+        // An IPv6 address that SASP takes for IPv4 would come back as another member (row 2).
+        if (sasp::from_wire(sasp::to_wire(endpoint.address)) != endpoint.address) continue;
         const auto configured = group.settings.members.find(endpoint);
         wanted[name][member_of(key, endpoint)] =
             configured != group.settings.members.end() ? configured->second.label : "";

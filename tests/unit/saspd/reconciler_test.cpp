@@ -273,6 +273,13 @@ TEST_F(ReconcilerTest, GivesMembersTheirLabelsAndStaticWeights) {
   EXPECT_EQ(kernel(), "7 20 10 10");
 }
 
+TEST_F(ReconcilerTest, DoesNotRegisterWhatSaspCannotTellFromIpv4) {
+  const Endpoint mapped = *Endpoint::parse("[::ffff:10.0.0.9]:80");
+  plane_.table[web].destinations[mapped] = {mapped, 3};
+  pass();
+  EXPECT_EQ(reconciler().wanted().at("web").size(), 4U);
+}
+
 // Whatever single write fails, and whether the kernel did it or not, the next pass ends at desired.
 class FailedWrite : public ReconcilerTest,
                     public testing::WithParamInterface<FakeDataplane::Failing> {};
