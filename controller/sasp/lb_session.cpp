@@ -11,9 +11,15 @@ namespace {
 constexpr unsigned max_unknown_ids_in_a_row = 3;
 constexpr unsigned max_unknown_types_in_a_row = 16;  // sasp-interop row 16
 
-GroupData all_groups(const std::string& lb_uid) {
-  return {lb_uid, ""};
-}  // RFC 4678 7.3.1
+// The return code of a reply; nothing for other messages.
+std::optional<ReturnCode> code_of(const Message& message) {
+  return std::visit(
+      [](const auto& m) -> std::optional<ReturnCode> {
+        if constexpr (requires { m.code; }) return m.code;
+        return std::nullopt;
+      },
+      message);
+}
 
 std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
   if (!a) return b;
@@ -34,14 +40,17 @@ LbStep LbSession::connected(TimePoint now) {
   framer_ = Framer(config_.max_message);
   queue_.clear();
   pending_.reset();
+  round_.clear();
   known_.clear();
   refused_.clear();
   registered_since_learning_ = false;
+  deltas_ = false;
+  version_ = config_.version;
   next_poll_.reset();
   message_started_.reset();
   unknown_ids_in_a_row_ = unknown_types_in_a_row_ = 0;
   // sasp-interop row 33: always sent, before any registration.
-  queue_.push_back({SetLbStateRequest{config_.lb_uid}, Type::set_lb_state_reply, {}});
+  queue_set_state(false);
   queue_get_weights();
   pump(now, step);
   return step;
@@ -51,10 +60,10 @@ LbStep LbSession::want(WantedGroups groups, TimePoint now) {
   LbStep step;
   if (groups == wanted_) return step;
   wanted_ = std::move(groups);
-  want_changed_ = true;
+  compare_again_ = true;
   // An exchange that is under way comes round to it by itself.
-  if (phase_ != Phase::settled || pending_ || !queue_.empty()) return step;
-  queue_get_weights();
+  if (!idle()) return step;
+  resynchronise();
   pump(now, step);
   return step;
 }
@@ -90,7 +99,7 @@ LbStep LbSession::handle_timeout(TimePoint now) {
   if (pending_ && now >= pending_->deadline) {
     close(step, fail(std::errc::timed_out,
                      fmt::format(
-                         "no {} within {} s", name(pending_->reply),
+                         "no {} within {} s", name(pending_->request.reply),
                          std::chrono::ceil<std::chrono::seconds>(config_.reply_deadline).count())));
     return step;
   }
@@ -104,7 +113,11 @@ LbStep LbSession::handle_timeout(TimePoint now) {
   }
   if (next_poll_ && now >= *next_poll_) {
     next_poll_.reset();
-    queue_get_weights();
+    if (compare_again_) {
+      resynchronise();
+    } else {
+      queue_get_weights();
+    }
     pump(now, step);
   }
   return step;
@@ -130,26 +143,50 @@ void LbSession::handle_frame(ByteView bytes, TimePoint now, LbStep& step) {
     return;
   }
   unknown_types_in_a_row_ = 0;
-  if (envelope->version != version) {
-    // RFC 4678 4.4. There is no lower version than 1 to come down to.
+  if (envelope->version != version_) {
+    if (come_down(bytes, *envelope, now, step)) return;
     return handle_undecodable(
         bytes,
         fail(Errc::unsupported_version, fmt::format("the gwm speaks SASP version {}, we speak {}",
-                                                    envelope->version, version)),
+                                                    envelope->version, version_)),
         step);
   }
   auto decoded = decode(bytes, DecodeOptions::lb());
   if (!decoded) return handle_undecodable(bytes, decoded.error(), step);
   tolerances_.add(decoded->tolerances);
   if (auto* pushed = std::get_if<SendWeights>(&decoded->frame.message)) {
-    // Row 11: told by its type. Before the first full Get Weights nothing else is trusted.
-    if (phase_ == Phase::settled) {
-      step.events.emplace_back(
-          WeightsReceived{std::move(pushed->groups), decoded->frame.message_id});
-    }
-    return;
+    return handle_pushed(*pushed, decoded->frame.message_id, now, step);
   }
   handle_reply(decoded->frame, now, step);
+}
+
+// RFC 4678 4.4, row 15: the GWM refuses our version and names its own, lower one. The request is
+// sent again in that version, on the same connection; whoever wants us lower still has made no
+// sense before.
+bool LbSession::come_down(ByteView bytes, const Envelope& envelope, TimePoint now, LbStep& step) {
+  if (version_ != config_.version || envelope.version < version ||
+      envelope.version > config_.version || !pending_ || envelope.message_id != pending_->id) {
+    return false;
+  }
+  const auto decoded = decode(bytes, DecodeOptions::lb());
+  if (!decoded || code_of(decoded->frame.message) != ReturnCode::not_understood) return false;
+  version_ = envelope.version;
+  notice(step, fmt::format("the gwm speaks SASP version {}", version_));
+  queue_.push_front(std::move(pending_->request));
+  pending_.reset();
+  pump(now, step);
+  return true;
+}
+
+// RFC 4678 7.4, row 11: told by its type, not by its id. Before the first full Get Weights nothing
+// else is trusted.
+void LbSession::handle_pushed(SendWeights& message, std::uint32_t id, TimePoint now, LbStep& step) {
+  if (phase_ != Phase::settled) return;
+  std::erase_if(message.groups, [&](const auto& g) { return g.group.lb_uid != config_.lb_uid; });
+  if (!message.groups.empty()) {
+    step.events.emplace_back(WeightsReceived{std::move(message.groups), id, false});
+  }
+  if (config_.push && next_poll_ && !compare_again_) next_poll_ = next_question(now);
 }
 
 // sasp-interop row 17: the whole message is dropped and the weights stay. If it was the answer that
@@ -161,16 +198,20 @@ void LbSession::handle_undecodable(ByteView bytes, const Error& error, LbStep& s
     return close(step, at("message not understood", error));
   }
   notice(step, fmt::format("message dropped: {}", error.detail));
+  // Row 32: what changed in it would never be sent again.
+  if (!deltas_) return;
+  compare_again_ = true;
+  if (idle()) resynchronise();
 }
 
 // Does `frame` answer the pending request? Rows 4 and 12.
 bool LbSession::answers(const Frame& frame) {
   if (!pending_ || frame.message_id != pending_->id) return false;
   const Type type = type_of(frame.message);
-  if (type == pending_->reply) return true;
-  const bool misprint =
-      type == Type::deregistration_reply && (pending_->reply == Type::set_lb_state_reply ||
-                                             pending_->reply == Type::set_member_state_reply);
+  const Type due = pending_->request.reply;
+  if (type == due) return true;
+  const bool misprint = type == Type::deregistration_reply &&
+                        (due == Type::set_lb_state_reply || due == Type::set_member_state_reply);
   if (misprint) tolerances_.add(Tolerance::reply_type_misprint);
   return misprint;
 }
@@ -188,7 +229,7 @@ void LbSession::handle_reply(const Frame& frame, TimePoint now, LbStep& step) {
   }
   unknown_ids_in_a_row_ = 0;
   const Pending pending = *std::exchange(pending_, std::nullopt);
-  if (pending.reply == Type::set_lb_state_reply) {
+  if (pending.request.reply == Type::set_lb_state_reply) {
     const auto* misprint = std::get_if<DeregistrationReply>(&frame.message);
     return handle_code(
         misprint ? SetLbStateReply{misprint->code} : std::get<SetLbStateReply>(frame.message),
@@ -205,8 +246,18 @@ void LbSession::handle_reply(const Frame& frame, TimePoint now, LbStep& step) {
 }
 
 // RFC 4678 7.6.2
-void LbSession::handle_code(const SetLbStateReply& reply, const Pending&, TimePoint, LbStep& step) {
-  if (reply.code == ReturnCode::successful) return;
+void LbSession::handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint,
+                            LbStep& step) {
+  const auto flags = std::get<SetLbStateRequest>(pending.request.message).flags;
+  if (reply.code == ReturnCode::successful) {
+    deltas_ = (flags & lb_flag::no_change) != 0;
+    return;
+  }
+  if (phase_ == Phase::settled) {
+    notice(step,
+           fmt::format("the gwm refuses to change the state of this lb: {}", text(reply.code)));
+    return;
+  }
   close(step, fail(std::errc::connection_refused, fmt::format("the gwm refuses lb uid '{}': {}",
                                                               config_.lb_uid, text(reply.code))));
 }
@@ -220,10 +271,10 @@ void LbSession::handle_code(const RegistrationReply& reply, const Pending& pendi
     case CodeClass::resynchronise: return;
     case CodeClass::retry_later:
     case CodeClass::refused:
-      refused_[pending.group] = now + config_.refused_retry;
+      refused_[pending.request.group] = now + config_.refused_retry;
       notice(step,
              fmt::format("the gwm refuses to register group '{}': {}; tried again in {} s",
-                         pending.group, text(reply.code),
+                         pending.request.group, text(reply.code),
                          std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
   }
 }
@@ -233,8 +284,8 @@ void LbSession::handle_code(const DeregistrationReply& reply, const Pending& pen
                             LbStep& step) {
   const CodeClass kind = classify(reply.code);
   if (kind == CodeClass::done || kind == CodeClass::resynchronise) return;
-  notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}", pending.group,
-                           text(reply.code)));
+  notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}",
+                           pending.request.group, text(reply.code)));
 }
 
 // RFC 4678 7.3.2
@@ -248,19 +299,45 @@ void LbSession::handle_code(GetWeightsReply& reply, const Pending& pending, Time
                               fmt::format("the gwm refuses get weights: {}", text(reply.code))));
     }
     notice(step, fmt::format("the gwm refuses get weights: {}", text(reply.code)));
+    round_.clear();
+    std::erase_if(queue_,
+                  [](const auto& request) { return request.reply == Type::get_weights_reply; });
     next_poll_ = now + interval_;
     return;
   }
+  const auto& asked = pending.request;
+  if (kind == CodeClass::resynchronise && asked.asks.size() > 1) {
+    // One of several groups is unknown: which one is learned by asking for each alone.
+    for (auto group = asked.asks.rbegin(); group != asked.asks.rend(); ++group) {
+      const bool last = asked.ends_round && group == asked.asks.rbegin();
+      queue_.push_front({GetWeightsRequest{{{config_.lb_uid, *group}}},
+                         Type::get_weights_reply,
+                         {},
+                         {*group},
+                         last});
+    }
+    return;
+  }
   // Rows 30 and 35: an unknown LB, no group and an empty list all mean that nothing is registered.
-  if (kind == CodeClass::resynchronise) reply.groups.clear();
-  std::erase_if(reply.groups, [&](const auto& g) { return g.group.lb_uid != config_.lb_uid; });
-  learn(reply.groups);
+  if (kind == CodeClass::done) {
+    for (auto& group : reply.groups) {
+      if (group.group.lb_uid == config_.lb_uid) round_.push_back(std::move(group));
+    }
+  }
+  if (asked.ends_round) end_round(now, step, pending.id);
+}
+
+// Everything that was asked for has been answered.
+void LbSession::end_round(TimePoint now, LbStep& step, std::uint32_t id) {
+  if (deltas_) return settle(id, now, step);
+  learn();
   if (!std::exchange(registered_since_learning_, false) && queue_registrations(now)) {
     registered_since_learning_ = true;
+    round_.clear();
     queue_get_weights();
     return;
   }
-  settle(std::move(reply.groups), pending.id, now, step);
+  settle(id, now, step);
 }
 
 // Rows 8 and 31.
@@ -275,9 +352,9 @@ void LbSession::take_interval(const GetWeightsReply& reply) {
       std::clamp(std::chrono::seconds{reply.interval}, config_.min_interval, config_.max_interval);
 }
 
-void LbSession::learn(const std::vector<GroupOfWeightEntries>& groups) {
+void LbSession::learn() {
   known_.clear();
-  for (const auto& group : groups) {
+  for (const auto& group : round_) {
     auto& members = known_[group.group.name];
     for (const auto& entry : group.items) {
       members[entry.member.key()].registered_by_lb =
@@ -289,7 +366,7 @@ void LbSession::learn(const std::vector<GroupOfWeightEntries>& groups) {
 // Queues what makes the GWM's registry equal to ours; false when it is. Row 35.
 bool LbSession::queue_registrations(TimePoint now) {
   const std::size_t before = queue_.size();
-  want_changed_ = false;
+  compare_again_ = false;
   for (const auto& [group, members] : wanted_) {
     const auto refused = refused_.find(group);
     if (refused != refused_.end() && now < refused->second) continue;
@@ -306,7 +383,8 @@ void LbSession::queue_missing(const std::string& group,
   GroupOfMemberData missing{{config_.lb_uid, group}, {}};
   const auto flush = [&] {
     if (missing.items.empty()) return;
-    queue_.push_back({RegistrationRequest{.groups = {missing}}, Type::registration_reply, group});
+    queue_.push_back(
+        {RegistrationRequest{.groups = {missing}}, Type::registration_reply, group, {}, false});
     missing.items.clear();
   };
   for (const auto& [key, label] : wanted) {
@@ -325,7 +403,10 @@ void LbSession::queue_surplus(const std::string& group, const std::map<MemberKey
     if (surplus.items.empty()) return;
     queue_.push_back({DeregistrationRequest{.reason = deregistration_reason::learned_and_purposeful,
                                             .groups = {surplus}},
-                      Type::deregistration_reply, group});
+                      Type::deregistration_reply,
+                      group,
+                      {},
+                      false});
     surplus.items.clear();
   };
   for (const auto& [key, member] : known) {
@@ -337,29 +418,79 @@ void LbSession::queue_surplus(const std::string& group, const std::map<MemberKey
   flush();
 }
 
-void LbSession::queue_get_weights() {
-  queue_.push_back({GetWeightsRequest{{all_groups(config_.lb_uid)}}, Type::get_weights_reply, {}});
+// RFC 4678 7.6.1
+void LbSession::queue_set_state(bool no_change) {
+  SetLbStateRequest request{config_.lb_uid};
+  if (config_.push) request.flags |= lb_flag::push;
+  if (config_.trust) request.flags |= lb_flag::trust;
+  if (no_change) request.flags |= lb_flag::no_change;
+  queue_.push_back({request, Type::set_lb_state_reply, {}, {}, false});
 }
 
-void LbSession::settle(std::vector<GroupOfWeightEntries> groups, std::uint32_t id, TimePoint now,
-                       LbStep& step) {
+// One request for all groups where the reply is surely small enough; else for as many at a time as
+// fit (row 20). Groups that we do not want are then not seen, and a surplus among them stays.
+void LbSession::queue_get_weights() {
+  constexpr std::size_t entry = 24 + 8;  // RFC 4678 5.1, 5.3
+  std::vector<std::vector<std::string>> parts(1);
+  std::size_t size = 0;
+  for (const auto& [group, members] : wanted_) {
+    std::size_t reply = 2 * max_text;
+    for (const auto& [key, label] : members)
+      reply += entry + label.size();
+    if (size + reply > config_.max_reply && !parts.back().empty()) {
+      parts.emplace_back();
+      size = 0;
+    }
+    size += reply;
+    parts.back().push_back(group);
+  }
+  if (parts.size() == 1) return queue_ask({}, true);
+  for (auto& part : parts) {
+    const bool last = &part == &parts.back();
+    queue_ask(std::move(part), last);
+  }
+}
+
+void LbSession::queue_ask(std::vector<std::string> groups, bool ends_round) {
+  GetWeightsRequest request;
+  for (const auto& group : groups)
+    request.groups.push_back({config_.lb_uid, group});
+  if (groups.empty()) request.groups.push_back({config_.lb_uid, ""});  // RFC 4678 7.3.1: all groups
+  queue_.push_back(
+      {std::move(request), Type::get_weights_reply, {}, std::move(groups), ends_round});
+}
+
+// Row 32: the full picture, also from a GWM that sends only changes.
+void LbSession::resynchronise() {
+  if (deltas_) queue_set_state(false);
+  queue_get_weights();
+}
+
+void LbSession::settle(std::uint32_t id, TimePoint now, LbStep& step) {
   if (std::exchange(phase_, Phase::settled) == Phase::opening) {
     step.events.emplace_back(Established{});
   }
-  if (!groups.empty()) step.events.emplace_back(WeightsReceived{std::move(groups), id});
-  next_poll_ = want_changed_ ? now : now + interval_;
+  if (!round_.empty()) {
+    step.events.emplace_back(WeightsReceived{std::exchange(round_, {}), id, !deltas_});
+  }
+  if (config_.no_change && !deltas_) queue_set_state(true);
+  next_poll_ = compare_again_ ? now : next_question(now);
+}
+
+TimePoint LbSession::next_question(TimePoint now) const {
+  return now + interval_ * (config_.push ? config_.silent_intervals : 1);
 }
 
 // Sends the next request when none is in flight.
 void LbSession::pump(TimePoint now, LbStep& step) {
   if (phase_ == Phase::disconnected || pending_ || queue_.empty()) return;
-  const Request request = std::move(queue_.front());
+  Request request = std::move(queue_.front());
   queue_.pop_front();
-  const Frame frame{++last_id_, request.message};
+  const Frame frame{++last_id_, request.message, version_};
   const auto bytes = encode(frame);
   if (!bytes) return close(step, bytes.error());
   step.send.insert(step.send.end(), bytes->begin(), bytes->end());
-  pending_ = Pending{frame.message_id, request.reply, request.group, now + config_.reply_deadline};
+  pending_ = Pending{frame.message_id, std::move(request), now + config_.reply_deadline};
 }
 
 void LbSession::close(LbStep& step, Error error) {

@@ -4,7 +4,12 @@
 //   connected            Set LB State, then Get Weights for all groups        (RFC 4678 9.1)
 //   the GWM lacks ours   Registration, one request per group and slice
 //   it has a surplus     DeRegistration, only of members that an LB registered
-//   then                 Get Weights again: these weights are handed out, and again every interval
+//   then                 Get Weights again: these weights are handed out
+//   pull                 and again every interval
+//   push                 Send Weights are handed out; Get Weights is sent as a probe when none came
+//   for long no-change            Set LB State turns it on only now. Whenever a message was lost or
+//   members changed, it
+//                        is turned off again, everything is asked for, and it is turned on (row 32)
 #pragma once
 
 #include <deque>
@@ -35,12 +40,24 @@ struct LbSessionConfig {
       std::chrono::seconds{300};  // before a refused registration is tried again
   std::size_t max_message = default_max_message;
   std::size_t members_per_registration = 1000;
+  bool push = false;       // RFC 4678 7.6.1: the GWM sends weights by itself
+  bool trust = false;      // members may register, deregister and set their state by themselves
+  bool no_change = false;  // only what changed is sent
+  // Push has no heartbeat (row 39): after so many intervals of silence a Get Weights asks.
+  unsigned silent_intervals = 2;
+  // Replies to Get Weights cannot be split (row 20). When all groups together may come to more
+  // bytes than this, each request names only some of them.
+  std::size_t max_reply = default_max_message / 2;
+  std::uint8_t version = sasp::version;  // the highest we speak (RFC 4678 4.4)
 };
 
 // Weights to act upon. Only groups of this LB are in it.
 struct WeightsReceived {
   std::vector<GroupOfWeightEntries> groups;
   std::uint32_t message_id = 0;
+  // The answer to a Get Weights without No-Change: a member that is missing from its group is gone
+  // (row 32). A push may be split by the GWM (row 20) and is never taken as full.
+  bool full = false;
 };
 // The GWM answered the whole opening exchange; from now on weights flow.
 struct Established {};
@@ -80,16 +97,17 @@ class LbSession {
  private:
   enum class Phase { disconnected, opening, settled };
 
-  struct Pending {
-    std::uint32_t id = 0;
-    Type reply{};
-    std::string group;  // of a registration or deregistration
-    TimePoint deadline;
-  };
   struct Request {
     Message message;
     Type reply{};
-    std::string group;
+    std::string group;              // of a registration or deregistration
+    std::vector<std::string> asks;  // groups of a Get Weights; empty: all
+    bool ends_round = false;        // the last Get Weights of those that ask for everything
+  };
+  struct Pending {
+    std::uint32_t id = 0;
+    Request request;
+    TimePoint deadline;
   };
   // A member the GWM told us about.
   struct Known {
@@ -98,6 +116,8 @@ class LbSession {
 
   void handle_frame(ByteView bytes, TimePoint now, LbStep& step);
   void handle_undecodable(ByteView bytes, const Error& error, LbStep& step);
+  bool come_down(ByteView bytes, const Envelope& envelope, TimePoint now, LbStep& step);
+  void handle_pushed(SendWeights& message, std::uint32_t id, TimePoint now, LbStep& step);
   void handle_reply(const Frame& frame, TimePoint now, LbStep& step);
   void handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint now,
                    LbStep& step);
@@ -106,16 +126,21 @@ class LbSession {
   void handle_code(const DeregistrationReply& reply, const Pending& pending, TimePoint now,
                    LbStep& step);
   void handle_code(GetWeightsReply& reply, const Pending& pending, TimePoint now, LbStep& step);
+  void end_round(TimePoint now, LbStep& step, std::uint32_t id);
   void take_interval(const GetWeightsReply& reply);
   bool answers(const Frame& frame);
-  void learn(const std::vector<GroupOfWeightEntries>& groups);
+  void learn();
   bool queue_registrations(TimePoint now);
   void queue_missing(const std::string& group, const std::map<MemberKey, std::string>& wanted);
   void queue_surplus(const std::string& group, const std::map<MemberKey, Known>& known);
+  void queue_set_state(bool no_change);
   void queue_get_weights();
-  void settle(std::vector<GroupOfWeightEntries> groups, std::uint32_t id, TimePoint now,
-              LbStep& step);
+  void queue_ask(std::vector<std::string> groups, bool ends_round);
+  void resynchronise();
+  void settle(std::uint32_t id, TimePoint now, LbStep& step);
+  TimePoint next_question(TimePoint now) const;
   void pump(TimePoint now, LbStep& step);
+  bool idle() const { return phase_ == Phase::settled && !pending_ && queue_.empty(); }
   static void notice(LbStep& step, std::string text) {
     step.events.emplace_back(Notice{std::move(text)});
   }
@@ -134,11 +159,15 @@ class LbSession {
   Phase phase_ = Phase::disconnected;
   Framer framer_;
   std::deque<Request> queue_;
-  std::optional<Pending> pending_;  // one request in flight (row 12)
+  std::optional<Pending> pending_;           // one request in flight (row 12)
+  std::vector<GroupOfWeightEntries> round_;  // answers to the Get Weights of this round so far
   std::map<std::string, std::map<MemberKey, Known>> known_;
+  bool deltas_ = false;  // No-Change is on: answers are no full picture
+  std::uint8_t version_ = sasp::version;
   std::map<std::string, TimePoint> refused_;  // groups, and when to try them again
   bool registered_since_learning_ = false;
-  bool want_changed_ = false;  // since the last comparison with what the GWM knows
+  bool compare_again_ =
+      false;  // what is wanted changed, or a change was lost, since the last comparison
   std::optional<TimePoint> next_poll_;
   std::optional<TimePoint> message_started_;
   unsigned unknown_ids_in_a_row_ = 0;

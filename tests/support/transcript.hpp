@@ -135,6 +135,16 @@ class Transcript {
         config_.refused_retry = seconds;
       } else if (key == "members_per_registration") {
         config_.members_per_registration = static_cast<std::size_t>(seconds.count());
+      } else if (key == "max_reply") {
+        config_.max_reply = static_cast<std::size_t>(seconds.count());
+      } else if (key == "version") {
+        config_.version = static_cast<std::uint8_t>(seconds.count());
+      } else if (key == "push") {
+        config_.push = true;
+      } else if (key == "trust") {
+        config_.trust = true;
+      } else if (key == "no_change") {
+        config_.no_change = true;
       } else {
         FAIL() << "unknown key " << key;
       }
@@ -253,7 +263,7 @@ class Transcript {
     for (const auto& event : step.events) {
       if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
         for (const auto& group : weights->groups) {
-          std::string text = "weights " + group.group.name;
+          std::string text = (weights->full ? "weights " : "partial ") + group.group.name;
           for (const auto& item : group.items)
             text += " " + describe(item);
           outputs_.push_back(text);
@@ -274,7 +284,9 @@ class Transcript {
       ASSERT_TRUE(decoded) << decoded.error().detail;
       EXPECT_FALSE(decoded->tolerances.any()) << "we send strictly";
       last_id_ = decoded->frame.message_id;
-      outputs_.push_back("send " + describe(decoded->frame.message));
+      const int version = decoded->frame.version;
+      outputs_.push_back((version == 1 ? "send " : fmt::format("send@{} ", version)) +
+                         describe(decoded->frame.message));
     }
     if (step.close) outputs_.push_back("close " + step.close->detail);
   }

@@ -27,12 +27,13 @@ std::vector<std::string> scripts() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Scripts, LbTranscript, testing::ValuesIn(scripts()), [](const auto& script) {
-  std::string name = script.param.substr(0, script.param.find('.'));
-  for (char& c : name)
-    c = c == '-' ? '_' : c;
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Scripts, LbTranscript, testing::ValuesIn(scripts()),
+                         [](const auto& script) {
+                           std::string name = script.param.substr(0, script.param.rfind('.'));
+                           for (char& c : name)
+                             c = c == '-' || c == '.' ? '_' : c;
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace saspd::test
