@@ -29,18 +29,18 @@ std::string_view name(LinkState state) {
     case LinkState::connecting: return "connecting";
     case LinkState::established: return "established";
     case LinkState::down_trying: return "down_trying";
+    case LinkState::down_duplicate: return "down_duplicate";
   }
   return "unknown";
 }
 
 LbLink::LbLink(asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
-               OnWeights on_weights, OnText on_notice)
+               Callbacks callbacks)
     : io_(io),
       settings_(std::move(settings)),
       session_(std::move(session)),
       backoff_(settings_.retry_min, settings_.seed),
-      on_weights_(std::move(on_weights)),
-      on_notice_(std::move(on_notice)),
+      callbacks_(std::move(callbacks)),
       socket_(io),
       session_timer_(io),
       retry_timer_(io),
@@ -54,13 +54,23 @@ asio::awaitable<void> LbLink::run() {
   for (;;) {
     set_state(LinkState::connecting);
     established_since_.reset();
+    closed_by_peer_ = false;
     if (co_await connect()) co_await serve();
     const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
-    set_state(ever_established_ ? LinkState::down_trying : LinkState::trying);
-    const Duration delay = backoff_.next(lived);
-    on_notice_(fmt::format("{}; next attempt in {} s", last_error_,
-                           std::chrono::ceil<std::chrono::seconds>(delay).count()));
-    retry_timer_.expires_after(delay);
+    const auto retry = backoff_.next({lived, closed_by_peer_});
+    set_state(retry.duplicate_suspected ? LinkState::down_duplicate
+              : ever_established_       ? LinkState::down_trying
+                                        : LinkState::trying);
+    if (retry.duplicate_suspected) {
+      last_error_ += fmt::format(
+          ", {} times in a row soon after it was established: another load balancer seems to use "
+          "the "
+          "same lb uid",
+          sasp::Backoff::duplicate_after);
+    }
+    callbacks_.on_notice(fmt::format("{}; next attempt in {} s", last_error_,
+                                     std::chrono::ceil<std::chrono::seconds>(retry.delay).count()));
+    retry_timer_.expires_after(retry.delay);
     const auto [ec] = co_await retry_timer_.async_wait(as_result);
     if (ec) co_return;  // the io_context ends
   }
@@ -117,6 +127,7 @@ asio::awaitable<void> LbLink::serve() {
     const auto [ec, size] = co_await socket_.async_read_some(asio::buffer(reading_), as_result);
     if (!socket_.is_open()) break;  // dropped meanwhile, and last_error_ says why
     if (ec) {
+      closed_by_peer_ = ec == asio::error::eof || ec == asio::error::connection_reset;
       drop(ec == asio::error::eof ? "the gwm closed the connection"
                                   : fmt::format("connection lost: {}", ec.message()));
       break;
@@ -129,13 +140,14 @@ asio::awaitable<void> LbLink::serve() {
 // Does what the session says, in the order of LbStep.
 void LbLink::perform(sasp::LbStep step) {
   for (const auto& event : step.events) {
-    if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) on_weights_(*weights);
-    if (const auto* notice = std::get_if<sasp::Notice>(&event)) on_notice_(notice->text);
+    if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event))
+      callbacks_.on_weights(*weights);
+    if (const auto* notice = std::get_if<sasp::Notice>(&event)) callbacks_.on_notice(notice->text);
     if (std::holds_alternative<sasp::Established>(event)) {
       ever_established_ = true;
       established_since_ = Clock::now();
       set_state(LinkState::established);
-      on_notice_("established");
+      callbacks_.on_notice("established");
     }
   }
   if (step.close) return drop(step.close->detail);
@@ -182,6 +194,7 @@ void LbLink::set_state(LinkState state) {
   if (state_ == state) return;
   state_ = state;
   state_since_ = Clock::now();
+  callbacks_.on_state(state);
 }
 
 LbLink::View LbLink::view() const {

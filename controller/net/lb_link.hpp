@@ -19,10 +19,11 @@
 namespace saspd::net {
 
 enum class LinkState : std::uint8_t {
-  trying,       // no connection yet, waiting for the next attempt
-  connecting,   // TCP and the opening exchange
-  established,  // weights flow
-  down_trying,  // was established, waiting for the next attempt
+  trying,          // no connection yet, waiting for the next attempt
+  connecting,      // TCP and the opening exchange
+  established,     // weights flow
+  down_trying,     // was established, waiting for the next attempt
+  down_duplicate,  // the same, and another load balancer seems to have our LB UID (Backoff)
 };
 std::string_view name(LinkState state);
 
@@ -35,13 +36,16 @@ class LbLink {
     Duration connect_deadline = std::chrono::seconds{5};
     std::uint64_t seed = 0;  // of the jitter; must differ between directors
   };
-  using OnWeights = std::function<void(const sasp::WeightsReceived&)>;
-  using OnText = std::function<void(std::string_view)>;
+  // Called from the io_context.
+  struct Callbacks {
+    std::function<void(const sasp::WeightsReceived&)> on_weights;
+    std::function<void(std::string_view)> on_notice;  // something to read once
+    std::function<void(LinkState)> on_state;          // on every change
+  };
 
-  // The callbacks are called from the io_context and must outlive the link; the link must outlive
-  // the run of the io_context.
+  // The link must outlive the run of the io_context.
   LbLink(boost::asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
-         OnWeights on_weights, OnText on_notice);
+         Callbacks callbacks);
 
   void start();
   void want(sasp::WantedGroups groups);
@@ -76,8 +80,7 @@ class LbLink {
   Settings settings_;
   sasp::LbSession session_;
   sasp::Backoff backoff_;
-  OnWeights on_weights_;
-  OnText on_notice_;
+  Callbacks callbacks_;
 
   Tcp::socket socket_;
   Timer session_timer_;
@@ -92,6 +95,7 @@ class LbLink {
   TimePoint state_since_;
   std::optional<TimePoint> established_since_;
   bool ever_established_ = false;
+  bool closed_by_peer_ = false;
   std::optional<TimePoint> last_message_;
   std::string last_error_;
 };

@@ -30,7 +30,7 @@ std::uint64_t random_seed() {
 Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
     : options_(options),
       log_(log),
-      reconciler_(plane, {options.groups, options.policy, options.dry_run}),
+      reconciler_(plane, {options.groups, options.policy, options.gwms.size(), options.dry_run}),
       signals_(io_),
       reconcile_timer_(io_) {}
 
@@ -63,22 +63,40 @@ Result<void> Daemon::open_control() {
 }
 
 void Daemon::start_links() {
-  for (const auto& gwm : options_.gwms) {
-    sasp::LbSessionConfig session;
-    session.lb_uid = options_.lb_uid;
-    session.interval = options_.interval;
-    net::LbLink::Settings settings{
-        .host = gwm.host, .port = gwm.port, .retry_min = options_.retry_min, .seed = random_seed()};
-    links_.push_back(std::make_unique<net::LbLink>(
-        io_, settings, session,
-        [this](const sasp::WeightsReceived& weights) {
-          const std::size_t ignored = reconciler_.update(weights, Clock::now());
-          if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
-          work_soon();
-        },
-        [this, name = gwm.text()](std::string_view text) { log_.info("gwm {}: {}", name, text); }));
+  for (std::size_t gwm = 0; gwm < options_.gwms.size(); ++gwm) {
+    const auto& peer = options_.gwms[gwm];
+    net::LbLink::Settings settings;
+    settings.host = peer.host;
+    settings.port = peer.port;
+    settings.retry_min = options_.retry_min;
+    settings.seed = random_seed();
+    net::LbLink::Callbacks callbacks;
+    callbacks.on_weights = [this, gwm](const sasp::WeightsReceived& weights) {
+      const std::size_t ignored = reconciler_.update(gwm, weights, Clock::now());
+      if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
+      work_soon();
+    };
+    callbacks.on_notice = [this, name = peer.text()](std::string_view text) {
+      log_.info("gwm {}: {}", name, text);
+    };
+    callbacks.on_state = [this, gwm](net::LinkState state) {
+      reconciler_.set_connected(gwm, state == net::LinkState::established);
+      work_soon();
+    };
+    links_.push_back(
+        std::make_unique<net::LbLink>(io_, settings, session_config(), std::move(callbacks)));
     links_.back()->start();
   }
+}
+
+sasp::LbSessionConfig Daemon::session_config() const {
+  sasp::LbSessionConfig config;
+  config.lb_uid = options_.lb_uid;
+  config.interval = options_.interval;
+  config.push = options_.push;
+  config.trust = options_.trust;
+  config.no_change = options_.no_change;
+  return config;
 }
 
 void Daemon::wait_for_signal() {

@@ -28,6 +28,7 @@ class Daemon {
  private:
   Result<void> open_control();
   void start_links();
+  sasp::LbSessionConfig session_config() const;
   void wait_for_signal();
   void reconcile_later();
   void work_soon();

@@ -182,21 +182,25 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.add_list(
       "--gwm", "HOST[:PORT]",
       [&options](std::string_view value) -> Result<void> {
-        if (!options.gwms.empty()) {
-          return refuse(fmt::format("'{}': more than one GWM is not built yet in this version ({})",
-                                    value, SASPD_VERSION));
-        }
         const auto peer = cli::parse_host_port(value, sasp::default_port);
         if (!peer) return fail(peer.error());
+        if (std::find(options.gwms.begin(), options.gwms.end(), *peer) != options.gwms.end()) {
+          return refuse(fmt::format("'{}' was given before", value));
+        }
         options.gwms.push_back(*peer);
         return {};
       },
-      "the GWM that advises the weights; port 3860 unless given");
+      "a GWM that advises the weights; port 3860 unless given. Of several, the first connected one "
+      "counts");
   cli.option("--lb-uid", "UID", options.lb_uid, parse_lb_uid,
              "name of this director for the GWM, 1 to 64 bytes; must differ per director",
              host_name());
-  cli.add_option("--mode", "pull", only("pull", "push"), "pull: ask for weights every interval",
-                 "pull");
+  cli.option("--mode", "pull|push", options.push,
+             cli::one_of<bool>({{"pull", false}, {"push", true}}),
+             "pull: ask for weights every interval; push: let the GWM send them", "pull");
+  cli.flag("--trust", options.trust,
+           "let members register, deregister and quiesce themselves with the GWM");
+  cli.flag("--no-change", options.no_change, "let the GWM send only what changed");
   cli.option("--interval", "auto|SECONDS", options.interval, parse_interval,
              "polling interval, 1 to 3600; auto: the GWM's advice, else 60", "auto");
   cli.option(
@@ -275,10 +279,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "the control socket, for saspctl", "/run/saspd/control");
   cli.action("--check", check_only, "check the flags and the config file, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--trust",      "--no-change", "--adopt",       "--interface",
-                     "--xdp-mode",  "--attach",     "--detach",    "--stale-after", "--on-stale",
-                     "--drift",     "--min-change", "--max-step",  "--metrics",     "--tls-ca",
-                     "--tls-cert",  "--tls-key",    "--tls-crl",   "--tls-name",    "--tls-min"});
+  cli.not_built_yet({"--gwm-merge", "--adopt", "--interface", "--xdp-mode", "--attach", "--detach",
+                     "--stale-after", "--on-stale", "--drift", "--min-change", "--max-step",
+                     "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
+                     "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (const auto end = check(cli, options)) return *end;
   if (cli.print_config()) {

@@ -15,9 +15,12 @@
 namespace saspd {
 
 struct Options {
-  std::vector<cli::HostPort> gwms;
+  std::vector<cli::HostPort> gwms;  // in order of precedence
   std::string lb_uid;
   std::optional<std::chrono::seconds> interval;  // nothing: the GWM's
+  bool push = false;
+  bool trust = false;
+  bool no_change = false;
   std::chrono::seconds retry_min{20};
   bool insecure_plaintext = false;
 

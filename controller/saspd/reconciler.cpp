@@ -12,14 +12,17 @@ sasp::MemberKey member_of(const lb::ServiceKey& service, const Endpoint& destina
 }
 
 Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
-    : plane_(plane), settings_(std::move(settings)) {
+    : plane_(plane), settings_(std::move(settings)), connected_(settings_.gwms) {
   for (auto& group : settings_.groups) {
     services_.insert(services_.end(), group.services.begin(), group.services.end());
-    groups_[group.name].settings = std::move(group);
+    Group& ours = groups_[group.name];
+    ours.settings = std::move(group);
+    ours.advice.resize(settings_.gwms);
   }
 }
 
-std::size_t Reconciler::update(const sasp::WeightsReceived& weights, TimePoint now) {
+std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& weights,
+                               TimePoint now) {
   std::size_t ignored = 0;
   for (const auto& received : weights.groups) {
     const auto group = groups_.find(received.group.name);
@@ -33,12 +36,30 @@ std::size_t Reconciler::update(const sasp::WeightsReceived& weights, TimePoint n
         ++ignored;
         continue;
       }
-      group->second.advice[member] = {entry.weight, entry.flags, entry.state, now};
-      group->second.advised = true;
+      group->second.advice.at(gwm)[member] = {entry.weight, entry.flags, entry.state, now};
     }
   }
   decided_ = false;
   return ignored;
+}
+
+void Reconciler::set_connected(std::size_t gwm, bool connected) {
+  connected_.at(gwm) = connected;
+  decided_ = false;
+}
+
+void Reconciler::choose_gwm(Group& group) const {
+  for (std::size_t gwm = 0; gwm < connected_.size(); ++gwm) {
+    if (!connected_[gwm] || group.advice[gwm].empty()) continue;
+    group.gwm = gwm;
+    return;
+  }
+}
+
+const Advice* Reconciler::Group::advice_for(const sasp::MemberKey& member) const {
+  if (!gwm) return nullptr;
+  const auto found = advice[*gwm].find(member);
+  return found != advice[*gwm].end() ? &found->second : nullptr;
 }
 
 Work Reconciler::work() {
@@ -98,19 +119,22 @@ void Reconciler::observe() {
   }
   histories_ = std::move(seen);
   for (auto& [name, group] : groups_) {
-    std::erase_if(group.advice, [&](const auto& entry) { return !exists(group, entry.first); });
+    for (auto& advice : group.advice) {
+      std::erase_if(advice, [&](const auto& entry) { return !exists(group, entry.first); });
+    }
   }
 }
 
 void Reconciler::decide() {
   lb::Table desired;
   decisions_.clear();
-  for (const auto& [name, group] : groups_) {
+  for (auto& [name, group] : groups_) {
+    choose_gwm(group);
     for (const auto& key : group.settings.services) {
       const auto pool = actual_.find(key);
       if (pool == actual_.end()) continue;
       auto& decision = decisions_[key] =
-          project(pool->second.scheduler, inputs(group, key, pool->second), group.advised,
+          project(pool->second.scheduler, inputs(group, key, pool->second), group.gwm.has_value(),
                   settings_.policy);
       auto& wish = desired[key] = pool->second;
       for (const auto& [endpoint, member] : decision.members) {
@@ -129,8 +153,8 @@ std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group, const lb:
   for (const auto& [endpoint, destination] : pool.destinations) {
     const History& history = histories_.at(key).at(endpoint);
     MemberInput& input = inputs[endpoint];
-    const auto advice = group.advice.find(member_of(key, endpoint));
-    if (advice != group.advice.end()) input.advice = advice->second;
+    const Advice* advice = group.advice_for(member_of(key, endpoint));
+    if (advice != nullptr) input.advice = *advice;
     input.kernel_weight = destination.weight;
     input.own_zero = history.written == 0U;
     input.static_weight = history.first_seen;
@@ -214,7 +238,7 @@ sasp::WantedGroups Reconciler::wanted() const {
 std::vector<Reconciler::GroupView> Reconciler::view() const {
   std::vector<GroupView> views;
   for (const auto& [name, group] : groups_) {
-    GroupView view{name, {}, {}};
+    GroupView view{name, group.gwm, {}, {}};
     for (const auto& key : group.settings.services)
       view_service(group, key, view);
     views.push_back(std::move(view));
@@ -236,8 +260,8 @@ void Reconciler::view_service(const Group& group, const lb::ServiceKey& key,
     member.service = key;
     const auto as_member = member_of(key, endpoint);
     member.protocol = as_member.protocol;
-    const auto advice = group.advice.find(as_member);
-    if (advice != group.advice.end()) member.advice = advice->second;
+    const Advice* advice = group.advice_for(as_member);
+    if (advice != nullptr) member.advice = *advice;
     const auto configured = group.settings.members.find(endpoint);
     if (configured != group.settings.members.end()) member.label = configured->second.label;
     return member;

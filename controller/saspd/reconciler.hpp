@@ -44,6 +44,7 @@ class Reconciler {
   struct Settings {
     std::vector<GroupSettings> groups;
     ProjectionPolicy policy;
+    std::size_t gwms = 1;  // how many GWMs there are
     bool dry_run = false;
     std::size_t chunk = 256;  // writes per work(): one batch of the kernel, a bounded stall for us
   };
@@ -51,8 +52,13 @@ class Reconciler {
   // `plane` must outlive the reconciler.
   Reconciler(lb::Dataplane& plane, Settings settings);
 
-  // Remembers the advice for members that exist. Returns how many entries were for others.
-  std::size_t update(const sasp::WeightsReceived& weights, TimePoint now);
+  // Remembers the advice of GWM number `gwm` for members that exist. Returns how many entries were
+  // for others.
+  std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
+  // Whether that GWM is connected. Of several, the first connected one that advised a group counts
+  // for it
+  // (--gwm-merge primary); when none is connected, the one that counted last goes on counting.
+  void set_connected(std::size_t gwm, bool connected);
   Work work();
   void look_again();
 
@@ -79,6 +85,7 @@ class Reconciler {
   };
   struct GroupView {
     std::string name;
+    std::optional<std::size_t> gwm;  // whose advice counts; nothing: none has advised yet
     std::vector<ServiceView> services;
     std::vector<MemberView> members;
   };
@@ -94,16 +101,20 @@ class Reconciler {
     std::uint32_t last_positive = 0;
   };
   using Histories = std::map<lb::ServiceKey, std::map<Endpoint, History>>;
+  using AdviceOf = std::map<sasp::MemberKey, Advice>;
   struct Group {
     GroupSettings settings;
-    std::map<sasp::MemberKey, Advice> advice;
-    bool advised = false;
+    std::vector<AdviceOf> advice;    // by GWM
+    std::optional<std::size_t> gwm;  // whose advice counts
+
+    const Advice* advice_for(const sasp::MemberKey& member) const;
   };
 
   bool list(Work& work);
   bool lost_any(const lb::Table& table) const;
   void observe();
   void decide();
+  void choose_gwm(Group& group) const;
   std::map<Endpoint, MemberInput> inputs(const Group& group, const lb::ServiceKey& key,
                                          const lb::Pool& pool) const;
   void write_chunk(Work& work);
@@ -114,6 +125,7 @@ class Reconciler {
   lb::Dataplane& plane_;
   Settings settings_;
   std::map<std::string, Group> groups_;
+  std::vector<bool> connected_;  // by GWM
   std::vector<lb::ServiceKey> services_;
 
   lb::Table actual_;           // as of the last list, plus what the kernel acknowledged since

@@ -64,7 +64,7 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   return object;
 }
 
-json::object group_json(const Reconciler::GroupView& group, TimePoint now) {
+json::object group_json(const Status& status, const Reconciler::GroupView& group, TimePoint now) {
   json::array services;
   bool bound = false;
   bool held = false;
@@ -80,6 +80,7 @@ json::object group_json(const Reconciler::GroupView& group, TimePoint now) {
     members.push_back(member_json(member, now));
   json::object object;
   object["name"] = group.name;
+  object["gwm"] = group.gwm ? json::value(status.gwms.at(*group.gwm).endpoint) : nullptr;
   object["bound"] = bound;
   object["held"] = held ? json::value("all_zero") : nullptr;
   object["services"] = std::move(services);
@@ -126,7 +127,7 @@ json::object status_json(const Status& status, TimePoint now) {
     gwms.push_back(gwm_json(gwm, now));
   json::array groups;
   for (const auto& group : status.groups)
-    groups.push_back(group_json(group, now));
+    groups.push_back(group_json(status, group, now));
   json::object object;
   object["schema_version"] = 1;
   object["version"] = SASPD_VERSION;

@@ -78,6 +78,16 @@ TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
   EXPECT_FALSE(parsed.options->dry_run);
 }
 
+TEST(SaspdOptions, TakeTheFlagsOfSetLbState) {
+  const auto parsed =
+      parse_more({"--mode", "push", "--trust", "--no-change", "--gwm", "127.0.0.2:3861"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_TRUE(parsed.options->push);
+  EXPECT_TRUE(parsed.options->trust);
+  EXPECT_TRUE(parsed.options->no_change);
+  EXPECT_EQ(parsed.options->gwms.at(1).text(), "127.0.0.2:3861") << "in order of precedence";
+}
+
 struct Bad {
   std::vector<std::string> flags;
   int code;
@@ -112,10 +122,10 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
       {{"--member", "web=[2001:db8::1]:80"}, 64, {"--member", "IPv6", "IPv4"}},
       {{"--member", "none=10.0.0.1:80"}, 64, {"--member", "none"}},
       {{"--member", "web=server1:80"}, 64, {"--member", "server1"}},
-      {{"--gwm", "127.0.0.2"}, 64, {"--gwm", "not built yet"}},
+      {{"--gwm", "127.0.0.1:3860"}, 64, {"--gwm", "127.0.0.1:3860", "before"}},
       {{"--interval", "0"}, 64, {"--interval", "'0'", "1 to 3600", "auto"}},
       {{"--interval", "3601"}, 64, {"--interval", "3601"}},
-      {{"--mode", "push"}, 64, {"--mode", "not built yet"}},
+      {{"--mode", "shove"}, 64, {"--mode", "pull", "push"}},
       {{"--backend", "xdp"}, 64, {"--backend", "not built yet"}},
       {{"--on-all-zero", "maybe"}, 64, {"--on-all-zero", "hold", "apply"}},
       {{"--reconcile-interval", "soon"}, 64, {"--reconcile-interval", "soon"}},

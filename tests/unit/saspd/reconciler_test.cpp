@@ -52,7 +52,10 @@ class ReconcilerTest : public testing::Test {
   }
 
   Reconciler& reconciler() {
-    if (!reconciler_) reconciler_.emplace(plane_, settings_);
+    if (!reconciler_) {
+      reconciler_.emplace(plane_, settings_);
+      reconciler_->set_connected(0, true);
+    }
     return *reconciler_;
   }
   std::size_t advise(const std::vector<std::uint16_t>& weights, std::uint8_t flags = good,
@@ -62,7 +65,7 @@ class ReconcilerTest : public testing::Test {
       advice.items.push_back(
           {sasp::MemberData::of(member_of(web, server(i + 1))), 0, flags, weights[i]});
     }
-    return reconciler().update({{advice}, 1}, now_);
+    return reconciler().update(0, {{advice}, 1}, now_);
   }
   // One pass as the daemon does it: everything there is to do, without listing again.
   std::vector<std::string> pass() {
@@ -268,7 +271,7 @@ TEST_F(ReconcilerTest, GivesMembersTheirLabelsAndStaticWeights) {
   EXPECT_EQ(reason(9), Reason::unbound);
   sasp::GroupOfWeightEntries second{{"LB1", "web"}, {}};
   second.items.push_back({sasp::MemberData::of(member_of(web, server(2))), 0, good, 20});
-  reconciler().update({{second}, 1}, now_);
+  reconciler().update(0, {{second}, 1}, now_);
   pass();
   EXPECT_EQ(kernel(), "7 20 10 10");
 }
@@ -278,6 +281,56 @@ TEST_F(ReconcilerTest, DoesNotRegisterWhatSaspCannotTellFromIpv4) {
   plane_.table[web].destinations[mapped] = {mapped, 3};
   pass();
   EXPECT_EQ(reconciler().wanted().at("web").size(), 4U);
+}
+
+class SeveralGwms : public ReconcilerTest {
+ protected:
+  SeveralGwms() { settings_.gwms = 2; }
+  void advise_by(std::size_t gwm, std::uint16_t first) {
+    sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};
+    advice.items.push_back({sasp::MemberData::of(member_of(web, server(1))), 0, good, first});
+    reconciler().update(gwm, {{advice}, 1}, now_);
+  }
+};
+
+TEST_F(SeveralGwms, CountInTheirOrder) {
+  pass();
+  reconciler().set_connected(1, true);
+  advise_by(1, 22);
+  pass();
+  EXPECT_EQ(kernel(1), 22U) << "the first has not spoken yet";
+  advise_by(0, 11);
+  pass();
+  EXPECT_EQ(kernel(1), 11U);
+  advise_by(1, 33);
+  pass();
+  EXPECT_EQ(kernel(1), 11U);
+  EXPECT_EQ(reconciler().view().at(0).gwm, 0U);
+}
+
+TEST_F(SeveralGwms, TakeOverWhenTheFirstIsLost) {
+  pass();
+  reconciler().set_connected(1, true);
+  advise_by(0, 11);
+  advise_by(1, 22);
+  reconciler().set_connected(0, false);
+  pass();
+  EXPECT_EQ(kernel(1), 22U);
+  reconciler().set_connected(0, true);
+  pass();
+  EXPECT_EQ(kernel(1), 11U);
+}
+
+TEST_F(SeveralGwms, ChangeNothingWhenAllAreLost) {
+  pass();
+  reconciler().set_connected(1, true);
+  advise_by(0, 11);
+  advise_by(1, 22);
+  reconciler().set_connected(0, false);
+  pass();
+  reconciler().set_connected(1, false);
+  pass();
+  EXPECT_EQ(kernel(1), 22U) << "the one that counted last";
 }
 
 // Whatever single write fails, and whether the kernel did it or not, the next pass ends at desired.
