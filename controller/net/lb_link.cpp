@@ -63,9 +63,8 @@ asio::awaitable<void> LbLink::run() {
                                         : LinkState::trying);
     if (retry.duplicate_suspected) {
       last_error_ += fmt::format(
-          ", {} times in a row soon after it was established: another load balancer seems to use "
-          "the "
-          "same lb uid",
+          ", {} times in a row soon after it was established: "
+          "another load balancer seems to use the same lb uid",
           sasp::Backoff::duplicate_after);
     }
     callbacks_.on_notice(fmt::format("{}; next attempt in {} s", last_error_,

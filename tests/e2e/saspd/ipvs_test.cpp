@@ -12,6 +12,7 @@
 #include <boost/json.hpp>
 
 #include "controller/net/control_client.hpp"
+#include "controller/sasp/codec.hpp"
 #include "tests/support/kernel_namespace.hpp"
 #include "tests/support/kernel_traffic.hpp"
 #include "tests/support/program.hpp"
@@ -265,6 +266,56 @@ TEST_F(SaspdOnIpvs, KeepsTheWeightsWhenTheGwmIsLostAndFollowsItWhenItIsBack) {
   advise({"4", "3", "2", "1"});
   start_gwm();
   EXPECT_TRUE(comes_to("4 3 2 1"));
+}
+
+TEST_F(SaspdOnIpvs, TakesTheAdviceOfTheSecondGwmWhileTheFirstIsLost) {
+  write_weights("web 10.9.1.1:80 1\nweb 10.9.1.2:80 2\nweb 10.9.1.3:80 3\nweb 10.9.1.4:80 4\n");
+  std::filesystem::copy_file(path("weights"), path("weights2"));
+  Program second({programs + "/sasp-gwm", "--listen", "127.0.0.1:3861", "--interval", "1",
+                  "--weights", path("weights2")},
+                 path("gwm2.log"));
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd({"--gwm", "127.0.0.1:3861"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  gwm_.reset();
+  EXPECT_TRUE(comes_to("1 2 3 4"));
+  EXPECT_EQ(status().at_pointer("/groups/0/gwm").as_string(), "127.0.0.1:3861");
+  start_gwm();
+  EXPECT_TRUE(comes_to("40 30 20 10"));
+  EXPECT_EQ(status().at_pointer("/groups/0/gwm").as_string(), "127.0.0.1:3860");
+}
+
+// RFC 4678 9.1: a new connection ends the old one. Somebody else with our LB UID who comes back
+// each time would play that game with us for ever.
+TEST_F(SaspdOnIpvs, SuspectsAnotherLoadBalancerWithItsUid) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const auto claim = *sasp::encode({1, sasp::SetLbStateRequest{"e2e"}});
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    const kernel::SocketAddress gwm(*Endpoint::parse("127.0.0.1:3860"));
+    while (!stop) {
+      const kernel::Socket socket = gwm.stream();
+      ::connect(socket.get(), gwm.get(), gwm.size);
+      ::send(socket.get(), claim.data(), claim.size(), MSG_NOSIGNAL);
+      char buffer[64];
+      const timeval patience{0, 200'000};
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+      while (!stop) {
+        const ssize_t got = ::recv(socket.get(), buffer, sizeof buffer, 0);
+        if (got == 0 || (got < 0 && errno != EAGAIN)) break;  // thrown out; and again
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds{300});
+    }
+  });
+  EXPECT_TRUE(gwm_becomes("down_duplicate"));
+  EXPECT_NE(status().at_pointer("/gwm/0/last_error").as_string().find("same lb uid"),
+            json::string::npos);
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+  stop = true;
+  other.join();
 }
 
 TEST_F(SaspdOnIpvs, KeepsTheWeightsWhenTheGwmSendsGarbage) {
