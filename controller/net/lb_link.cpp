@@ -1,12 +1,12 @@
 #include "controller/net/lb_link.hpp"
 
+#include <exception>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -47,7 +47,10 @@ LbLink::LbLink(asio::io_context& io, Settings settings, sasp::LbSessionConfig se
       state_since_(Clock::now()) {}
 
 void LbLink::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  // An exception can only be a bug or the end of memory; without its link the program is of no use.
+  asio::co_spawn(io_, run(), [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
 }
 
 asio::awaitable<void> LbLink::run() {

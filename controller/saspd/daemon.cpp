@@ -50,6 +50,7 @@ ExitCode Daemon::run() {
   work();  // the first list tells the GWM which members there are
   reconcile_later();
   io_.run();
+  control_.reset();
   log_.info("stopped; the weights stay as they are");
   return ExitCode::ok;
 }

@@ -352,6 +352,26 @@ TEST_F(SaspdOnIpvs, StaysUpWhenTheGwmCannotBeResolved) {
   EXPECT_EQ(saspd_->wait(seconds{1}), std::nullopt);
 }
 
+TEST_F(SaspdOnIpvs, EndsWithinASecondAlsoWhileADnsServerIsSilent) {
+  const kernel::SocketAddress dns(*Endpoint::parse("127.0.0.1:53"));
+  const kernel::Socket silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(silent.get(), dns.get(), dns.size), 0);
+  std::ofstream(path("resolv.conf")) << "nameserver 127.0.0.1\noptions timeout:30\n";
+  kernel::output_of("mount --bind " + path("resolv.conf") + " /etc/resolv.conf");
+  given_service();
+  Arguments arguments = saspd_arguments({"--insecure-plaintext"});
+  arguments[2] = "gwm.example";
+  arguments.erase(std::find(arguments.begin(), arguments.end(), "--retry-min"),
+                  std::find(arguments.begin(), arguments.end(), "--reconcile-interval"));
+  saspd_.emplace(arguments, path("saspd.log"));
+  char query[512];
+  EXPECT_GT(::recv(silent.get(), query, sizeof query, 0), 0) << "no lookup is under way";
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{1}), 0);
+  EXPECT_FALSE(std::filesystem::exists(path("control")));
+  kernel::output_of("umount /etc/resolv.conf");
+}
+
 TEST_F(SaspdOnIpvs, KeepsTheOldWeightsWhenTheFileIsBad) {
   start({"40", "30", "20", "10"});
   ASSERT_TRUE(comes_to("40 30 20 10"));
