@@ -267,7 +267,7 @@ void LbSession::handle_code(const SetLbStateReply& reply, const Pending& pending
 void LbSession::handle_code(const RegistrationReply& reply, const Pending& pending, TimePoint now,
                             LbStep& step) {
   switch (classify(reply.code)) {
-    case CodeClass::done: return;
+    case CodeClass::done:
     case CodeClass::resynchronise: return;
     case CodeClass::retry_later:
     case CodeClass::refused:

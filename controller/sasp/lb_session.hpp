@@ -123,8 +123,8 @@ class LbSession {
                    LbStep& step);
   void handle_code(const RegistrationReply& reply, const Pending& pending, TimePoint now,
                    LbStep& step);
-  void handle_code(const DeregistrationReply& reply, const Pending& pending, TimePoint now,
-                   LbStep& step);
+  static void handle_code(const DeregistrationReply& reply, const Pending& pending, TimePoint now,
+                          LbStep& step);
   void handle_code(GetWeightsReply& reply, const Pending& pending, TimePoint now, LbStep& step);
   void end_round(TimePoint now, LbStep& step, std::uint32_t id);
   void take_interval(const GetWeightsReply& reply);

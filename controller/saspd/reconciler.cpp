@@ -118,7 +118,8 @@ void Reconciler::observe() {
     }
   }
   histories_ = std::move(seen);
-  for (auto& [name, group] : groups_) {
+  for (auto& named : groups_) {
+    Group& group = named.second;
     for (auto& advice : group.advice) {
       std::erase_if(advice, [&](const auto& entry) { return !exists(group, entry.first); });
     }

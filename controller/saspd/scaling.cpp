@@ -26,8 +26,9 @@ std::vector<std::uint32_t> scale_weights(std::span<const std::uint32_t> weights,
   const std::uint32_t largest =
       weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
   if (!limit || largest <= *limit) return scaled;
-  const std::uint32_t divisor = std::accumulate(weights.begin(), weights.end(), 0U,
-                                                [](auto a, auto b) { return std::gcd(a, b); });
+  const std::uint32_t divisor =
+      std::accumulate(weights.begin(), weights.end(), largest,
+                      [](std::uint32_t a, std::uint32_t b) { return std::gcd(a, b); });
   const bool exact = largest / divisor <= *limit;
   for (auto& weight : scaled) {
     weight = exact ? weight / divisor : scale_weight(weight, *limit, largest);
