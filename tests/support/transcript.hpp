@@ -1,16 +1,22 @@
 // Runs a scripted conversation against an LbSession: what a GWM sends goes in, what the session
 // sends and reports is compared line by line. One script reads as the RFC's own flows do.
 //
-//   config interval=30                    before the first event; keys of LbSessionConfig
-//   want GRP1 tcp:10.0.0.1:80             replaces what is wanted in that group ("want GRP1":
-//   nothing) at 64s                                time passes; due timeouts fire on the way
-//   connected                             a new connection
-//   recv MESSAGE [id=N|last] [version=N]  from the GWM; `last` is the id of our last request
-//   (default) recv bytes HEX expect send MESSAGE expect established | weights GROUP
-//   MEMBER=WEIGHT,FLAGS,STATE ... | notice TEXT | close TEXT expect nothing
+//   config interval=30           before the first event; keys of LbSessionConfig
+//   want GRP1 tcp:10.0.0.1:80    replaces what is wanted in that group ("want GRP1": nothing)
+//   at 64s                       time passes; due timeouts fire on the way
+//   connected                    a new connection
+//   recv MESSAGE [id=N] [version=N] [EDIT...]
+//                                from the GWM; its id is that of our last request, unless given
+//   recv bytes HEX
+//   expect send MESSAGE
+//   expect established | weights GROUP MEMBER=WEIGHT,FLAGS,STATE... | partial ...
+//   expect notice TEXT | close TEXT
+//   expect nothing
+//   expect tolerances NAME=COUNT...   all that was counted so far; does not look at the outputs
 //
-// MESSAGE is a name with dashes and its fields, see describe(). TEXT is a part of what is said.
-// Each output has to be expected, in order.
+// MESSAGE is a name with dashes and its fields, see describe(). EDIT changes its bytes, in the
+// order given: overwrite=AT:00.5d, insert=AT:de.ad, append=ee (only the latter two keep the Message
+// Length right). TEXT is a part of what is said. Each output has to be expected, in order.
 #pragma once
 
 #include <charconv>
@@ -25,6 +31,8 @@
 #include <gtest/gtest.h>
 
 #include "controller/sasp/lb_session.hpp"
+#include "tests/support/cuts.hpp"
+#include "tests/support/sasp_wire.hpp"
 
 namespace saspd::test {
 
@@ -94,8 +102,8 @@ inline std::string describe(const sasp::Message& message) {
 
 class Transcript {
  public:
-  // Pieces of at most `slice` bytes are fed at once; 0 is whole.
-  explicit Transcript(std::size_t slice) : slice_(slice) { config_.lb_uid = "LB1"; }
+  // How what the GWM sends is cut.
+  explicit Transcript(Cuts cuts) : cuts_(std::move(cuts)) { config_.lb_uid = "LB1"; }
 
   void run(const std::string& path) {
     std::ifstream file(path);
@@ -107,7 +115,7 @@ class Transcript {
       std::istringstream words(line);
       std::string verb;
       if (words >> verb) obey(verb, words);
-      if (testing::Test::HasFatalFailure()) return;
+      if (::testing::Test::HasFatalFailure()) return;
     }
     EXPECT_TRUE(outputs_.empty()) << path << ": not expected: " << outputs_.front();
   }
@@ -187,27 +195,28 @@ class Transcript {
     } else {
       bytes = message_of(type, words);
     }
-    const std::size_t slice = slice_ == 0 ? bytes.size() : slice_;
-    for (std::size_t at = 0; at < bytes.size(); at += slice) {
-      const auto piece = sasp::ByteView(bytes).subspan(at, std::min(slice, bytes.size() - at));
-      take(session().handle_bytes(piece, now_));
-    }
+    cuts_.feed(bytes, [&](sasp::ByteView piece) { take(session().handle_bytes(piece, now_)); });
   }
 
   sasp::Bytes message_of(const std::string& type, std::istringstream& words) {
     std::map<std::string, unsigned long> number{
         {"code", 0}, {"interval", 0}, {"id", last_id_}, {"version", 1}};
     std::vector<sasp::GroupOfWeightEntries> groups;
+    std::vector<std::pair<std::string, std::string>> edits;
     std::string word;
     while (words >> word) {
       const auto equals = word.find('=');
+      const std::string key = word.substr(0, equals);
+      const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
       if (equals == std::string::npos) {
         const auto slash = word.find('/');
         groups.push_back({{word.substr(0, slash), word.substr(slash + 1)}, {}});
-      } else if (number.contains(word.substr(0, equals))) {
-        number[word.substr(0, equals)] = std::stoul(word.substr(equals + 1), nullptr, 0);
+      } else if (number.contains(key)) {
+        number[key] = std::stoul(value, nullptr, 0);
+      } else if (key == "overwrite" || key == "insert" || key == "append") {
+        edits.emplace_back(key, value);
       } else {
-        groups.back().items.push_back(entry(word.substr(0, equals), word.substr(equals + 1)));
+        groups.back().items.push_back(entry(key, value));
       }
     }
     sasp::Frame frame{
@@ -222,7 +231,21 @@ class Transcript {
           sasp::GetWeightsReply{code, static_cast<std::uint16_t>(number["interval"]), groups};
     }
     EXPECT_EQ(dashed(sasp::name(sasp::type_of(frame.message))), type) << "cannot be received";
-    return *sasp::encode(frame);
+    sasp::Bytes bytes = *sasp::encode(frame);
+    for (const auto& [key, value] : edits)
+      bytes = edited(bytes, key, value);
+    return bytes;
+  }
+
+  // `value` is AT:HEX or HEX, with dots between the bytes.
+  static sasp::Bytes edited(const sasp::Bytes& bytes, const std::string& key, std::string value) {
+    std::replace(value.begin(), value.end(), '.', ' ');
+    if (key == "append") return saspd::testing::appended(bytes, value);
+    const auto colon = value.find(':');
+    const std::size_t at = std::stoul(value);
+    const std::string hex = value.substr(colon + 1);
+    return key == "insert" ? saspd::testing::inserted(bytes, at, hex)
+                           : saspd::testing::overwritten(bytes, at, hex);
   }
 
   static sasp::WeightEntry entry(const std::string& key, const std::string& values) {
@@ -247,6 +270,10 @@ class Transcript {
       ASSERT_TRUE(outputs_.empty()) << outputs_.front();
       return;
     }
+    if (wanted.starts_with("tolerances")) {
+      ASSERT_EQ(tolerances(), wanted);
+      return;
+    }
     ASSERT_FALSE(outputs_.empty()) << "nothing came, and nothing is left to come";
     const std::string seen = outputs_.front();
     outputs_.pop_front();
@@ -257,6 +284,16 @@ class Transcript {
     } else {
       ASSERT_EQ(seen, wanted);
     }
+  }
+
+  std::string tolerances() {
+    std::string text = "tolerances";
+    for (std::size_t i = 0; i < sasp::tolerance_count; ++i) {
+      const auto tolerance = static_cast<sasp::Tolerance>(i);
+      const auto count = session().tolerances()[tolerance];
+      if (count > 0) text += fmt::format(" {}={}", name(tolerance), count);
+    }
+    return text;
   }
 
   void take(const sasp::LbStep& step) {
@@ -296,7 +333,7 @@ class Transcript {
     return *session_;
   }
 
-  std::size_t slice_;
+  Cuts cuts_;
   sasp::LbSessionConfig config_;
   std::optional<sasp::LbSession> session_;
   sasp::WantedGroups wanted_;
