@@ -182,7 +182,7 @@ bool LbSession::come_down(ByteView bytes, const Envelope& envelope, TimePoint no
 // else is trusted.
 void LbSession::handle_pushed(SendWeights& message, std::uint32_t id, TimePoint now, LbStep& step) {
   if (phase_ != Phase::settled) return;
-  std::erase_if(message.groups, [&](const auto& g) { return g.group.lb_uid != config_.lb_uid; });
+  std::erase_if(message.groups, [&](const auto& group) { return !is_ours(group.group); });
   if (!message.groups.empty()) {
     step.events.emplace_back(WeightsReceived{std::move(message.groups), id, false});
   }
@@ -321,7 +321,7 @@ void LbSession::handle_code(GetWeightsReply& reply, const Pending& pending, Time
   // Rows 30 and 35: an unknown LB, no group and an empty list all mean that nothing is registered.
   if (kind == CodeClass::done) {
     for (auto& group : reply.groups) {
-      if (group.group.lb_uid == config_.lb_uid) round_.push_back(std::move(group));
+      if (is_ours(group.group)) round_.push_back(std::move(group));
     }
   }
   if (asked.ends_round) end_round(now, step, pending.id);

@@ -129,6 +129,10 @@ class LbSession {
   void end_round(TimePoint now, LbStep& step, std::uint32_t id);
   void take_interval(const GetWeightsReply& reply);
   bool answers(const Frame& frame);
+  // No group has an empty name: in a DeRegistration that would mean all groups (RFC 4678 7.2.1).
+  bool is_ours(const GroupData& group) const {
+    return group.lb_uid == config_.lb_uid && !group.name.empty();
+  }
   void learn();
   bool queue_registrations(TimePoint now);
   void queue_missing(const std::string& group, const std::map<MemberKey, std::string>& wanted);
