@@ -246,11 +246,12 @@ void LbSession::handle_reply(const Frame& frame, TimePoint now, LbStep& step) {
 }
 
 // RFC 4678 7.6.2
-void LbSession::handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint,
+void LbSession::handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint now,
                             LbStep& step) {
   const auto flags = std::get<SetLbStateRequest>(pending.request.message).flags;
   if (reply.code == ReturnCode::successful) {
     deltas_ = (flags & lb_flag::no_change) != 0;
+    if (compare_again_ && idle()) next_poll_ = now;
     return;
   }
   if (phase_ == Phase::settled) {
