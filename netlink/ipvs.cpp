@@ -17,13 +17,42 @@ namespace {
 constexpr std::size_t dump_from = 16;
 
 lb::Pool empty_pool(ServiceRecord record) {
-  return {std::move(record.scheduler), record.flags, {}};
+  return {std::move(record.attributes), {}};
 }
 
-Error explained(const lb::WeightChange& change, Error error) {
-  if (error.code == std::errc::no_such_process) error.detail = "no such service";
-  if (error.code == std::errc::no_such_file_or_directory) error.detail = "no such destination";
+// The kernel's words, and what they mean here.
+Error explained(const lb::Change& change, Error error) {
+  const bool of_service =
+      change.action == lb::Action::add_service || change.action == lb::Action::set_service;
+  const std::string& scheduler = change.attributes.scheduler;
+  const auto means = [&error](std::string_view text) {
+    error.detail = fmt::format("{} ({})", text, error.detail);
+  };
+  if (error.code == std::errc::no_such_process) means("no such service");
+  if (error.code == std::errc::no_such_file_or_directory) {
+    if (of_service)
+      means(fmt::format("the kernel has no scheduler '{0}'; load it with 'modprobe ip_vs_{0}'",
+                        scheduler));
+    else
+      means("no such destination");
+  }
+  if (error.code == std::errc::file_exists) means("somebody else has added it");
+  if (error.code == std::errc::invalid_argument && change.action == lb::Action::add_destination &&
+      change.destination.endpoint.address.family() != lb::family(change.service)) {
+    means("a destination of the other address family must be tunnelled, forward=tunnel");
+  }
   return at(change.text(), std::move(error));
+}
+
+std::uint8_t command_of(lb::Action action) {
+  switch (action) {
+    case lb::Action::add_service: return IPVS_CMD_NEW_SERVICE;
+    case lb::Action::set_service: return IPVS_CMD_SET_SERVICE;
+    case lb::Action::add_destination: return IPVS_CMD_NEW_DEST;
+    case lb::Action::set_weight: return IPVS_CMD_SET_DEST;
+    case lb::Action::remove_destination: return IPVS_CMD_DEL_DEST;
+  }
+  return IPVS_CMD_UNSPEC;
 }
 
 }  // namespace
@@ -71,13 +100,26 @@ Result<void> Ipvs::read_version() {
 Result<lb::Table> Ipvs::list(std::span<const lb::ServiceKey> services) {
   // The family has another id after its module was reloaded.
   if (const auto resolved = resolve(); !resolved) return fail(resolved.error());
-  auto table = services.size() < dump_from ? list_each(services) : list_among_all(services);
+  if (services.size() < dump_from) return with_destinations(list_each(services));
+  auto table = list_services();
   if (!table) return table;
-  for (auto& [service, pool] : *table) {
+  const std::set<lb::ServiceKey> wanted(services.begin(), services.end());
+  std::erase_if(*table, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  return with_destinations(std::move(table));
+}
+
+Result<lb::Table> Ipvs::list_all() {
+  if (const auto resolved = resolve(); !resolved) return fail(resolved.error());
+  return with_destinations(list_services());
+}
+
+Result<lb::Table> Ipvs::with_destinations(Result<lb::Table> services) {
+  if (!services) return services;
+  for (auto& [service, pool] : *services) {
     const auto listed = list_destinations(service, pool);
     if (!listed) return fail(at(lb::text(service), listed.error()));
   }
-  return table;
+  return services;
 }
 
 Result<lb::Table> Ipvs::list_each(std::span<const lb::ServiceKey> services) {
@@ -94,17 +136,15 @@ Result<lb::Table> Ipvs::list_each(std::span<const lb::ServiceKey> services) {
   return table;
 }
 
-Result<lb::Table> Ipvs::list_among_all(std::span<const lb::ServiceKey> services) {
-  const std::set<lb::ServiceKey> wanted(services.begin(), services.end());
+Result<lb::Table> Ipvs::list_services() {
   only_request(IPVS_CMD_GET_SERVICE, NLM_F_DUMP);
   auto records = socket_.dump<ServiceRecord>(requests_, parse_service_record);
   if (!records) return fail(at("services", records.error()));
   lb::Table table;
   for (ServiceRecord& record : *records) {
-    if (record.key && wanted.contains(*record.key)) {
-      const lb::ServiceKey key = *record.key;
-      table.emplace(key, empty_pool(std::move(record)));
-    }
+    if (!record.key) continue;
+    const lb::ServiceKey key = *record.key;
+    table.emplace(key, empty_pool(std::move(record)));
   }
   return table;
 }
@@ -121,7 +161,7 @@ Result<void> Ipvs::list_destinations(const lb::ServiceKey& service, lb::Pool& po
   return {};
 }
 
-std::vector<lb::Failure> Ipvs::apply(std::span<const lb::WeightChange> changes) {
+std::vector<lb::Failure> Ipvs::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;
   for (std::size_t offset = 0; offset < changes.size(); offset += GenlSocket::max_batch) {
     const auto size = std::min(GenlSocket::max_batch, changes.size() - offset);
@@ -130,16 +170,28 @@ std::vector<lb::Failure> Ipvs::apply(std::span<const lb::WeightChange> changes) 
   return failures;
 }
 
-void Ipvs::apply_batch(std::span<const lb::WeightChange> changes, std::size_t offset,
+void Ipvs::apply_batch(std::span<const lb::Change> changes, std::size_t offset,
                        std::vector<lb::Failure>& failures) {
   requests_.clear();
-  for (const lb::WeightChange& change : changes) {
-    nlmsghdr& request = add_request(IPVS_CMD_SET_DEST);
-    put_service(request, change.service);
-    put_destination(request, change.destination);
-  }
+  for (const lb::Change& change : changes)
+    add_write(change);
   for (auto& [index, error] : socket_.write(requests_)) {
     failures.push_back({offset + index, explained(changes[index], std::move(error))});
+  }
+}
+
+void Ipvs::add_write(const lb::Change& change) {
+  nlmsghdr& request = add_request(command_of(change.action));
+  switch (change.action) {
+    case lb::Action::add_service:
+    case lb::Action::set_service: return put_service(request, change.service, change.attributes);
+    case lb::Action::add_destination:
+    case lb::Action::set_weight:
+      put_service(request, change.service);
+      return put_destination(request, change.destination);
+    case lb::Action::remove_destination:
+      put_service(request, change.service);
+      return put_destination_key(request, change.destination.endpoint);
   }
 }
 

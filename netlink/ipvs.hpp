@@ -23,22 +23,27 @@ class Ipvs final : public lb::Dataplane {
   // next listing), and a service deleted meanwhile may be listed without destinations. Writing by
   // such a list does no harm: what is not there is not written or fails with ENOENT.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
+  // Services of protocols that we have no name for are left out.
+  Result<lb::Table> list_all() override;
 
   // A write replaces the whole destination: what others changed of it since the list, other than
   // its weight, becomes again what the list said. Errors of the kernel: ESRCH, no such service;
-  // ENOENT, no such destination; ERANGE, weight above lb::max_weight. std::errc::no_buffer_space
-  // and timed_out: not known whether it is written.
-  std::vector<lb::Failure> apply(std::span<const lb::WeightChange> changes) override;
+  // ENOENT, no such destination or scheduler; EEXIST, somebody else has added it; ERANGE, weight
+  // above lb::max_weight. std::errc::no_buffer_space and timed_out: not known whether it is
+  // written.
+  std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
  private:
   Ipvs();
 
   Result<void> resolve();
   Result<void> read_version();
+  Result<lb::Table> with_destinations(Result<lb::Table> services);
   Result<lb::Table> list_each(std::span<const lb::ServiceKey> services);
-  Result<lb::Table> list_among_all(std::span<const lb::ServiceKey> services);
+  Result<lb::Table> list_services();
   Result<void> list_destinations(const lb::ServiceKey& service, lb::Pool& pool);
-  void apply_batch(std::span<const lb::WeightChange> changes, std::size_t offset,
+  void add_write(const lb::Change& change);
+  void apply_batch(std::span<const lb::Change> changes, std::size_t offset,
                    std::vector<lb::Failure>& failures);
   nlmsghdr& add_request(std::uint8_t command, std::uint16_t flags = 0);
   nlmsghdr& only_request(std::uint8_t command, std::uint16_t flags = 0);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -26,10 +27,7 @@ void put_port(nlmsghdr& request, std::uint16_t type, std::uint16_t port) {
   mnl_attr_put(&request, type, bytes.size(), bytes.data());
 }
 
-}  // namespace
-
-void put_service(nlmsghdr& request, const lb::ServiceKey& service) {
-  nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_SERVICE);
+void put_key(nlmsghdr& request, const lb::ServiceKey& service) {
   mnl_attr_put_u16(&request, IPVS_SVC_ATTR_AF, address_family(lb::family(service)));
   if (const auto* mark = std::get_if<lb::FirewallMark>(&service)) {
     mnl_attr_put_u32(&request, IPVS_SVC_ATTR_FWMARK, mark->mark);
@@ -39,21 +37,57 @@ void put_service(nlmsghdr& request, const lb::ServiceKey& service) {
     put_address(request, IPVS_SVC_ATTR_ADDR, at.endpoint.address);
     put_port(request, IPVS_SVC_ATTR_PORT, at.endpoint.port);
   }
+}
+
+void put_text(nlmsghdr& request, std::uint16_t type, const std::string& text) {
+  mnl_attr_put_strz(&request, type, text.c_str());
+}
+
+void put_key(nlmsghdr& request, const Endpoint& destination) {
+  put_address(request, IPVS_DEST_ATTR_ADDR, destination.address);
+  put_port(request, IPVS_DEST_ATTR_PORT, destination.port);
+  // Without it a destination of another family than the service's is not found.
+  mnl_attr_put_u16(&request, IPVS_DEST_ATTR_ADDR_FAMILY,
+                   address_family(destination.address.family()));
+}
+
+}  // namespace
+
+void put_service(nlmsghdr& request, const lb::ServiceKey& service) {
+  nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_SERVICE);
+  put_key(request, service);
+  mnl_attr_nest_end(&request, nest);
+}
+
+void put_service(nlmsghdr& request, const lb::ServiceKey& service, const lb::Service& attributes) {
+  nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_SERVICE);
+  put_key(request, service);
+  put_text(request, IPVS_SVC_ATTR_SCHED_NAME, attributes.scheduler);
+  if (!attributes.persistence_engine.empty()) {
+    put_text(request, IPVS_SVC_ATTR_PE_NAME, attributes.persistence_engine);
+  }
+  const ip_vs_flags flags{attributes.flags, 0xFFFFFFFF};  // the mask: all of them are meant
+  mnl_attr_put(&request, IPVS_SVC_ATTR_FLAGS, sizeof flags, &flags);
+  mnl_attr_put_u32(&request, IPVS_SVC_ATTR_TIMEOUT, attributes.timeout);
+  mnl_attr_put_u32(&request, IPVS_SVC_ATTR_NETMASK, attributes.netmask);
+  mnl_attr_nest_end(&request, nest);
+}
+
+void put_destination_key(nlmsghdr& request, const Endpoint& endpoint) {
+  nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_DEST);
+  put_key(request, endpoint);
   mnl_attr_nest_end(&request, nest);
 }
 
 void put_destination(nlmsghdr& request, const lb::Destination& destination) {
-  const auto& [address, port] = destination.endpoint;
   const auto& tunnel = destination.tunnel;
   nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_DEST);
-  put_address(request, IPVS_DEST_ATTR_ADDR, address);
-  put_port(request, IPVS_DEST_ATTR_PORT, port);
+  put_key(request, destination.endpoint);
   mnl_attr_put_u32(&request, IPVS_DEST_ATTR_FWD_METHOD,
                    static_cast<std::uint32_t>(destination.forward));
   mnl_attr_put_u32(&request, IPVS_DEST_ATTR_WEIGHT, destination.weight);
   mnl_attr_put_u32(&request, IPVS_DEST_ATTR_U_THRESH, destination.upper_threshold);
   mnl_attr_put_u32(&request, IPVS_DEST_ATTR_L_THRESH, destination.lower_threshold);
-  mnl_attr_put_u16(&request, IPVS_DEST_ATTR_ADDR_FAMILY, address_family(address.family()));
   mnl_attr_put_u8(&request, IPVS_DEST_ATTR_TUN_TYPE, tunnel.type);
   put_port(request, IPVS_DEST_ATTR_TUN_PORT, tunnel.port);
   mnl_attr_put_u16(&request, IPVS_DEST_ATTR_TUN_FLAGS, tunnel.flags);
@@ -100,6 +134,15 @@ Result<Family> read_family(Attributes& destination, Family service_family) {
   return number == AF_UNSPEC ? service_family : family_of(number);
 }
 
+// A destination whose connections are not told is taken for one in use.
+std::uint32_t read_connections(Attributes& destination) {
+  if (!destination.has(IPVS_DEST_ATTR_ACTIVE_CONNS) ||
+      !destination.has(IPVS_DEST_ATTR_INACT_CONNS)) {
+    return std::numeric_limits<std::uint32_t>::max();
+  }
+  return destination.u32(IPVS_DEST_ATTR_ACTIVE_CONNS) + destination.u32(IPVS_DEST_ATTR_INACT_CONNS);
+}
+
 // IPVS_DEST_ATTR_TUN_*: since Linux 5.3.
 lb::Tunnel read_tunnel(Attributes& destination) {
   lb::Tunnel tunnel;
@@ -126,11 +169,17 @@ Result<ServiceRecord> parse_service_record(ByteView attributes) {
   if (!family) return fail(at("service", family.error()));
   ServiceRecord record;
   record.key = read_key(service, *family);
-  record.scheduler = service.text(IPVS_SVC_ATTR_SCHED_NAME);
+  lb::Service& of_service = record.attributes;
+  of_service.scheduler = service.text(IPVS_SVC_ATTR_SCHED_NAME);
+  of_service.timeout = service.u32(IPVS_SVC_ATTR_TIMEOUT);
+  of_service.netmask = service.u32(IPVS_SVC_ATTR_NETMASK);
+  if (service.has(IPVS_SVC_ATTR_PE_NAME)) {
+    of_service.persistence_engine = service.text(IPVS_SVC_ATTR_PE_NAME);
+  }
   // struct ip_vs_flags: the flags, then a mask of those that are meant.
   const ByteView flags = service.bytes(IPVS_SVC_ATTR_FLAGS, sizeof(ip_vs_flags));
   if (service.error()) return fail(*service.error());
-  std::memcpy(&record.flags, flags.data(), sizeof record.flags);
+  std::memcpy(&of_service.flags, flags.data(), sizeof of_service.flags);
   return record;
 }
 
@@ -147,6 +196,7 @@ Result<lb::Destination> parse_destination_record(ByteView attributes, Family ser
   destination.upper_threshold = record.u32(IPVS_DEST_ATTR_U_THRESH);
   destination.lower_threshold = record.u32(IPVS_DEST_ATTR_L_THRESH);
   destination.tunnel = read_tunnel(record);
+  destination.connections = read_connections(record);
   if (record.error()) return fail(*record.error());
   return destination;
 }

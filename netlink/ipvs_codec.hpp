@@ -15,17 +15,24 @@ namespace saspd::netlink {
 // (ip_vs_genl_parse_service).
 void put_service(nlmsghdr& request, const lb::ServiceKey& service);
 
-// Appends a whole destination for SET_DEST. The command is no partial update (ip_vs_genl_parse_dest
-// and __ip_vs_update_dest): forwarding method, weight and thresholds are required, and tunnel
-// attributes that are left out are reset to IPIP. So all of them are written, always.
+// Appends a whole service for NEW_SERVICE and SET_SERVICE (ip_vs_genl_parse_service): scheduler,
+// flags, timeout and netmask are required; a persistence engine that is left out is taken off.
+void put_service(nlmsghdr& request, const lb::ServiceKey& service, const lb::Service& attributes);
+
+// Appends the key of a destination, for DEL_DEST.
+void put_destination_key(nlmsghdr& request, const Endpoint& endpoint);
+
+// Appends a whole destination for NEW_DEST and SET_DEST. The command is no partial update
+// (ip_vs_genl_parse_dest and __ip_vs_update_dest): forwarding method, weight and thresholds are
+// required, and tunnel attributes that are left out are reset to IPIP. So all of them are written,
+// always.
 void put_destination(nlmsghdr& request, const lb::Destination& destination);
 
 // An answer to GET_SERVICE.
 struct ServiceRecord {
   // None: a protocol that we have no name for. IPVS takes any number.
   std::optional<lb::ServiceKey> key;
-  std::string scheduler;    // "none" in the moment in which somebody changes it
-  std::uint32_t flags = 0;  // IP_VS_SVC_F_*
+  lb::Service attributes;  // scheduler: "none" in the moment in which somebody changes it
 };
 Result<ServiceRecord> parse_service_record(ByteView attributes);
 

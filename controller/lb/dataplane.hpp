@@ -34,9 +34,12 @@ class Dataplane {
   // from the table, and is no error; one without destinations is present and empty.
   virtual Result<Table> list(std::span<const ServiceKey> services) = 0;
 
+  // Everything that exists, whoever made it.
+  virtual Result<Table> list_all() = 0;
+
   // Writes all changes, in order; a failing one does not stop the rest. Blocks until the kernel has
   // answered, so callers pass at most a few hundred at once. Returns what failed, in order.
-  virtual std::vector<Failure> apply(std::span<const WeightChange> changes) = 0;
+  virtual std::vector<Failure> apply(std::span<const Change> changes) = 0;
 };
 
 }  // namespace saspd::lb

@@ -5,38 +5,113 @@
 #include <fmt/format.h>
 
 namespace saspd::lb {
+namespace {
 
-std::string WeightChange::text() const {
-  return fmt::format("{} {} weight {} -> {}", lb::text(service), destination.endpoint.text(),
-                     old_weight, destination.weight);
+void add_service(const ServiceKey& key, const Pool& wish, Plan& plan) {
+  plan.push_back({Action::add_service, key, wish, {}, 0});
+  for (const auto& [endpoint, destination] : wish.destinations)
+    plan.push_back({Action::add_destination, key, {}, destination, 0});
+}
+
+void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Plan& plan) {
+  if (static_cast<const Service&>(now) != wish) {
+    plan.push_back({Action::set_service, key, wish, {}, 0});
+  }
+  for (const auto& [endpoint, destination] : wish.destinations) {
+    const auto existing = now.destinations.find(endpoint);
+    if (existing == now.destinations.end()) {
+      plan.push_back({Action::add_destination, key, {}, destination, 0});
+    } else if (existing->second.weight != destination.weight ||
+               existing->second.forward != destination.forward) {
+      Change change{Action::set_weight, key, {}, existing->second, existing->second.weight};
+      change.destination.weight = destination.weight;
+      change.destination.forward = destination.forward;
+      plan.push_back(std::move(change));
+    }
+  }
+  for (const auto& [endpoint, destination] : now.destinations) {
+    if (wish.destinations.contains(endpoint)) continue;
+    plan.push_back({Action::remove_destination, key, {}, destination, destination.weight});
+  }
+}
+
+int rank(const Change& change) {
+  switch (change.action) {
+    case Action::add_service: return 0;
+    case Action::set_service: return 1;
+    case Action::add_destination: return 2;
+    case Action::set_weight: return change.destination.weight > change.old_weight ? 2 : 3;
+    case Action::remove_destination: return 4;
+  }
+  return 5;
+}
+
+}  // namespace
+
+std::string_view name(Action action) {
+  switch (action) {
+    case Action::add_service: return "add_service";
+    case Action::set_service: return "set_service";
+    case Action::add_destination: return "add_destination";
+    case Action::set_weight: return "set_weight";
+    case Action::remove_destination: return "remove_destination";
+  }
+  return "unknown";
+}
+
+std::string Change::text() const {
+  const auto at = [this] {
+    return fmt::format("{} {}", lb::text(service), destination.endpoint.text());
+  };
+  switch (action) {
+    case Action::add_service:
+      return fmt::format("{} created: {}", lb::text(service), attributes.text());
+    case Action::set_service:
+      return fmt::format("{} set to {}", lb::text(service), attributes.text());
+    case Action::add_destination:
+      return fmt::format("{} added ({}) with weight {}", at(), name(destination.forward),
+                         destination.weight);
+    case Action::set_weight:
+      if (old_weight == destination.weight) {
+        return fmt::format("{} set to {}", at(), name(destination.forward));
+      }
+      return fmt::format("{} weight {} -> {}", at(), old_weight, destination.weight);
+    case Action::remove_destination: return fmt::format("{} removed", at());
+  }
+  return {};
 }
 
 Plan diff(const Table& actual, const Table& desired) {
   Plan plan;
-  for (const auto& [service, pool] : desired) {
-    const auto existing = actual.find(service);
-    if (existing == actual.end()) continue;
-    for (const auto& [endpoint, destination] : pool.destinations) {
-      const auto now = existing->second.destinations.find(endpoint);
-      if (now == existing->second.destinations.end()) continue;
-      if (now->second.weight == destination.weight) continue;
-      WeightChange change{service, now->second, now->second.weight};
-      change.destination.weight = destination.weight;
-      plan.push_back(std::move(change));
-    }
+  for (const auto& [key, wish] : desired) {
+    const auto existing = actual.find(key);
+    if (existing == actual.end())
+      add_service(key, wish, plan);
+    else
+      change_service(key, existing->second, wish, plan);
   }
-  std::stable_partition(plan.begin(), plan.end(), [](const WeightChange& change) {
-    return change.destination.weight > change.old_weight;
-  });
+  std::stable_sort(plan.begin(), plan.end(),
+                   [](const Change& a, const Change& b) { return rank(a) < rank(b); });
   return plan;
 }
 
-void apply(const WeightChange& change, Table& table) {
+void apply(const Change& change, Table& table) {
+  if (change.action == Action::add_service || change.action == Action::set_service) {
+    static_cast<Service&>(table[change.service]) = change.attributes;
+    return;
+  }
   const auto pool = table.find(change.service);
   if (pool == table.end()) return;
-  const auto destination = pool->second.destinations.find(change.destination.endpoint);
-  if (destination != pool->second.destinations.end()) {
-    destination->second.weight = change.destination.weight;
+  auto& destinations = pool->second.destinations;
+  const Endpoint& endpoint = change.destination.endpoint;
+  switch (change.action) {
+    case Action::add_destination: destinations.emplace(endpoint, change.destination); break;
+    case Action::remove_destination: destinations.erase(endpoint); break;
+    default:
+      if (const auto found = destinations.find(endpoint); found != destinations.end()) {
+        found->second.weight = change.destination.weight;
+        found->second.forward = change.destination.forward;
+      }
   }
 }
 

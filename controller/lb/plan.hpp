@@ -7,25 +7,39 @@
 
 namespace saspd::lb {
 
-// One write: the destination as it shall be, and the weight it has. Every attribute but the weight is
-// what the kernel reported, because a kernel write replaces them all (IPVS SET_DEST).
-struct WeightChange {
+enum class Action : std::uint8_t {
+  add_service,
+  set_service,
+  add_destination,
+  set_weight,
+  remove_destination,
+};
+std::string_view name(Action action);  // the enumerator's name
+
+// One write.
+struct Change {
+  Action action = Action::set_weight;
   ServiceKey service;
+  Service attributes;  // of add_service and set_service: as they shall be
+  // Of the others: as it shall be. With set_weight every attribute that is not to change is what
+  // the kernel reported, because a kernel write replaces them all (IPVS SET_DEST).
   Destination destination;
-  std::uint32_t old_weight = 0;
+  std::uint32_t old_weight = 0;  // of set_weight and remove_destination
 
   std::string text() const;  // "tcp:192.0.2.10:80 192.0.2.1:8080 weight 10 -> 40"
-  bool operator==(const WeightChange&) const = default;
+  bool operator==(const Change&) const = default;
 };
 
-// In the order of writing: every raise stands before every lowering, so that no moment in between has
-// less capacity than both ends.
-using Plan = std::vector<WeightChange>;
+// In the order of writing: services first; then every addition and raise stands before every
+// lowering and removal, so that no moment in between has less capacity than both ends.
+using Plan = std::vector<Change>;
 
-// Destinations that stand in both tables with another weight; nothing for those that are the same.
+// What makes the services in `desired` what they are there. Services that only `actual` has are
+// none of its business, and of a destination that both have only weight and forwarding are
+// compared.
 Plan diff(const Table& actual, const Table& desired);
 
 // What `table` is after `change` was written.
-void apply(const WeightChange& change, Table& table);
+void apply(const Change& change, Table& table);
 
 }  // namespace saspd::lb

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -25,6 +26,31 @@ std::string_view name(Forward forward) {
     case Forward::bypass: return "bypass";
   }
   return "unknown";
+}
+
+bool Destination::operator==(const Destination& other) const {
+  const auto configured = [](const Destination& of) {
+    return std::tie(of.endpoint, of.weight, of.forward, of.upper_threshold, of.lower_threshold,
+                    of.tunnel);
+  };
+  return configured(*this) == configured(other);
+}
+
+std::string Service::text() const {
+  std::string text = fmt::format("scheduler {}", scheduler);
+  if ((flags & service_flag::fallback) != 0) text += fmt::format(", {}-fallback", scheduler);
+  if ((flags & service_flag::hash_port) != 0) text += fmt::format(", {}-port", scheduler);
+  if ((flags & service_flag::one_packet) != 0) text += ", one-packet";
+  if ((flags & service_flag::persistent) != 0) text += fmt::format(", persistent {} s", timeout);
+  return text;
+}
+
+std::uint32_t host_netmask(Family family) {
+  return family == Family::v4 ? 0xFFFFFFFF : 128;
+}
+
+bool hashes_clients(std::string_view scheduler) {
+  return scheduler == "sh" || scheduler == "mh";
 }
 
 Family family(const ServiceKey& key) {
@@ -55,8 +81,8 @@ Result<ServiceKey> parse_service(std::string_view text) {
   if (kind == "fwmark" || kind == "fwmark6") {
     const auto mark = parse_number(rest, 1, std::numeric_limits<std::uint32_t>::max());
     if (!mark) return fail(mark.error());
-    return ServiceKey{
-        FirewallMark{kind == "fwmark" ? Family::v4 : Family::v6, static_cast<std::uint32_t>(*mark)}};
+    return ServiceKey{FirewallMark{kind == "fwmark" ? Family::v4 : Family::v6,
+                                   static_cast<std::uint32_t>(*mark)}};
   }
   return fail(std::errc::invalid_argument,
               fmt::format("'{}' is not a service; write tcp:192.0.2.10:443, udp:[2001:db8::1]:53, "

@@ -47,8 +47,7 @@ struct Tunnel {
   auto operator<=>(const Tunnel&) const = default;
 };
 
-// A server of a service, as configured; what the kernel counts of it is not part of it. Its identity
-// within the service is its endpoint.
+// A server of a service. Its identity within the service is its endpoint.
 struct Destination {
   Endpoint endpoint;
   std::uint32_t weight = 0;  // 0..2147483647
@@ -56,15 +55,44 @@ struct Destination {
   std::uint32_t upper_threshold = 0;  // connections; 0 is none
   std::uint32_t lower_threshold = 0;
   Tunnel tunnel{};
-  bool operator==(const Destination&) const = default;
+  // Active and inactive ones, as of the listing. Counted by the kernel, no part of what is equal.
+  std::uint32_t connections = 0;
+
+  bool operator==(const Destination& other) const;
 };
 
 inline constexpr std::uint32_t max_weight = 0x7FFFFFFF;  // IPVS refuses more with ERANGE
 
-// A service that exists, with its destinations. None is a valid state.
-struct Pool {
+// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h.
+namespace service_flag {
+inline constexpr std::uint32_t persistent = 0x01;
+inline constexpr std::uint32_t hashed = 0x02;  // the kernel's own, on every service
+inline constexpr std::uint32_t one_packet = 0x04;
+inline constexpr std::uint32_t fallback = 0x08;   // sh, mh: another server for one of weight 0
+inline constexpr std::uint32_t hash_port = 0x10;  // sh, mh: the client's port counts too
+inline constexpr std::uint32_t sched3 = 0x20;
+}  // namespace service_flag
+
+// The attributes of a service, beside its key.
+struct Service {
   std::string scheduler;
-  std::uint32_t flags = 0;  // IP_VS_SVC_F_*
+  std::uint32_t flags = 0;    // service_flag
+  std::uint32_t timeout = 0;  // of persistence, in seconds
+  // Of persistence, as netlink has it: an IPv4 mask in network order, an IPv6 prefix length.
+  std::uint32_t netmask = 0;
+  std::string persistence_engine;
+
+  std::string text() const;  // "scheduler mh, mh-fallback, persistent 300 s"
+  bool operator==(const Service&) const = default;
+};
+// For IPVS_SVC_ATTR_NETMASK: each client alone.
+std::uint32_t host_netmask(Family family);
+// Schedulers that hash clients to slots, and lose those of a server of weight 0 unless the service
+// has the fallback flag (ip_vs_sh.c, ip_vs_mh.c).
+bool hashes_clients(std::string_view scheduler);
+
+// A service that exists, with its destinations. None is a valid state.
+struct Pool : Service {
   std::map<Endpoint, Destination> destinations;
   bool operator==(const Pool&) const = default;
 };

@@ -42,7 +42,14 @@ class FakeDataplane : public lb::Dataplane {
     return found;
   }
 
-  std::vector<lb::Failure> apply(std::span<const lb::WeightChange> changes) override {
+  Result<lb::Table> list_all() override {
+    std::vector<lb::ServiceKey> all;
+    for (const auto& [key, pool] : table)
+      all.push_back(key);
+    return list(all);
+  }
+
+  std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override {
     std::vector<lb::Failure> failures;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       if (writes_++ == failing_write_) {

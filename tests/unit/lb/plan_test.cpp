@@ -16,7 +16,8 @@ Endpoint endpoint(std::string_view text) {
 
 // A table in one line per service: weights by endpoint.
 Pool pool(std::initializer_list<std::pair<std::string_view, std::uint32_t>> weights) {
-  Pool pool{"wrr", 0, {}};
+  Pool pool;
+  pool.scheduler = "wrr";
   for (const auto& [at, weight] : weights) {
     pool.destinations[endpoint(at)] = {.endpoint = endpoint(at), .weight = weight};
   }
@@ -41,8 +42,10 @@ TEST(Diff, KeepsEveryAttributeTheKernelReported) {
                               .upper_threshold = 100,
                               .lower_threshold = 75,
                               .tunnel = {.type = 1, .port = 6080, .flags = 1}};
-  Table actual{{web, Pool{"wlc", 0, {{in_kernel.endpoint, in_kernel}}}}};
-  const Table desired{{web, pool({{"10.0.0.1:80", 40}})}};
+  Table actual{{web, pool({})}};
+  actual.at(web).destinations[in_kernel.endpoint] = in_kernel;
+  Table desired{{web, pool({{"10.0.0.1:80", 40}})}};
+  desired.at(web).destinations.at(in_kernel.endpoint).forward = Forward::tunnel;
   const Plan plan = diff(actual, desired);
   ASSERT_EQ(plan.size(), 1U);
   Destination expected = in_kernel;
@@ -56,7 +59,7 @@ TEST(Diff, RaisesBeforeItLowersAcrossServices) {
   const Table desired{{web, pool({{"10.0.0.1:80", 5}, {"10.0.0.2:80", 30}})},
                       {dns, pool({{"10.0.0.3:53", 2}, {"10.0.0.4:53", 0}})}};
   std::vector<std::string> order;
-  for (const WeightChange& change : diff(actual, desired))
+  for (const Change& change : diff(actual, desired))
     order.push_back(change.text());
   EXPECT_EQ(order, (std::vector<std::string>{
                        "tcp:192.0.2.10:80 10.0.0.2:80 weight 20 -> 30",
@@ -66,28 +69,50 @@ TEST(Diff, RaisesBeforeItLowersAcrossServices) {
                    }));
 }
 
-TEST(Diff, LeavesAloneWhatDoesNotExist) {
-  const Table actual{{web, pool({{"10.0.0.1:80", 10}})}};
-  const Table desired{{web, pool({{"10.0.0.9:80", 40}})}, {dns, pool({{"10.0.0.3:53", 1}})}};
-  EXPECT_TRUE(diff(actual, desired).empty());
+TEST(Diff, AddsFirstAndRemovesLast) {
+  const Table actual{{web, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 20}, {"10.0.0.3:80", 7}})}};
+  const Table desired{{web, pool({{"10.0.0.2:80", 30}, {"10.0.0.3:80", 5}, {"10.0.0.9:80", 40}})},
+                      {dns, pool({{"10.0.0.4:53", 1}})}};
+  std::vector<std::string> order;
+  for (const Change& change : diff(actual, desired))
+    order.push_back(change.text());
+  EXPECT_EQ(order, (std::vector<std::string>{
+                       "udp:[2001:db8::1]:53 created: scheduler wrr",
+                       "tcp:192.0.2.10:80 10.0.0.2:80 weight 20 -> 30",
+                       "tcp:192.0.2.10:80 10.0.0.9:80 added (masquerade) with weight 40",
+                       "udp:[2001:db8::1]:53 10.0.0.4:53 added (masquerade) with weight 1",
+                       "tcp:192.0.2.10:80 10.0.0.3:80 weight 7 -> 5",
+                       "tcp:192.0.2.10:80 10.0.0.1:80 removed",
+                   }));
 }
 
-TEST(Diff, LeavesAloneWhatIsNotAskedFor) {
+TEST(Diff, SetsTheServiceWhenAnAttributeDiffers) {
+  Table desired{{web, pool({})}};
+  const Table actual = desired;
+  desired.at(web).scheduler = "mh";
+  desired.at(web).flags = service_flag::fallback | service_flag::hash_port;
+  const Plan plan = diff(actual, desired);
+  ASSERT_EQ(plan.size(), 1U);
+  EXPECT_EQ(plan[0].text(), "tcp:192.0.2.10:80 set to scheduler mh, mh-fallback, mh-port");
+}
+
+TEST(Diff, LeavesAloneServicesThatAreNotAskedFor) {
   const Table actual{{web, pool({{"10.0.0.1:80", 10}})}, {dns, pool({{"10.0.0.3:53", 1}})}};
-  EXPECT_TRUE(diff(actual, Table{{web, pool({})}}).empty());
+  EXPECT_TRUE(diff(actual, Table{{web, actual.at(web)}}).empty());
 }
 
 TEST(Apply, ToWhatIsGoneChangesNothing) {
   const Table actual{{web, pool({{"10.0.0.1:80", 10}})}};
-  const WeightChange of_service{dns, {.endpoint = endpoint("10.0.0.1:80"), .weight = 5}, 1};
-  const WeightChange of_destination{web, {.endpoint = endpoint("10.0.0.9:80"), .weight = 5}, 1};
+  const Destination first{.endpoint = endpoint("10.0.0.1:80"), .weight = 5};
+  const Destination other{.endpoint = endpoint("10.0.0.9:80"), .weight = 5};
   Table table = actual;
-  apply(of_service, table);
-  apply(of_destination, table);
+  apply({Action::set_weight, dns, {}, first, 1}, table);
+  apply({Action::set_weight, web, {}, other, 1}, table);
+  apply({Action::remove_destination, web, {}, other, 1}, table);
   EXPECT_EQ(table, actual);
 }
 
-// Any two tables with the same services and destinations, weights drawn anew.
+// Any two tables, or two with the same services and destinations and weights drawn anew.
 class Tables {
  public:
   Table draw() {
@@ -116,14 +141,42 @@ class Tables {
   std::mt19937 generator_{4678};
 };
 
+std::map<ServiceKey, std::map<Endpoint, std::uint32_t>> weights(const Table& table) {
+  std::map<ServiceKey, std::map<Endpoint, std::uint32_t>> weights;
+  for (const auto& [key, pool] : table) {
+    weights[key];
+    for (const auto& [at, destination] : pool.destinations)
+      weights[key][at] = destination.weight;
+  }
+  return weights;
+}
+
 TEST(Plan, AppliedToActualGivesDesired) {
   Tables tables;
   for (int round = 0; round < 1000; ++round) {
     Table actual = tables.draw();
     const Table desired = tables.with_other_weights(actual);
-    for (const WeightChange& change : diff(actual, desired))
+    for (const Change& change : diff(actual, desired))
       apply(change, actual);
     ASSERT_EQ(actual, desired);
+  }
+}
+
+TEST(Plan, BringsOtherServicesAndDestinationsToWhatIsDesired) {
+  Tables tables;
+  for (int round = 0; round < 1000; ++round) {
+    const Table before = tables.draw();
+    const Table desired = tables.draw();
+    Table table = before;
+    for (const Change& change : diff(before, desired))
+      apply(change, table);
+    for (const auto& [key, pool] : before) {
+      if (!desired.contains(key)) {
+        ASSERT_EQ(table.at(key), pool) << "not asked for";
+        table.erase(key);
+      }
+    }
+    ASSERT_EQ(weights(table), weights(desired));
   }
 }
 
@@ -140,7 +193,7 @@ TEST(Plan, NeverLowersBeforeARaise) {
   for (int round = 0; round < 1000; ++round) {
     const Table actual = tables.draw();
     bool lowered = false;
-    for (const WeightChange& change : diff(actual, tables.with_other_weights(actual))) {
+    for (const Change& change : diff(actual, tables.with_other_weights(actual))) {
       const bool raises = change.destination.weight > change.old_weight;
       ASSERT_FALSE(raises && lowered);
       ASSERT_NE(change.destination.weight, change.old_weight);

@@ -97,11 +97,11 @@ TEST(IpvsRequest, SetsADestinationWithAllItsAttributes) {
                   84_u16, 0x8002_u16,                      // nest IPVS_CMD_ATTR_DEST
                   8_u16, 1_u16, 0xC6336407_be32,           // ADDR
                   6_u16, 2_u16, 8080_be16, 0_u16,          // PORT
+                  6_u16, 11_u16, 2_u16, 0_u16,             // ADDR_FAMILY = AF_INET
                   8_u16, 3_u16, 0_u32,                     // FWD_METHOD = masquerading
                   8_u16, 4_u16, 33_u32,                    // WEIGHT
                   8_u16, 5_u16, 1000_u32,                  // U_THRESH
                   8_u16, 6_u16, 750_u32,                   // L_THRESH
-                  6_u16, 11_u16, 2_u16, 0_u16,             // ADDR_FAMILY = AF_INET
                   5_u16, 13_u16, 0_u8, zeroes(3),          // TUN_TYPE = IPIP
                   6_u16, 14_u16, 0_be16, 0_u16,            // TUN_PORT
                   6_u16, 15_u16, 0_u16, 0_u16));           // TUN_FLAGS
@@ -124,14 +124,48 @@ TEST(IpvsRequest, SetsAnIpv4TunnelBehindAnIpv6Service) {
                   84_u16, 0x8002_u16,                                         //
                   8_u16, 1_u16, 0xC6336407_be32,                              //
                   6_u16, 2_u16, 443_be16, 0_u16,                              //
-                  8_u16, 3_u16, 2_u32,                                        // FWD_METHOD = tunnel
-                  8_u16, 4_u16, 0x7FFFFFFF_u32,                               // WEIGHT
-                  8_u16, 5_u16, 0_u32,                                        //
-                  8_u16, 6_u16, 0_u32,                                        //
                   6_u16, 11_u16, 2_u16, 0_u16,      // ADDR_FAMILY = AF_INET, not the service's
+                  8_u16, 3_u16, 2_u32,              // FWD_METHOD = tunnel
+                  8_u16, 4_u16, 0x7FFFFFFF_u32,     // WEIGHT
+                  8_u16, 5_u16, 0_u32,              //
+                  8_u16, 6_u16, 0_u32,              //
                   5_u16, 13_u16, 1_u8, zeroes(3),   // TUN_TYPE = GUE
                   6_u16, 14_u16, 6080_be16, 0_u16,  // TUN_PORT
                   6_u16, 15_u16, 2_u16, 0_u16));    // TUN_FLAGS = REMCSUM
+}
+
+Bytes service_written(const lb::ServiceKey& key, const lb::Service& attributes) {
+  Requests requests(1);
+  put_service(requests.add(0x22, 1, IPVS_CMD_NEW_SERVICE), key, attributes);
+  const ByteView view = requests.bytes();
+  return {view.begin(), view.end()};
+}
+
+TEST(IpvsRequest, CreatesAServiceWithAllItsAttributes) {
+  EXPECT_EQ(service_written(service("fwmark:7"), {"mh", 0x19, 300, 0x00FFFFFF, "sip"}),
+            bytes(84_u32, 0x22_u16, 1_u16, 0_u32, 0_u32,    //
+                  1_u8, 1_u8, 0_u16,                        // NEW_SERVICE
+                  64_u16, 0x8001_u16,                       // nest IPVS_CMD_ATTR_SERVICE
+                  6_u16, 1_u16, 2_u16, 0_u16,               // AF = AF_INET
+                  8_u16, 5_u16, 7_u32,                      // FWMARK
+                  7_u16, 6_u16, text("mh"), zeroes(1),      // SCHED_NAME
+                  8_u16, 11_u16, text("sip"),               // PE_NAME
+                  12_u16, 7_u16, 0x19_u32, 0xFFFFFFFF_u32,  // FLAGS and mask
+                  8_u16, 8_u16, 300_u32,                    // TIMEOUT
+                  8_u16, 9_u16, 0x00FFFFFF_u32));           // NETMASK
+}
+
+TEST(IpvsRequest, RemovesADestinationOfAnotherFamilyThanItsService) {
+  Requests requests(1);
+  put_destination_key(requests.add(0x22, 1, IPVS_CMD_DEL_DEST),
+                      *Endpoint::parse("198.51.100.7:443"));
+  const ByteView view = requests.bytes();
+  EXPECT_EQ(Bytes(view.begin(), view.end()),
+            bytes(48_u32, 0x22_u16, 1_u16, 0_u32, 0_u32, 7_u8, 1_u8, 0_u16,  //
+                  28_u16, 0x8002_u16,                                        //
+                  8_u16, 1_u16, 0xC6336407_be32,                             // ADDR
+                  6_u16, 2_u16, 443_be16, 0_u16,                             // PORT
+                  6_u16, 11_u16, 2_u16, 0_u16));                             // ADDR_FAMILY
 }
 
 // A service as ip_vs_genl_fill_service of Linux 6.1 writes it, statistics shortened.
@@ -152,13 +186,17 @@ TEST(ServiceRecord, IsReadFromWhatTheKernelWrites) {
   const auto record = parse_service_record(service_record());
   ASSERT_TRUE(record) << record.error().detail;
   EXPECT_EQ(record->key, service("tcp:192.0.2.10:443"));
-  EXPECT_EQ(record->scheduler, "wrr");
-  EXPECT_EQ(record->flags, 9U);
+  EXPECT_EQ(record->attributes.scheduler, "wrr");
+  EXPECT_EQ(record->attributes.flags, 9U);
+  EXPECT_EQ(record->attributes.timeout, 300U);
+  EXPECT_EQ(record->attributes.persistence_engine, "");
 }
 
 Bytes service_nest(const Bytes& key) {
   return attribute(0x8001, bytes(key, attribute(IPVS_SVC_ATTR_SCHED_NAME, text("wlc\0")),
-                                 attribute(IPVS_SVC_ATTR_FLAGS, bytes(2_u32, 0xFFFFFFFF_u32))));
+                                 attribute(IPVS_SVC_ATTR_FLAGS, bytes(2_u32, 0xFFFFFFFF_u32)),
+                                 attribute(IPVS_SVC_ATTR_TIMEOUT, 0_u32),
+                                 attribute(IPVS_SVC_ATTR_NETMASK, 0xFFFFFFFF_be32)));
 }
 
 TEST(ServiceRecord, KnowsFirewallMarksOfBothFamilies) {
@@ -218,6 +256,7 @@ TEST(DestinationRecord, IsReadFromWhatTheKernelWrites) {
   const auto destination = parse_destination_record(destination_record(), Family::v4);
   ASSERT_TRUE(destination) << destination.error().detail;
   EXPECT_EQ(*destination, expected_destination);
+  EXPECT_EQ(destination->connections, 3U) << "active and inactive";
 }
 
 TEST(DestinationRecord, MayBeOfAnotherFamilyThanItsService) {
@@ -321,11 +360,11 @@ TEST(Truncation, OfTheDestinationNestIsAnErrorEverywhere) {
 }
 
 TEST(Truncation, OfTheServiceNestIsAnErrorEverywhere) {
-  const Bytes nest =
-      bytes(attribute(IPVS_SVC_ATTR_AF, 2_u16), attribute(IPVS_SVC_ATTR_PROTOCOL, 6_u16),
-            attribute(IPVS_SVC_ATTR_ADDR, zeroes(16)), attribute(IPVS_SVC_ATTR_PORT, 80_be16),
-            attribute(IPVS_SVC_ATTR_SCHED_NAME, text("wrr")),
-            attribute(IPVS_SVC_ATTR_FLAGS, bytes(1_u32, 1_u32)));
+  const Bytes nest = bytes(
+      attribute(IPVS_SVC_ATTR_AF, 2_u16), attribute(IPVS_SVC_ATTR_PROTOCOL, 6_u16),
+      attribute(IPVS_SVC_ATTR_ADDR, zeroes(16)), attribute(IPVS_SVC_ATTR_PORT, 80_be16),
+      attribute(IPVS_SVC_ATTR_SCHED_NAME, text("wrr")), attribute(IPVS_SVC_ATTR_TIMEOUT, 0_u32),
+      attribute(IPVS_SVC_ATTR_NETMASK, 0_u32), attribute(IPVS_SVC_ATTR_FLAGS, bytes(1_u32, 1_u32)));
   for (std::size_t size = 0; size < nest.size(); ++size) {
     const Bytes cut =
         bytes(raw(static_cast<std::uint16_t>(4 + size)), 0x8001_u16, first(nest, size));
