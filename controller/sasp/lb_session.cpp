@@ -113,7 +113,7 @@ LbStep LbSession::handle_timeout(TimePoint now) {
   }
   if (next_poll_ && now >= *next_poll_) {
     next_poll_.reset();
-    if (compare_again_) {
+    if (compare_again_ || (config_.trust && delta_rounds_ >= config_.delta_rounds)) {
       resynchronise();
     } else {
       queue_get_weights();
@@ -186,7 +186,10 @@ void LbSession::handle_pushed(SendWeights& message, std::uint32_t id, TimePoint 
   if (!message.groups.empty()) {
     step.events.emplace_back(WeightsReceived{std::move(message.groups), id, false});
   }
-  if (config_.push && next_poll_ && !compare_again_) next_poll_ = next_question(now);
+  // With trust only an answer tells who is gone, so pushes do not put it off.
+  if (config_.push && !config_.trust && next_poll_ && !compare_again_) {
+    next_poll_ = next_question(now);
+  }
 }
 
 // sasp-interop row 17: the whole message is dropped and the weights stay. If it was the answer that
@@ -471,9 +474,11 @@ void LbSession::settle(std::uint32_t id, TimePoint now, LbStep& step) {
   if (std::exchange(phase_, Phase::settled) == Phase::opening) {
     step.events.emplace_back(Established{});
   }
-  if (!round_.empty()) {
+  // With trust an empty answer says something too: all who had registered themselves are gone.
+  if (!round_.empty() || (config_.trust && !deltas_)) {
     step.events.emplace_back(WeightsReceived{std::exchange(round_, {}), id, !deltas_});
   }
+  delta_rounds_ = deltas_ ? delta_rounds_ + 1 : 0;
   if (config_.no_change && !deltas_) queue_set_state(true);
   next_poll_ = compare_again_ ? now : next_question(now);
 }

@@ -45,6 +45,9 @@ struct LbSessionConfig {
   bool no_change = false;  // only what changed is sent
   // Push has no heartbeat (row 39): after so many intervals of silence a Get Weights asks.
   unsigned silent_intervals = 2;
+  // With trust and No-Change: after so many answers with changes only, everything is asked for, since
+  // a member that is gone is told by its absence alone (row 32).
+  unsigned delta_rounds = 10;
   // Replies to Get Weights cannot be split (row 20). When all groups together may come to more
   // bytes than this, each request names only some of them.
   std::size_t max_reply = default_max_message / 2;
@@ -167,6 +170,7 @@ class LbSession {
   std::vector<GroupOfWeightEntries> round_;  // answers to the Get Weights of this round so far
   std::map<std::string, std::map<MemberKey, Known>> known_;
   bool deltas_ = false;  // No-Change is on: answers are no full picture
+  unsigned delta_rounds_ = 0;
   std::uint8_t version_ = sasp::version;
   std::map<std::string, TimePoint> refused_;  // groups, and when to try them again
   bool registered_since_learning_ = false;

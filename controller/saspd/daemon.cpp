@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <functional>
 #include <random>
@@ -25,12 +26,24 @@ std::uint64_t random_seed() {
   return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
 }
 
+Reconciler::Settings reconciler_settings(const Options& options) {
+  Reconciler::Settings settings;
+  settings.groups = options.groups;
+  settings.policy = options.policy;
+  settings.gwms = options.gwms.size();
+  settings.dry_run = options.dry_run;
+  settings.adopt = options.adopt;
+  settings.trust = options.trust;
+  return settings;
+}
+
 }  // namespace
 
 Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
     : options_(options),
       log_(log),
-      reconciler_(plane, {options.groups, options.policy, options.gwms.size(), options.dry_run}),
+      plane_(plane),
+      reconciler_(plane, reconciler_settings(options)),
       signals_(io_),
       reconcile_timer_(io_) {}
 
@@ -134,8 +147,9 @@ void Daemon::work_soon() {
 }
 
 void Daemon::work() {
-  const Work done = reconciler_.work();
+  const Work done = reconciler_.work(Clock::now());
   report(done);
+  report_alarms();
   for (const auto& link : links_)
     link->want(reconciler_.wanted());
   if (done.more) work_soon();
@@ -152,9 +166,9 @@ void Daemon::report(const Work& work) {
     }
   }
   if (work.applied.size() > max_changes_logged)
-    log_.info("{} weights written", work.applied.size());
+    log_.info("{} changes written", work.applied.size());
   if (work.failures.empty()) return kernel_state({});
-  kernel_state(fmt::format("{} of {} weights not written, first: {}", work.failures.size(),
+  kernel_state(fmt::format("{} of {} changes not written, first: {}", work.failures.size(),
                            work.failures.size() + work.applied.size(), work.failures.front()));
 }
 
@@ -165,6 +179,20 @@ void Daemon::report_planned(const lb::Plan& plan) {
   planned_ = plan;
   for (const auto& change : plan)
     log_.info("would write: {}", change.text());
+}
+
+// Each once, and again when it comes back.
+void Daemon::report_alarms() {
+  auto alarms = reconciler_.alarms();
+  for (const auto& [group, raised] : alarms) {
+    const auto& before = alarms_[group];
+    for (const auto& alarm : raised) {
+      if (std::find(before.begin(), before.end(), alarm) != before.end()) continue;
+      log_.warning("{}{} {}: {}", alarm.urgent ? "alarm: " : "",
+                   alarm.service.empty() ? group : alarm.service, alarm.name, alarm.detail);
+    }
+  }
+  alarms_ = std::move(alarms);
 }
 
 // One line when it changes, not one per pass.

@@ -1,6 +1,7 @@
 // The running saspd: one thread, one event loop, and the straight line from a GWM to the kernel.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -34,6 +35,7 @@ class Daemon {
   void work_soon();
   void work();
   void report(const Work& work);
+  void report_alarms();
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
   Status status() const;
@@ -41,6 +43,7 @@ class Daemon {
 
   const Options& options_;
   cli::Log& log_;
+  lb::Dataplane& plane_;
   Reconciler reconciler_;
 
   boost::asio::io_context io_{1};
@@ -52,6 +55,7 @@ class Daemon {
   bool work_posted_ = false;
   std::string kernel_error_;  // as last reported; empty: all well
   lb::Plan planned_;          // with --dry-run: what was reported last
+  std::map<std::string, std::vector<Reconciler::Alarm>> alarms_;  // as reported last
 };
 
 }  // namespace saspd

@@ -9,12 +9,10 @@
 
 #include "controller/base/text.hpp"
 #include "controller/cli/cli.hpp"
+#include "controller/saspd/service_spec.hpp"
 
 namespace saspd {
 namespace {
-
-constexpr std::string_view service_form = "GROUP=tcp:ADDR:PORT, GROUP=tcp:[ADDR]:PORT";
-constexpr std::string_view member_form = "GROUP=ADDR:PORT[,weight=N][,label=TEXT]";
 
 Error refuse(std::string text) {
   return fail(std::errc::invalid_argument, std::move(text));
@@ -41,128 +39,6 @@ Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view valu
   const auto seconds = cli::seconds(1, 3600)(value);
   if (!seconds) return refuse(seconds.error().detail + ", or auto");
   return std::optional{*seconds};
-}
-
-// "GROUP=REST", where GROUP is 1..255 bytes (RFC 4678 5.2) of clean text.
-Result<std::pair<std::string, std::string_view>> split_group(std::string_view value,
-                                                             std::string_view form) {
-  const auto equals = value.find('=');
-  if (equals == std::string_view::npos) {
-    return refuse(fmt::format("'{}' has no group; write {}", value, form));
-  }
-  const std::string_view group = value.substr(0, equals);
-  if (group.empty() || group.size() > sasp::max_text || !is_clean_utf8(group)) {
-    return refuse(fmt::format(
-        "'{}': the group has {} bytes, expected 1 to {} of text without control characters",
-        printable(value), group.size(), sasp::max_text));
-  }
-  return std::pair{std::string(group), value.substr(equals + 1)};
-}
-
-GroupSettings* find_group(std::vector<GroupSettings>& groups, std::string_view name) {
-  const auto found = std::find_if(groups.begin(), groups.end(),
-                                  [&](const auto& group) { return group.name == name; });
-  return found == groups.end() ? nullptr : &*found;
-}
-
-Result<lb::ServiceKey> parse_service_spec(std::string_view spec) {
-  const auto comma = spec.find(',');
-  if (comma != std::string_view::npos) {
-    return refuse(fmt::format("service option '{}' is not built yet in this version ({})",
-                              spec.substr(comma + 1), SASPD_VERSION));
-  }
-  const auto key = lb::parse_service(spec);
-  if (!key) return fail(key.error());
-  const auto* at = std::get_if<lb::VirtualEndpoint>(&*key);
-  if (at == nullptr || at->protocol != lb::Protocol::tcp) {
-    return refuse(
-        fmt::format("'{}': only tcp services are built yet in this version ({}); write {}", spec,
-                    SASPD_VERSION, service_form));
-  }
-  if (at->endpoint.port == 0) {
-    return refuse(
-        fmt::format("'{}': port 0 is not built yet in this version ({}); expected 1 to 65535", spec,
-                    SASPD_VERSION));
-  }
-  return *key;
-}
-
-Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value) {
-  const auto split = split_group(value, service_form);
-  if (!split) return fail(split.error());
-  const auto key = parse_service_spec(split->second);
-  if (!key) return fail(key.error());
-  for (const auto& group : groups) {
-    if (std::find(group.services.begin(), group.services.end(), *key) != group.services.end()) {
-      return refuse(fmt::format("'{}': {} is already the service of group '{}'", value,
-                                lb::text(*key), group.name));
-    }
-  }
-  GroupSettings* group = find_group(groups, split->first);
-  if (group == nullptr) group = &groups.emplace_back(GroupSettings{split->first, {}, {}});
-  group->services.push_back(*key);
-  return {};
-}
-
-struct MemberText {
-  Endpoint endpoint;
-  MemberSettings settings;
-};
-
-Result<MemberText> parse_member(std::string_view value) {
-  MemberText member;
-  const auto comma = value.find(',');
-  const auto endpoint = Endpoint::parse(value.substr(0, comma));
-  if (!endpoint) return refuse(fmt::format("{}; write {}", endpoint.error().detail, member_form));
-  if (endpoint->port == 0) return refuse(fmt::format("'{}': port 0, expected 1 to 65535", value));
-  member.endpoint = *endpoint;
-  std::string_view rest = comma == std::string_view::npos ? "" : value.substr(comma + 1);
-  while (!rest.empty()) {
-    if (rest.starts_with("label=")) {  // the rest of the value: a label may contain commas
-      member.settings.label = rest.substr(6);
-      break;
-    }
-    if (!rest.starts_with("weight=")) {
-      return refuse(fmt::format("'{}': unknown option '{}'; write {}", value, rest, member_form));
-    }
-    const auto end = rest.find(',');
-    const auto weight =
-        parse_number(rest.substr(7, end == std::string_view::npos ? end : end - 7), 0, 65535);
-    if (!weight) return refuse(fmt::format("'{}': weight: {}", value, weight.error().detail));
-    member.settings.weight = static_cast<std::uint32_t>(*weight);
-    rest = end == std::string_view::npos ? "" : rest.substr(end + 1);
-  }
-  const std::string& label = member.settings.label;
-  if (label.size() > sasp::max_text || !is_clean_utf8(label)) {  // RFC 4678 5.1
-    return refuse(
-        fmt::format("'{}': the label has {} bytes, expected 0 to {} of text without control "
-                    "characters",
-                    printable(value), label.size(), sasp::max_text));
-  }
-  return member;
-}
-
-Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view value) {
-  const auto split = split_group(value, member_form);
-  if (!split) return fail(split.error());
-  const auto member = parse_member(split->second);
-  if (!member) return fail(member.error());
-  GroupSettings* group = find_group(groups, split->first);
-  if (group == nullptr) {
-    return refuse(fmt::format("'{}': no --service names group '{}'", value, split->first));
-  }
-  const Family wanted = member->endpoint.address.family();
-  if (std::none_of(group->services.begin(), group->services.end(),
-                   [&](const auto& service) { return lb::family(service) == wanted; })) {
-    return refuse(fmt::format("'{}': an {} member, but group '{}' has only {} services", value,
-                              wanted == Family::v4 ? "IPv4" : "IPv6", group->name,
-                              wanted == Family::v4 ? "IPv6" : "IPv4"));
-  }
-  if (!group->members.emplace(member->endpoint, member->settings).second) {
-    return refuse(fmt::format("'{}': member {} of group '{}' was given before", value,
-                              member->endpoint.text(), group->name));
-  }
-  return {};
 }
 
 // An option of which one value is built so far and another is documented.
@@ -216,15 +92,18 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.add_option("--backend", "ipvs", only("ipvs", "xdp"), "what distributes the connections",
                  "ipvs");
   cli.add_list(
-      "--service", "GROUP=SPEC",
+      "--service", "GROUP=SPEC[,option...]",
       [&options](std::string_view value) { return add_service(options.groups, value); },
-      "feeds an IPVS service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 or "
-      "tcp:[2001:db8::1]:443");
+      "feeds an IPVS service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
+      "udp:[2001:db8::1]:53 sctp:ADDR:PORT fwmark:7 fwmark6:7; options: see below");
+  cli.flag("--adopt", options.adopt,
+           "every other IPVS service is a group too, named by its SPEC, whenever it is made");
   cli.add_list(
       "--member", "GROUP=ADDR:PORT[,weight=N][,label=TEXT]",
       [&options](std::string_view value) { return add_member(options.groups, value); },
-      "label for the GWM, and static weight (0 to 65535), of a server; label is last and may hold "
-      "commas");
+      "a server: its label for the GWM and its static weight (0 to 65535); with manage it is added "
+      "to the service. label is last and may hold commas; port 0: a server without a port of its "
+      "own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read and foreign weights are overwritten", "5");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
@@ -233,12 +112,32 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
 }
 
+// The managed service of `group` that no member fits; empty if there is none.
+std::string service_without_members(const GroupSettings& group) {
+  for (const auto& service : group.services) {
+    const bool any = std::any_of(
+        group.members.begin(), group.members.end(),
+        [&](const auto& member) { return fits(group, service, member_of(service, member.first)); });
+    if (service.manage && !any) return lb::text(service.key);
+  }
+  return {};
+}
+
 // What needs more than one flag.
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
   if (options.gwms.empty()) return cli.refuse(ExitCode::usage, "no --gwm HOST[:PORT] given");
-  if (options.groups.empty()) {
+  if (options.groups.empty() && !options.adopt) {
     return cli.refuse(ExitCode::usage,
-                      fmt::format("no --service given; write --service {}", service_form));
+                      fmt::format("no --service {} given, and no --adopt", service_form));
+  }
+  for (const auto& group : options.groups) {
+    if (const auto lacks = service_without_members(group); !lacks.empty() && !options.trust) {
+      return cli.refuse(ExitCode::usage,
+                        fmt::format("--service {}={},manage: no server could ever be in it; name "
+                                    "some with --member {}=ADDR:PORT, or let them register "
+                                    "themselves with --trust",
+                                    group.name, lacks, group.name));
+    }
   }
   for (const auto& gwm : options.gwms) {
     const bool loopback = cli::check_plaintext(gwm.host, false).has_value();
@@ -269,6 +168,20 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       "  ipvsadm -A -t 192.0.2.10:80 -s wrr\n"
       "  ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m\n"
       "  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80\n\n"
+      "Options of a --service:\n"
+      "  max=N                 the largest weight, for schedulers to which a weight is a capacity\n"
+      "                        (ovf, lblc, lblcr)\n"
+      "  proto=tcp|udp|sctp    protocol of the members of a fwmark service (tcp)\n"
+      "  manage                saspd makes the service, adds its members, and drains and removes\n"
+      "                        those that leave; nobody else should touch it. With it:\n"
+      "    forward=masquerade|route|tunnel   (required)\n"
+      "    scheduler=NAME                    (wlc); sh and mh get their fallback flag\n"
+      "    drain=SECONDS       the longest wait for the connections of a leaving server (no "
+      "limit)\n"
+      "    persistent=SECONDS  one-packet  sh-port  mh-port    as in ipvsadm\n"
+      "Example:\n"
+      "  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \\\n"
+      "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
       "Exit codes: 0 ok, 64 usage, 66 no config file, 69 the kernel has no IPVS, 70 internal,\n"
       "74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.");
   cli.with_config_file();
@@ -279,7 +192,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "the control socket, for saspctl", "/run/saspd/control");
   cli.action("--check", check_only, "check the flags and the config file, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--adopt", "--interface", "--xdp-mode", "--attach", "--detach",
+  cli.not_built_yet({"--gwm-merge", "--interface", "--xdp-mode", "--attach", "--detach",
                      "--stale-after", "--on-stale", "--drift", "--min-change", "--max-step",
                      "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
                      "--tls-min"});

@@ -25,6 +25,7 @@ struct Options {
   bool insecure_plaintext = false;
 
   std::vector<GroupSettings> groups;  // in order of first appearance
+  bool adopt = false;
   std::chrono::seconds reconcile_interval{5};
   ProjectionPolicy policy;
   bool dry_run = false;

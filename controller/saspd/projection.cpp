@@ -4,8 +4,6 @@
 #include <array>
 #include <vector>
 
-#include "controller/saspd/scaling.hpp"
-
 namespace saspd {
 namespace {
 
@@ -19,12 +17,16 @@ struct Draft {
 using Drafts = std::map<Endpoint, Draft>;
 
 Draft keep(const MemberInput& member, Reason reason) {
+  if (member.absent) return {&member, member.static_weight, reason};
   return {&member, member.kernel_weight, reason, true};
 }
 
 // The rules for one member alone, highest precedence first.
 Draft draft(const MemberInput& member, bool advised) {
-  if (member.kernel_weight == 0 && !member.own_zero) return keep(member, Reason::foreign_zero);
+  if (member.leaving) return {&member, 0, Reason::leaving};
+  if (!member.absent && member.kernel_weight == 0 && !member.own_zero) {
+    return keep(member, Reason::foreign_zero);
+  }
   if (!advised) return keep(member, Reason::static_weight);
   if (!member.advice) return {&member, member.static_weight, Reason::static_weight};
   if (member.advice->quiesced()) return {&member, 0, Reason::quiesced};
@@ -45,6 +47,10 @@ void apply_confidence(Drafts& drafts) {
   }
 }
 
+bool is_holdable(Reason reason) {
+  return reason != Reason::quiesced && reason != Reason::foreign_zero && reason != Reason::leaving;
+}
+
 // No accidental blackout: when the advice leaves nobody, quiesced members and foreign zeros stay at
 // 0 and the others keep what they have; if that is nothing, they get back what they had last.
 bool hold_all_zero(Drafts& drafts) {
@@ -52,9 +58,7 @@ bool hold_all_zero(Drafts& drafts) {
   if (std::any_of(drafts.begin(), drafts.end(), positive)) return false;
   std::vector<Draft*> held;
   for (auto& [endpoint, draft] : drafts) {
-    if (draft.reason != Reason::quiesced && draft.reason != Reason::foreign_zero) {
-      held.push_back(&draft);
-    }
+    if (is_holdable(draft.reason)) held.push_back(&draft);
   }
   for (Draft* draft : held)
     *draft = keep(*draft->input, Reason::held_all_zero);
@@ -64,13 +68,13 @@ bool hold_all_zero(Drafts& drafts) {
   return !held.empty();
 }
 
-ServiceDecision scale(const Drafts& drafts, std::string_view scheduler) {
+ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale) {
   std::vector<std::uint32_t> weights;
   for (const auto& [endpoint, draft] : drafts)
     weights.push_back(draft.kept ? 0 : draft.weight);
-  const auto scaled = scale_weights(weights, largest_weight(scheduler));
+  const auto within_limits = scale.scale(weights, limits);
   ServiceDecision decision;
-  auto next = scaled.begin();
+  auto next = within_limits.begin();
   for (const auto& [endpoint, draft] : drafts) {
     const std::uint32_t weight = *next++;
     decision.members[endpoint] = {draft.kept ? draft.weight : weight, draft.reason};
@@ -80,20 +84,21 @@ ServiceDecision scale(const Drafts& drafts, std::string_view scheduler) {
 
 }  // namespace
 
-ServiceDecision project(std::string_view scheduler, const std::map<Endpoint, MemberInput>& members,
-                        bool advised, const ProjectionPolicy& policy) {
+ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
+                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy) {
   Drafts drafts;
   for (const auto& [endpoint, member] : members)
     drafts[endpoint] = draft(member, advised);
   apply_confidence(drafts);
   const bool held = advised && policy.hold_all_zero && hold_all_zero(drafts);
-  ServiceDecision decision = scale(drafts, scheduler);
+  ServiceDecision decision = scaled(drafts, limits, scale);
   decision.held = held;
   return decision;
 }
 
 std::string_view name(Reason reason) {
   switch (reason) {
+    case Reason::leaving: return "leaving";
     case Reason::foreign_zero: return "foreign_zero";
     case Reason::quiesced: return "quiesced";
     case Reason::no_contact: return "no_contact";

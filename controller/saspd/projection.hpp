@@ -9,6 +9,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/sasp/types.hpp"
+#include "controller/saspd/scaling.hpp"
 
 namespace saspd {
 
@@ -33,10 +34,13 @@ struct MemberInput {
   std::uint32_t static_weight =
       1;  // weight=N of --member, else the weight first seen in the kernel
   std::uint32_t last_positive = 0;  // 0: none was ever seen
+  bool absent = false;              // to be added: it has no kernel weight to keep
+  bool leaving = false;             // to be removed once its connections have ended
 };
 
 // The rule that decided, highest precedence first; `name` is what scripts see.
 enum class Reason : std::uint8_t {
+  leaving,       // drained before it is removed: no new connections
   foreign_zero,  // somebody else wrote 0: only they raise it
   quiesced,
   no_contact,
@@ -63,9 +67,9 @@ struct ProjectionPolicy {
   bool hold_all_zero = true;  // --on-all-zero hold|apply
 };
 
-// Decides the weights of one service. `advised`: the group of the service has had advice; before
-// that every weight stays as it is.
-ServiceDecision project(std::string_view scheduler, const std::map<Endpoint, MemberInput>& members,
-                        bool advised, const ProjectionPolicy& policy);
+// Decides the weights of one service, within `limits` by its `scale`. `advised`: the group of the
+// service has had advice; before that every weight stays as it is.
+ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
+                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy);
 
 }  // namespace saspd

@@ -3,54 +3,88 @@
 #include <algorithm>
 #include <utility>
 
-namespace saspd {
+#include <fmt/format.h>
 
-sasp::MemberKey member_of(const lb::ServiceKey& service, const Endpoint& destination) {
-  const auto* at = std::get_if<lb::VirtualEndpoint>(&service);
-  const auto protocol = at != nullptr ? at->protocol : lb::Protocol::tcp;
-  return {destination.address, static_cast<std::uint8_t>(protocol), destination.port};
+namespace saspd {
+namespace {
+
+// An IPv6 address that SASP takes for IPv4 would come back as another member (row 2).
+bool survives_the_wire(const IpAddress& address) {
+  return sasp::from_wire(sasp::to_wire(address)) == address;
 }
 
+Endpoint endpoint_of(const sasp::MemberKey& member) {
+  return {member.address, member.port};
+}
+
+// Whether the change writes the weight of a destination.
+bool writes_weight(const lb::Change& change) {
+  return change.action == lb::Action::add_destination || change.action == lb::Action::set_weight;
+}
+
+}  // namespace
+
 Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
-    : plane_(plane), settings_(std::move(settings)), connected_(settings_.gwms) {
+    : plane_(plane), settings_(std::move(settings)), connections_(settings_.gwms) {
   for (auto& group : settings_.groups) {
-    services_.insert(services_.end(), group.services.begin(), group.services.end());
+    for (const auto& service : group.services)
+      services_.push_back(service.key);
     Group& ours = groups_[group.name];
     ours.settings = std::move(group);
     ours.advice.resize(settings_.gwms);
   }
 }
 
+// --- what a GWM says
+
 std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& weights,
                                TimePoint now) {
   std::size_t ignored = 0;
+  std::map<std::string, std::map<sasp::MemberKey, std::string>> self_registered;
   for (const auto& received : weights.groups) {
-    const auto group = groups_.find(received.group.name);
-    if (group == groups_.end()) {
+    const auto found = groups_.find(received.group.name);
+    if (found == groups_.end()) {
       ignored += received.items.size();
       continue;
     }
+    auto& [name, group] = *found;
     for (const auto& entry : received.items) {
+      const Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
-      if (!exists(group->second, member)) {
+      const bool joins = settings_.trust && group.is_managed() && !advice.registered_by_lb() &&
+                         group.configured(endpoint_of(member)) == nullptr;
+      if (joins) self_registered[name][member] = entry.member.label;
+      if (joins || is_known(group, member))
+        group.advice.at(gwm)[member] = advice;
+      else
         ++ignored;
-        continue;
-      }
-      group->second.advice.at(gwm)[member] = {entry.weight, entry.flags, entry.state, now};
     }
+  }
+  if (settings_.trust && gwm == first_connected()) {
+    for (auto& [name, group] : groups_)
+      group.self_registered.told(connections_[gwm], self_registered[name], weights.full, now);
   }
   decided_ = false;
   return ignored;
 }
 
 void Reconciler::set_connected(std::size_t gwm, bool connected) {
-  connected_.at(gwm) = connected;
+  auto& connection = connections_.at(gwm);
+  if (connected == (connection != 0)) return;
+  connection = connected ? ++last_connection_ : 0;
   decided_ = false;
 }
 
+std::optional<std::size_t> Reconciler::first_connected() const {
+  const auto found = std::find_if(connections_.begin(), connections_.end(),
+                                  [](const auto connection) { return connection != 0; });
+  if (found == connections_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - connections_.begin());
+}
+
 void Reconciler::choose_gwm(Group& group) const {
-  for (std::size_t gwm = 0; gwm < connected_.size(); ++gwm) {
-    if (!connected_[gwm] || group.advice[gwm].empty()) continue;
+  for (std::size_t gwm = 0; gwm < connections_.size(); ++gwm) {
+    if (connections_[gwm] == 0 || group.advice[gwm].empty()) continue;
     group.gwm = gwm;
     return;
   }
@@ -62,10 +96,54 @@ const Advice* Reconciler::Group::advice_for(const sasp::MemberKey& member) const
   return found != advice[*gwm].end() ? &found->second : nullptr;
 }
 
-Work Reconciler::work() {
+// --- who belongs to a group
+
+const MemberSettings* Reconciler::Group::configured(const Endpoint& endpoint) const {
+  const auto found = settings.members.find(endpoint);
+  return found != settings.members.end() ? &found->second : nullptr;
+}
+
+bool Reconciler::Group::is_managed() const {
+  return std::any_of(settings.services.begin(), settings.services.end(),
+                     [](const auto& service) { return service.manage.has_value(); });
+}
+
+std::set<Endpoint> Reconciler::Group::members(const ServiceSettings& service) const {
+  std::set<Endpoint> members;
+  for (const auto& [endpoint, member] : settings.members) {
+    if (fits(settings, service, member_of(service, endpoint))) members.insert(endpoint);
+  }
+  for (const auto& [key, member] : self_registered.members()) {
+    if (fits(settings, service, key)) members.insert(endpoint_of(key));
+  }
+  return members;
+}
+
+bool Reconciler::is_known(const Group& group, const sasp::MemberKey& member) const {
+  if (group.self_registered.members().contains(member)) return true;
+  const Endpoint endpoint = endpoint_of(member);
+  const bool configured = group.configured(endpoint) != nullptr;
+  const auto& services = group.settings.services;
+  return std::any_of(services.begin(), services.end(), [&](const auto& service) {
+    if (member_of(service, endpoint) != member) return false;
+    return pool_of(service.key).destinations.contains(endpoint) ||
+           (service.manage && configured && fits(group.settings, service, member));
+  });
+}
+
+const lb::Pool& Reconciler::pool_of(const lb::ServiceKey& key) const {
+  static const lb::Pool absent;
+  const auto found = actual_.find(key);
+  return found != actual_.end() ? found->second : absent;
+}
+
+// --- what the kernel has
+
+Work Reconciler::work(TimePoint now) {
   Work work;
+  if (!started_) started_ = now;
   if (!actual_known_ && !list(work)) return work;
-  if (!decided_) decide();
+  if (!decided_) decide(now);
   write_chunk(work);
   return work;
 }
@@ -74,11 +152,19 @@ void Reconciler::look_again() {
   actual_known_ = false;
 }
 
+Result<lb::Plan> Reconciler::preview(TimePoint now) {
+  Work work;
+  if (!started_) started_ = now;
+  if (!list(work)) return fail(*work.list_error);
+  decide(now);
+  return lb::Plan(plan_.begin(), plan_.end());
+}
+
 bool Reconciler::list(Work& work) {
-  auto table = plane_.list(services_);
+  auto table = list_services();
   // A table that is edited while it is dumped may lack a destination that only moved. Losing it
   // would lose who wrote its zero, so its absence has to be seen twice.
-  if (table && lost_any(*table)) table = plane_.list(services_);
+  if (table && lost_any(*table)) table = list_services();
   if (!table) {
     work.list_error = table.error();
     return false;
@@ -86,8 +172,13 @@ bool Reconciler::list(Work& work) {
   actual_ = std::move(*table);
   actual_known_ = true;
   decided_ = false;
+  if (settings_.adopt) adopt_services();
   observe();
   return true;
+}
+
+Result<lb::Table> Reconciler::list_services() {
+  return settings_.adopt ? plane_.list_all() : plane_.list(services_);
 }
 
 bool Reconciler::lost_any(const lb::Table& table) const {
@@ -99,74 +190,183 @@ bool Reconciler::lost_any(const lb::Table& table) const {
   });
 }
 
+void Reconciler::adopt_services() {
+  std::erase_if(groups_, [this](const auto& entry) {
+    const auto& [name, group] = entry;
+    return group.adopted && !actual_.contains(group.settings.services.front().key);
+  });
+  for (const auto& [key, pool] : actual_) {
+    if (std::find(services_.begin(), services_.end(), key) != services_.end()) continue;
+    const auto [entry, added] = groups_.try_emplace(lb::text(key));
+    if (!added) continue;
+    Group& group = entry->second;
+    group.adopted = true;
+    group.settings = {entry->first, {plain_service(key)}, {}};
+    group.advice.resize(settings_.gwms);
+  }
+}
+
 // Brings the histories up to date with what the kernel shows now.
 void Reconciler::observe() {
   Histories seen;
-  for (const auto& [service, pool] : actual_) {
-    for (const auto& [endpoint, destination] : pool.destinations) {
-      History history;
-      history.first_seen = destination.weight;
-      const auto known = histories_[service].find(endpoint);
-      if (known != histories_[service].end()) history = known->second;
-      // A lost acknowledgement: what we tried to write is there, so it was us.
-      if (history.attempted == destination.weight) history.written = destination.weight;
-      history.attempted.reset();
-      // Another value is another author's.
-      if (history.written != destination.weight) history.written.reset();
-      if (destination.weight > 0) history.last_positive = destination.weight;
-      seen[service].emplace(endpoint, history);
-    }
+  for (auto& [name, group] : groups_) {
+    if (settings_.trust) find_self_registered(group);
+    for (const auto& service : group.settings.services)
+      observe(service, seen);
   }
   histories_ = std::move(seen);
-  for (auto& named : groups_) {
-    Group& group = named.second;
-    for (auto& advice : group.advice) {
-      std::erase_if(advice, [&](const auto& entry) { return !exists(group, entry.first); });
+  for (auto& [name, group] : groups_)
+    forget_advice(group);
+}
+
+void Reconciler::observe(const ServiceSettings& service, Histories& seen) {
+  for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
+    History history;
+    history.first_seen = destination.weight;
+    const auto& before = histories_[service.key];
+    const auto known = before.find(endpoint);
+    if (known != before.end()) history = known->second;
+    // A lost acknowledgement: what we tried to write is there, so it was us.
+    if (history.attempted == destination.weight) history.written = destination.weight;
+    history.attempted.reset();
+    // Another value is another author's.
+    if (history.written != destination.weight) history.written.reset();
+    if (destination.weight > 0) history.last_positive = destination.weight;
+    history.idle = destination.weight == 0 && destination.connections == 0;
+    seen[service.key].emplace(endpoint, history);
+  }
+}
+
+// A destination of a managed service that is seen for the first time, and that nobody configured.
+void Reconciler::find_self_registered(Group& group) {
+  for (const auto& service : group.settings.services) {
+    if (!service.manage) continue;
+    for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
+      if (group.configured(endpoint) != nullptr) continue;
+      if (histories_[service.key].contains(endpoint)) continue;
+      group.self_registered.found(member_of(service, endpoint));
     }
   }
 }
 
-void Reconciler::decide() {
-  lb::Table desired;
+void Reconciler::forget_advice(Group& group) const {
+  for (auto& advice : group.advice) {
+    std::erase_if(advice, [&](const auto& entry) { return !is_known(group, entry.first); });
+  }
+}
+
+// --- what it shall have
+
+void Reconciler::decide(TimePoint now) {
+  desired_.clear();
   decisions_.clear();
   for (auto& [name, group] : groups_) {
     choose_gwm(group);
-    for (const auto& key : group.settings.services) {
-      const auto pool = actual_.find(key);
-      if (pool == actual_.end()) continue;
-      auto& decision = decisions_[key] =
-          project(pool->second.scheduler, inputs(group, key, pool->second), group.gwm.has_value(),
-                  settings_.policy);
-      auto& wish = desired[key] = pool->second;
-      for (const auto& [endpoint, member] : decision.members) {
-        wish.destinations.at(endpoint).weight = member.weight;
-      }
-    }
+    for (const auto& service : group.settings.services)
+      decide(group, service, now);
   }
-  const lb::Plan plan = lb::diff(actual_, desired);
+  const lb::Plan plan = lb::diff(actual_, desired_);
   plan_.assign(plan.begin(), plan.end());
   decided_ = true;
 }
 
-std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group, const lb::ServiceKey& key,
-                                                   const lb::Pool& pool) const {
+void Reconciler::decide(const Group& group, const ServiceSettings& service, TimePoint now) {
+  if (!service.manage && !actual_.contains(service.key)) return;
+  const lb::Pool& pool = pool_of(service.key);
+  const auto& scheduler = service.manage ? service.manage->service.scheduler : pool.scheduler;
+  decisions_[service.key] =
+      project(inputs(group, service, pool, now), group.gwm.has_value(),
+              limits_of(scheduler, service.max), scales_[service.key], settings_.policy);
+  wish(service, pool, now);
+}
+
+std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group,
+                                                   const ServiceSettings& service,
+                                                   const lb::Pool& pool, TimePoint now) const {
   std::map<Endpoint, MemberInput> inputs;
-  for (const auto& [endpoint, destination] : pool.destinations) {
-    const History& history = histories_.at(key).at(endpoint);
-    MemberInput& input = inputs[endpoint];
-    const Advice* advice = group.advice_for(member_of(key, endpoint));
-    if (advice != nullptr) input.advice = *advice;
-    input.kernel_weight = destination.weight;
-    input.own_zero = history.written == 0U;
-    input.static_weight = history.first_seen;
-    input.last_positive = history.last_positive;
-    const auto configured = group.settings.members.find(endpoint);
-    if (configured != group.settings.members.end() && configured->second.weight) {
-      input.static_weight = *configured->second.weight;
-    }
+  for (const auto& [endpoint, destination] : pool.destinations)
+    inputs[endpoint] = input(group, service, destination);
+  if (!service.manage) return inputs;
+  const auto members = group.members(service);
+  for (auto& [endpoint, input] : inputs)
+    input.leaving = !members.contains(endpoint);
+  const bool waited = now - *started_ >= settings_.advice_wait;
+  for (const auto& endpoint : members) {
+    if (pool.destinations.contains(endpoint)) continue;
+    if (!waited && group.advice_for(member_of(service, endpoint)) == nullptr) continue;
+    lb::Destination added;
+    added.endpoint = endpoint;
+    inputs[endpoint] = input(group, service, added);
+    inputs[endpoint].absent = true;
   }
   return inputs;
 }
+
+MemberInput Reconciler::input(const Group& group, const ServiceSettings& service,
+                              const lb::Destination& destination) const {
+  MemberInput input;
+  if (const auto* advice = group.advice_for(member_of(service, destination.endpoint))) {
+    input.advice = *advice;
+  }
+  input.kernel_weight = destination.weight;
+  const auto service_known = histories_.find(service.key);
+  if (service_known != histories_.end()) {
+    const auto known = service_known->second.find(destination.endpoint);
+    if (known != service_known->second.end()) {
+      input.own_zero = known->second.written == 0U;
+      input.static_weight = known->second.first_seen;
+      input.last_positive = known->second.last_positive;
+    }
+  }
+  const auto* configured = group.configured(destination.endpoint);
+  if (configured != nullptr && configured->weight) input.static_weight = *configured->weight;
+  return input;
+}
+
+// What the decision makes of the service. Of one that is not managed that is weights, no more.
+void Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now) {
+  lb::Pool& wish = desired_[service.key] = pool;
+  if (service.manage) {
+    const auto& [managed, forward, drain] = *service.manage;
+    const bool exists = actual_.contains(service.key);
+    constexpr std::uint32_t kept = lb::service_flag::hashed | lb::service_flag::sched3;
+    wish.scheduler = managed.scheduler;
+    wish.flags = (pool.flags & kept) | managed.flags;
+    if (!exists || (managed.flags & lb::service_flag::persistent) != 0) {
+      wish.timeout = managed.timeout;
+      wish.netmask = managed.netmask;
+    }
+  }
+  for (const auto& [endpoint, member] : decisions_[service.key].members) {
+    lb::Destination& destination = wish.destinations[endpoint];
+    destination.endpoint = endpoint;
+    destination.weight = member.weight;
+    if (!service.manage) continue;
+    destination.forward = service.manage->forward;
+    if (has_left(service, endpoint, member.reason == Reason::leaving, now)) {
+      wish.destinations.erase(endpoint);
+    }
+  }
+}
+
+// A leaving destination may go when the kernel was seen to have no connection to it, and no way to
+// give it one; or when its time is up.
+bool Reconciler::has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
+                          TimePoint now) {
+  auto& histories = histories_[service.key];
+  const auto found = histories.find(endpoint);
+  if (found == histories.end()) return false;  // not in the kernel yet
+  History& history = found->second;
+  if (!leaving) {
+    history.leaving_since.reset();
+    return false;
+  }
+  if (!history.leaving_since) history.leaving_since = now;
+  const auto& drain = service.manage->drain;
+  return history.idle || (drain && now - *history.leaving_since >= *drain);
+}
+
+// --- writing it
 
 void Reconciler::write_chunk(Work& work) {
   const std::size_t count = std::min(plan_.size(), settings_.chunk);
@@ -178,24 +378,19 @@ void Reconciler::write_chunk(Work& work) {
     work.more = !plan_.empty();
     return;
   }
-  for (const auto& change : chunk)
-    history_of(change).attempted = change.destination.weight;
+  for (const auto& change : chunk) {
+    if (writes_weight(change)) history_of(change).attempted = change.destination.weight;
+  }
   const auto failures = plane_.apply(chunk);
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
-    const auto& change = chunk[i];
     if (failed != failures.end() && failed->index == i) {
       work.failures.push_back(failed->error.detail);
-      if (!failed->outcome_unknown()) history_of(change).attempted.reset();
-      ++failed;
+      give_up(chunk[i], *failed++);
       continue;
     }
-    lb::apply(change, actual_);
-    History& history = history_of(change);
-    history.written = change.destination.weight;
-    history.attempted.reset();
-    if (change.destination.weight > 0) history.last_positive = change.destination.weight;
-    work.applied.push_back(change);
+    record(chunk[i]);
+    work.applied.push_back(chunk[i]);
   }
   if (!failures.empty()) {
     plan_.clear();
@@ -204,81 +399,155 @@ void Reconciler::write_chunk(Work& work) {
   work.more = !plan_.empty();
 }
 
-Reconciler::History& Reconciler::history_of(const lb::WeightChange& change) {
-  return histories_.at(change.service).at(change.destination.endpoint);
+// The kernel has done it.
+void Reconciler::record(const lb::Change& change) {
+  lb::apply(change, actual_);
+  if (change.action == lb::Action::remove_destination) {
+    histories_[change.service].erase(change.destination.endpoint);
+  }
+  if (!writes_weight(change)) return;
+  const std::uint32_t weight = change.destination.weight;
+  History& history = history_of(change);
+  if (change.action == lb::Action::add_destination) history.first_seen = weight;
+  history.written = weight;
+  history.attempted.reset();
+  history.idle = false;  // a connection may have come before the weight was 0
+  if (weight > 0) history.last_positive = weight;
 }
 
-bool Reconciler::exists(const Group& group, const sasp::MemberKey& member) const {
-  return std::any_of(group.settings.services.begin(), group.settings.services.end(),
-                     [&](const auto& key) {
-                       const Endpoint endpoint{member.address, member.port};
-                       const auto pool = actual_.find(key);
-                       return pool != actual_.end() && member_of(key, endpoint) == member &&
-                              pool->second.destinations.contains(endpoint);
-                     });
+void Reconciler::give_up(const lb::Change& change, const lb::Failure& failure) {
+  if (failure.outcome_unknown() || !writes_weight(change)) return;
+  if (change.action == lb::Action::add_destination) {
+    histories_[change.service].erase(change.destination.endpoint);
+  } else {
+    history_of(change).attempted.reset();
+  }
 }
+
+Reconciler::History& Reconciler::history_of(const lb::Change& change) {
+  return histories_[change.service][change.destination.endpoint];
+}
+
+// --- what others are told
 
 sasp::WantedGroups Reconciler::wanted() const {
   sasp::WantedGroups wanted;
   for (const auto& [name, group] : groups_) {
-    for (const auto& key : group.settings.services) {
-      const auto pool = actual_.find(key);
-      if (pool == actual_.end()) continue;
-      for (const auto& [endpoint, destination] : pool->second.destinations) {
-        // An IPv6 address that SASP takes for IPv4 would come back as another member (row 2).
-        if (sasp::from_wire(sasp::to_wire(endpoint.address)) != endpoint.address) continue;
-        const auto configured = group.settings.members.find(endpoint);
-        wanted[name][member_of(key, endpoint)] =
-            configured != group.settings.members.end() ? configured->second.label : "";
+    std::map<sasp::MemberKey, std::string> members;
+    const auto add = [&group = group, &members](const ServiceSettings& service,
+                                                const Endpoint& endpoint) {
+      if (!survives_the_wire(endpoint.address)) return;
+      const auto* configured = group.configured(endpoint);
+      members[member_of(service, endpoint)] = configured != nullptr ? configured->label : "";
+    };
+    for (const auto& service : group.settings.services) {
+      if (!service.manage) {
+        for (const auto& [endpoint, destination] : pool_of(service.key).destinations)
+          add(service, endpoint);
+        continue;
+      }
+      for (const auto& [endpoint, settings] : group.settings.members) {
+        if (fits(group.settings, service, member_of(service, endpoint))) add(service, endpoint);
       }
     }
+    const auto is_system = [](const auto& member) { return member.first.port == 0; };
+    if (!std::all_of(members.begin(), members.end(), is_system)) std::erase_if(members, is_system);
+    if (!members.empty()) wanted[name] = std::move(members);
   }
   return wanted;
+}
+
+std::map<std::string, std::vector<Reconciler::Alarm>> Reconciler::alarms() const {
+  std::map<std::string, std::vector<Alarm>> all;
+  for (const auto& [name, group] : groups_) {
+    auto found = alarms(group);
+    if (!found.empty()) all[name] = std::move(found);
+  }
+  return all;
+}
+
+std::vector<Reconciler::Alarm> Reconciler::alarms(const Group& group) const {
+  std::vector<Alarm> alarms;
+  bool system = false;
+  bool application = false;
+  for (const auto& service : group.settings.services) {
+    const lb::Pool& pool = pool_of(service.key);
+    const std::string name = lb::text(service.key);
+    bool zero = false;
+    for (const auto& [endpoint, destination] : pool.destinations) {
+      zero = zero || destination.weight == 0;
+      (endpoint.port == 0 ? system : application) = true;
+    }
+    const bool fallback = (pool.flags & lb::service_flag::fallback) != 0;
+    if (lb::hashes_clients(pool.scheduler) && !fallback && !service.manage) {
+      alarms.push_back(
+          {"no_fallback", zero, name,
+           fmt::format("{0} without the flag {0}-fallback loses the connections of clients that it "
+                       "hashes to a server of weight 0; set the flag with ipvsadm -E … -s {0} -b "
+                       "{0}-fallback",
+                       pool.scheduler)});
+    }
+    const auto servers = useful_servers(pool.scheduler);
+    if (servers && pool.destinations.size() > *servers) {
+      alarms.push_back(
+          {"many_servers", pool.scheduler != "wrr", name,
+           fmt::format("{} servers under {}: {}", pool.destinations.size(), pool.scheduler,
+                       pool.scheduler == "wrr"
+                           ? "each change of a weight walks all of them, and packets wait for it"
+                           : fmt::format("those beyond {} get no connections", *servers))});
+    }
+  }
+  if (system && application) {
+    alarms.push_back({"mixed_kinds",
+                      true,
+                      {},
+                      "destinations with a port and without one: a group holds one kind of member, "
+                      "and those without are not registered with the GWM (RFC 4678 5.1)"});
+  }
+  return alarms;
 }
 
 std::vector<Reconciler::GroupView> Reconciler::view() const {
   std::vector<GroupView> views;
   for (const auto& [name, group] : groups_) {
-    GroupView view{name, group.gwm, {}, {}};
-    for (const auto& key : group.settings.services)
-      view_service(group, key, view);
+    GroupView view{name, group.gwm, {}, {}, alarms(group)};
+    for (const auto& service : group.settings.services)
+      view_service(group, service, view);
     views.push_back(std::move(view));
   }
   return views;
 }
 
-void Reconciler::view_service(const Group& group, const lb::ServiceKey& key,
+void Reconciler::view_service(const Group& group, const ServiceSettings& service,
                               GroupView& view) const {
-  static const lb::Pool absent;
-  const auto found = actual_.find(key);
-  const lb::Pool& pool = found != actual_.end() ? found->second : absent;
-  const auto decision = decisions_.find(key);
-  view.services.push_back({key, found != actual_.end(), pool.scheduler,
-                           decision != decisions_.end() && decision->second.held});
-  const auto add = [&](const Endpoint& endpoint) -> MemberView& {
+  const lb::Pool& pool = pool_of(service.key);
+  const auto decision = decisions_.find(service.key);
+  view.services.push_back({service.key, actual_.contains(service.key), service.manage.has_value(),
+                           pool.scheduler, decision != decisions_.end() && decision->second.held});
+  std::set<Endpoint> endpoints = group.members(service);
+  for (const auto& [endpoint, settings] : group.settings.members)
+    endpoints.insert(endpoint);
+  for (const auto& [endpoint, destination] : pool.destinations)
+    endpoints.insert(endpoint);
+  for (const auto& endpoint : endpoints) {
+    const auto as_member = member_of(service, endpoint);
     MemberView& member = view.members.emplace_back();
     member.endpoint = endpoint;
-    member.service = key;
-    const auto as_member = member_of(key, endpoint);
+    member.service = service.key;
     member.protocol = as_member.protocol;
-    const Advice* advice = group.advice_for(as_member);
-    if (advice != nullptr) member.advice = *advice;
-    const auto configured = group.settings.members.find(endpoint);
-    if (configured != group.settings.members.end()) member.label = configured->second.label;
-    return member;
-  };
-  for (const auto& [endpoint, destination] : pool.destinations) {
-    MemberView& member = add(endpoint);
-    member.kernel_weight = member.effective_weight = destination.weight;
+    if (const Advice* advice = group.advice_for(as_member)) member.advice = *advice;
+    const auto joined = group.self_registered.members().find(as_member);
+    if (joined != group.self_registered.members().end()) member.label = joined->second.label;
+    if (const auto* configured = group.configured(endpoint)) member.label = configured->label;
+    const auto destination = pool.destinations.find(endpoint);
+    if (destination == pool.destinations.end()) continue;
+    member.kernel_weight = member.effective_weight = destination->second.weight;
     member.reason = Reason::static_weight;
     if (decision == decisions_.end()) continue;
     const auto decided = decision->second.members.find(endpoint);
     if (decided == decision->second.members.end()) continue;
     member.effective_weight = decided->second.weight;
     member.reason = decided->second.reason;
-  }
-  for (const auto& [endpoint, settings] : group.settings.members) {
-    if (!pool.destinations.contains(endpoint)) add(endpoint);
   }
 }
 

@@ -2,33 +2,24 @@
 // weight. The only owner of what we believe about the kernel.
 //
 //   update(weights)   remembers the advice
-//   work()            project -> desired, diff(actual, desired) -> plan, a chunk of it -> the
+//   work(now)         project -> desired, diff(actual, desired) -> plan, a chunk of it -> the
 //   kernel look_again()      forgets what the kernel said; the next work() lists it anew
 #pragma once
 
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "controller/lb/dataplane.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/projection.hpp"
+#include "controller/saspd/self_registered.hpp"
+#include "controller/saspd/settings.hpp"
 
 namespace saspd {
-
-// What the operator says about one member; both may be absent.
-struct MemberSettings {
-  std::optional<std::uint32_t> weight;  // static weight
-  std::string label;
-};
-
-struct GroupSettings {
-  std::string name;
-  std::vector<lb::ServiceKey> services;
-  std::map<Endpoint, MemberSettings> members;
-};
 
 // What one call of work() did.
 struct Work {
@@ -46,24 +37,31 @@ class Reconciler {
     ProjectionPolicy policy;
     std::size_t gwms = 1;  // how many GWMs there are
     bool dry_run = false;
+    bool adopt = false;  // every service of the kernel that no group names is a group of its own
+    bool trust = false;  // members that registered themselves belong to managed services
+    // How long a member waits for its first advice before it is added with its static weight.
+    Duration advice_wait = std::chrono::seconds{10};
     std::size_t chunk = 256;  // writes per work(): one batch of the kernel, a bounded stall for us
   };
 
   // `plane` must outlive the reconciler.
   Reconciler(lb::Dataplane& plane, Settings settings);
 
-  // Remembers the advice of GWM number `gwm` for members that exist. Returns how many entries were
-  // for others.
+  // Remembers the advice of GWM number `gwm` for members that exist or are to be added. Returns how
+  // many entries were for others.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
   // Whether that GWM is connected. Of several, the first connected one that advised a group counts
-  // for it
-  // (--gwm-merge primary); when none is connected, the one that counted last goes on counting.
+  // for it (--gwm-merge primary); when none is connected, the one that counted last goes on
+  // counting.
   void set_connected(std::size_t gwm, bool connected);
-  Work work();
+  Work work(TimePoint now);
   void look_again();
+  // What the next work() would write, by a fresh look at the kernel.
+  Result<lb::Plan> preview(TimePoint now);
 
-  // The members that exist in the kernel, as they are to be registered with a GWM. As of the last
-  // list.
+  // The members that are to be registered with a GWM: the destinations in the kernel as of the last
+  // list; of a managed service the configured ones. All of a group are of one kind, system or
+  // application members (sasp-interop row 26).
   sasp::WantedGroups wanted() const;
 
   // For status and why.
@@ -80,16 +78,28 @@ class Reconciler {
   struct ServiceView {
     lb::ServiceKey key;
     bool present = false;
+    bool managed = false;
     std::string scheduler;
     bool held_all_zero = false;
+  };
+  // Something an operator has to change. `urgent`: connections are lost, or advice is not followed.
+  struct Alarm {
+    std::string_view name;  // no_fallback, many_servers, mixed_kinds
+    bool urgent = false;
+    std::string service;  // empty: of the whole group
+    std::string detail;
+    auto operator<=>(const Alarm&) const = default;
   };
   struct GroupView {
     std::string name;
     std::optional<std::size_t> gwm;  // whose advice counts; nothing: none has advised yet
     std::vector<ServiceView> services;
     std::vector<MemberView> members;
+    std::vector<Alarm> alarms;
   };
   std::vector<GroupView> view() const;
+  std::map<std::string, std::vector<Alarm>> alarms()
+      const;  // by group; without those that have none
 
  private:
   // What we did and saw of one destination. Forgotten when the destination vanishes: whoever
@@ -99,44 +109,69 @@ class Reconciler {
     std::optional<std::uint32_t> attempted;  // sent; the kernel may or may not have taken it
     std::uint32_t first_seen = 0;
     std::uint32_t last_positive = 0;
+    bool idle = false;  // listed with weight 0 and without connections
+    std::optional<TimePoint> leaving_since;
   };
   using Histories = std::map<lb::ServiceKey, std::map<Endpoint, History>>;
   using AdviceOf = std::map<sasp::MemberKey, Advice>;
   struct Group {
     GroupSettings settings;
+    bool adopted = false;
     std::vector<AdviceOf> advice;    // by GWM
     std::optional<std::size_t> gwm;  // whose advice counts
+    SelfRegistered self_registered;
 
     const Advice* advice_for(const sasp::MemberKey& member) const;
+    const MemberSettings* configured(const Endpoint& endpoint) const;
+    bool is_managed() const;
+    // What belongs to a managed service.
+    std::set<Endpoint> members(const ServiceSettings& service) const;
   };
 
   bool list(Work& work);
+  Result<lb::Table> list_services();
   bool lost_any(const lb::Table& table) const;
+  void adopt_services();
   void observe();
-  void decide();
+  void observe(const ServiceSettings& service, Histories& seen);
+  void find_self_registered(Group& group);
+  void forget_advice(Group& group) const;
+  std::optional<std::size_t> first_connected() const;
   void choose_gwm(Group& group) const;
-  std::map<Endpoint, MemberInput> inputs(const Group& group, const lb::ServiceKey& key,
-                                         const lb::Pool& pool) const;
+  void decide(TimePoint now);
+  void decide(const Group& group, const ServiceSettings& service, TimePoint now);
+  std::map<Endpoint, MemberInput> inputs(const Group& group, const ServiceSettings& service,
+                                         const lb::Pool& pool, TimePoint now) const;
+  MemberInput input(const Group& group, const ServiceSettings& service,
+                    const lb::Destination& destination) const;
+  void wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
+  bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
+                TimePoint now);
   void write_chunk(Work& work);
-  History& history_of(const lb::WeightChange& change);
-  bool exists(const Group& group, const sasp::MemberKey& member) const;
-  void view_service(const Group& group, const lb::ServiceKey& key, GroupView& view) const;
+  void record(const lb::Change& change);
+  void give_up(const lb::Change& change, const lb::Failure& failure);
+  History& history_of(const lb::Change& change);
+  const lb::Pool& pool_of(const lb::ServiceKey& key) const;
+  bool is_known(const Group& group, const sasp::MemberKey& member) const;
+  std::vector<Alarm> alarms(const Group& group) const;
+  void view_service(const Group& group, const ServiceSettings& service, GroupView& view) const;
 
   lb::Dataplane& plane_;
   Settings settings_;
   std::map<std::string, Group> groups_;
-  std::vector<bool> connected_;  // by GWM
-  std::vector<lb::ServiceKey> services_;
+  std::vector<std::uint64_t> connections_;  // by GWM: the number of its connection; 0: none
+  std::uint64_t last_connection_ = 0;
+  std::vector<lb::ServiceKey> services_;  // those that are named by a group
+  std::optional<TimePoint> started_;
 
   lb::Table actual_;           // as of the last list, plus what the kernel acknowledged since
   bool actual_known_ = false;  // a failed write clears it
   Histories histories_;
+  std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
+  lb::Table desired_;
   bool decided_ = false;  // the decisions and the plan follow from the present advice and actual_
-  std::deque<lb::WeightChange> plan_;
+  std::deque<lb::Change> plan_;
 };
-
-// The member that a destination of a service is for a GWM.
-sasp::MemberKey member_of(const lb::ServiceKey& service, const Endpoint& destination);
 
 }  // namespace saspd

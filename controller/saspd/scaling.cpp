@@ -1,39 +1,131 @@
 #include "controller/saspd/scaling.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace saspd {
 namespace {
 
-std::uint32_t scale_weight(std::uint32_t weight, std::uint64_t numerator,
-                           std::uint64_t denominator) {
+// Errors of a share up to here are left alone rather than rescaling the whole service.
+constexpr double small_error = 0.02;
+
+std::uint64_t sum_of(std::span<const std::uint32_t> weights) {
+  return std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
+}
+
+// How far a server's share of the slots can be from its share of the weights. The weights are
+// handed out in turns and the last turn is cut off, which favours servers in an order that only the
+// kernel knows.
+double worst_error(std::span<const std::uint32_t> weights, std::span<const std::uint32_t> scaled,
+                   std::uint32_t slots) {
+  const auto all = static_cast<double>(sum_of(weights));
+  const std::uint64_t used = sum_of(scaled);
+  if (used == 0) return 0;
+  if (used > slots) return 1;
+  double worst = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    worst = std::max(worst, std::abs(weights[i] / all - scaled[i] / static_cast<double>(used)));
+  }
+  return worst + static_cast<double>(slots % used) / slots;
+}
+
+}  // namespace
+
+Limits limits_of(std::string_view scheduler, std::optional<std::uint32_t> max) {
+  Limits limits{max, {}};
+  const auto at_most = [&limits](std::uint32_t largest) {
+    limits.largest = std::min(limits.largest.value_or(largest), largest);
+  };
+  if (scheduler == "wrr" || scheduler == "twos") at_most(100);
+  if (scheduler == "mh") at_most(63);
+  if (scheduler == "sh") limits.slots = 256;
+  return limits;
+}
+
+std::optional<std::size_t> useful_servers(std::string_view scheduler) {
+  if (scheduler == "wrr") return 2000;
+  if (scheduler == "mh") return 4093;
+  if (scheduler == "sh") return 256;
+  return std::nullopt;
+}
+
+std::uint32_t Scale::Factor::of(std::uint32_t weight) const {
   if (weight == 0) return 0;
   const std::uint64_t rounded = (weight * numerator + denominator / 2) / denominator;
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, rounded));
 }
 
-}  // namespace
-
-std::optional<std::uint32_t> largest_weight(std::string_view scheduler) {
-  if (scheduler == "wrr") return 100;
-  return std::nullopt;
+std::vector<std::uint32_t> Scale::Factor::of(std::span<const std::uint32_t> weights) const {
+  std::vector<std::uint32_t> scaled;
+  for (const std::uint32_t weight : weights)
+    scaled.push_back(of(weight));
+  return scaled;
 }
 
-std::vector<std::uint32_t> scale_weights(std::span<const std::uint32_t> weights,
-                                         std::optional<std::uint32_t> limit) {
-  std::vector<std::uint32_t> scaled(weights.begin(), weights.end());
+std::vector<std::uint32_t> Scale::scale(std::span<const std::uint32_t> weights,
+                                        const Limits& limits) {
   const std::uint32_t largest =
       weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
-  if (!limit || largest <= *limit) return scaled;
+  if (largest == 0) return {weights.begin(), weights.end()};
+  if (limits.slots) {
+    const auto kept = factor_.of(weights);
+    if (worst_error(weights, kept, *limits.slots) <= small_error) return kept;
+    factor_ = for_slots(weights, *limits.slots);
+  } else if (limits.largest) {
+    if (!keeps_largest(largest, *limits.largest)) factor_ = for_largest(weights, *limits.largest);
+  } else {
+    factor_ = {};
+  }
+  return factor_.of(weights);
+}
+
+// A factor is too small when half of the range is unused, and 1 never is.
+bool Scale::keeps_largest(std::uint32_t largest, std::uint32_t limit) const {
+  const std::uint64_t scaled = factor_.of(largest);
+  return scaled <= limit && (factor_.is_one() || 2 * scaled >= limit);
+}
+
+Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit) {
+  const std::uint32_t largest = *std::max_element(weights.begin(), weights.end());
+  if (largest <= limit) return {};
   const std::uint32_t divisor =
       std::accumulate(weights.begin(), weights.end(), largest,
                       [](std::uint32_t a, std::uint32_t b) { return std::gcd(a, b); });
-  const bool exact = largest / divisor <= *limit;
-  for (auto& weight : scaled) {
-    weight = exact ? weight / divisor : scale_weight(weight, *limit, largest);
+  const std::uint32_t exact = largest / divisor;
+  if (exact <= limit) return {limit / exact, divisor};
+  return {limit, largest};
+}
+
+// A sum that divides the number of slots cuts no turn off; a small one rounds more.
+Scale::Factor Scale::for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots) {
+  double least = worst_error(weights, weights, slots);
+  Factor best = least < 1 ? Factor{} : for_sum(weights, slots);
+  for (std::uint32_t sum = slots; sum >= 8; sum /= 2) {
+    const Factor factor = for_sum(weights, sum);
+    const double error = worst_error(weights, factor.of(weights), slots);
+    if (error < least) {
+      best = factor;
+      least = error;
+    }
   }
-  return scaled;
+  return best;
+}
+
+// The largest factor, at most 1, after which the weights come to `sum` or less, if there is one.
+Scale::Factor Scale::for_sum(std::span<const std::uint32_t> weights, std::uint64_t sum) {
+  constexpr std::uint64_t precision = 1024;
+  const std::uint64_t denominator = sum_of(weights) * precision;
+  std::uint64_t low = 0;
+  std::uint64_t high = std::min(denominator, 2 * sum * precision);
+  while (low < high) {
+    const std::uint64_t middle = (low + high + 1) / 2;
+    if (sum_of(Factor{middle, denominator}.of(weights)) <= sum)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return {low, denominator};
 }
 
 }  // namespace saspd

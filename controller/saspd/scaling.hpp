@@ -1,5 +1,5 @@
 // SASP weights have 16 bits; some IPVS schedulers go wrong long before that. Weights are scaled
-// down only, and only for those schedulers.
+// down only, and only for those schedulers (net/netfilter/ipvs of Linux 6.1 and 6.12; measured).
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,54 @@
 
 namespace saspd {
 
-// The largest weight that keeps `scheduler` close to the advised shares; nothing where it takes
-// any. wrr serves a server (its weight - second largest weight) times in a row, so that large
-// weights come in bursts: 60001/40003/20011/10007 gave one server 997 of the first 1000 connections
-// (net/netfilter/ipvs/ip_vs_wrr.c; measured on 6.1 and 6.12).
-std::optional<std::uint32_t> largest_weight(std::string_view scheduler);
+// What keeps a scheduler close to the advised shares. Neither: it takes any weight.
+struct Limits {
+  std::optional<std::uint32_t> largest;  // the largest single weight
+  std::optional<std::uint32_t> slots;    // a table of so many slots, filled in turns of the weights
+  bool operator==(const Limits&) const = default;
+};
 
-// The weights with their largest at most `limit`: unchanged when it is already; divided by their
-// greatest common divisor when that is enough, which keeps the ratios exactly; else rounded. Zero
-// stays zero, everything else is at least 1.
-std::vector<std::uint32_t> scale_weights(std::span<const std::uint32_t> weights,
-                                         std::optional<std::uint32_t> limit);
+//   wrr   serves a server (its weight - second largest weight) times in a row: large weights come
+//   in
+//         bursts. 60001/40003/20011/10007 gave one server 997 of the first 1000 connections. 100.
+//   twos  multiplies weights and connections in 32 bits. 100.
+//   mh    takes 6 bits of a weight (ip_vs_mh_shift_weight). 63.
+//   sh    fills 256 slots with as many of each server as its weight (ip_vs_sh_reassign).
+// `max` is the operator's own limit of the largest weight, for schedulers to which a weight is a
+// capacity in connections (ovf, lblc, lblcr).
+Limits limits_of(std::string_view scheduler, std::optional<std::uint32_t> max = {});
+
+// Above so many servers a scheduler serves its purpose no more; nothing where there is no such
+// bound.
+//   wrr   walks all of them twice for each written weight, while packets wait: 2000.
+//   mh    has 4093 slots (Debian's kernels) and gives servers beyond them none. 4093.
+//   sh    the same with 256 slots. 256.
+std::optional<std::size_t> useful_servers(std::string_view scheduler);
+
+// The scale of one service. A factor that still fits is kept, so that a change of one weight, be it
+// the largest, is a change of that one weight in the kernel.
+class Scale {
+ public:
+  // The weights within `limits`. Zero stays zero, everything else is at least 1. A new factor is
+  // the largest that fits, or one a little smaller that keeps the ratios exactly.
+  std::vector<std::uint32_t> scale(std::span<const std::uint32_t> weights, const Limits& limits);
+
+ private:
+  struct Factor {
+    std::uint64_t numerator = 1;
+    std::uint64_t denominator = 1;
+
+    bool is_one() const { return numerator == denominator; }
+    std::uint32_t of(std::uint32_t weight) const;
+    std::vector<std::uint32_t> of(std::span<const std::uint32_t> weights) const;
+  };
+
+  bool keeps_largest(std::uint32_t largest, std::uint32_t limit) const;
+  static Factor for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit);
+  static Factor for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots);
+  static Factor for_sum(std::span<const std::uint32_t> weights, std::uint64_t sum);
+
+  Factor factor_;
+};
 
 }  // namespace saspd

@@ -54,7 +54,10 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   json::object object;
   object["address"] = member.endpoint.address.text();
   object["port"] = member.endpoint.port;
-  object["protocol"] = lb::name(static_cast<lb::Protocol>(member.protocol));
+  // A system member has neither protocol nor port (RFC 4678 5.1).
+  object["protocol"] = member.protocol == 0
+                           ? json::value(nullptr)
+                           : json::value(lb::name(static_cast<lb::Protocol>(member.protocol)));
   object["label"] = member.label;
   object["service"] = lb::text(member.service);
   object["advice"] = advice_json(member.advice, now);
@@ -62,6 +65,18 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   object["kernel_weight"] = member.kernel_weight ? json::value(*member.kernel_weight) : nullptr;
   object["reason"] = name(member.reason);
   return object;
+}
+
+json::array alarms_json(const std::vector<Reconciler::Alarm>& alarms) {
+  json::array array;
+  for (const auto& alarm : alarms) {
+    array.push_back(
+        {{"name", alarm.name},
+         {"urgent", alarm.urgent},
+         {"service", alarm.service.empty() ? json::value(nullptr) : json::value(alarm.service)},
+         {"detail", alarm.detail}});
+  }
+  return array;
 }
 
 json::object group_json(const Status& status, const Reconciler::GroupView& group, TimePoint now) {
@@ -73,6 +88,7 @@ json::object group_json(const Status& status, const Reconciler::GroupView& group
     held = held || service.held_all_zero;
     services.push_back({{"spec", lb::text(service.key)},
                         {"present", service.present},
+                        {"managed", service.managed},
                         {"scheduler", service.present ? json::value(service.scheduler) : nullptr}});
   }
   json::array members;
@@ -83,6 +99,7 @@ json::object group_json(const Status& status, const Reconciler::GroupView& group
   object["gwm"] = group.gwm ? json::value(status.gwms.at(*group.gwm).endpoint) : nullptr;
   object["bound"] = bound;
   object["held"] = held ? json::value("all_zero") : nullptr;
+  object["alarms"] = alarms_json(group.alarms);
   object["services"] = std::move(services);
   object["members"] = std::move(members);
   return object;
@@ -91,6 +108,10 @@ json::object group_json(const Status& status, const Reconciler::GroupView& group
 std::string explain(const Reconciler::MemberView& member) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
+    case Reason::leaving:
+      return "it belongs to the managed service no more: no new connections, and it is removed "
+             "when "
+             "the last one has ended, or after drain=SECONDS";
     case Reason::foreign_zero:
       return "somebody else set its weight to 0 in the kernel; only they raise it again";
     case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
@@ -109,12 +130,14 @@ std::string explain(const Reconciler::MemberView& member) {
                        "the GWM advises weight {}, scaled to {} for the scheduler of the service",
                        advised, member.effective_weight);
     case Reason::static_weight:
-      return member.advice ? "static weight"
-                           : "no GWM has advised a weight for it yet; the weight stays";
+      return member.advice
+                 ? "static weight"
+                 : "no GWM has advised a weight for it yet: its static weight, or the one "
+                   "it has";
     case Reason::held_all_zero:
       return "the advice would leave the service without any server, so it is held back "
              "(--on-all-zero hold)";
-    case Reason::unbound: return "it is not in the kernel's table; nothing is written";
+    case Reason::unbound: return "it is not in the kernel's table";
   }
   return {};
 }

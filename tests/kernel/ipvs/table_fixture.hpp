@@ -52,7 +52,7 @@ class IpvsTable : public testing::Test {
 
   std::vector<lb::Failure> apply(const lb::Plan& plan) {
     std::vector<lb::Failure> failures;
-    const std::span<const lb::WeightChange> changes(plan);
+    const std::span<const lb::Change> changes(plan);
     for (std::size_t offset = 0; offset < plan.size(); offset += chunk) {
       const auto size = std::min(chunk, plan.size() - offset);
       for (auto& [index, error] : ipvs_->apply(changes.subspan(offset, size))) {
@@ -66,10 +66,12 @@ class IpvsTable : public testing::Test {
       ADD_FAILURE() << failure.error.detail;
   }
 
-  static lb::WeightChange change(const lb::Table& table, std::string_view spec,
+  static lb::Change change(const lb::Table& table, std::string_view spec,
                                  std::string_view destination, std::uint32_t weight) {
-    lb::WeightChange change{service(spec),
-                            table.at(service(spec)).destinations.at(endpoint(destination))};
+    lb::Change change{lb::Action::set_weight,
+                      service(spec),
+                      {},
+                      table.at(service(spec)).destinations.at(endpoint(destination))};
     change.old_weight = change.destination.weight;
     change.destination.weight = weight;
     return change;

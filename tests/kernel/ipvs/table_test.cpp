@@ -127,7 +127,7 @@ TEST_F(RoundTrip, TellsAnEmptyServiceFromAMissingOne) {
   ipvsadm("-A -t 10.0.0.1:80 -s wrr\n");
   const lb::Table table = list({"tcp:10.0.0.1:80", "tcp:10.0.0.9:80", "udp:10.0.0.1:80"});
   ASSERT_EQ(table.size(), 1U);
-  EXPECT_EQ(table.at(service("tcp:10.0.0.1:80")), (lb::Pool{"wrr", 2, {}}));  // IP_VS_SVC_F_HASHED
+  EXPECT_EQ(table.at(service("tcp:10.0.0.1:80")), (lb::Pool{{"wrr", lb::service_flag::hashed, 0, 0xFFFFFFFF, ""}, {}}));
 }
 
 TEST_F(RoundTrip, ListsNothingWhereNothingIs) {

@@ -63,6 +63,40 @@ TEST(SaspdOptions, TakeServicesAndMembersOfAGroup) {
   EXPECT_EQ(group.members.at(*Endpoint::parse("[2001:db8::1]:80")).weight, std::nullopt);
 }
 
+TEST(SaspdOptions, TakeEveryKindOfService) {
+  const auto parsed = parse_more(
+      {"--service", "dns=udp:[2001:db8::10]:53", "--service", "sig=sctp:192.0.2.10:2905",
+       "--service", "mark=fwmark:7,proto=udp,max=500", "--service", "all=fwmark6:8", "--service",
+       "any=tcp:192.0.2.10:0", "--member", "all=[2001:db8::1]:0", "--adopt"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  const auto& groups = parsed.options->groups;
+  ASSERT_EQ(groups.size(), 6U);
+  EXPECT_EQ(groups[1].services[0].protocol, lb::Protocol::udp);
+  EXPECT_EQ(groups[2].services[0].protocol, lb::Protocol::sctp);
+  EXPECT_EQ(groups[3].services[0].protocol, lb::Protocol::udp);
+  EXPECT_EQ(groups[3].services[0].max, 500U);
+  EXPECT_EQ(groups[4].services[0].protocol, lb::Protocol::tcp) << "unless proto= says otherwise";
+  EXPECT_TRUE(parsed.options->adopt);
+  EXPECT_TRUE(parse({"--gwm", "127.0.0.1", "--adopt"}).options) << "needs no service";
+}
+
+TEST(SaspdOptions, TakeAManagedService) {
+  const auto parsed =
+      parse_more({"--service",
+                  "m=udp:192.0.2.11:53,manage,scheduler=mh,forward=tunnel,drain=30,mh-port,"
+                  "persistent=300,one-packet",
+                  "--member", "m=10.0.0.1:53", "--member", "m=[2001:db8::1]:53"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  const auto& service = parsed.options->groups.at(1).services.at(0);
+  ASSERT_TRUE(service.manage);
+  using namespace lb::service_flag;
+  EXPECT_EQ(
+      service.manage->service,
+      (lb::Service{"mh", fallback | hash_port | persistent | one_packet, 300, 0xFFFFFFFF, ""}));
+  EXPECT_EQ(service.manage->forward, lb::Forward::tunnel);
+  EXPECT_EQ(service.manage->drain, std::chrono::seconds{30});
+}
+
 TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
   const auto parsed = parse({"--gwm", "127.0.0.1", "--service", "web=tcp:192.0.2.10:80"});
   ASSERT_TRUE(parsed.options) << parsed.err;
@@ -103,23 +137,37 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
        64,
        {"--member", "10.0.0.1:80"}},
       {{"--service", "two=tcp:192.0.2.10:80"}, 64, {"--service", "tcp:192.0.2.10:80", "web"}},
-      {{"--service", "tcp:192.0.2.11:80"}, 64, {"--service", "GROUP=tcp:ADDR:PORT"}},
+      {{"--service", "tcp:192.0.2.11:80"}, 64, {"--service", "GROUP=SPEC"}},
       {{"--service", "x=192.0.2.11:80"}, 64, {"--service", "192.0.2.11:80", "tcp:"}},
       {{"--service", "x=tcp:192.0.2.11"}, 64, {"--service", "ADDR:PORT"}},
       {{"--service", "x=tcp:192.0.2.11:65536"}, 64, {"--service", "65536", "65535"}},
-      {{"--service", "x=tcp:192.0.2.11:0"}, 64, {"--service", "port 0"}},
       {{"--service", "x=tcp:2001:db8::1:80"}, 64, {"--service", "[ADDR]:PORT"}},
-      {{"--service", "x=udp:192.0.2.11:53"}, 64, {"--service", "udp", "only tcp"}},
-      {{"--service", "x=fwmark:7"}, 64, {"--service", "fwmark:7"}},
-      {{"--service", "x=tcp:192.0.2.11:80,manage"}, 64, {"--service", "manage", "not built yet"}},
+      {{"--service", "x=fwmark:0"}, 64, {"--service", "'0'", "1 to"}},
+      {{"--service", "x=fwmark:7,color=red"}, 64, {"--service", "color=red", "manage"}},
+      {{"--service", "x=tcp:192.0.2.11:80,proto=udp"}, 64, {"proto=", "fwmark"}},
+      {{"--service", "x=fwmark:7,proto=icmp"}, 64, {"proto=icmp", "sctp"}},
+      {{"--service", "x=fwmark:7,max=0"}, 64, {"max", "1 to 65535"}},
+      {{"--service", "x=fwmark:7,scheduler=wrr"}, 64, {"--service", "manage"}},
+      {{"--service", "x=tcp:192.0.2.11:80,manage"}, 64, {"--service", "forward=masquerade"}},
+      {{"--service", "x=fwmark:7,manage,forward=dr"}, 64, {"forward=dr", "route"}},
+      {{"--service", "x=fwmark:7,manage,forward=route,scheduler=W"}, 64, {"scheduler=W"}},
+      {{"--service", "x=fwmark:7,manage,forward=route,drain=x"}, 64, {"drain", "'x'"}},
+      {{"--service", "x=fwmark:7,manage,forward=route,mh-port"}, 64, {"mh-port", "wlc"}},
+      {{"--service", "x=fwmark:7,manage,forward=route,one-packet"}, 64, {"one-packet", "UDP"}},
+      {{"--service", "x=fwmark:7,manage,forward=route"}, 64, {"--member", "--trust"}},
       {{"--service", long_name + "=tcp:192.0.2.11:80"}, 64, {"--service", "256", "255"}},
       {{"--service", "=tcp:192.0.2.11:80"}, 64, {"--service", "0 bytes"}},
       {{"--member", "web=10.0.0.1:80,weight=65536"}, 64, {"--member", "65536", "65535"}},
       {{"--member", "web=10.0.0.1:80,weight=-1"}, 64, {"--member", "-1"}},
-      {{"--member", "web=10.0.0.1:0"}, 64, {"--member", "port 0"}},
+      {{"--member", "web=10.0.0.1:0"}, 64, {"--member", "port 0", "web"}},
+      {{"--service", "m=fwmark:7", "--member", "m=10.0.0.1:0", "--member", "m=10.0.0.2:80"},
+       64,
+       {"--member", "one kind"}},
       {{"--member", "web=10.0.0.1:80,color=red"}, 64, {"--member", "color=red", "weight=N"}},
       {{"--member", "web=10.0.0.1:80,label=" + long_name}, 64, {"--member", "256", "255"}},
-      {{"--member", "web=[2001:db8::1]:80"}, 64, {"--member", "IPv6", "IPv4"}},
+      {{"--service", "m=tcp:192.0.2.11:80,manage,forward=route", "--member", "m=[2001:db8::1]:80"},
+       64,
+       {"--member", "IPv6", "IPv4", "forward=tunnel"}},
       {{"--member", "none=10.0.0.1:80"}, 64, {"--member", "none"}},
       {{"--member", "web=server1:80"}, 64, {"--member", "server1"}},
       {{"--gwm", "127.0.0.1:3860"}, 64, {"--gwm", "127.0.0.1:3860", "before"}},

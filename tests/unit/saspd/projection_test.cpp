@@ -42,7 +42,8 @@ class Projection : public testing::Test {
   }
   // "40 advice, 0 quiesced", in the order of the members.
   std::string decided(std::string_view scheduler = "wlc", bool advised = true) {
-    const auto decision = project(scheduler, members_, advised, policy_);
+    Scale scale;
+    const auto decision = project(members_, advised, limits_of(scheduler), scale, policy_);
     held_ = decision.held;
     std::string text;
     for (const auto& [endpoint, member] : decision.members) {

@@ -23,7 +23,7 @@ Endpoint server(unsigned n) {
 class ReconcilerTest : public testing::Test {
  protected:
   ReconcilerTest() {
-    settings_.groups = {{"web", {web}, {}}};
+    settings_.groups = {{"web", {plain_service(web)}, {}}};
     add_service(web, {10, 10, 10, 10});
   }
 
@@ -62,8 +62,8 @@ class ReconcilerTest : public testing::Test {
                      const std::string& group = "web") {
     sasp::GroupOfWeightEntries advice{{"LB1", group}, {}};
     for (unsigned i = 0; i < weights.size(); ++i) {
-      advice.items.push_back(
-          {sasp::MemberData::of(member_of(web, server(i + 1))), 0, flags, weights[i]});
+      advice.items.push_back({sasp::MemberData::of(member_of(plain_service(web), server(i + 1))), 0,
+                              flags, weights[i]});
     }
     return reconciler().update(0, {{advice}, 1}, now_);
   }
@@ -71,7 +71,7 @@ class ReconcilerTest : public testing::Test {
   std::vector<std::string> pass() {
     std::vector<std::string> failures;
     for (;;) {
-      const Work work = reconciler().work();
+      const Work work = reconciler().work(now_);
       failures.insert(failures.end(), work.failures.begin(), work.failures.end());
       if (work.list_error) failures.push_back(work.list_error->detail);
       if (!work.more) return failures;
@@ -237,10 +237,10 @@ TEST_F(ReconcilerTest, WritesABigPlanInChunks) {
   add_service(web, {10, 10, 10, 10, 10, 10, 10});
   pass();
   advise({1, 2, 3, 4, 5, 6, 7});
-  EXPECT_TRUE(reconciler().work().more);
+  EXPECT_TRUE(reconciler().work(now_).more);
   EXPECT_EQ(plane_.written.size(), 3U);
-  EXPECT_TRUE(reconciler().work().more);
-  EXPECT_FALSE(reconciler().work().more);
+  EXPECT_TRUE(reconciler().work(now_).more);
+  EXPECT_FALSE(reconciler().work(now_).more);
   EXPECT_EQ(kernel(), "1 2 3 4 5 6 7");
 }
 
@@ -248,7 +248,7 @@ TEST_F(ReconcilerTest, TakesNewAdviceInTheMiddleOfABigPlan) {
   settings_.chunk = 1;
   pass();
   advise({40, 30, 20, 5});
-  reconciler().work();
+  reconciler().work(now_);
   advise({1, 2, 3, 4});
   pass();
   EXPECT_EQ(kernel(), "1 2 3 4");
@@ -258,7 +258,7 @@ TEST_F(ReconcilerTest, OnlyTellsWhatItWouldDoInADryRun) {
   settings_.dry_run = true;
   pass();
   advise({40, 30, 20, 10});
-  EXPECT_EQ(reconciler().work().applied.size(), 3U);
+  EXPECT_EQ(reconciler().work(now_).applied.size(), 3U);
   EXPECT_TRUE(plane_.written.empty());
 }
 
@@ -266,11 +266,12 @@ TEST_F(ReconcilerTest, GivesMembersTheirLabelsAndStaticWeights) {
   settings_.groups[0].members[server(1)] = {7, "first"};
   settings_.groups[0].members[server(9)] = {{}, "absent"};
   pass();
-  EXPECT_EQ(reconciler().wanted().at("web").at(member_of(web, server(1))), "first");
+  EXPECT_EQ(reconciler().wanted().at("web").at(member_of(plain_service(web), server(1))), "first");
   EXPECT_EQ(reconciler().wanted().at("web").size(), 4U) << "an absent member is not registered";
   EXPECT_EQ(reason(9), Reason::unbound);
   sasp::GroupOfWeightEntries second{{"LB1", "web"}, {}};
-  second.items.push_back({sasp::MemberData::of(member_of(web, server(2))), 0, good, 20});
+  second.items.push_back(
+      {sasp::MemberData::of(member_of(plain_service(web), server(2))), 0, good, 20});
   reconciler().update(0, {{second}, 1}, now_);
   pass();
   EXPECT_EQ(kernel(), "7 20 10 10");
@@ -288,7 +289,8 @@ class SeveralGwms : public ReconcilerTest {
   SeveralGwms() { settings_.gwms = 2; }
   void advise_by(std::size_t gwm, std::uint16_t first) {
     sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};
-    advice.items.push_back({sasp::MemberData::of(member_of(web, server(1))), 0, good, first});
+    advice.items.push_back(
+        {sasp::MemberData::of(member_of(plain_service(web), server(1))), 0, good, first});
     reconciler().update(gwm, {{advice}, 1}, now_);
   }
 };

@@ -1,0 +1,29 @@
+#include "controller/saspd/settings.hpp"
+
+#include <algorithm>
+
+namespace saspd {
+
+ServiceSettings plain_service(const lb::ServiceKey& key) {
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&key);
+  return {key, at != nullptr ? at->protocol : lb::Protocol::tcp, {}, {}};
+}
+
+sasp::MemberKey member_of(const ServiceSettings& service, const Endpoint& destination) {
+  if (destination.port == 0) return {destination.address, 0, 0};
+  return {destination.address, static_cast<std::uint8_t>(service.protocol), destination.port};
+}
+
+bool fits(const GroupSettings& group, const ServiceSettings& service,
+          const sasp::MemberKey& member) {
+  if (member_of(service, {member.address, member.port}) != member) return false;
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
+  if (at != nullptr && at->endpoint.port != 0 && member.port == 0) return false;
+  const Family family = member.address.family();
+  if (family == lb::family(service.key)) return true;
+  return service.manage && service.manage->forward == lb::Forward::tunnel &&
+         std::none_of(group.services.begin(), group.services.end(),
+                      [&](const auto& other) { return lb::family(other.key) == family; });
+}
+
+}  // namespace saspd

@@ -1,0 +1,55 @@
+// What the operator says about groups, services and members, as values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/lb/service.hpp"
+#include "controller/sasp/types.hpp"
+
+namespace saspd {
+
+// What the operator says about one member; both may be absent.
+struct MemberSettings {
+  std::optional<std::uint32_t> weight;  // static weight
+  std::string label;
+};
+
+// `manage`: the service and its destinations are made, and taken away, by saspd.
+struct ManageSettings {
+  lb::Service service;  // as it shall be; timeout and netmask count only if it is persistent
+  lb::Forward forward = lb::Forward::masquerade;
+  // The longest that a leaving destination keeps its connections; nothing: as long as they last.
+  std::optional<std::chrono::seconds> drain;
+};
+
+struct ServiceSettings {
+  lb::ServiceKey key;
+  lb::Protocol protocol = lb::Protocol::tcp;  // of its members: its own, or proto= of a fwmark
+  std::optional<std::uint32_t> max;           // the largest weight, where weights are capacities
+  std::optional<ManageSettings> manage;
+};
+// Without any option.
+ServiceSettings plain_service(const lb::ServiceKey& key);
+
+struct GroupSettings {
+  std::string name;
+  std::vector<ServiceSettings> services;
+  std::map<Endpoint, MemberSettings> members;
+};
+
+// The member that a destination of a service is for a GWM. One without a port of its own is a
+// system member: protocol 0, port 0 (RFC 4678 5.1).
+sasp::MemberKey member_of(const ServiceSettings& service, const Endpoint& destination);
+
+// Whether a member of `group` is, or may become, a destination of its service `service`: it has the
+// service's protocol, a port where the service has one, and the service's address family. A
+// tunnelled destination may be of the other family, if no service of the group is of its own.
+bool fits(const GroupSettings& group, const ServiceSettings& service,
+          const sasp::MemberKey& member);
+
+}  // namespace saspd
