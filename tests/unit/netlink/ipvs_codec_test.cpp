@@ -148,8 +148,8 @@ TEST(IpvsRequest, CreatesAServiceWithAllItsAttributes) {
                   64_u16, 0x8001_u16,                       // nest IPVS_CMD_ATTR_SERVICE
                   6_u16, 1_u16, 2_u16, 0_u16,               // AF = AF_INET
                   8_u16, 5_u16, 7_u32,                      // FWMARK
-                  7_u16, 6_u16, text("mh"), zeroes(1),      // SCHED_NAME
-                  8_u16, 11_u16, text("sip"),               // PE_NAME
+                  7_u16, 6_u16, text("mh"), zeroes(2),      // SCHED_NAME
+                  8_u16, 11_u16, text("sip"), zeroes(1),    // PE_NAME
                   12_u16, 7_u16, 0x19_u32, 0xFFFFFFFF_u32,  // FLAGS and mask
                   8_u16, 8_u16, 300_u32,                    // TIMEOUT
                   8_u16, 9_u16, 0x00FFFFFF_u32));           // NETMASK
