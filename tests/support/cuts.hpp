@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ struct Cuts {
     }
   }
 };
+
+inline void PrintTo(const Cuts& cuts, std::ostream* out) {
+  *out << cuts.name;
+}
 
 inline Cuts whole() {
   return {"whole", [] { return std::size_t{0} - 1; }};

@@ -1,0 +1,230 @@
+// saspd without socket and kernel, and its GWM: bytes -> LbSession -> WeightsReceived -> Reconciler
+// -> weights in a kernel of memory. The GWM answers honestly, except where a test speaks for it.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include "controller/sasp/lb_session.hpp"
+#include "controller/saspd/reconciler.hpp"
+#include "tests/support/cuts.hpp"
+#include "tests/support/fake_dataplane.hpp"
+#include "tests/support/sasp_wire.hpp"
+
+namespace saspd::test {
+
+using sasp::Bytes;
+using Groups = std::vector<sasp::GroupOfWeightEntries>;
+using Weights = std::vector<std::uint16_t>;
+
+inline constexpr std::uint8_t good =
+    sasp::weight_flag::contact | sasp::weight_flag::confident | sasp::weight_flag::registered_by_lb;
+
+inline sasp::MemberKey server(unsigned n) {
+  const auto last = static_cast<std::uint8_t>(n);
+  return {IpAddress::v4(std::array<std::uint8_t, 4>{10, 0, 0, last}), 6, 8080};
+}
+inline sasp::WeightEntry entry(const sasp::MemberKey& member, std::uint16_t weight,
+                               int flags = good) {
+  return {sasp::MemberData::of(member), 0, static_cast<std::uint8_t>(flags), weight};
+}
+// These weights for the first servers of group "web".
+inline sasp::GroupOfWeightEntries web(const Weights& weights, int flags = good) {
+  sasp::GroupOfWeightEntries group{{"LB1", "web"}, {}};
+  for (const auto weight : weights) {
+    group.items.push_back(
+        entry(server(static_cast<unsigned>(group.items.size()) + 1), weight, flags));
+  }
+  return group;
+}
+
+inline Bytes push(const Groups& groups) {
+  return sasp::encode({0, sasp::SendWeights{groups}}).value();
+}
+inline Bytes reply(const Groups& groups, sasp::ReturnCode code = {}, std::uint16_t interval = 10) {
+  return sasp::encode({0, sasp::GetWeightsReply{code, interval, groups}}).value();
+}
+inline Bytes answering(const sasp::Frame& question, Bytes bytes) {
+  for (std::size_t i = 0; i < 4; ++i)
+    bytes.at(9 + i) = static_cast<std::uint8_t>(question.message_id >> (24 - 8 * i));
+  return bytes;
+}
+
+class Scene {
+ public:
+  // A service with four servers, for which good advice has arrived: "40 30 20 10".
+  explicit Scene(Cuts cuts, sasp::LbSessionConfig config = {})
+      : cuts_(std::move(cuts)),
+        session_(of_this_lb(std::move(config))),
+        reconciler_(plane_, one_group()) {
+    plane_.table[service].scheduler = "wlc";
+    for (unsigned n = 1; n <= 4; ++n)
+      add_server(n);
+    connects();
+    answers_honestly();
+    EXPECT_EQ(kernel(), "40 30 20 10");
+    plane_.written.clear();
+  }
+
+  // What the GWM does.
+  void connects() {
+    question_.reset();
+    heard_ = sasp::Framer();
+    connected_ = true;
+    ++connections_;
+    perform(session_.connected(now_));
+  }
+  void says(const Bytes& bytes) {
+    cuts_.feed(bytes, [&](sasp::ByteView piece) { perform(session_.handle_bytes(piece, now_)); });
+  }
+  // To the question that is open, as its only answer.
+  void answers(const Bytes& bytes) {
+    ASSERT_TRUE(question_) << "nothing was asked";
+    says(answering(*std::exchange(question_, {}), bytes));
+  }
+  void answers_honestly() {
+    for (int limit = 50; question_ && limit > 0; --limit)
+      answers(sasp::encode({0, honest_answer(question_->message)}).value());
+  }
+  void hangs_up() {
+    connected_ = false;
+    question_.reset();
+    reconciler_.set_connected(0, false);
+    work();
+  }
+  // It is lost and comes back.
+  void reconnects() {
+    hangs_up();
+    connects();
+  }
+
+  // Time passes until the session does something: asks, or gives up.
+  void waits() {
+    if (const auto due = session_.deadline()) now_ = std::max(now_, *due);
+    perform(session_.handle_timeout(now_));
+  }
+  void reconciles() {
+    reconciler_.look_again();
+    work();
+  }
+  void add_server(unsigned n) {
+    const auto member = server(n);
+    const Endpoint endpoint{member.address, member.port};
+    auto& destination = plane_.table[service].destinations[endpoint];
+    destination.endpoint = endpoint;
+    destination.weight = 10;
+    reconciles();
+  }
+
+  // After all that, good advice arrives once more, on this connection or the next.
+  void expect_recovery() {
+    advice = {8, 9, 10, 11};
+    for (int limit = 10; kernel() != "8 9 10 11" && limit > 0; --limit) {
+      if (!connected_) connects();
+      if (!question_) waits();
+      answers_honestly();
+    }
+    EXPECT_EQ(kernel(), "8 9 10 11");
+  }
+  void expect_no_change() {
+    reconciles();
+    EXPECT_EQ(kernel(), "40 30 20 10");
+    for (const auto& change : plane_.written)
+      ADD_FAILURE() << "written: " << change.text();
+  }
+
+  std::string kernel() {
+    std::vector<std::uint32_t> weights;
+    for (const auto& [endpoint, destination] : plane_.table.at(service).destinations)
+      weights.push_back(destination.weight);
+    return fmt::format("{}", fmt::join(weights, " "));
+  }
+  const std::optional<sasp::Frame>& question() const { return question_; }
+  bool asks(sasp::Type type) const { return question_ && type_of(question_->message) == type; }
+  bool connected() const { return connected_; }
+  unsigned connections() const { return connections_; }
+  TimePoint now() const { return now_; }
+
+  // The GWM: its honest opinion of the first servers, and who is registered in group "web".
+  Weights advice{40, 30, 20, 10};
+  std::set<sasp::MemberKey> registered;
+
+ private:
+  inline static const lb::ServiceKey service = *lb::parse_service("tcp:192.0.2.10:80");
+
+  static sasp::LbSessionConfig of_this_lb(sasp::LbSessionConfig config) {
+    config.lb_uid = "LB1";
+    config.refused_retry = std::chrono::seconds{1};
+    return config;
+  }
+
+  // The interface of the reconciler is used here, in work() and in perform().
+  static Reconciler::Settings one_group() {
+    GroupSettings group;
+    group.name = "web";
+    group.services = {service};
+    Reconciler::Settings settings;
+    settings.groups = {group};
+    return settings;
+  }
+  void work() {
+    while (reconciler_.work().more) {
+    }
+    const auto step = session_.want(reconciler_.wanted(), now_);
+    if (connected_) perform(step);
+  }
+  // As the link and the daemon do it.
+  void perform(const sasp::LbStep& step) {
+    for (const auto& event : step.events) {
+      if (std::holds_alternative<sasp::Established>(event)) reconciler_.set_connected(0, true);
+      if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
+        reconciler_.update(0, *weights, now_);
+      }
+    }
+    if (step.close) return hangs_up();
+    hear(step.send);
+    if (!step.events.empty()) work();
+  }
+  void hear(const Bytes& bytes) {
+    heard_.append(bytes);
+    for (auto frame = heard_.next(); frame && *frame; frame = heard_.next())
+      question_ = sasp::decode(**frame, sasp::DecodeOptions::gwm())->frame;
+  }
+
+  sasp::Message honest_answer(const sasp::Message& question) {
+    if (std::holds_alternative<sasp::SetLbStateRequest>(question)) return sasp::SetLbStateReply{};
+    if (const auto* request = std::get_if<sasp::RegistrationRequest>(&question)) {
+      for (const auto& member : request->groups.at(0).items)
+        registered.insert(member.key());
+      return sasp::RegistrationReply{};
+    }
+    if (const auto* request = std::get_if<sasp::DeregistrationRequest>(&question)) {
+      for (const auto& member : request->groups.at(0).items)
+        registered.erase(member.key());
+      return sasp::DeregistrationReply{};
+    }
+    sasp::GetWeightsReply reply{{}, 10, {web(advice)}};
+    std::erase_if(reply.groups[0].items,
+                  [&](const auto& item) { return !registered.contains(item.member.key()); });
+    return reply;
+  }
+
+  Cuts cuts_;
+  FakeDataplane plane_;
+  sasp::LbSession session_;
+  Reconciler reconciler_;
+  TimePoint now_;
+  bool connected_ = false;
+  unsigned connections_ = 0;
+  sasp::Framer heard_;
+  std::optional<sasp::Frame> question_;
+};
+
+}  // namespace saspd::test
