@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ class FakeDataplane : public lb::Dataplane {
                                                              : std::errc::no_buffer_space,
                                     "failed on purpose")});
         if (how_ != Failing::lost_acknowledgement) continue;
+      } else if (const auto refused = refusal(changes[i])) {
+        failures.push_back({i, at(changes[i].text(), *refused)});
+        continue;
       }
       lb::apply(changes[i], table);
       written.push_back(changes[i]);
@@ -65,6 +69,24 @@ class FakeDataplane : public lb::Dataplane {
   }
 
  private:
+  // As IPVS: what is to be added must not exist, everything else must.
+  std::optional<Error> refusal(const lb::Change& change) const {
+    const auto pool = table.find(change.service);
+    if (change.action == lb::Action::add_service) {
+      if (pool != table.end()) return fail(std::errc::file_exists, "exists");
+      return std::nullopt;
+    }
+    if (pool == table.end()) return fail(std::errc::no_such_process, "no such service");
+    if (change.action == lb::Action::set_service) return std::nullopt;
+    const bool exists = pool->second.destinations.contains(change.destination.endpoint);
+    const bool adds = change.action == lb::Action::add_destination;
+    if (exists == adds) {
+      return adds ? fail(std::errc::file_exists, "exists")
+                  : fail(std::errc::no_such_file_or_directory, "no such destination");
+    }
+    return std::nullopt;
+  }
+
   std::size_t writes_ = 0;
   std::size_t failing_write_ = std::numeric_limits<std::size_t>::max();
   Failing how_ = Failing::refused;
