@@ -169,13 +169,13 @@ class Scene {
   static Reconciler::Settings one_group() {
     GroupSettings group;
     group.name = "web";
-    group.services = {service};
+    group.services = {plain_service(service)};
     Reconciler::Settings settings;
     settings.groups = {group};
     return settings;
   }
   void work() {
-    while (reconciler_.work().more) {
+    while (reconciler_.work(now_).more) {
     }
     const auto step = session_.want(reconciler_.wanted(), now_);
     if (connected_) perform(step);
