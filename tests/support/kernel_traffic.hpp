@@ -138,8 +138,9 @@ class Servers {
 // An established connection that was greeted.
 class Connection {
  public:
-  // Nothing when it is refused, reset, or not greeted within 5 s.
-  static std::optional<Connection> open(const Endpoint& to) {
+  // From `from` if that is given. Nothing when it is refused, reset, or not greeted within 5 s.
+  static std::optional<Connection> open(const Endpoint& to,
+                                        const std::optional<Endpoint>& from = {}) {
     const SocketAddress address(to);
     Connection connection;
     connection.socket_ = address.stream();
@@ -147,6 +148,10 @@ class Connection {
     const int descriptor = connection.socket_.get();
     ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (from) {
+      const SocketAddress own(*from);
+      if (::bind(descriptor, own.get(), own.size) < 0) throw std::runtime_error("bind");
+    }
     if (::connect(descriptor, address.get(), address.size) < 0) return std::nullopt;
     if (::recv(descriptor, &connection.server_, 1, 0) != 1) return std::nullopt;
     return connection;

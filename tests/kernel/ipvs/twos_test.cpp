@@ -1,0 +1,34 @@
+// The twos scheduler, which Linux 6.1 does not have: of two servers drawn by weight it takes the
+// one with fewer connections for its weight.
+#include <gtest/gtest.h>
+
+#include "tests/kernel/ipvs/traffic_fixture.hpp"
+
+namespace saspd::netlink {
+namespace {
+
+class Twos : public Traffic, public testing::WithParamInterface<Advice> {};
+
+TEST_P(Twos, SharesConnectionsThatLastByWeight) {
+  start("twos", Family::v4, 5);
+  advise(GetParam().weights);
+  expect_shares(hold(300), GetParam().weights, 3.0);
+}
+
+TEST_P(Twos, SharesDatagramsByWeight) {
+  start_datagrams("twos", 5);
+  advise(GetParam().weights);
+  Counts counts(5);
+  for (int i = 0; i < 2000; ++i) {
+    const auto server = receivers_->reached(client(), vip_);
+    ASSERT_TRUE(server) << "datagram " << i << " got lost";
+    ++counts[*server];
+  }
+  expect_shares(counts, GetParam().weights, 6.0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, Twos, testing::Values(lba, raw),
+                         [](const auto& advice) { return std::string(advice.param.name); });
+
+}  // namespace
+}  // namespace saspd::netlink
