@@ -314,6 +314,38 @@ TEST_F(SelfRegistration, TakesALeavingMemberBack) {
   EXPECT_EQ(kernel(), "30 10");
 }
 
+TEST_F(SelfRegistration, GivesEachLeaveItsWholeDrainTime) {
+  manage().drain = seconds{30};
+  pass();
+  tell({{1, 20}, {2, 10}});
+  pass();
+  tell({{2, 10}});
+  pass();
+  connections(1, 1);
+  after(seconds{29});
+  tell({{1, 20}, {2, 10}});
+  pass();
+  tell({{2, 10}});
+  pass();
+  after(seconds{29});
+  EXPECT_TRUE(exists(1));
+  after(seconds{1});
+  EXPECT_FALSE(exists(1));
+}
+
+TEST_F(SelfRegistration, IsWithTheFirstConnectedGwm) {
+  settings_.gwms = 2;
+  pass();
+  reconciler().set_connected(1, true);
+  tell({{1, 20}});
+  sasp::WeightsReceived other{{{{"LB1", "web"}, {}}}, 1, true};
+  other.groups[0].items.push_back(
+      {sasp::MemberData::of(member_of(plain_service(web), server(2))), 0, self, 9});
+  reconciler().update(1, other, now_);
+  pass();
+  EXPECT_EQ(kernel(), "20");
+}
+
 TEST_F(SelfRegistration, WaitsForMembersToRejoinAGwmThatRestarted) {
   pass();
   tell({{1, 20}, {2, 10}});
