@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/clock.hpp"
+#include "controller/saspd/ipvsadm_rules.hpp"
 #include "netlink/ipvs_codec.hpp"
 #include "tests/kernel/ipvs/table_fixture.hpp"
 
@@ -48,6 +49,25 @@ constexpr std::string_view every_kind = R"(
 -a -f 7 -r 10.0.1.1:0 -g -w 1
 -A -f 7 -6 -s wrr
 -a -f 7 -6 -r [2001:db8:1::1]:0 -g -w 1
+)";
+// What the above lacks of what ipvsadm can say.
+constexpr std::string_view every_attribute = R"(
+-A -t 10.0.0.3:0 -s rr -p 77 -M 255.255.255.0
+-a -t 10.0.0.3:0 -r 10.0.1.1:0 -g -w 2147483647
+-A -t 10.0.0.4:80 -s mh -b mh-fallback,mh-port,flag-3
+-a -t 10.0.0.4:80 -r [2001:db8:1::1]:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 1
+-A -t 10.0.0.5:80 -s sh -b sh-fallback
+-A -t 10.0.0.6:80 -s wrr -b flag-1,flag-2,flag-3
+-A -t 10.0.0.7:80 -s rr -p 1 -M 0.0.0.0
+-A -t [2001:db8::3]:80 -s sh -b sh-port -p 300 -M 64
+-A -u 10.0.0.3:5060 -s rr -p 60 --pe sip -o
+-a -u 10.0.0.3:5060 -r 10.0.1.1:5060 -m -w 0 -x 100000 -y 100000
+-A -u [2001:db8::1]:53 -s ovf
+-A --sctp-service 10.0.0.1:5000 -s lc
+-a --sctp-service 10.0.0.1:5000 -r 10.0.1.1:5001 -m -w 1
+-A --sctp-service [2001:db8::1]:5000 -s nq
+-A -f 4294967295 -s fo
+-a -f 4294967295 -r 10.0.1.1:8080 -m -w 1
 )";
 const std::vector<std::string> every_service{"tcp:10.0.0.1:80",
                                              "tcp:10.0.0.2:443",
@@ -109,6 +129,22 @@ TEST_F(RoundTrip, ChangesWeightsAndNothingElse) {
   EXPECT_EQ(kernel::Ipvsadm::saved(), saved);
 }
 
+// What `saspctl export` prints, against the only reader that counts.
+TEST_F(RoundTrip, OfTheTableAsRulesOfIpvsadmRestoresIt) {
+  ipvsadm(every_kind);
+  ipvsadm(every_attribute);
+  const lb::Table before = *ipvs_->list_all();
+  ASSERT_EQ(before.size(), 18U);
+  std::string rules;
+  for (const auto& rule : ipvsadm_rules(before))
+    rules += rule + "\n";
+  kernel::output_of("ipvsadm -C");
+  ASSERT_EQ(*ipvs_->list_all(), lb::Table{});
+  ipvsadm(rules);
+  const lb::Table after = *ipvs_->list_all();
+  EXPECT_EQ(after, before) << rules;
+}
+
 TEST_F(RoundTrip, ReachesBothEndsOfTheRange) {
   ipvsadm("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 1\n");
   const lb::Table table = list({"tcp:10.0.0.1:80"});
@@ -127,7 +163,8 @@ TEST_F(RoundTrip, TellsAnEmptyServiceFromAMissingOne) {
   ipvsadm("-A -t 10.0.0.1:80 -s wrr\n");
   const lb::Table table = list({"tcp:10.0.0.1:80", "tcp:10.0.0.9:80", "udp:10.0.0.1:80"});
   ASSERT_EQ(table.size(), 1U);
-  EXPECT_EQ(table.at(service("tcp:10.0.0.1:80")), (lb::Pool{{"wrr", lb::service_flag::hashed, 0, 0xFFFFFFFF, ""}, {}}));
+  EXPECT_EQ(table.at(service("tcp:10.0.0.1:80")),
+            (lb::Pool{{"wrr", lb::service_flag::hashed, 0, 0xFFFFFFFF, ""}, {}}));
 }
 
 TEST_F(RoundTrip, ListsNothingWhereNothingIs) {
