@@ -35,12 +35,14 @@ inline sasp::WeightEntry entry(const sasp::MemberKey& member, std::uint16_t weig
                                int flags = good) {
   return {sasp::MemberData::of(member), 0, static_cast<std::uint8_t>(flags), weight};
 }
-// These weights for the first servers of group "web".
+// These weights for the first servers of group "web"; the fourth registered itself.
 inline sasp::GroupOfWeightEntries web(const Weights& weights, int flags = good) {
   sasp::GroupOfWeightEntries group{{"LB1", "web"}, {}};
+  unsigned n = 0;
   for (const auto weight : weights) {
+    ++n;
     group.items.push_back(
-        entry(server(static_cast<unsigned>(group.items.size()) + 1), weight, flags));
+        entry(server(n), weight, n == 4 ? flags & ~sasp::weight_flag::registered_by_lb : flags));
   }
   return group;
 }
@@ -57,16 +59,27 @@ inline Bytes answering(const sasp::Frame& question, Bytes bytes) {
   return bytes;
 }
 
+// Whose the service is.
+enum class Service {
+  found,    // in the kernel, with its servers; only weights are written
+  managed,  // ours; the fourth server is one because it registered itself, which it is trusted to
+            // do
+};
+inline constexpr std::array services{Service::found, Service::managed};
+inline const char* name(Service service) {
+  return service == Service::found ? "of a found service" : "of a managed service";
+}
+
 class Scene {
  public:
   // A service with four servers, for which good advice has arrived: "40 30 20 10".
-  explicit Scene(Cuts cuts, sasp::LbSessionConfig config = {})
+  explicit Scene(Cuts cuts, sasp::LbSessionConfig config = {}, Service kind = Service::found)
       : cuts_(std::move(cuts)),
-        session_(of_this_lb(std::move(config))),
-        reconciler_(plane_, one_group()) {
-    plane_.table[service].scheduler = "wlc";
-    for (unsigned n = 1; n <= 4; ++n)
-      add_server(n);
+        session_(of_this_lb(std::move(config), kind)),
+        reconciler_(plane_, one_group(kind)) {
+    if (kind == Service::found) plane_.table[service] = found_pool();
+    registered.insert(server(4));
+    work();
     connects();
     answers_honestly();
     EXPECT_EQ(kernel(), "40 30 20 10");
@@ -114,14 +127,6 @@ class Scene {
     reconciler_.look_again();
     work();
   }
-  void add_server(unsigned n) {
-    const auto member = server(n);
-    const Endpoint endpoint{member.address, member.port};
-    auto& destination = plane_.table[service].destinations[endpoint];
-    destination.endpoint = endpoint;
-    destination.weight = 10;
-    reconciles();
-  }
 
   // After all that, good advice arrives once more, on this connection or the next.
   void expect_recovery() {
@@ -159,19 +164,36 @@ class Scene {
  private:
   inline static const lb::ServiceKey service = *lb::parse_service("tcp:192.0.2.10:80");
 
-  static sasp::LbSessionConfig of_this_lb(sasp::LbSessionConfig config) {
-    config.lb_uid = "LB1";
-    config.refused_retry = std::chrono::seconds{1};
-    return config;
+  static Endpoint endpoint(unsigned n) { return {server(n).address, server(n).port}; }
+  static lb::Pool found_pool() {
+    lb::Pool pool;
+    pool.scheduler = "wlc";
+    for (unsigned n = 1; n <= 4; ++n) {
+      auto& destination = pool.destinations[endpoint(n)];
+      destination.endpoint = endpoint(n);
+      destination.weight = 10;
+    }
+    return pool;
   }
 
-  // The interface of the reconciler is used here, in work() and in perform().
-  static Reconciler::Settings one_group() {
+  static sasp::LbSessionConfig of_this_lb(sasp::LbSessionConfig config, Service kind) {
+    config.lb_uid = "LB1";
+    config.refused_retry = std::chrono::seconds{1};
+    config.trust = kind == Service::managed;
+    return config;
+  }
+  static Reconciler::Settings one_group(Service kind) {
     GroupSettings group;
     group.name = "web";
     group.services = {plain_service(service)};
+    if (kind == Service::managed) {
+      group.services[0].manage.emplace().service.scheduler = "wlc";
+      for (unsigned n = 1; n <= 3; ++n)
+        group.members[endpoint(n)];
+    }
     Reconciler::Settings settings;
     settings.groups = {group};
+    settings.trust = kind == Service::managed;
     return settings;
   }
   void work() {

@@ -26,11 +26,11 @@ const char* name(Place place) {
 // Brings the scene to `place` and lets the GWM send what `message(place)` gives, then be honest
 // again.
 template <class Message>
-void expect_everywhere(const Message& message, const std::string& expected) {
+void expect_everywhere(Service service, const Message& message, const std::string& expected) {
   for (const Cuts& cuts : all_cuts()) {
     for (const Place place : places) {
-      SCOPED_TRACE(fmt::format("{}, {}", name(place), cuts.name));
-      Scene gwm(cuts);
+      SCOPED_TRACE(fmt::format("{} {}, {}", name(place), name(service), cuts.name));
+      Scene gwm(cuts, {}, service);
       if (place == Place::first_answer) {
         gwm.reconnects();
         gwm.answers(sasp::encode({0, sasp::SetLbStateReply{}}).value());
@@ -106,7 +106,8 @@ TEST_P(AWrongMessage, ChangesOnlyWhatItsRowSays) {
     const Bytes bytes = place == Place::push ? push(groups) : reply(groups);
     return GetParam().edit(bytes, Offsets(place, bytes.size()));
   };
-  expect_everywhere(message, GetParam().expected);
+  for (const Service service : services)
+    expect_everywhere(service, message, GetParam().expected);
 }
 
 const std::vector<WrongBytes> wrong_bytes{
@@ -204,8 +205,8 @@ void PrintTo(const WrongAdvice& wrong, std::ostream* out) {
 constexpr int self_registered = contact | confident;
 
 // One entry only, for somebody who is not one of the four servers.
-Groups stranger(const sasp::MemberKey& member) {
-  return {{{"LB1", "web"}, {entry(member, 99, self_registered)}}};
+Groups stranger(const sasp::MemberKey& member, int flags = self_registered) {
+  return {{{"LB1", "web"}, {entry(member, 99, flags)}}};
 }
 Groups in_group(const std::string& uid, const std::string& group) {
   auto groups = Groups{web({1, 2, 3, 4}, self_registered)};
@@ -229,7 +230,8 @@ TEST_P(WrongContent, ChangesOnlyWhatItsRowSays) {
   const auto message = [&](Place place) {
     return place == Place::push ? push(GetParam().groups) : reply(GetParam().groups);
   };
-  expect_everywhere(message, GetParam().expected);
+  for (const Service service : services)
+    expect_everywhere(service, message, GetParam().expected);
 }
 
 const std::vector<WrongAdvice> wrong_content{
@@ -248,8 +250,8 @@ const std::vector<WrongAdvice> wrong_content{
     {"Row22EmptyAndFullGroup", {web({}), web({1, 2, 3, 4})}, followed},
     {"Row23GroupWithoutMembers", {web({})}},
     {"Row24ForeignGroup", in_group("LB1", "other")},
-    {"Row24ForeignMember", stranger(server(99))},
-    {"Row24OtherPort", stranger({server(1).address, 6, 8081})},
+    {"Row24ForeignMember", stranger(server(99), good)},
+    {"Row24OtherPort", stranger({server(1).address, 6, 8081}, good)},
     {"Row24OtherProtocol", stranger({server(1).address, 17, 8080})},
     {"Row24MemberTwice", with({web({9, 2, 3, 4})}, entry(server(1), 1)), followed},
     {"Row25PortZeroWithAProtocol", stranger({server(1).address, 6, 0})},
@@ -428,6 +430,15 @@ TEST_P(WrongConversation, Row16UnknownMessagesWithoutEnd) {
   EXPECT_FALSE(gwm_.connected());
   gwm_.expect_no_change();
   gwm_.expect_recovery();
+}
+
+TEST_P(WrongConversation, Row24ForeignMemberThatRegisteredItself) {
+  gwm_.says(push(stranger(server(99))));
+  gwm_.waits();
+  gwm_.answers(reply(with({web({40, 30, 20, 10})}, entry(server(99), 99, self_registered))));
+  gwm_.expect_no_change();
+  gwm_.expect_recovery();
+  EXPECT_EQ(gwm_.connections(), 1U);
 }
 
 TEST_P(WrongConversation, Row31ErrorThatEndsAfterItsCode) {
