@@ -67,7 +67,7 @@ enum class Service {
 };
 inline constexpr std::array services{Service::found, Service::managed};
 inline const char* name(Service service) {
-  return service == Service::found ? "of a found service" : "of a managed service";
+  return service == Service::found ? "for a found service" : "for a managed service";
 }
 
 class Scene {
@@ -78,7 +78,7 @@ class Scene {
         session_(of_this_lb(std::move(config), kind)),
         reconciler_(plane_, one_group(kind)) {
     if (kind == Service::found) plane_.table[service] = found_pool();
-    registered.insert(server(4));
+    forgets();
     work();
     connects();
     answers_honestly();
@@ -112,6 +112,8 @@ class Scene {
     reconciler_.set_connected(0, false);
     work();
   }
+  // What we registered; who registered itself is back at once.
+  void forgets() { registered = {server(4)}; }
   // It is lost and comes back.
   void reconnects() {
     hangs_up();
