@@ -64,7 +64,7 @@ class Traffic : public IpvsTable {
 
   // The servers that `times` connections reached. Each ends at once,
   Counts connect(int times) { return connect(times, nullptr); }
-  // or lasts as long as the test.
+  // or lasts as long as the test: at most 500 in all, because of the limit of open files.
   Counts hold(int times) { return connect(times, &held_); }
 
   // Clients far from each other, the same ones in each test.
@@ -120,7 +120,7 @@ class Traffic : public IpvsTable {
       auto connection = kernel::Connection::open(vip_);
       if (!connection) {
         ADD_FAILURE() << "connection " << i << " failed";
-        continue;
+        break;
       }
       ++counts[connection->server()];
       if (held != nullptr) held->push_back(std::move(*connection));

@@ -27,6 +27,16 @@ TEST_P(Twos, SharesDatagramsByWeight) {
   expect_shares(counts, GetParam().weights, 6.0);
 }
 
+// It multiplies weights and connections in 32 bits. Written as they are, these overflow at 128
+// connections, and a server that has more is taken for one that has none.
+TEST_F(Traffic, UnderTwosPrefersTheIdleServerWithTheLargestWeights) {
+  start("twos", Family::v4, 2);
+  advise({65535, 0});
+  EXPECT_EQ(hold(150), (Counts{150, 0}));
+  advise({65535, 65535});
+  EXPECT_GT(hold(100)[1], 50) << "it wins 3 of 4 draws";
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, Twos, testing::Values(lba, raw),
                          [](const auto& advice) { return std::string(advice.param.name); });
 
