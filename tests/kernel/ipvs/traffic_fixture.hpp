@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdio>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -67,6 +69,20 @@ class Traffic : public IpvsTable {
   // or lasts as long as the test: at most 500 in all, because of the limit of open files.
   Counts hold(int times) { return connect(times, &held_); }
 
+  // The servers that `times` datagrams reached, each from where `next_client` says.
+  Counts send(int times, const std::function<Endpoint()>& next_client) {
+    Counts counts(servers_at_.size());
+    for (int i = 0; i < times; ++i) {
+      const Endpoint from = next_client();
+      const auto server = receivers_->reached(from, vip_);
+      if (!server) {
+        ADD_FAILURE() << "nobody got the datagram of " << from.text();
+        break;
+      }
+      ++counts[*server];
+    }
+    return counts;
+  }
   // Clients far from each other, the same ones in each test.
   Endpoint client() {
     constexpr std::uint32_t network = 10U << 24 | 64U << 16;  // 10.64.0.0/10

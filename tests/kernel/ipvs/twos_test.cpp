@@ -18,13 +18,7 @@ TEST_P(Twos, SharesConnectionsThatLastByWeight) {
 TEST_P(Twos, SharesDatagramsByWeight) {
   start_datagrams("twos", 5);
   advise(GetParam().weights);
-  Counts counts(5);
-  for (int i = 0; i < 2000; ++i) {
-    const auto server = receivers_->reached(client(), vip_);
-    ASSERT_TRUE(server) << "datagram " << i << " got lost";
-    ++counts[*server];
-  }
-  expect_shares(counts, GetParam().weights, 6.0);
+  expect_shares(send(2000, [this] { return client(); }), GetParam().weights, 6.0);
 }
 
 // It multiplies weights and connections in 32 bits. Written as they are, these overflow at 128
