@@ -9,7 +9,8 @@
 //                                from the GWM; its id is that of our last request, unless given
 //   recv bytes HEX
 //   expect send MESSAGE
-//   expect established | weights GROUP MEMBER=WEIGHT,FLAGS,STATE... | partial ...
+//   expect established | weights GROUP MEMBER=WEIGHT,FLAGS,STATE... | partial ... |
+//          weights of no group
 //   expect notice TEXT | close TEXT
 //   expect nothing
 //   expect tolerances NAME=COUNT...   all that was counted so far; does not look at the outputs
@@ -153,6 +154,8 @@ class Transcript {
         config_.trust = true;
       } else if (key == "no_change") {
         config_.no_change = true;
+      } else if (key == "delta_rounds") {
+        config_.delta_rounds = static_cast<unsigned>(seconds.count());
       } else {
         FAIL() << "unknown key " << key;
       }
@@ -299,6 +302,7 @@ class Transcript {
   void take(const sasp::LbStep& step) {
     for (const auto& event : step.events) {
       if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
+        if (weights->groups.empty()) outputs_.emplace_back("weights of no group");
         for (const auto& group : weights->groups) {
           std::string text = (weights->full ? "weights " : "partial ") + group.group.name;
           for (const auto& item : group.items)
