@@ -15,11 +15,20 @@
 namespace saspd::ctl {
 namespace {
 
+struct CommandName {
+  Command command;
+  std::string_view name;
+};
+constexpr std::array<CommandName, 5> commands{{{Command::status, "status"},
+                                               {Command::why, "why"},
+                                               {Command::plan, "plan"},
+                                               {Command::reconcile, "reconcile"},
+                                               {Command::export_rules, "export"}}};
+
 // The rest of the documented face.
-constexpr std::array<std::string_view, 18> not_built{
-    "gwm",   "groups",  "members",    "history", "watch",   "plan",
-    "drain", "undrain", "set-weight", "hold",    "release", "reconcile",
-    "trace", "doctor",  "export",     "decode",  "reload",  "log-level"};
+constexpr std::array<std::string_view, 15> not_built{
+    "gwm",  "groups",  "members", "history", "watch",  "drain",  "undrain",  "set-weight",
+    "hold", "release", "trace",   "doctor",  "decode", "reload", "log-level"};
 
 std::string footer() {
   return fmt::format(
@@ -29,31 +38,52 @@ std::string footer() {
       "  status --check                  the same, and exit code 1 if something is not healthy: "
       "no\n"
       "                                  GWM is established, a group is not in the kernel, its\n"
-      "                                  advice is held back, or the kernel cannot be written\n"
+      "                                  advice is held back, it has an urgent alarm, or the "
+      "kernel\n"
+      "                                  cannot be written\n"
       "  why MEMBER                      why a member has its weight; MEMBER is ADDR:PORT or\n"
-      "                                  GROUP/ADDR:PORT\n"
+      "                                  GROUP/ADDR:PORT, without :PORT if it has none\n"
+      "  plan                            what saspd would write now, after a look at the kernel\n"
+      "  reconcile                       look at the kernel at once and write what differs, "
+      "without\n"
+      "                                  waiting for --reconcile-interval; exit code 1 if the "
+      "kernel\n"
+      "                                  refused something\n"
+      "  export                          the whole IPVS table as rules for ipvsadm -R, with the\n"
+      "                                  thresholds that ipvsadm -S leaves out; weights are those\n"
+      "                                  that the kernel has now\n"
       "Not built yet: {}\n"
       "  {}\n\n"
       "Examples:\n"
       "  saspctl\n"
       "  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'\n"
-      "  saspctl why web/192.0.2.1:80\n\n"
-      "Exit codes: 0 ok, 1 not healthy (status --check), 64 usage, 65 no such member or an answer "
-      "that\n"
-      "is not understood, 69 saspd is not running, 74 I/O, 75 no answer in time, 77 no permission.",
-      fmt::join(std::span(not_built).first(11), " "),
-      fmt::join(std::span(not_built).subspan(11), " "));
+      "  saspctl why web/192.0.2.1:80\n"
+      "  saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules\n\n"
+      "Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,\n"
+      "65 no such member or an answer that is not understood, 69 saspd is not running, 74 I/O or "
+      "the\n"
+      "kernel cannot be read, 75 no answer in time, 77 no permission.",
+      fmt::join(std::span(not_built).first(9), " "),
+      fmt::join(std::span(not_built).subspan(9), " "));
+}
+
+std::string_view name_of(Command command) {
+  return std::find_if(commands.begin(), commands.end(),
+                      [&](const auto& known) { return known.command == command; })
+      ->name;
 }
 
 Result<Command> parse_command(std::string_view word) {
-  if (word == "status") return Command::status;
-  if (word == "why") return Command::why;
+  for (const auto& [command, name] : commands) {
+    if (word == name) return command;
+  }
   if (std::find(not_built.begin(), not_built.end(), word) != not_built.end()) {
     return fail(std::errc::not_supported,
                 fmt::format("{} is not built yet in this version ({})", word, SASPD_VERSION));
   }
-  return fail(std::errc::invalid_argument,
-              fmt::format("unknown command '{}', expected status or why", word));
+  return fail(
+      std::errc::invalid_argument,
+      fmt::format("unknown command '{}', expected status, why, plan, reconcile or export", word));
 }
 
 // What is wrong with command and argument together.
@@ -61,8 +91,10 @@ std::optional<std::string> check(const Options& options,
                                  const std::optional<std::string>& argument) {
   const bool is_why = options.command == Command::why;
   if (is_why && !argument) return "why needs a member: ADDR:PORT or GROUP/ADDR:PORT";
-  if (!is_why && argument) return fmt::format("status takes no argument, got '{}'", *argument);
-  if (is_why && options.check) return "--check is for status only";
+  if (!is_why && argument) {
+    return fmt::format("{} takes no argument, got '{}'", name_of(options.command), *argument);
+  }
+  if (options.check && options.command != Command::status) return "--check is for status only";
   return std::nullopt;
 }
 
@@ -80,7 +112,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
   cli.flag("--check", options.check, "with status: exit code 1 if something is not healthy");
   cli.flag("--no-color", options.no_color, "no colours on a terminal; the same as NO_COLOR=1");
-  cli.positional("COMMAND", command, "status or why; status if none is given");
+  cli.positional("COMMAND", command, "see below; status if none is given");
   cli.positional("ARGUMENT", argument, "of the command");
   if (const auto end = cli.parse(argc, argv)) return *end;
 
@@ -93,8 +125,9 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
 }
 
 boost::json::object request(const Options& options) {
-  if (options.command == Command::why) return {{"command", "why"}, {"member", options.member}};
-  return {{"command", "status"}};
+  boost::json::object request{{"command", name_of(options.command)}};
+  if (options.command == Command::why) request["member"] = options.member;
+  return request;
 }
 
 }  // namespace saspd::ctl

@@ -11,11 +11,11 @@
 
 namespace saspd::ctl {
 
-enum class Command { status, why };
+enum class Command { status, why, plan, reconcile, export_rules };
 
 struct Options {
   Command command = Command::status;
-  std::string member;  // of why, as given: ADDR:PORT or GROUP/ADDR:PORT
+  std::string member;  // of why, as given
   std::string socket;
   std::chrono::seconds timeout{};
   bool json = false;

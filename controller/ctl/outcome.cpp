@@ -46,8 +46,19 @@ Outcome refused(const json::object& answer, const json::value& error) {
 
 std::string shown(const Options& options, const json::object& answer, bool colors) {
   if (options.json) return json::serialize(answer) + "\n";
-  return options.command == Command::why ? render_why(answer, colors)
-                                         : render_status(answer, colors);
+  switch (options.command) {
+    case Command::status: return render_status(answer, colors);
+    case Command::why: return render_why(answer, colors);
+    case Command::plan: return render_plan(answer);
+    case Command::reconcile: return render_reconcile(answer, colors);
+    case Command::export_rules: return render_export(answer);
+  }
+  return {};
+}
+
+bool is_well(const Options& options, const json::object& answer) {
+  if (options.command == Command::reconcile) return all_written(answer);
+  return !options.check || problems(answer).empty();
 }
 
 }  // namespace
@@ -57,8 +68,9 @@ Outcome outcome(const Options& options, const Result<json::object>& answer, bool
   if (const auto* error = answer->if_contains("error")) return refused(*answer, *error);
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};
-  const bool healthy = !options.check || problems(*answer).empty();
-  return {healthy ? ExitCode::ok : ExitCode::not_healthy, shown(options, *answer, colors), {}};
+  return {is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy,
+          shown(options, *answer, colors),
+          {}};
 }
 
 }  // namespace saspd::ctl

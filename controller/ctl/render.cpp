@@ -64,6 +64,17 @@ std::vector<const json::object*> objects(const json::object& object, std::string
   return found;
 }
 
+// The texts of an array, none if there is no array.
+std::vector<std::string> texts(const json::object& object, std::string_view key) {
+  std::vector<std::string> found;
+  const auto* value = find(object, key);
+  const auto* array = value == nullptr ? nullptr : value->if_array();
+  if (array == nullptr) return found;
+  for (const auto& element : *array)
+    found.push_back(text(element));
+  return found;
+}
+
 // --- writing it down
 // ---------------------------------------------------------------------------------
 
@@ -122,9 +133,10 @@ std::string age(std::optional<std::int64_t> seconds) {
   return seconds ? duration(seconds, "") + " ago" : "never";
 }
 
-// "192.0.2.1:80", "[2001:db8::1]:80"
+// "192.0.2.1:80", "[2001:db8::1]:80"; a system member has no port (RFC 4678 5.1): "192.0.2.1".
 std::string member_name(const json::object& member) {
   const auto address = text(member, "address");
+  if (number(member, "port") == 0) return address;
   const bool v6 = address.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", text(member, "port"));
 }
@@ -165,6 +177,34 @@ Row member_row(const json::object& member, bool with_service) {
   return row;
 }
 
+std::string render_members(const json::object& group, bool with_service, bool colors) {
+  const auto members = objects(group, "members");
+  if (members.empty()) return "  no members\n";
+  std::vector<Row> rows{{{"MEMBER"}, {"LABEL"}, {"ADVICE"}, {"WEIGHT"}, {"KERNEL"}, {"REASON"}}};
+  if (with_service) rows.front().push_back({"SERVICE"});
+  for (const auto* member : members)
+    rows.push_back(member_row(*member, with_service));
+  return table(rows, colors);
+}
+
+// "no_fallback of tcp:192.0.2.10:80"
+std::string alarm_name(const json::object& alarm) {
+  const auto name = text(alarm, "name");
+  return find(alarm, "service") == nullptr ? name : name + " of " + text(alarm, "service");
+}
+
+std::string render_alarms(const json::object& group, bool colors) {
+  std::string out;
+  for (const auto* alarm : objects(group, "alarms")) {
+    const bool urgent = is_true(*alarm, "urgent");
+    out += fmt::format(
+        "  {} {}: {}\n",
+        painted(urgent ? "alarm" : "warning", urgent ? Color::bad : Color::doubtful, colors),
+        alarm_name(*alarm), text(*alarm, "detail"));
+  }
+  return out;
+}
+
 std::string render_group(const json::object& group, bool colors) {
   std::string out = painted(fmt::format("group {}", text(group, "name")), Color::bold, colors);
   if (find(group, "held") != nullptr) {
@@ -176,16 +216,10 @@ std::string render_group(const json::object& group, bool colors) {
     out += fmt::format("  service {}  ", text(*service, "spec"));
     out += is_true(*service, "present") ? text(*service, "scheduler")
                                         : painted("not in the kernel", Color::bad, colors);
+    if (is_true(*service, "managed")) out += ", managed";
     out += '\n';
   }
-  const auto members = objects(group, "members");
-  if (members.empty()) return out + "  no members\n";
-  std::vector<Row> rows{{{"MEMBER"}, {"LABEL"}, {"ADVICE"}, {"WEIGHT"}, {"KERNEL"}, {"REASON"}}};
-  const bool with_service = services.size() > 1;
-  if (with_service) rows.front().push_back({"SERVICE"});
-  for (const auto* member : members)
-    rows.push_back(member_row(*member, with_service));
-  return out + table(rows, colors);
+  return out + render_members(group, services.size() > 1, colors) + render_alarms(group, colors);
 }
 
 std::string render_gwms(const json::object& status, bool colors) {
@@ -233,6 +267,16 @@ std::string render_member(const json::object& member, bool colors) {
   return out;
 }
 
+constexpr std::string_view nothing_to_write = "nothing to write: the kernel is as decided\n";
+
+// A line per change.
+std::string lines(const std::vector<const json::object*>& changes) {
+  std::string out;
+  for (const auto* change : changes)
+    out += text(*change, "text") + '\n';
+  return out;
+}
+
 }  // namespace
 
 Result<void> check_schema(const json::object& answer) {
@@ -262,6 +306,11 @@ std::vector<std::string> problems(const json::object& status) {
       found.push_back(
           fmt::format("group {} holds its advice back: {}", name, text(*group, "held")));
     }
+    for (const auto* alarm : objects(*group, "alarms")) {
+      if (is_true(*alarm, "urgent")) {
+        found.push_back(fmt::format("group {} has the alarm {}", name, alarm_name(*alarm)));
+      }
+    }
   }
   return found;
 }
@@ -287,6 +336,39 @@ std::string render_why(const json::object& why, bool colors) {
     if (!out.empty()) out += '\n';
     out += render_member(*member, colors);
   }
+  return out;
+}
+
+std::string render_plan(const json::object& plan) {
+  const auto changes = objects(plan, "plan");
+  if (changes.empty()) return std::string(nothing_to_write);
+  return lines(changes);
+}
+
+bool all_written(const json::object& reconcile) {
+  return texts(reconcile, "failures").empty();
+}
+
+std::string render_reconcile(const json::object& reconcile, bool colors) {
+  const auto planned = objects(reconcile, "plan");
+  const auto written = objects(reconcile, "written");
+  const auto failures = texts(reconcile, "failures");
+  const auto remaining = number(reconcile, "remaining").value_or(0);
+  std::string out = lines(planned) + lines(written);
+  for (const auto& failure : failures)
+    out += painted("not written: ", Color::bad, colors) + failure + '\n';
+  if (!planned.empty()) return out + "dry run: nothing was written, this is what would be\n";
+  if (written.empty() && failures.empty()) return std::string(nothing_to_write);
+  out += fmt::format("{} change{} written", written.size(), written.size() == 1 ? "" : "s");
+  if (!failures.empty()) out += fmt::format(", {} not written", failures.size());
+  if (remaining > 0) out += fmt::format(", {} more follow", remaining);
+  return out + '\n';
+}
+
+std::string render_export(const json::object& rules) {
+  std::string out;
+  for (const auto& rule : texts(rules, "rules"))
+    out += rule + '\n';
   return out;
 }
 

@@ -26,4 +26,16 @@ std::string render_status(const boost::json::object& status, bool colors);
 // A paragraph per group in which the member is.
 std::string render_why(const boost::json::object& why, bool colors);
 
+// A line per change.
+std::string render_plan(const boost::json::object& plan);
+
+// Whether the kernel took everything that an answer to "reconcile" tells of.
+bool all_written(const boost::json::object& reconcile);
+
+// A line per change that was written, and per one that was not; then what that comes to.
+std::string render_reconcile(const boost::json::object& reconcile, bool colors);
+
+// The rules as they are.
+std::string render_export(const boost::json::object& rules);
+
 }  // namespace saspd::ctl

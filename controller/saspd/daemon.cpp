@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <functional>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -34,7 +35,14 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;
+  // Nothing is written that would take its time: the plan is shown whole.
+  if (options.dry_run) settings.chunk = std::numeric_limits<std::size_t>::max();
   return settings;
+}
+
+json::object not_listed(const Error& error) {
+  return net::control_error(ExitCode::io,
+                            fmt::format("the kernel's table cannot be listed: {}", error.detail));
 }
 
 }  // namespace
@@ -146,13 +154,14 @@ void Daemon::work_soon() {
   });
 }
 
-void Daemon::work() {
+Work Daemon::work() {
   const Work done = reconciler_.work(Clock::now());
   report(done);
   report_alarms();
   for (const auto& link : links_)
     link->want(reconciler_.wanted());
   if (done.more) work_soon();
+  return done;
 }
 
 void Daemon::report(const Work& work) {
@@ -217,24 +226,53 @@ Status Daemon::status() const {
   return status;
 }
 
-json::object Daemon::answer(const json::object& request) const {
+// --- answers to saspctl
+
+json::object Daemon::answer(const json::object& request) {
   const auto* command = request.if_contains("command");
   const auto* name = command != nullptr ? command->if_string() : nullptr;
   if (name == nullptr) return net::control_error(ExitCode::usage, "no command");
   if (*name == "status") return status_json(status(), Clock::now());
-  if (*name == "why") {
-    const auto* member = request.if_contains("member");
-    if (member == nullptr || !member->is_string()) {
-      return net::control_error(ExitCode::usage, "why needs a member");
-    }
-    auto why = why_json(status(), std::string_view(member->get_string()), Clock::now());
-    if (why) return *why;
-    return net::control_error(
-        why.error().code == std::errc::invalid_argument ? ExitCode::usage : ExitCode::data,
-        why.error().detail);
-  }
+  if (*name == "why") return why(request);
+  if (*name == "export") return export_rules();
+  if (*name == "plan") return plan();
+  if (*name == "reconcile") return reconcile();
   return net::control_error(ExitCode::usage,
                             fmt::format("unknown command '{}'", std::string_view(*name)));
+}
+
+json::object Daemon::why(const json::object& request) const {
+  const auto* member = request.if_contains("member");
+  if (member == nullptr || !member->is_string()) {
+    return net::control_error(ExitCode::usage, "why needs a member");
+  }
+  auto why = why_json(status(), std::string_view(member->get_string()), Clock::now());
+  if (why) return *why;
+  return net::control_error(
+      why.error().code == std::errc::invalid_argument ? ExitCode::usage : ExitCode::data,
+      why.error().detail);
+}
+
+json::object Daemon::export_rules() {
+  const auto table = plane_.list_all();
+  return table ? export_json(*table) : not_listed(table.error());
+}
+
+json::object Daemon::plan() {
+  const auto plan = reconciler_.preview(Clock::now());
+  return plan ? plan_json(*plan) : not_listed(plan.error());
+}
+
+// What the periodic pass does, now: the listing and the first chunk of writes.
+json::object Daemon::reconcile() {
+  const auto plan = reconciler_.preview(Clock::now());
+  if (!plan) {
+    kernel_state(plan.error().detail);
+    return not_listed(plan.error());
+  }
+  const Work done = work();
+  return reconcile_json(done, options_.dry_run,
+                        plan->size() - done.applied.size() - done.failures.size());
 }
 
 }  // namespace saspd

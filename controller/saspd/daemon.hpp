@@ -33,13 +33,19 @@ class Daemon {
   void wait_for_signal();
   void reconcile_later();
   void work_soon();
-  void work();
+  Work work();
   void report(const Work& work);
   void report_alarms();
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
   Status status() const;
-  boost::json::object answer(const boost::json::object& request) const;
+
+  // The answers to saspctl.
+  boost::json::object answer(const boost::json::object& request);
+  boost::json::object why(const boost::json::object& request) const;
+  boost::json::object export_rules();
+  boost::json::object plan();
+  boost::json::object reconcile();
 
   const Options& options_;
   cli::Log& log_;

@@ -4,6 +4,8 @@
 
 #include <boost/json/array.hpp>
 
+#include "controller/saspd/ipvsadm_rules.hpp"
+
 namespace saspd {
 
 namespace json = boost::json;
@@ -105,6 +107,38 @@ json::object group_json(const Status& status, const Reconciler::GroupView& group
   return object;
 }
 
+json::object change_json(const lb::Change& change) {
+  using enum lb::Action;
+  const auto action = change.action;
+  const auto unless = [](bool absent, auto value) {
+    return absent ? json::value(nullptr) : json::value(std::move(value));
+  };
+  const bool of_service = action == add_service || action == set_service;
+  const auto& [address, port] = change.destination.endpoint;
+  json::object object;
+  object["action"] = name(action);
+  object["service"] = lb::text(change.service);
+  object["address"] = unless(of_service, address.text());
+  object["port"] = unless(of_service, port);
+  object["old_weight"] = unless(of_service || action == add_destination, change.old_weight);
+  object["weight"] = unless(of_service || action == remove_destination, change.destination.weight);
+  object["text"] = change.text();
+  return object;
+}
+
+json::array changes_json(const lb::Plan& changes) {
+  json::array array;
+  for (const auto& change : changes)
+    array.push_back(change_json(change));
+  return array;
+}
+
+// "192.0.2.1:80", "192.0.2.1"
+Result<Endpoint> parse_member(std::string_view text) {
+  if (const auto address = IpAddress::parse(text)) return Endpoint{*address, 0};
+  return Endpoint::parse(text);
+}
+
 std::string explain(const Reconciler::MemberView& member) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
@@ -170,7 +204,7 @@ Result<json::object> why_json(const Status& status, std::string_view member, Tim
   const std::string_view group_name =
       slash == std::string_view::npos ? std::string_view{} : member.substr(0, slash);
   const auto endpoint =
-      Endpoint::parse(slash == std::string_view::npos ? member : member.substr(slash + 1));
+      parse_member(slash == std::string_view::npos ? member : member.substr(slash + 1));
   if (!endpoint) return fail(at("MEMBER is ADDR:PORT or GROUP/ADDR:PORT", endpoint.error()));
   json::array found;
   for (const auto& group : status.groups) {
@@ -187,6 +221,30 @@ Result<json::object> why_json(const Status& status, std::string_view member, Tim
     return fail(std::errc::no_such_device_or_address, fmt::format("no member '{}'", member));
   }
   return json::object{{"schema_version", 1}, {"members", std::move(found)}};
+}
+
+json::object export_json(const lb::Table& table) {
+  json::array rules;
+  for (const auto& rule : ipvsadm_rules(table))
+    rules.emplace_back(rule);
+  return {{"schema_version", 1}, {"rules", std::move(rules)}};
+}
+
+json::object plan_json(const lb::Plan& plan) {
+  return {{"schema_version", 1}, {"plan", changes_json(plan)}};
+}
+
+json::object reconcile_json(const Work& done, bool dry_run, std::size_t remaining) {
+  const lb::Plan none;
+  json::array failures;
+  for (const auto& failure : done.failures)
+    failures.emplace_back(failure);
+  return {{"schema_version", 1},
+          {"dry_run", dry_run},
+          {"written", changes_json(dry_run ? none : done.applied)},
+          {"plan", changes_json(dry_run ? done.applied : none)},
+          {"failures", std::move(failures)},
+          {"remaining", remaining}};
 }
 
 }  // namespace saspd

@@ -1,4 +1,4 @@
-// What `saspctl status` and `saspctl why` show, as JSON. Keys are relied upon by scripts.
+// The answers to saspctl, as JSON. Keys are relied upon by scripts.
 #pragma once
 
 #include <optional>
@@ -33,7 +33,18 @@ struct Status {
 
 boost::json::object status_json(const Status& status, TimePoint now);
 
-// `member` is ADDR:PORT or GROUP/ADDR:PORT. Errors: not in that form, or no such member.
+// `member` is ADDR:PORT, or ADDR alone for a system member, or one of both after "GROUP/". Errors:
+// not in that form, or no such member.
 Result<boost::json::object> why_json(const Status& status, std::string_view member, TimePoint now);
+
+// The rules of ipvsadm_rules(), as "rules".
+boost::json::object export_json(const lb::Table& table);
+
+// The changes as "plan". What does not apply to the action of a change is null there.
+boost::json::object plan_json(const lb::Plan& plan);
+
+// "written" and "failures" tell what `done` did, "remaining" how many writes are left to be done
+// after it. In a dry run nothing is written, and "plan" tells what would be.
+boost::json::object reconcile_json(const Work& done, bool dry_run, std::size_t remaining);
 
 }  // namespace saspd

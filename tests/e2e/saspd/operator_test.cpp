@@ -1,14 +1,199 @@
-// What an operator asks saspctl for, on real IPVS.
+// What an operator asks saspctl for, on real IPVS: its text, its JSON and its exit codes.
+#include <iterator>
+
 #include "tests/e2e/saspd/fixture.hpp"
 
 namespace saspd::test {
 namespace {
 
-using Operator = SaspdOnIpvs;
+class Operator : public SaspdOnIpvs {
+ protected:
+  struct Answer {
+    int code;
+    std::string text;
+
+    json::object json() const { return json::parse(text).as_object(); }
+  };
+  Answer asks(const Arguments& words) {
+    Arguments arguments{programs + "/saspctl", "--socket", path("control")};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    Answer answer{};
+    answer.code = ends_with(arguments, &answer.text);
+    return answer;
+  }
+
+  // Without its periodic pass: what is written after a foreign change is written for the operator.
+  void start_waiting_saspd(const Arguments& more = {}) {
+    Arguments arguments = saspd_arguments();
+    arguments.back() = "3600";
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    saspd_.emplace(arguments, path("saspd.log"));
+  }
+  static void somebody_writes(int server, int weight) {
+    Ipvsadm::run(fmt::format("-e -t 10.9.0.10:80 -r 10.9.1.{}:80 -m -w {}\n", server, weight));
+  }
+};
 
 TEST_F(Operator, IsToldThatSaspdIsNotRunning) {
-  std::string text;
-  EXPECT_EQ(ends_with({programs + "/saspctl", "--socket", path("control")}, &text), 69) << text;
+  EXPECT_EQ(asks({"export"}).code, 69);
+}
+
+TEST_F(Operator, RestoresTheWholeTableFromAnExport) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  Ipvsadm::run(
+      "-A -f 7 -6 -s sh -b sh-fallback -p 60 -M 64\n-a -f 7 -6 -r [2001:db8::1]:0 -g -w 5 -x 9\n");
+  const std::string saved = Ipvsadm::saved();
+  const std::string thresholds = Ipvsadm::thresholds();
+  const auto rules = asks({"export"});
+  EXPECT_EQ(rules.code, 0);
+  EXPECT_NE(rules.text.find("-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 40 -x 5000 -y 4000\n"),
+            std::string::npos)
+      << rules.text;
+  const auto object = asks({"export", "--json"}).json();
+  EXPECT_EQ(object.at("schema_version"), 1);
+  EXPECT_EQ(object.at("rules").as_array().size(), 7U);
+  saspd_.reset();
+  kernel::output_of("ipvsadm -C");
+  ASSERT_EQ(Ipvsadm::saved(), "");
+  Ipvsadm::run(rules.text);
+  EXPECT_EQ(Ipvsadm::saved(), saved);
+  EXPECT_EQ(Ipvsadm::thresholds(), thresholds);
+}
+
+TEST_F(Operator, SeesThePlanThatReconcileWrites) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_waiting_saspd();
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const std::string nothing = "nothing to write: the kernel is as decided\n";
+  EXPECT_EQ(asks({"plan"}).text, nothing);
+  EXPECT_EQ(asks({"reconcile"}).text, nothing);
+  somebody_writes(1, 99);
+  somebody_writes(4, 1);
+
+  const std::string changes =
+      "tcp:10.9.0.10:80 10.9.1.4:80 weight 1 -> 10\ntcp:10.9.0.10:80 10.9.1.1:80 weight 99 -> 40\n";
+  EXPECT_EQ(asks({"plan"}).text, changes);
+  const auto plan = asks({"plan", "--json"});
+  EXPECT_EQ(plan.code, 0);
+  const json::value change{{"action", "set_weight"},
+                           {"service", "tcp:10.9.0.10:80"},
+                           {"address", "10.9.1.4"},
+                           {"port", 80},
+                           {"old_weight", 1},
+                           {"weight", 10},
+                           {"text", "tcp:10.9.0.10:80 10.9.1.4:80 weight 1 -> 10"}};
+  EXPECT_EQ(plan.json().at("plan").at(0), change) << plan.text;
+  EXPECT_EQ(kernel_weights(), "99 30 20 1") << "a plan writes nothing";
+
+  const auto reconciled = asks({"reconcile"});
+  EXPECT_EQ(reconciled.code, 0);
+  EXPECT_EQ(reconciled.text, changes + "2 changes written\n");
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+  EXPECT_NE(saspd_->log().find("10.9.1.1:80 weight 99 -> 40"), std::string::npos);
+
+  somebody_writes(2, 1);
+  const auto object = asks({"reconcile", "--json"}).json();
+  EXPECT_EQ(object.at("written").as_array().size(), 1U);
+  EXPECT_EQ(object.at("plan").as_array().size(), 0U);
+  EXPECT_EQ(object.at("failures").as_array().size(), 0U);
+  EXPECT_EQ(object.at("remaining"), 0);
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+}
+
+TEST_F(Operator, IsToldWhatADryRunWouldWrite) {
+  given_service();
+  advise({"40", "10", "10", "10"});
+  start_gwm();
+  start_waiting_saspd({"--dry-run"});
+  ASSERT_TRUE(eventually([&] { return saspd_->log().find("would write") != std::string::npos; }));
+  const std::string change = "tcp:10.9.0.10:80 10.9.1.1:80 weight 10 -> 40\n";
+  EXPECT_EQ(asks({"plan"}).text, change);
+  const auto reconciled = asks({"reconcile"});
+  EXPECT_EQ(reconciled.code, 0);
+  EXPECT_EQ(reconciled.text, change + "dry run: nothing was written, this is what would be\n");
+  const auto object = asks({"reconcile", "--json"}).json();
+  EXPECT_EQ(object.at("dry_run"), true);
+  EXPECT_EQ(object.at("written").as_array().size(), 0U);
+  EXPECT_EQ(object.at("plan").as_array().size(), 1U);
+  EXPECT_EQ(kernel_weights(), "10 10 10 10");
+}
+
+TEST_F(Operator, IsToldHowMuchOfABigPlanIsLeft) {
+  constexpr int servers = 600;
+  std::string service = "-A -t 10.9.0.10:80 -s wlc\n";
+  std::string advice;
+  for (int i = 0; i < servers; ++i) {
+    const auto server = fmt::format("10.9.{}.{}:80", 2 + i / 200, 1 + i % 200);
+    service += fmt::format("-a -t 10.9.0.10:80 -r {} -g -w 1\n", server);
+    advice += fmt::format("web {} 7\n", server);
+  }
+  Ipvsadm::run(service);
+  write_weights(advice);
+  start_gwm();
+  start_waiting_saspd();
+  const auto all = [&](std::string_view weight) {
+    std::istringstream weights(kernel_weights());
+    return std::count(std::istream_iterator<std::string>(weights), {}, weight) == servers;
+  };
+  ASSERT_TRUE(eventually([&] { return all("7"); }));
+  Ipvsadm::run("-C\n" + service);
+  const auto object = asks({"reconcile", "--json"}).json();
+  EXPECT_EQ(object.at("written").as_array().size(), 256U);
+  EXPECT_EQ(object.at("remaining"), servers - 256);
+  EXPECT_TRUE(eventually([&] { return all("7"); })) << "the rest does not follow";
+}
+
+TEST_F(Operator, IsToldWhatTheKernelRefused) {
+  given_service();
+  start_waiting_saspd({"--service", "new=tcp:10.9.0.11:80,manage,scheduler=nix,forward=masquerade",
+                       "--member", "new=10.9.1.1:80"});
+  ASSERT_TRUE(eventually([&] { return status().is_object(); }));
+  const auto reconciled = asks({"reconcile"});
+  EXPECT_EQ(reconciled.code, 1);
+  EXPECT_NE(reconciled.text.find("not written: tcp:10.9.0.11:80 created: scheduler nix: the kernel "
+                                 "has no scheduler 'nix'"),
+            std::string::npos)
+      << reconciled.text;
+  const auto json = asks({"--json", "reconcile"});
+  EXPECT_EQ(json.code, 1);
+  EXPECT_TRUE(json.json().at("failures").at(0).is_string()) << json.text;
+}
+
+TEST_F(Operator, SeesAlarmsAndSystemMembers) {
+  Ipvsadm::run("-A -f 7 -s mh\n-a -f 7 -r 10.9.1.1:0 -g -w 0\n-a -f 7 -r 10.9.1.2:0 -g -w 1\n");
+  write_weights("marked 10.9.1.2 9\n");
+  start_gwm();
+  Arguments arguments = saspd_arguments();
+  *std::find(arguments.begin(), arguments.end(), "web=tcp:10.9.0.10:80") = "marked=fwmark:7";
+  saspd_.emplace(arguments, path("saspd.log"));
+  ASSERT_TRUE(gwm_becomes("established"));
+  const auto status = asks({"status", "--check"});
+  EXPECT_EQ(status.code, 1) << "an urgent alarm is not healthy";
+  EXPECT_NE(status.text.find("  10.9.1.1  "), std::string::npos) << status.text;
+  EXPECT_NE(status.text.find("  alarm no_fallback of fwmark:7: mh without"), std::string::npos)
+      << status.text;
+  EXPECT_EQ(asks({"why", "marked/10.9.1.1"}).code, 0);
+  Ipvsadm::run("-E -f 7 -s mh -b mh-fallback\n");
+  EXPECT_TRUE(eventually([&] { return asks({"status", "--check"}).code == 0; }));
+}
+
+// Last: it takes IPVS out of the guest's kernel.
+TEST_F(Operator, IsToldTheWordsOfAKernelThatCannotBeListed) {
+  start_saspd();
+  ASSERT_TRUE(eventually([&] { return status().is_object(); }));
+  kernel::output_of(
+      "echo /bin/false > /proc/sys/kernel/modprobe; rmmod $(lsmod | awk '/^ip_vs_/{print $1}') "
+      "ip_vs");
+  for (const char* command : {"plan", "reconcile", "export"}) {
+    const auto answer = asks({command});
+    EXPECT_EQ(answer.code, 74) << command;
+    EXPECT_EQ(answer.text,
+              "saspctl: the kernel's table cannot be listed: the kernel has no IPVS; load it with "
+              "'modprobe ip_vs'\n");
+  }
 }
 
 }  // namespace

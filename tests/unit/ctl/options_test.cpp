@@ -45,13 +45,27 @@ TEST(SaspctlOptions, TakeFlagsOnBothSidesOfTheCommand) {
             R"({"command":"why","member":"web/[2001:db8::1]:80"})");
 }
 
+TEST(SaspctlOptions, AskByTheNameOfTheCommand) {
+  const std::vector<std::pair<const char*, Command>> commands{{"plan", Command::plan},
+                                                              {"reconcile", Command::reconcile},
+                                                              {"export", Command::export_rules}};
+  for (const auto& [name, command] : commands) {
+    const auto parsed = parse({name});
+    ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+    EXPECT_EQ(parsed.options()->command, command);
+    EXPECT_EQ(request(*parsed.options()), (boost::json::object{{"command", name}}));
+  }
+}
+
 TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
-      {{"stauts"}, "unknown command 'stauts', expected status or why"},
-      {{""}, "unknown command '', expected status or why"},
+      {{"stauts"}, "unknown command 'stauts', expected status, why, plan, reconcile or export"},
+      {{""}, "unknown command '', expected status, why, plan, reconcile or export"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
+      {{"reconcile", "--check"}, "--check is for status only"},
       {{"status", "web"}, "status takes no argument, got 'web'"},
+      {{"export", "x"}, "export takes no argument, got 'x'"},
       {{"why", "a", "b"}, "unexpected argument 'b'"},
       {{"--timeout", "0"}, "--timeout: '0' is not a whole number of seconds from 1 to 3600"},
       {{"--socket", ""}, "--socket: '' has 0 bytes, expected 1 to 107"},

@@ -44,6 +44,27 @@ TEST(Outcome, ShowsTheAnswerToWhyAsAParagraph) {
   EXPECT_EQ(end.out.substr(0, 4), "web/");
 }
 
+TEST(Outcome, ShowsTheAnswerOfEachCommandInItsOwnWay) {
+  const boost::json::object answer{{"schema_version", 1}, {"rules", {"-A -f 7 -s rr"}}};
+  Options options;
+  options.command = Command::export_rules;
+  EXPECT_EQ(outcome(options, answer, true).out, "-A -f 7 -s rr\n");
+  options.command = Command::plan;
+  EXPECT_EQ(outcome(options, answer, true).out, "nothing to write: the kernel is as decided\n");
+}
+
+TEST(Outcome, IsOneWhenTheKernelRefusedAWrite) {
+  Options options;
+  options.command = Command::reconcile;
+  const boost::json::object refused{{"schema_version", 1}, {"failures", {"no such service"}}};
+  const boost::json::object done{{"schema_version", 1}, {"failures", boost::json::array()}};
+  for (const bool json : {false, true}) {
+    options.json = json;
+    EXPECT_EQ(outcome(options, refused, false).code, ExitCode::not_healthy);
+    EXPECT_EQ(outcome(options, done, false).code, ExitCode::ok);
+  }
+}
+
 TEST(Outcome, NamesTheCauseAndTheFixWhenThereIsNoAnswer) {
   struct Case {
     std::errc error;

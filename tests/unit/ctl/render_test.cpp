@@ -75,6 +75,33 @@ TEST(RenderStatus, NamesTheServiceOfAMemberWhenAGroupHasSeveral) {
   EXPECT_NE(text.find("static  tcp:192.0.2.1:80\n"), std::string::npos) << text;
 }
 
+TEST(RenderStatus, ShowsSystemMembersAndAlarms) {
+  const auto text = render_status(json(R"({"groups": [{"name": "g", "bound": true,
+      "services": [{"spec": "fwmark6:7", "scheduler": "mh", "present": true, "managed": true}],
+      "alarms": [
+        {"name": "no_fallback", "urgent": true, "service": "fwmark6:7", "detail": "set the flag"},
+        {"name": "mixed_kinds", "urgent": false, "service": null, "detail": "two\u001b kinds"}],
+      "members": [
+        {"address": "10.0.0.1", "port": 0, "protocol": null, "label": "", "reason": "leaving",
+         "effective_weight": 0, "kernel_weight": 0, "service": "fwmark6:7"},
+        {"address": "2001:db8::1", "port": 0, "protocol": null, "label": "", "reason": "advice",
+         "effective_weight": 1, "kernel_weight": 1, "service": "fwmark6:7"}]}]})"),
+                                  false);
+  const auto group = text.find("group g\n");
+  ASSERT_NE(group, std::string::npos) << text;
+  EXPECT_EQ(text.substr(group),
+            "group g\n"
+            "  service fwmark6:7  mh, managed\n"
+            "  MEMBER       LABEL  ADVICE  WEIGHT  KERNEL  REASON\n"
+            "  10.0.0.1     -      -       0       0       leaving\n"
+            "  2001:db8::1  -      -       1       1       advice\n"
+            "  alarm no_fallback of fwmark6:7: set the flag\n"
+            "  warning mixed_kinds: two\\x1b kinds\n"
+            "\n"
+            "not healthy: no GWM is established\n"
+            "not healthy: group g has the alarm no_fallback of fwmark6:7\n");
+}
+
 TEST(RenderStatus, ShowsTextFromOutsideEscaped) {
   auto status = json(healthy_status);
   auto& group = status["groups"].as_array()[0].as_object();
@@ -107,6 +134,7 @@ TEST(RenderStatus, SurvivesAnAnswerThatLacksEverything) {
   for (const auto* odd :
        {R"({"gwm": 1, "groups": "x"})", R"({"gwm": [1, null, {}], "groups": [[]]})",
         R"({"groups": [{"services": [{}], "members": [{}, {"advice": {}}, 3]}]})",
+        R"({"groups": [{"alarms": [{}, 1, {"urgent": true}]}, {"alarms": 2}]})",
         R"({"gwm": [{"state": 7, "state_since_s": "x"}], "dry_run": "yes"})"}) {
     EXPECT_FALSE(render_status(json(odd), true).empty()) << odd;
   }
@@ -129,6 +157,51 @@ TEST(Problems, NameWhatIsNotHealthy) {
   EXPECT_EQ(problems(status),
             (Texts{"the kernel: no buffer space", "group web has no service in the kernel",
                    "group web holds its advice back: all_zero"}));
+}
+
+TEST(Problems, AreUrgentAlarmsAndNoOthers) {
+  auto status = json(healthy_status);
+  auto& group = status["groups"].as_array()[0].as_object();
+  group["alarms"] = {
+      {{"name", "many_servers"}, {"urgent", false}, {"service", "tcp:192.0.2.10:80"}}};
+  EXPECT_TRUE(problems(status).empty());
+  group["alarms"].as_array()[0].as_object()["urgent"] = true;
+  EXPECT_EQ(problems(status),
+            std::vector<std::string>{"group web has the alarm many_servers of tcp:192.0.2.10:80"});
+}
+
+TEST(RenderPlan, HasALineForEachChange) {
+  EXPECT_EQ(render_plan(json(R"({"plan": [{"text": "a weight 1 -> 2"}, {"text": "b removed"}]})")),
+            "a weight 1 -> 2\nb removed\n");
+  EXPECT_EQ(render_plan(json(R"({"plan": []})")), "nothing to write: the kernel is as decided\n");
+  EXPECT_EQ(render_plan({}), "nothing to write: the kernel is as decided\n");
+}
+
+TEST(RenderReconcile, TellsWhatWasWrittenAndWhatNot) {
+  const auto rendered = [](std::string_view text) { return render_reconcile(json(text), false); };
+  EXPECT_EQ(rendered(R"({"written": [{"text": "a weight 1 -> 2"}], "failures": []})"),
+            "a weight 1 -> 2\n1 change written\n");
+  EXPECT_EQ(
+      rendered(R"({"written": [{"text": "a"}, {"text": "b"}], "failures": ["c\u0007: ENOENT"],
+                         "remaining": 300})"),
+      "a\nb\nnot written: c\\x07: ENOENT\n2 changes written, 1 not written, 300 more follow\n");
+  EXPECT_EQ(rendered(R"({"written": [], "failures": ["c"], "remaining": 0})"),
+            "not written: c\n0 changes written, 1 not written\n");
+  EXPECT_EQ(rendered(R"({"written": [], "plan": [], "failures": [], "remaining": 0})"),
+            "nothing to write: the kernel is as decided\n");
+}
+
+TEST(RenderReconcile, SaysThatADryRunWritesNothing) {
+  EXPECT_EQ(render_reconcile(json(R"({"dry_run": true, "written": [], "failures": [],
+                                      "plan": [{"text": "a weight 1 -> 2"}]})"),
+                             false),
+            "a weight 1 -> 2\ndry run: nothing was written, this is what would be\n");
+}
+
+TEST(RenderExport, HasNothingButTheRules) {
+  EXPECT_EQ(render_export(json(R"({"rules": ["-A -f 7 -s rr", "-a -f 7 -r 10.0.0.1:0 -m -w 1"]})")),
+            "-A -f 7 -s rr\n-a -f 7 -r 10.0.0.1:0 -m -w 1\n");
+  EXPECT_EQ(render_export({}), "");
 }
 
 TEST(RenderWhy, ExplainsOneMemberPerGroup) {
