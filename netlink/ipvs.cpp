@@ -26,17 +26,17 @@ Error explained(const lb::Change& change, Error error) {
       change.action == lb::Action::add_service || change.action == lb::Action::set_service;
   const std::string& scheduler = change.attributes.scheduler;
   const auto means = [&error](std::string_view text) {
-    error.detail = fmt::format("{} ({})", text, error.detail);
+    error.detail = fmt::format("{}, {}", text, error.detail);
   };
-  if (error.code == std::errc::no_such_process) means("no such service");
+  if (error.code == std::errc::no_such_process) error.detail = "no such service";
   if (error.code == std::errc::no_such_file_or_directory) {
     if (of_service)
       means(fmt::format("the kernel has no scheduler '{0}'; load it with 'modprobe ip_vs_{0}'",
                         scheduler));
     else
-      means("no such destination");
+      error.detail = "no such destination";
   }
-  if (error.code == std::errc::file_exists) means("somebody else has added it");
+  if (error.code == std::errc::file_exists) error.detail = "somebody else has added it";
   if (error.code == std::errc::invalid_argument && change.action == lb::Action::add_destination &&
       change.destination.endpoint.address.family() != lb::family(change.service)) {
     means("a destination of the other address family must be tunnelled, forward=tunnel");

@@ -14,20 +14,24 @@ std::uint64_t sum_of(std::span<const std::uint32_t> weights) {
   return std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
 }
 
-// How far a server's share of the slots can be from its share of the weights. The weights are
-// handed out in turns and the last turn is cut off, which favours servers in an order that only the
-// kernel knows.
+// The slots of one turn of sh: a server of weight 0 gets one too.
+std::uint64_t turn_of(std::span<const std::uint32_t> weights) {
+  const auto zeros = std::count(weights.begin(), weights.end(), 0U);
+  return sum_of(weights) + static_cast<std::uint64_t>(zeros);
+}
+
+// How far a server's share of the slots can be from its share of the weights. The last turn is cut
+// off, which favours servers in an order that only the kernel knows.
 double worst_error(std::span<const std::uint32_t> weights, std::span<const std::uint32_t> scaled,
                    std::uint32_t slots) {
   const auto all = static_cast<double>(sum_of(weights));
-  const std::uint64_t used = sum_of(scaled);
-  if (used == 0) return 0;
-  if (used > slots) return 1;
+  const std::uint64_t turn = turn_of(scaled);
+  if (turn > slots) return 1;
   double worst = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    worst = std::max(worst, std::abs(weights[i] / all - scaled[i] / static_cast<double>(used)));
+    worst = std::max(worst, std::abs(weights[i] / all - scaled[i] / static_cast<double>(turn)));
   }
-  return worst + static_cast<double>(slots % used) / slots;
+  return worst + static_cast<double>(slots % turn) / slots;
 }
 
 }  // namespace
@@ -97,12 +101,12 @@ Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::ui
   return {limit, largest};
 }
 
-// A sum that divides the number of slots cuts no turn off; a small one rounds more.
+// A turn that divides the number of slots is not cut off; a small one rounds more.
 Scale::Factor Scale::for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots) {
   double least = worst_error(weights, weights, slots);
-  Factor best = least < 1 ? Factor{} : for_sum(weights, slots);
-  for (std::uint32_t sum = slots; sum >= 8; sum /= 2) {
-    const Factor factor = for_sum(weights, sum);
+  Factor best = least < 1 ? Factor{} : for_turn(weights, slots);
+  for (std::uint32_t turn = slots; turn >= 8; turn /= 2) {
+    const Factor factor = for_turn(weights, turn);
     const double error = worst_error(weights, factor.of(weights), slots);
     if (error < least) {
       best = factor;
@@ -112,15 +116,15 @@ Scale::Factor Scale::for_slots(std::span<const std::uint32_t> weights, std::uint
   return best;
 }
 
-// The largest factor, at most 1, after which the weights come to `sum` or less, if there is one.
-Scale::Factor Scale::for_sum(std::span<const std::uint32_t> weights, std::uint64_t sum) {
+// The largest factor, at most 1, after which a turn has at most so many slots, if there is one.
+Scale::Factor Scale::for_turn(std::span<const std::uint32_t> weights, std::uint64_t slots) {
   constexpr std::uint64_t precision = 1024;
   const std::uint64_t denominator = sum_of(weights) * precision;
   std::uint64_t low = 0;
-  std::uint64_t high = std::min(denominator, 2 * sum * precision);
+  std::uint64_t high = std::min(denominator, 2 * slots * precision);
   while (low < high) {
     const std::uint64_t middle = (low + high + 1) / 2;
-    if (sum_of(Factor{middle, denominator}.of(weights)) <= sum)
+    if (turn_of(Factor{middle, denominator}.of(weights)) <= slots)
       low = middle;
     else
       high = middle - 1;

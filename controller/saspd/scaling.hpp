@@ -20,9 +20,12 @@ struct Limits {
 //   wrr   serves a server (its weight - second largest weight) times in a row: large weights come
 //   in
 //         bursts. 60001/40003/20011/10007 gave one server 997 of the first 1000 connections. 100.
-//   twos  multiplies weights and connections in 32 bits. 100.
+//   twos  multiplies weights and connections in 32 bits. 100. (It gives one server a weight of one
+//   more
+//         than it has: weights of 1 are far from even, and scaling them up is not ours to do.)
 //   mh    takes 6 bits of a weight (ip_vs_mh_shift_weight). 63.
-//   sh    fills 256 slots with as many of each server as its weight (ip_vs_sh_reassign).
+//   sh    fills 256 slots with as many of each server as its weight, one at least
+//         (ip_vs_sh_reassign).
 // `max` is the operator's own limit of the largest weight, for schedulers to which a weight is a
 // capacity in connections (ovf, lblc, lblcr).
 Limits limits_of(std::string_view scheduler, std::optional<std::uint32_t> max = {});
@@ -55,7 +58,7 @@ class Scale {
   bool keeps_largest(std::uint32_t largest, std::uint32_t limit) const;
   static Factor for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit);
   static Factor for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots);
-  static Factor for_sum(std::span<const std::uint32_t> weights, std::uint64_t sum);
+  static Factor for_turn(std::span<const std::uint32_t> weights, std::uint64_t slots);
 
   Factor factor_;
 };

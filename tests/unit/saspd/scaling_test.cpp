@@ -113,7 +113,8 @@ TEST(Scale, IsSetAnewWhenTheOldOneNoLongerFits) {
 std::vector<double> shares_of_slots(const Weights& weights) {
   std::vector<double> shares(weights.size());
   for (std::size_t slot = 0, server = 0; slot < 256; ++server) {
-    for (std::uint32_t i = 0; i < weights[server % weights.size()] && slot < 256; ++i, ++slot) {
+    const std::uint32_t count = std::max(1U, weights[server % weights.size()]);
+    for (std::uint32_t i = 0; i < count && slot < 256; ++i, ++slot) {
       shares[server % weights.size()] += 1.0 / 256;
     }
   }
@@ -137,6 +138,14 @@ TEST(Scale, FillsTheSlotsOfShInProportion) {
       }
     }
   }
+}
+
+TEST(Scale, LeavesServersOfWeightZeroFewOfTheSlotsOfSh) {
+  const Weights slots = scaled({10, 0, 10, 10, 0}, "sh");
+  EXPECT_EQ(slots, (Weights{10, 0, 10, 10, 0})) << "smaller ones would give the two a larger part";
+  const auto shares = shares_of_slots(scaled({60000, 0, 30000}, "sh"));
+  EXPECT_LT(shares[1], 0.01);
+  EXPECT_NEAR(shares[0], 0.667, 0.01);
 }
 
 TEST(Scale, LeavesShAloneWhileTheSharesAreNearEnough) {
