@@ -318,6 +318,37 @@ TEST_F(ManagedServices, LoseNoConnectionUnderAHashingScheduler) {
   }
 }
 
+TEST_F(ManagedServices, TakeOverAServiceThatExistsAsTheyAreConfigured) {
+  Ipvsadm::run(
+      "-A -t 10.9.0.10:80 -s rr\n-a -t 10.9.0.10:80 -r 10.9.1.1:80 -g -w 5 -x 9\n"
+      "-a -t 10.9.0.10:80 -r 10.9.1.3:80 -m -w 5\n");
+  advise({"40", "30"});
+  start_gwm();
+  run_saspd(managed("forward=masquerade,scheduler=sh,persistent=300,sh-port", {1, 2}));
+  EXPECT_TRUE(table_becomes(
+      "-A -t 10.9.0.10:80 -s sh -p 300 -b sh-fallback,sh-port\n"
+      "-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 36\n"
+      "-a -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 27\n"))
+      << "40 and 30 in four turns of 63 slots of 256";
+  EXPECT_NE(Ipvsadm::thresholds().find(" 9 "), std::string::npos) << Ipvsadm::thresholds();
+}
+
+TEST_F(ManagedServices, TunnelToTheOtherAddressFamily) {
+  write_weights("six 10.9.1.1:80 40\nsix 10.9.1.2:80 30\n");
+  start_gwm();
+  const Arguments service{"--service", "six=tcp:[2001:db8::10]:80,manage,forward=tunnel"};
+  Arguments both = service;
+  both.insert(both.end(), {"--member", "six=10.9.1.1:80", "--member", "six=10.9.1.2:80"});
+  run_saspd(both);
+  ASSERT_TRUE(comes_to("40 30"));
+  saspd_->send(SIGTERM);
+  saspd_->wait(seconds{5});
+  Arguments one = service;
+  one.insert(one.end(), {"--member", "six=10.9.1.1:80"});
+  run_saspd(one);
+  EXPECT_TRUE(comes_to("40"));
+}
+
 TEST_F(ManagedServices, NameTheSchedulerThatTheKernelLacks) {
   run_saspd(managed("forward=masquerade,scheduler=nosuch", {1}));
   EXPECT_TRUE(said("the kernel has no scheduler 'nosuch'; load it with 'modprobe ip_vs_nosuch'"));
