@@ -327,9 +327,9 @@ TEST_F(ManagedServices, TakeOverAServiceThatExistsAsTheyAreConfigured) {
   run_saspd(managed("forward=masquerade,scheduler=sh,persistent=300,sh-port", {1, 2}));
   EXPECT_TRUE(table_becomes(
       "-A -t 10.9.0.10:80 -s sh -p 300 -b sh-fallback,sh-port\n"
-      "-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 36\n"
+      "-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 37\n"
       "-a -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 27\n"))
-      << "40 and 30 in four turns of 63 slots of 256";
+      << "40 and 30 in four turns of 64 slots of 256";
   EXPECT_NE(Ipvsadm::thresholds().find(" 9 "), std::string::npos) << Ipvsadm::thresholds();
 }
 
