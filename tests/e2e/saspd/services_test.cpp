@@ -48,9 +48,10 @@ class Services : public SaspdOnIpvs {
                                                           false);
   }
   static bool comes_to_lack(const std::string& part) {
-    return eventually([&] { return !contains(part); }, seconds{25}) || (ADD_FAILURE() << part << " is still in\n"
-                                                                         << Ipvsadm::saved(),
-                                                           false);
+    return eventually([&] { return !contains(part); }, seconds{25}) ||
+           (ADD_FAILURE() << part << " is still in\n"
+                          << Ipvsadm::saved(),
+            false);
   }
   bool said(std::string_view text) {
     return eventually([&] { return saspd_->log().find(text) != std::string::npos; }) ||
@@ -322,14 +323,13 @@ TEST_F(ManagedServices, TakeOverAServiceThatExistsAsTheyAreConfigured) {
   Ipvsadm::run(
       "-A -t 10.9.0.10:80 -s rr\n-a -t 10.9.0.10:80 -r 10.9.1.1:80 -g -w 5 -x 9\n"
       "-a -t 10.9.0.10:80 -r 10.9.1.3:80 -m -w 5\n");
-  advise({"40", "30"});
+  advise({"64", "64"});
   start_gwm();
   run_saspd(managed("forward=masquerade,scheduler=sh,persistent=300,sh-port", {1, 2}));
-  EXPECT_TRUE(table_becomes(
-      "-A -t 10.9.0.10:80 -s sh -p 300 -b sh-fallback,sh-port\n"
-      "-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 37\n"
-      "-a -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 27\n"))
-      << "40 and 30 in four turns of 64 slots of 256";
+  EXPECT_TRUE(
+      table_becomes("-A -t 10.9.0.10:80 -s sh -p 300 -b sh-fallback,sh-port\n"
+                    "-a -t 10.9.0.10:80 -r 10.9.1.1:80 -m -w 64\n"
+                    "-a -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 64\n"));
   EXPECT_NE(Ipvsadm::thresholds().find(" 9 "), std::string::npos) << Ipvsadm::thresholds();
 }
 
