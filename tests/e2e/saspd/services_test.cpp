@@ -320,9 +320,7 @@ TEST_F(ManagedServices, LoseNoConnectionUnderAHashingScheduler) {
 }
 
 TEST_F(ManagedServices, TakeOverAServiceThatExistsAsTheyAreConfigured) {
-  Ipvsadm::run(
-      "-A -t 10.9.0.10:80 -s rr\n-a -t 10.9.0.10:80 -r 10.9.1.1:80 -g -w 5 -x 9\n"
-      "-a -t 10.9.0.10:80 -r 10.9.1.3:80 -m -w 5\n");
+  Ipvsadm::run("-A -t 10.9.0.10:80 -s rr\n-a -t 10.9.0.10:80 -r 10.9.1.1:80 -g -w 5 -x 9\n");
   advise({"64", "64"});
   start_gwm();
   run_saspd(managed("forward=masquerade,scheduler=sh,persistent=300,sh-port", {1, 2}));
