@@ -74,7 +74,7 @@ struct lb_backend {
 	__u16 zero;
 };
 
-/* flows: an LRU hash. As the client sends. */
+/* flows: an LRU hash. As the client sends. Read as words by lb_slot. */
 struct lb_flow_key {
 	struct lb_address source;
 	struct lb_address destination;
@@ -83,7 +83,7 @@ struct lb_flow_key {
 	__u8 protocol;
 	__u8 family;
 	__u16 zero;
-};
+} __attribute__((aligned(8)));
 
 struct lb_flow {
 	__u16 backend;

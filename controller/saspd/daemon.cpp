@@ -258,8 +258,9 @@ json::object Daemon::export_rules() {
   return table ? export_json(*table) : not_listed(table.error());
 }
 
-json::object Daemon::plan() {
-  const auto plan = reconciler_.preview(Clock::now());
+// By a copy: what it sees of the kernel is nothing to act on before the next pass.
+json::object Daemon::plan() const {
+  const auto plan = Reconciler(reconciler_).preview(Clock::now());
   return plan ? plan_json(*plan) : not_listed(plan.error());
 }
 

@@ -44,7 +44,7 @@ class Daemon {
   boost::json::object answer(const boost::json::object& request);
   boost::json::object why(const boost::json::object& request) const;
   boost::json::object export_rules();
-  boost::json::object plan();
+  boost::json::object plan() const;
   boost::json::object reconcile();
 
   const Options& options_;

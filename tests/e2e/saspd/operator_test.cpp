@@ -86,6 +86,7 @@ TEST_F(Operator, SeesThePlanThatReconcileWrites) {
                            {"weight", 10},
                            {"text", "tcp:10.9.0.10:80 10.9.1.4:80 weight 1 -> 10"}};
   EXPECT_EQ(plan.json().at("plan").at(0), change) << plan.text;
+  std::this_thread::sleep_for(seconds{2});  // the GWM speaks meanwhile
   EXPECT_EQ(kernel_weights(), "99 30 20 1") << "a plan writes nothing";
 
   const auto reconciled = asks({"reconcile"});

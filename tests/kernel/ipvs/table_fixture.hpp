@@ -67,7 +67,7 @@ class IpvsTable : public testing::Test {
   }
 
   static lb::Change change(const lb::Table& table, std::string_view spec,
-                                 std::string_view destination, std::uint32_t weight) {
+                           std::string_view destination, std::uint32_t weight) {
     lb::Change change{lb::Action::set_weight,
                       service(spec),
                       {},

@@ -407,7 +407,7 @@ TEST_F(IpvsTable, NamesTheCapabilityThatIsMissing) {
 TEST_F(IpvsTable, IsFoundAgainAfterItsModuleWasReloaded) {
   const std::string modules =
       "ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sed ip_vs_nq ip_vs_lblc "
-      "ip_vs_lblcr ip_vs_fo ip_vs_ovf ip_vs_sh ip_vs_mh ip_vs_dh";
+      "ip_vs_lblcr ip_vs_fo ip_vs_ovf ip_vs_sh ip_vs_mh ip_vs_dh ip_vs_pe_sip";
   kernel::output_of("modprobe -r " + modules + " ip_vs");
   kernel::output_of("modprobe -a ip_vs " + modules);
   ipvsadm(two_services);
