@@ -144,8 +144,7 @@ struct lb_settings {
 	__u8 outer_source_v6[8];
 };
 
-/* The slot that a flow has in every table. Every balancer with the same seed comes to the same. */
-static inline __u32 lb_slot(const struct lb_flow_key *flow, __u32 seed)
+static inline __u64 lb_hash(const struct lb_flow_key *flow, __u32 seed)
 {
 	const __u64 *words = (const __u64 *)(const void *)flow;
 	__u64 hash = seed ^ 0x9E3779B97F4A7C15ULL;
@@ -156,8 +155,13 @@ static inline __u32 lb_slot(const struct lb_flow_key *flow, __u32 seed)
 		hash *= 0xFF51AFD7ED558CCDULL;
 		hash ^= hash >> 32;
 	}
-	hash *= 0xC4CEB9FE1A85EC53ULL;
-	return (__u32)(((hash >> 32) * LB_SLOTS) >> 32);
+	return hash * 0xC4CEB9FE1A85EC53ULL;
+}
+
+/* The slot that a flow has in every table. Every balancer with the same seed comes to the same. */
+static inline __u32 lb_slot(const struct lb_flow_key *flow, __u32 seed)
+{
+	return (__u32)(((lb_hash(flow, seed) >> 32) * LB_SLOTS) >> 32);
 }
 
 #ifdef __cplusplus

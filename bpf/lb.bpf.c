@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The XDP program: leads the packets of services to their backends, as the tables of saspd say. What is
+ * not of a service goes on to the host's own stack, untouched. The maps are described in lb.h; user space
+ * sets their sizes before it loads the program. Kernel 5.10 and later. */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/checksum.h"
+#include "bpf/lb.h"
+#include "bpf/parsing.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct lb_service_key);
+	__type(value, struct lb_service);
+} services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct lb_address_key);
+	__type(value, __u32);
+} addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * 64);
+	__type(key, __u32);
+	__type(value, struct lb_table);
+} tables SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct lb_backend);
+} backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct lb_flow_key);
+	__type(value, struct lb_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct lb_counters);
+} service_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct lb_counters);
+} backend_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} reasons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_settings);
+} settings SEC(".maps");
+
+/* How often something was done in this second, on this CPU. The program's own. */
+enum { RATE_FLOWS, RATE_ANSWERS, RATES };
+
+struct rate {
+	__u64 second;
+	__u64 count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RATES);
+	__type(key, __u32);
+	__type(value, struct rate);
+} rates SEC(".maps");
+
+static __always_inline void count_reason(__u32 reason)
+{
+	__u64 *packets = bpf_map_lookup_elem(&reasons, &reason);
+
+	if (packets)
+		++*packets;
+}
+
+static __always_inline void add_packet(struct lb_counters *counters, __u32 bytes, bool new_flow)
+{
+	if (!counters)
+		return;
+	++counters->packets;
+	counters->bytes += bytes;
+	counters->flows += new_flow;
+}
+
+/* The clock is read only where a flow is stored or an error answered, which cost far more than it. */
+static __always_inline bool within_rate(__u32 which, __u32 limit)
+{
+	struct rate *rate = bpf_map_lookup_elem(&rates, &which);
+	__u64 second = bpf_ktime_get_ns() / 1000000000;
+
+	if (!rate)
+		return false;
+	if (rate->second != second) {
+		rate->second = second;
+		rate->count = 0;
+	}
+	if (rate->count >= limit)
+		return false;
+	++rate->count;
+	return true;
+}
+
+static __always_inline struct lb_settings *get_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline struct lb_service *service_of(const struct lb_flow_key *flow)
+{
+	struct lb_service_key key = {
+		.address = flow->destination,
+		.port = flow->destination_port,
+		.protocol = flow->protocol,
+		.family = flow->family,
+	};
+
+	return bpf_map_lookup_elem(&services, &key);
+}
+
+static __always_inline struct lb_backend *backend_by_number(__u32 number,
+                                                            const struct lb_service *service)
+{
+	struct lb_backend *backend = bpf_map_lookup_elem(&backends, &number);
+
+	if (!backend || !(backend->flags & LB_BACKEND_PRESENT) || backend->service != service->number)
+		return NULL;
+	return backend;
+}
+
+/* Who has the flow already. A weight of zero does not matter to it: that is how a backend drains. */
+static __always_inline struct lb_backend *backend_of_flow(const struct lb_flow_key *key,
+                                                          const struct lb_service *service,
+                                                          __u32 *number)
+{
+	struct lb_flow *flow;
+	struct lb_backend *backend;
+
+	if (service->flags & LB_SERVICE_STATELESS)
+		return NULL;
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (!flow)
+		return NULL;
+	backend = backend_by_number(flow->backend, service);
+	if (!backend || backend->generation != flow->generation)
+		return NULL;
+	*number = flow->backend;
+	return backend;
+}
+
+static __always_inline struct lb_backend *backend_of_table(const struct lb_flow_key *key,
+                                                           const struct lb_service *service,
+                                                           __u32 seed, __u32 *number)
+{
+	__u32 index = service->table;
+	__u32 slot = lb_slot(key, seed);
+	struct lb_table *table = bpf_map_lookup_elem(&tables, &index);
+
+	if (!table || slot >= LB_SLOTS)
+		return NULL;
+	*number = table->backend[slot];
+	return backend_by_number(*number, service);
+}
+
+/* A SYN that is not stored must not leave an older flow of the same addresses and ports behind, which its
+ * next packets would follow. */
+static __always_inline void store_flow(const struct lb_flow_key *key, __u32 number,
+                                       const struct lb_backend *backend, bool syn,
+                                       const struct lb_settings *settings)
+{
+	struct lb_flow flow = {.backend = number, .generation = backend->generation};
+	bool deferred = syn && settings->syn == LB_SYN_DEFER;
+
+	if (!deferred &&
+	    (!settings->new_flow_limit || within_rate(RATE_FLOWS, settings->new_flow_limit))) {
+		bpf_map_update_elem(&flows, key, &flow, BPF_ANY);
+		return;
+	}
+	if (!deferred)
+		count_reason(LB_FLOW_LIMIT);
+	if (syn)
+		bpf_map_delete_elem(&flows, key);
+}
+
+static __always_inline void copy_mac(void *to, const void *from)
+{
+	__u16 *target = to;
+	const __u16 *source = from;
+
+	target[0] = source[0];
+	target[1] = source[1];
+	target[2] = source[2];
+}
+
+static __always_inline void write_ethernet(struct ethhdr *eth, const struct lb_backend *backend,
+                                           __u16 protocol)
+{
+	copy_mac(eth->h_dest, backend->next_hop);
+	copy_mac(eth->h_source, backend->source);
+	eth->h_proto = bpf_htons(protocol);
+}
+
+/* The caller has seen that it is above 1. */
+static __always_inline bool decrement_hop_limit(struct xdp_md *ctx, __u8 family)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *network = (void *)(long)ctx->data + sizeof(struct ethhdr);
+	struct iphdr *ip = network;
+	struct ipv6hdr *ip6 = network;
+
+	if (family == LB_IPV4) {
+		if ((void *)(ip + 1) > end)
+			return false;
+		ip->check = checksum_after(ip->check, bpf_htons(0x0100), 0);
+		--ip->ttl;
+	} else {
+		if ((void *)(ip6 + 1) > end)
+			return false;
+		--ip6->hop_limit;
+	}
+	return true;
+}
+
+#include "bpf/encapsulation.h"
+#include "bpf/icmp.h"
+
+/* Sends a packet of a flow on to the backend. LB_UNDECIDED: done. An ICMP error about the flow comes this
+ * way too. */
+static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *packet,
+                                           const struct lb_flow_key *flow,
+                                           const struct lb_service *service,
+                                           const struct lb_backend *backend,
+                                           const struct lb_settings *settings)
+{
+	bool tunnel = service->forward == LB_FORWARD_IPIP;
+	__u32 overhead = tunnel ? outer_length(backend) : 0;
+	__u32 mtu = backend->mtu ? backend->mtu : 0xFFFF;
+	struct ethhdr *eth;
+
+	if (!(backend->flags & LB_BACKEND_RESOLVED))
+		return LB_DROP_NO_NEXT_HOP;
+	if (packet->hop_limit <= 1)
+		return LB_DROP_TTL;
+	/* What came in fits out of the same interface. */
+	if (packet->length + overhead > mtu &&
+	    (tunnel || backend->interface != ctx->ingress_ifindex))
+		return answer_too_big(ctx, packet, mtu - overhead);
+	if (!decrement_hop_limit(ctx, packet->flow.family))
+		return LB_DROP_INTERNAL;
+	if (tunnel)
+		return encapsulate(ctx, packet, backend, lb_hash(flow, settings->seed), settings);
+
+	eth = (void *)(long)ctx->data;
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return LB_DROP_INTERNAL;
+	copy_mac(eth->h_dest, backend->next_hop);
+	copy_mac(eth->h_source, backend->source);
+	return LB_UNDECIDED;
+}
+
+static __always_inline void count_sent(const struct packet *packet, const struct lb_service *service,
+                                       __u32 backend, bool new_flow)
+{
+	__u32 number = service->number;
+
+	add_packet(bpf_map_lookup_elem(&service_counters, &number), packet->frame_length, new_flow);
+	add_packet(bpf_map_lookup_elem(&backend_counters, &backend), packet->frame_length, new_flow);
+}
+
+static __always_inline enum lb_reason balance(struct xdp_md *ctx, struct packet *packet,
+                                              const struct lb_service *service, bool syn,
+                                              __u32 *interface)
+{
+	const struct lb_settings *settings = get_settings();
+	struct lb_backend *backend = NULL;
+	enum lb_reason reason, sent = LB_SENT_FLOW;
+	__u32 number = 0;
+
+	if (!settings)
+		return LB_DROP_INTERNAL;
+	/* A SYN begins anew: its ports may have been used before. */
+	if (!syn)
+		backend = backend_of_flow(&packet->flow, service, &number);
+	if (!backend) {
+		backend = backend_of_table(&packet->flow, service, settings->seed, &number);
+		sent = LB_SENT_TABLE;
+	}
+	if (!backend)
+		return LB_DROP_NO_BACKEND;
+
+	reason = send(ctx, packet, &packet->flow, service, backend, settings);
+	if (reason != LB_UNDECIDED)
+		return reason;
+	*interface = backend->interface;
+	if (sent == LB_SENT_TABLE && !(service->flags & LB_SERVICE_STATELESS))
+		store_flow(&packet->flow, number, backend, syn, settings);
+	count_sent(packet, service, number,
+	           sent == LB_SENT_TABLE && (syn || packet->flow.protocol == IPPROTO_UDP));
+	return sent;
+}
+
+static __always_inline enum lb_reason handle(struct xdp_md *ctx, __u32 *interface)
+{
+	struct packet packet = {};
+	const struct lb_service *service;
+	enum lb_reason reason = parse_frame(ctx, &packet);
+	void *end = (void *)(long)ctx->data_end;
+	bool syn = false;
+
+	if (reason != LB_UNDECIDED)
+		return reason;
+	if (is_icmp(&packet))
+		return LB_PASS_ICMP;
+	if (!parse_ports(&packet, end))
+		return LB_PASS_MALFORMED;
+	service = service_of(&packet.flow);
+	if (!service)
+		return LB_PASS_NO_SERVICE;
+	if (packet.fragment)
+		return LB_DROP_FRAGMENT;
+	reason = parse_syn(&packet, end, &syn);
+	if (reason != LB_UNDECIDED)
+		return reason;
+	return balance(ctx, &packet, service, syn, interface);
+}
+
+SEC("xdp")
+int lb(struct xdp_md *ctx)
+{
+	__u32 interface = ctx->ingress_ifindex; /* where answers go */
+	enum lb_reason reason = handle(ctx, &interface);
+
+	count_reason(reason);
+	if (reason < LB_SENT_FLOW)
+		return XDP_PASS;
+	if (reason >= LB_DROP_FRAGMENT)
+		return XDP_DROP;
+	return interface == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(interface, 0);
+}
+
+char LICENSE[] SEC("license") = "GPL";

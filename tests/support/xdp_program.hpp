@@ -1,0 +1,153 @@
+// A loaded XDP program that is attached nowhere: frames are put through it by the kernel's test
+// run, and its maps are filled by hand.
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "bpf/lb.h"
+#include "bpf/lb.skel.h"
+#include "tests/support/xdp_packets.hpp"
+
+namespace saspd::kernel {
+
+using packets::Bytes;
+using packets::Mac;
+
+// What libbpf says meanwhile, the verifier's words included.
+class LibbpfWords {
+ public:
+  LibbpfWords() {
+    words().clear();
+    previous_ = libbpf_set_print(keep);
+  }
+  LibbpfWords(const LibbpfWords&) = delete;
+  LibbpfWords& operator=(const LibbpfWords&) = delete;
+  ~LibbpfWords() { libbpf_set_print(previous_); }
+  const std::string& text() const { return words(); }
+
+ private:
+  static std::string& words() {
+    static std::string text;
+    return text;
+  }
+  __attribute__((format(printf, 2, 0))) static int keep(libbpf_print_level level,
+                                                        const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) return 0;
+    std::array<char, 65536> line;
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    words() += line.data();
+    return 0;
+  }
+  libbpf_print_fn_t previous_;
+};
+
+template <class Key, class Value>
+void put(const bpf_map* map, const Key& key, const Value& value) {
+  if (bpf_map__update_elem(map, &key, sizeof key, &value, sizeof value, BPF_ANY) != 0) {
+    throw std::runtime_error(std::string(bpf_map__name(map)) + ": " + std::strerror(errno));
+  }
+}
+
+// What the program did with a frame.
+struct Verdict {
+  std::uint32_t action = 0;  // xdp_action
+  Bytes frame;
+};
+
+inline Verdict run(int program, const Bytes& frame, std::uint32_t ingress) {
+  Verdict verdict;
+  verdict.frame.resize(4096);
+  xdp_md context{};
+  context.data_end = static_cast<std::uint32_t>(frame.size());
+  context.ingress_ifindex = ingress;
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<std::uint32_t>(frame.size());
+  options.data_out = verdict.frame.data();
+  options.data_size_out = static_cast<std::uint32_t>(verdict.frame.size());
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof context;
+  if (bpf_prog_test_run_opts(program, &options) != 0) {
+    throw std::runtime_error(std::string("test run: ") + std::strerror(errno));
+  }
+  verdict.frame.resize(options.data_size_out);
+  verdict.action = options.retval;
+  return verdict;
+}
+
+class LbProgram {
+ public:
+  LbProgram() {
+    const LibbpfWords words;
+    skeleton_ = lb_bpf__open();
+    if (skeleton_ == nullptr) throw std::runtime_error("open: " + words.text());
+    bpf_map__set_max_entries(skeleton_->maps.tables, 8);
+    bpf_map__set_max_entries(skeleton_->maps.flows, max_flows);
+    if (lb_bpf__load(skeleton_) != 0) throw std::runtime_error("load: " + words.text());
+  }
+  LbProgram(const LbProgram&) = delete;
+  LbProgram& operator=(const LbProgram&) = delete;
+  ~LbProgram() { lb_bpf__destroy(skeleton_); }
+
+  static constexpr std::uint32_t max_flows = 65536;
+
+  const auto& maps() const { return skeleton_->maps; }
+
+  Verdict run(const Bytes& frame, std::uint32_t ingress) const {
+    return kernel::run(bpf_program__fd(skeleton_->progs.lb), frame, ingress);
+  }
+
+  // Sums over the CPUs.
+  std::array<std::uint64_t, LB_REASONS> reasons() const {
+    std::array<std::uint64_t, LB_REASONS> sums{};
+    for (std::uint32_t reason = 0; reason < LB_REASONS; ++reason) {
+      for (const std::uint64_t count : per_cpu<std::uint64_t>(maps().reasons, reason)) {
+        sums.at(reason) += count;
+      }
+    }
+    return sums;
+  }
+  lb_counters service_counters(std::uint32_t number) const {
+    return sum(maps().service_counters, number);
+  }
+  lb_counters backend_counters(std::uint32_t number) const {
+    return sum(maps().backend_counters, number);
+  }
+
+ private:
+  template <class Value>
+  static std::vector<Value> per_cpu(const bpf_map* map, std::uint32_t key) {
+    std::vector<Value> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    if (bpf_map_lookup_elem(bpf_map__fd(map), &key, values.data()) != 0) {
+      throw std::runtime_error(std::string(bpf_map__name(map)) + ": " + std::strerror(errno));
+    }
+    return values;
+  }
+  static lb_counters sum(const bpf_map* map, std::uint32_t number) {
+    lb_counters total{};
+    for (const lb_counters& counters : per_cpu<lb_counters>(map, number)) {
+      total.packets += counters.packets;
+      total.bytes += counters.bytes;
+      total.flows += counters.flows;
+    }
+    return total;
+  }
+
+  lb_bpf* skeleton_ = nullptr;
+};
+
+}  // namespace saspd::kernel
