@@ -51,6 +51,7 @@ std::uint8_t command_of(lb::Action action) {
     case lb::Action::add_destination: return IPVS_CMD_NEW_DEST;
     case lb::Action::set_weight: return IPVS_CMD_SET_DEST;
     case lb::Action::remove_destination: return IPVS_CMD_DEL_DEST;
+    case lb::Action::remove_service: return IPVS_CMD_DEL_SERVICE;
   }
   return IPVS_CMD_UNSPEC;
 }
@@ -192,6 +193,7 @@ void Ipvs::add_write(const lb::Change& change) {
     case lb::Action::remove_destination:
       put_service(request, change.service);
       return put_destination_key(request, change.destination.endpoint);
+    case lb::Action::remove_service: return put_service(request, change.service);
   }
 }
 

@@ -3,7 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/base/error.hpp"
@@ -23,6 +27,27 @@ struct Failure {
   }
 };
 
+// What a data plane of our own knows of a destination, beside its weight.
+struct DestinationState {
+  std::uint32_t slots = 0;  // of the table of its service
+  bool reachable = false;   // its next hop is known
+  std::string next_hop;     // "02:00:00:00:00:01 on eth1", or why it is not known
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t flows = 0;  // that the table led to it
+};
+
+// What would become of a client's packet.
+struct Trace {
+  bool is_service = false;  // else it is not ours and passes
+  Forward forward = Forward::route;
+  std::uint32_t slot = 0;
+  bool known_flow = false;              // led by what is remembered of its flow, not by the slot
+  std::optional<Endpoint> destination;  // nothing: dropped, nobody has a weight
+  bool reachable = false;
+  std::string next_hop;  // as in DestinationState
+};
+
 class Dataplane {
  public:
   Dataplane() = default;
@@ -36,6 +61,22 @@ class Dataplane {
 
   // Everything that exists, whoever made it.
   virtual Result<Table> list_all() = 0;
+
+  // Of a service's destinations; none where the kernel does not tell (IPVS).
+  virtual std::map<Endpoint, DestinationState> states(const ServiceKey&) { return {}; }
+
+  // Of a packet from `source` to `destination`. An error where the kernel does not tell (IPVS).
+  virtual Result<Trace> trace(Protocol, const Endpoint& /*source*/,
+                              const Endpoint& /*destination*/) {
+    return fail(std::errc::not_supported, "only the XDP data plane can be traced (--backend xdp)");
+  }
+  // Packets by what became of them; none where the kernel does not tell.
+  virtual std::vector<std::pair<std::string, std::uint64_t>> packet_counters() { return {}; }
+
+  // Becomes readable when something has happened that handle_events() is to take up; -1: nothing
+  // ever does. Returns what an operator should read once, a line each.
+  virtual int event_descriptor() const { return -1; }
+  virtual Result<std::vector<std::string>> handle_events() { return std::vector<std::string>{}; }
 
   // Writes all changes, in order; a failing one does not stop the rest. Blocks until the kernel has
   // answered, so callers pass at most a few hundred at once. Returns what failed, in order.

@@ -42,8 +42,9 @@ int rank(const Change& change) {
     case Action::add_destination: return 2;
     case Action::set_weight: return change.destination.weight > change.old_weight ? 2 : 3;
     case Action::remove_destination: return 4;
+    case Action::remove_service: return 5;
   }
-  return 5;
+  return 6;
 }
 
 }  // namespace
@@ -55,6 +56,7 @@ std::string_view name(Action action) {
     case Action::add_destination: return "add_destination";
     case Action::set_weight: return "set_weight";
     case Action::remove_destination: return "remove_destination";
+    case Action::remove_service: return "remove_service";
   }
   return "unknown";
 }
@@ -77,11 +79,12 @@ std::string Change::text() const {
       }
       return fmt::format("{} weight {} -> {}", at(), old_weight, destination.weight);
     case Action::remove_destination: return fmt::format("{} removed", at());
+    case Action::remove_service: return fmt::format("{} removed", lb::text(service));
   }
   return {};
 }
 
-Plan diff(const Table& actual, const Table& desired) {
+Plan diff(const Table& actual, const Table& desired, Surplus surplus) {
   Plan plan;
   for (const auto& [key, wish] : desired) {
     const auto existing = actual.find(key);
@@ -89,6 +92,10 @@ Plan diff(const Table& actual, const Table& desired) {
       add_service(key, wish, plan);
     else
       change_service(key, existing->second, wish, plan);
+  }
+  for (const auto& [key, pool] : actual) {
+    if (surplus == Surplus::keep || desired.contains(key)) continue;
+    plan.push_back({Action::remove_service, key, {}, {}, 0});
   }
   std::stable_sort(plan.begin(), plan.end(),
                    [](const Change& a, const Change& b) { return rank(a) < rank(b); });
@@ -98,6 +105,10 @@ Plan diff(const Table& actual, const Table& desired) {
 void apply(const Change& change, Table& table) {
   if (change.action == Action::add_service || change.action == Action::set_service) {
     static_cast<Service&>(table[change.service]) = change.attributes;
+    return;
+  }
+  if (change.action == Action::remove_service) {
+    table.erase(change.service);
     return;
   }
   const auto pool = table.find(change.service);

@@ -13,6 +13,7 @@ enum class Action : std::uint8_t {
   add_destination,
   set_weight,
   remove_destination,
+  remove_service,
 };
 std::string_view name(Action action);  // the enumerator's name
 
@@ -34,10 +35,12 @@ struct Change {
 // lowering and removal, so that no moment in between has less capacity than both ends.
 using Plan = std::vector<Change>;
 
-// What makes the services in `desired` what they are there. Services that only `actual` has are
-// none of its business, and of a destination that both have only weight and forwarding are
-// compared.
-Plan diff(const Table& actual, const Table& desired);
+// What becomes of services that only the actual table has.
+enum class Surplus { keep, remove };
+
+// What makes the services in `desired` what they are there. Of a destination that both tables have
+// only weight and forwarding are compared.
+Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::keep);
 
 // What `table` is after `change` was written.
 void apply(const Change& change, Table& table);

@@ -63,7 +63,7 @@ struct Destination {
 
 inline constexpr std::uint32_t max_weight = 0x7FFFFFFF;  // IPVS refuses more with ERANGE
 
-// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h.
+// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h, but for the last.
 namespace service_flag {
 inline constexpr std::uint32_t persistent = 0x01;
 inline constexpr std::uint32_t hashed = 0x02;  // the kernel's own, on every service
@@ -71,6 +71,7 @@ inline constexpr std::uint32_t one_packet = 0x04;
 inline constexpr std::uint32_t fallback = 0x08;   // sh, mh: another server for one of weight 0
 inline constexpr std::uint32_t hash_port = 0x10;  // sh, mh: the client's port counts too
 inline constexpr std::uint32_t sched3 = 0x20;
+inline constexpr std::uint32_t stateless = 0x10000;  // XDP only, and ours: no flow is remembered
 }  // namespace service_flag
 
 // The attributes of a service, beside its key.

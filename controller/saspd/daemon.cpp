@@ -35,6 +35,9 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;
+  settings.own_table = options.backend == Backend::xdp;
+  // A message is one new table per service of the XDP program, however many destinations it has.
+  if (settings.own_table) settings.chunk = std::numeric_limits<std::size_t>::max();
   // Nothing is written that would take its time: the plan is shown whole.
   if (options.dry_run) settings.chunk = std::numeric_limits<std::size_t>::max();
   return settings;
@@ -70,6 +73,7 @@ ExitCode Daemon::run() {
   start_links();
   work();  // the first list tells the GWM which members there are
   reconcile_later();
+  wait_for_plane();
   io_.run();
   control_.reset();
   log_.info("stopped; the weights stay as they are");
@@ -145,6 +149,22 @@ void Daemon::reconcile_later() {
   });
 }
 
+void Daemon::wait_for_plane() {
+  if (plane_.event_descriptor() < 0) return;
+  if (!plane_events_) plane_events_.emplace(io_, ::dup(plane_.event_descriptor()));
+  plane_events_->async_wait(asio::posix::stream_descriptor::wait_read,
+                            [this](boost::system::error_code ec) {
+                              if (ec) return;
+                              const auto notices = plane_.handle_events();
+                              if (!notices) kernel_state(notices.error().detail);
+                              if (notices) {
+                                for (const auto& notice : *notices)
+                                  log_.info("{}", notice);
+                              }
+                              wait_for_plane();
+                            });
+}
+
 // One chunk at a time, with the sockets served in between.
 void Daemon::work_soon() {
   if (std::exchange(work_posted_, true)) return;
@@ -216,7 +236,13 @@ void Daemon::kernel_state(std::string error) {
 }
 
 Status Daemon::status() const {
-  Status status{options_.lb_uid, options_.dry_run, kernel_error_, {}, reconciler_.view()};
+  Status status;
+  status.lb_uid = options_.lb_uid;
+  status.dry_run = options_.dry_run;
+  status.backend = options_.backend == Backend::xdp ? "xdp" : "ipvs";
+  status.kernel_error = kernel_error_;
+  status.packets = plane_.packet_counters();
+  status.groups = reconciler_.view();
   for (const auto& link : links_) {
     const auto view = link->view();
     status.gwms.push_back({view.endpoint, std::string(net::name(view.state)), view.state_since,
@@ -236,6 +262,7 @@ json::object Daemon::answer(const json::object& request) {
   if (*name == "why") return why(request);
   if (*name == "export") return export_rules();
   if (*name == "plan") return plan();
+  if (*name == "trace") return trace(request);
   if (*name == "reconcile") return reconcile();
   return net::control_error(ExitCode::usage,
                             fmt::format("unknown command '{}'", std::string_view(*name)));
@@ -254,6 +281,10 @@ json::object Daemon::why(const json::object& request) const {
 }
 
 json::object Daemon::export_rules() {
+  if (options_.backend != Backend::ipvs) {
+    return net::control_error(ExitCode::usage,
+                              "export prints rules of IPVS, and this saspd has --backend xdp");
+  }
   const auto table = plane_.list_all();
   return table ? export_json(*table) : not_listed(table.error());
 }
@@ -262,6 +293,22 @@ json::object Daemon::export_rules() {
 json::object Daemon::plan() const {
   const auto plan = Reconciler(reconciler_).preview(Clock::now());
   return plan ? plan_json(*plan) : not_listed(plan.error());
+}
+
+json::object Daemon::trace(const json::object& request) {
+  const auto text = [&request](std::string_view key) -> std::string_view {
+    const auto* value = request.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : "";
+  };
+  const auto source = Endpoint::parse(text("source"));
+  const auto service = lb::parse_service(text("destination"));
+  const auto* at = service ? std::get_if<lb::VirtualEndpoint>(&*service) : nullptr;
+  if (!source || at == nullptr) {
+    return net::control_error(ExitCode::usage,
+                              "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT");
+  }
+  const auto trace = plane_.trace(at->protocol, *source, at->endpoint);
+  return trace ? trace_json(*trace) : net::control_error(ExitCode::usage, trace.error().detail);
 }
 
 // What the periodic pass does, now: the listing and the first chunk of writes.

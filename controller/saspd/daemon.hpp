@@ -6,6 +6,7 @@
 #include <string>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "controller/cli/log.hpp"
@@ -32,6 +33,7 @@ class Daemon {
   sasp::LbSessionConfig session_config() const;
   void wait_for_signal();
   void reconcile_later();
+  void wait_for_plane();
   void work_soon();
   Work work();
   void report(const Work& work);
@@ -46,6 +48,7 @@ class Daemon {
   boost::json::object export_rules();
   boost::json::object plan() const;
   boost::json::object reconcile();
+  boost::json::object trace(const boost::json::object& request);
 
   const Options& options_;
   cli::Log& log_;
@@ -55,6 +58,7 @@ class Daemon {
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
   boost::asio::basic_waitable_timer<Clock> reconcile_timer_;
+  std::optional<boost::asio::posix::stream_descriptor> plane_events_;
   std::vector<std::unique_ptr<net::LbLink>> links_;
   std::unique_ptr<net::ControlServer> control_;
 

@@ -19,6 +19,11 @@ ExitCode exit_code_of(const std::error_code& code) {
 
 ExitCode run(const saspd::Options& options) {
   saspd::cli::Log log(options.log);
+  if (options.backend == saspd::Backend::xdp ||
+      options.xdp.action != saspd::XdpOptions::Action::run) {
+    log.error("the XDP data plane is not built yet in this version ({})", SASPD_VERSION);
+    return ExitCode::usage;
+  }
   const auto lock = saspd::InstanceLock::take("ipvs");
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;

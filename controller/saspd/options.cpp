@@ -41,18 +41,6 @@ Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view valu
   return std::optional{*seconds};
 }
 
-// An option of which one value is built so far and another is documented.
-cli::Cli::Accept only(std::string_view built, std::string_view not_built) {
-  return [=](std::string_view value) -> Result<void> {
-    if (value == built) return {};
-    if (value == not_built) {
-      return refuse(
-          fmt::format("'{}' is not built yet in this version ({})", value, SASPD_VERSION));
-    }
-    return refuse(fmt::format("'{}' is not {}", value, built));
-  };
-}
-
 void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.section("Group Workload Manager");
   cli.add_list(
@@ -89,11 +77,14 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
 
 void add_service_options(cli::Cli& cli, Options& options) {
   cli.section("Services and weights");
-  cli.add_option("--backend", "ipvs", only("ipvs", "xdp"), "what distributes the connections",
-                 "ipvs");
+  cli.option("--backend", "ipvs|xdp", options.backend,
+             cli::one_of<Backend>({{"ipvs", Backend::ipvs}, {"xdp", Backend::xdp}}),
+             "what distributes the connections: the kernel's IPVS, or saspd's XDP program", "ipvs");
   cli.add_list(
       "--service", "GROUP=SPEC[,option...]",
-      [&options](std::string_view value) { return add_service(options.groups, value); },
+      [&options](std::string_view value) {
+        return add_service(options.groups, value, options.backend);
+      },
       "feeds an IPVS service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
       "udp:[2001:db8::1]:53 sctp:ADDR:PORT fwmark:7 fwmark6:7; options: see below");
   cli.flag("--adopt", options.adopt,
@@ -110,6 +101,66 @@ void add_service_options(cli::Cli& cli, Options& options) {
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "advice that leaves a service without any server is held back, or applied", "hold");
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
+}
+
+// How many of something a map holds.
+auto entries(std::uint64_t low, std::uint64_t high) {
+  return [=](std::string_view value) -> Result<std::uint32_t> {
+    const auto number = parse_number(value, low, high);
+    if (!number) return fail(number.error());
+    return static_cast<std::uint32_t>(*number);
+  };
+}
+
+void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach) {
+  XdpOptions& xdp = options.xdp;
+  cli.section("XDP");
+  cli.action("--attach", attach,
+             "as root: bring the XDP program to the --interface, hand its maps to --user, and end");
+  cli.action("--detach", detach, "as root: take the XDP program off, throw its maps away, and end");
+  cli.action("--replace", xdp.replace,
+             "with --attach: throw away maps that do not fit, with the flows that they know");
+  cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
+           "with --attach: where clients' packets come in; repeatable");
+  cli.option("--xdp-mode", "auto|native|generic", xdp.mode,
+             cli::one_of<XdpOptions::Mode>({{"auto", XdpOptions::Mode::automatic},
+                                            {"native", XdpOptions::Mode::native},
+                                            {"generic", XdpOptions::Mode::generic}}),
+             "with --attach: in the driver, or slower behind it; auto: native where it can be",
+             "auto");
+  cli.option("--user", "NAME", xdp.user, cli::text(1, 64),
+             "with --attach: who may write the maps; saspd if there is such a user, else root", "");
+  cli.option("--max-services", "N", xdp.max_services, entries(1, 4096),
+             "with --attach: room for so many services", "64");
+  cli.option("--max-backends", "N", xdp.max_backends, entries(1, 65535),
+             "with --attach: room for so many destinations of all services", "1024");
+  cli.option("--max-flows", "N", xdp.max_flows, entries(1024, 100'000'000),
+             "with --attach: so many flows are remembered; the ones longest silent are forgotten "
+             "first",
+             "262144");
+  cli.option("--syn", "store|defer", xdp.defer_syn,
+             cli::one_of<bool>({{"store", false}, {"defer", true}}),
+             "with --attach: remember a flow from its SYN on, or from the packet after it, which "
+             "keeps SYN floods out of the table",
+             "store");
+  cli.option("--new-flow-limit", "N", xdp.new_flow_limit, entries(0, 100'000'000),
+             "with --attach: remember at most so many new flows per second and CPU; 0: no limit",
+             "0");
+  cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
+             "where the XDP program and its maps are pinned, on the bpf file system",
+             "/sys/fs/bpf/saspd");
+}
+
+// What --attach and --detach want, and what goes with --backend alone.
+std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options, bool attach,
+                                  bool detach) {
+  const auto usage = [&cli](std::string_view text) { return cli.refuse(ExitCode::usage, text); };
+  if (attach && detach) return usage("--attach and --detach at once");
+  if (attach && options.xdp.interfaces.empty()) return usage("--attach needs --interface IF");
+  if (options.backend == Backend::xdp && options.adopt) {
+    return usage("--adopt is for --backend ipvs: nobody else makes services of the XDP program");
+  }
+  return std::nullopt;
 }
 
 // The managed service of `group` that no member fits; empty if there is none.
@@ -163,7 +214,8 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   Options options;
   bool check_only = false;
   cli::Cli cli(
-      "saspd", "Turns the advice of a Group Workload Manager (SASP, RFC 4678) into IPVS weights.",
+      "saspd",
+      "Turns the advice of a Group Workload Manager (SASP, RFC 4678) into weights of IPVS or XDP.",
       "Example:\n"
       "  ipvsadm -A -t 192.0.2.10:80 -s wrr\n"
       "  ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m\n"
@@ -182,21 +234,37 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       "Example:\n"
       "  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \\\n"
       "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
-      "Exit codes: 0 ok, 64 usage, 66 no config file, 69 the kernel has no IPVS, 70 internal,\n"
+      "Options of a --service with --backend xdp: forward=l2|ipip (l2), drain=SECONDS, stateless "
+      "(no\n"
+      "flow is remembered), table=minimal|independent (minimal; independent: the same on several\n"
+      "balancers), manage (members that registered themselves, too). Every service there is made,\n"
+      "filled with its --member and emptied by saspd. First, as root:\n"
+      "  saspd --attach --interface eth0\n"
+      "  saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \\\n"
+      "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
+      "Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP attached, "
+      "70 internal,\n"
       "74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.");
   cli.with_config_file();
   add_gwm_options(cli, options);
   add_service_options(cli, options);
+  bool attach = false;
+  bool detach = false;
+  add_xdp_options(cli, options, attach, detach);
   cli.section("Operation");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
   cli.action("--check", check_only, "check the flags and the config file, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--interface", "--xdp-mode", "--attach", "--detach",
-                     "--stale-after", "--on-stale", "--drift", "--min-change", "--max-step",
-                     "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
-                     "--tls-min"});
+  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--min-change",
+                     "--max-step", "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl",
+                     "--tls-name", "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
+  if (const auto end = check_xdp(cli, options, attach, detach)) return *end;
+  if (attach || detach) {
+    options.xdp.action = attach ? XdpOptions::Action::attach : XdpOptions::Action::detach;
+    return options;
+  }
   if (const auto end = check(cli, options)) return *end;
   if (cli.print_config()) {
     fmt::print("{}", cli.config_text());

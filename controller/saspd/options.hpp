@@ -14,6 +14,25 @@
 
 namespace saspd {
 
+// What only --backend xdp has.
+struct XdpOptions {
+  enum class Action { run, attach, detach };
+  enum class Mode { automatic, native, generic };
+
+  Action action = Action::run;
+  std::string pins = "/sys/fs/bpf/saspd";
+  // Of attach:
+  std::vector<std::string> interfaces;
+  Mode mode = Mode::automatic;
+  bool replace = false;
+  std::string user;  // who gets the pins; empty: saspd if there is one, else root
+  std::uint32_t max_services = 64;
+  std::uint32_t max_backends = 1024;
+  std::uint32_t max_flows = 262'144;
+  bool defer_syn = false;
+  std::uint32_t new_flow_limit = 0;
+};
+
 struct Options {
   std::vector<cli::HostPort> gwms;  // in order of precedence
   std::string lb_uid;
@@ -24,6 +43,8 @@ struct Options {
   std::chrono::seconds retry_min{20};
   bool insecure_plaintext = false;
 
+  Backend backend = Backend::ipvs;
+  XdpOptions xdp;
   std::vector<GroupSettings> groups;  // in order of first appearance
   bool adopt = false;
   std::chrono::seconds reconcile_interval{5};

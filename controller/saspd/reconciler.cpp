@@ -51,7 +51,7 @@ std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& wei
     for (const auto& entry : received.items) {
       const Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
-      const bool joins = settings_.trust && group.is_managed() && !advice.registered_by_lb() &&
+      const bool joins = settings_.trust && group.is_open() && !advice.registered_by_lb() &&
                          group.configured(endpoint_of(member)) == nullptr;
       if (joins) self_registered[name][member] = entry.member.label;
       if (joins || is_known(group, member))
@@ -103,9 +103,9 @@ const MemberSettings* Reconciler::Group::configured(const Endpoint& endpoint) co
   return found != settings.members.end() ? &found->second : nullptr;
 }
 
-bool Reconciler::Group::is_managed() const {
+bool Reconciler::Group::is_open() const {
   return std::any_of(settings.services.begin(), settings.services.end(),
-                     [](const auto& service) { return service.manage.has_value(); });
+                     [](const auto& service) { return service.manage && service.manage->open; });
 }
 
 std::set<Endpoint> Reconciler::Group::members(const ServiceSettings& service) const {
@@ -113,6 +113,7 @@ std::set<Endpoint> Reconciler::Group::members(const ServiceSettings& service) co
   for (const auto& [endpoint, member] : settings.members) {
     if (fits(settings, service, member_of(service, endpoint))) members.insert(endpoint);
   }
+  if (!service.manage || !service.manage->open) return members;
   for (const auto& [key, member] : self_registered.members()) {
     if (fits(settings, service, key)) members.insert(endpoint_of(key));
   }
@@ -178,7 +179,8 @@ bool Reconciler::list(Work& work) {
 }
 
 Result<lb::Table> Reconciler::list_services() {
-  return settings_.adopt ? plane_.list_all() : plane_.list(services_);
+  const bool all = settings_.adopt || settings_.own_table;
+  return all ? plane_.list_all() : plane_.list(services_);
 }
 
 bool Reconciler::lost_any(const lb::Table& table) const {
@@ -240,7 +242,7 @@ void Reconciler::observe(const ServiceSettings& service, Histories& seen) {
 // A destination of a managed service that is seen for the first time, and that nobody configured.
 void Reconciler::find_self_registered(Group& group) {
   for (const auto& service : group.settings.services) {
-    if (!service.manage) continue;
+    if (!service.manage || !service.manage->open) continue;
     for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
       if (group.configured(endpoint) != nullptr) continue;
       if (histories_[service.key].contains(endpoint)) continue;
@@ -265,7 +267,8 @@ void Reconciler::decide(TimePoint now) {
     for (const auto& service : group.settings.services)
       decide(group, service, now);
   }
-  const lb::Plan plan = lb::diff(actual_, desired_);
+  const auto surplus = settings_.own_table ? lb::Surplus::remove : lb::Surplus::keep;
+  const lb::Plan plan = lb::diff(actual_, desired_, surplus);
   plan_.assign(plan.begin(), plan.end());
   decided_ = true;
 }
@@ -327,7 +330,7 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
 void Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now) {
   lb::Pool& wish = desired_[service.key] = pool;
   if (service.manage) {
-    const auto& [managed, forward, drain] = *service.manage;
+    const lb::Service& managed = service.manage->service;
     const bool exists = actual_.contains(service.key);
     constexpr std::uint32_t kept = lb::service_flag::hashed | lb::service_flag::sched3;
     wish.scheduler = managed.scheduler;
@@ -405,6 +408,7 @@ void Reconciler::record(const lb::Change& change) {
   if (change.action == lb::Action::remove_destination) {
     histories_[change.service].erase(change.destination.endpoint);
   }
+  if (change.action == lb::Action::remove_service) histories_.erase(change.service);
   if (!writes_weight(change)) return;
   const std::uint32_t weight = change.destination.weight;
   History& history = history_of(change);
@@ -524,9 +528,8 @@ void Reconciler::view_service(const Group& group, const ServiceSettings& service
   const auto decision = decisions_.find(service.key);
   view.services.push_back({service.key, actual_.contains(service.key), service.manage.has_value(),
                            pool.scheduler, decision != decisions_.end() && decision->second.held});
+  const auto states = plane_.states(service.key);
   std::set<Endpoint> endpoints = group.members(service);
-  for (const auto& [endpoint, settings] : group.settings.members)
-    endpoints.insert(endpoint);
   for (const auto& [endpoint, destination] : pool.destinations)
     endpoints.insert(endpoint);
   for (const auto& endpoint : endpoints) {
@@ -539,15 +542,18 @@ void Reconciler::view_service(const Group& group, const ServiceSettings& service
     const auto joined = group.self_registered.members().find(as_member);
     if (joined != group.self_registered.members().end()) member.label = joined->second.label;
     if (const auto* configured = group.configured(endpoint)) member.label = configured->label;
+    if (const auto state = states.find(endpoint); state != states.end())
+      member.state = state->second;
     const auto destination = pool.destinations.find(endpoint);
-    if (destination == pool.destinations.end()) continue;
-    member.kernel_weight = member.effective_weight = destination->second.weight;
-    member.reason = Reason::static_weight;
+    if (destination != pool.destinations.end()) {
+      member.kernel_weight = member.effective_weight = destination->second.weight;
+      member.reason = Reason::static_weight;
+    }
     if (decision == decisions_.end()) continue;
     const auto decided = decision->second.members.find(endpoint);
     if (decided == decision->second.members.end()) continue;
     member.effective_weight = decided->second.weight;
-    member.reason = decided->second.reason;
+    if (member.kernel_weight) member.reason = decided->second.reason;
   }
 }
 

@@ -38,7 +38,8 @@ class Reconciler {
     std::size_t gwms = 1;  // how many GWMs there are
     bool dry_run = false;
     bool adopt = false;  // every service of the kernel that no group names is a group of its own
-    bool trust = false;  // members that registered themselves belong to managed services
+    bool own_table = false;  // nobody else writes the kernel's table: services of no group go
+    bool trust = false;      // members that registered themselves belong to managed services
     // How long a member waits for its first advice before it is added with its static weight.
     Duration advice_wait = std::chrono::seconds{10};
     std::size_t chunk = 256;  // writes per work(): one batch of the kernel, a bounded stall for us
@@ -74,6 +75,7 @@ class Reconciler {
     std::uint32_t effective_weight = 0;
     std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
     Reason reason = Reason::unbound;
+    std::optional<lb::DestinationState> state;  // where the data plane tells
   };
   struct ServiceView {
     lb::ServiceKey key;
@@ -123,7 +125,7 @@ class Reconciler {
 
     const Advice* advice_for(const sasp::MemberKey& member) const;
     const MemberSettings* configured(const Endpoint& endpoint) const;
-    bool is_managed() const;
+    bool is_open() const;  // to members that registered themselves
     // What belongs to a managed service.
     std::set<Endpoint> members(const ServiceSettings& service) const;
   };

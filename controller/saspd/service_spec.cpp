@@ -48,41 +48,38 @@ std::string_view take_option(std::string_view& rest) {
 // The options of a service as given, before they are looked at together.
 struct ServiceOptions {
   bool manage = false;
-  std::optional<std::string> scheduler;
+  std::optional<std::chrono::seconds> drain;
   std::optional<lb::Forward> forward;
+  // IPVS
+  std::optional<std::string> scheduler;
   std::optional<lb::Protocol> protocol;
   std::optional<std::uint32_t> max;
-  std::optional<std::chrono::seconds> drain;
   std::optional<std::uint32_t> persistent;
   bool one_packet = false;
   std::optional<std::string> hash_port;  // the scheduler whose flag it is
-
-  bool only_for_manage() const {
-    return scheduler || forward || drain || persistent || one_packet || hash_port;
-  }
+  // XDP
+  bool stateless = false;
+  std::optional<std::string> table;
 };
 
-Result<lb::Forward> parse_forward(std::string_view value) {
-  for (const auto forward : {lb::Forward::masquerade, lb::Forward::route, lb::Forward::tunnel}) {
-    if (value == lb::name(forward)) return forward;
-  }
-  return refuse(fmt::format("forward={}: expected masquerade, route or tunnel", value));
-}
+constexpr std::string_view ipvs_options =
+    "manage, scheduler=NAME, forward=masquerade|route|tunnel, drain=SECONDS, persistent=SECONDS, "
+    "one-packet, sh-port, mh-port, max=N or proto=tcp|udp|sctp";
+constexpr std::string_view xdp_options =
+    "manage, forward=l2|ipip, drain=SECONDS, stateless or table=minimal|independent";
 
-Result<lb::Protocol> parse_protocol(std::string_view value) {
-  for (const auto protocol : {lb::Protocol::tcp, lb::Protocol::udp, lb::Protocol::sctp}) {
-    if (value == lb::name(protocol)) return protocol;
+template <class T>
+Result<void> choose(std::optional<T>& out, std::string_view name, std::string_view value,
+                    std::initializer_list<std::pair<std::string_view, T>> choices) {
+  std::string expected;
+  for (const auto& [word, meaning] : choices) {
+    if (value == word) {
+      out = meaning;
+      return {};
+    }
+    expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
   }
-  return refuse(fmt::format("proto={}: expected tcp, udp or sctp", value));
-}
-
-// IP_VS_SCHEDNAME_MAXLEN is 16 with its NUL.
-Result<std::string> parse_scheduler(std::string_view value) {
-  const bool is_name = std::all_of(value.begin(), value.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-  if (!value.empty() && value.size() <= 15 && is_name) return std::string(value);
-  return refuse(fmt::format("scheduler={}: expected a name like wlc", value));
+  return refuse(fmt::format("{}={}: expected {}", name, value, expected));
 }
 
 template <class Number>
@@ -94,47 +91,97 @@ Result<void> parse_into(std::optional<Number>& out, std::string_view name, std::
   return {};
 }
 
-template <class T>
-Result<void> store(std::optional<T>& out, Result<T> parsed) {
-  if (!parsed) return fail(parsed.error());
-  out = std::move(*parsed);
+// IP_VS_SCHEDNAME_MAXLEN is 16 with its NUL.
+Result<void> parse_scheduler(std::optional<std::string>& out, std::string_view value) {
+  const bool is_name = std::all_of(value.begin(), value.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (value.empty() || value.size() > 15 || !is_name) {
+    return refuse(fmt::format("scheduler={}: expected a name like wlc", value));
+  }
+  out = value;
   return {};
 }
 
-Result<void> parse_option(ServiceOptions& options, std::string_view option) {
-  constexpr std::uint64_t month = 31 * 86'400;  // what IPVS keeps of a timeout fits by far
-  const auto equals = option.find('=');
-  const std::string_view name = option.substr(0, equals);
-  const std::string_view value = equals == std::string_view::npos ? "" : option.substr(equals + 1);
-  if (option == "manage")
+struct Option {
+  std::string_view whole;
+  std::string_view name;   // of NAME=VALUE
+  std::string_view value;  // empty: none
+};
+
+constexpr std::uint64_t month = 31 * 86'400;  // what the kernel keeps of a time fits by far
+
+Result<bool> parse_common(ServiceOptions& options, const Option& option) {
+  if (option.whole == "manage") {
     options.manage = true;
-  else if (option == "one-packet")
+    return true;
+  }
+  if (option.name != "drain") return false;
+  if (auto ok = parse_into(options.drain, option.name, option.value, 0, month); !ok)
+    return fail(ok.error());
+  return true;
+}
+
+Result<void> parse_for_ipvs(ServiceOptions& options, const Option& option) {
+  const auto& [whole, name, value] = option;
+  if (whole == "one-packet")
     options.one_packet = true;
-  else if (option == "sh-port" || option == "mh-port")
-    options.hash_port = option.substr(0, 2);
+  else if (whole == "sh-port" || whole == "mh-port")
+    options.hash_port = whole.substr(0, 2);
   else if (name == "scheduler")
-    return store(options.scheduler, parse_scheduler(value));
+    return parse_scheduler(options.scheduler, value);
   else if (name == "forward")
-    return store(options.forward, parse_forward(value));
+    return choose(options.forward, name, value,
+                  {{"masquerade", lb::Forward::masquerade},
+                   {"route", lb::Forward::route},
+                   {"tunnel", lb::Forward::tunnel}});
   else if (name == "proto")
-    return store(options.protocol, parse_protocol(value));
+    return choose(
+        options.protocol, name, value,
+        {{"tcp", lb::Protocol::tcp}, {"udp", lb::Protocol::udp}, {"sctp", lb::Protocol::sctp}});
   else if (name == "max")
     return parse_into(options.max, name, value, 1, 65535);
-  else if (name == "drain")
-    return parse_into(options.drain, name, value, 0, month);
   else if (name == "persistent")
     return parse_into(options.persistent, name, value, 1, month);
   else
-    return refuse(
-        fmt::format("unknown option '{}', expected manage, scheduler=NAME, "
-                    "forward=masquerade|route|tunnel, drain=SECONDS, persistent=SECONDS, "
-                    "one-packet, sh-port, mh-port, max=N or proto=tcp|udp|sctp",
-                    option));
+    return refuse(fmt::format("unknown option '{}', expected {}", whole, ipvs_options));
   return {};
 }
 
-Result<ManageSettings> managed(const lb::ServiceKey& key, lb::Protocol protocol,
-                               const ServiceOptions& options) {
+Result<void> parse_for_xdp(ServiceOptions& options, const Option& option) {
+  const auto& [whole, name, value] = option;
+  if (whole == "stateless")
+    options.stateless = true;
+  else if (name == "forward")
+    return choose(options.forward, name, value,
+                  {{"l2", lb::Forward::route}, {"ipip", lb::Forward::tunnel}});
+  else if (name == "table")
+    return choose<std::string>(options.table, name, value,
+                               {{"minimal", "minimal"}, {"independent", "independent"}});
+  else
+    return refuse(
+        fmt::format("unknown option '{}' for --backend xdp, expected {}", whole, xdp_options));
+  return {};
+}
+
+Result<ServiceOptions> parse_options_of_service(std::string_view rest, Backend backend) {
+  ServiceOptions options;
+  while (!rest.empty()) {
+    const std::string_view whole = take_option(rest);
+    const auto equals = whole.find('=');
+    const Option option{whole, whole.substr(0, equals),
+                        equals == std::string_view::npos ? "" : whole.substr(equals + 1)};
+    const auto common = parse_common(options, option);
+    if (!common) return fail(common.error());
+    if (*common) continue;
+    const auto parsed =
+        backend == Backend::ipvs ? parse_for_ipvs(options, option) : parse_for_xdp(options, option);
+    if (!parsed) return fail(parsed.error());
+  }
+  return options;
+}
+
+Result<ManageSettings> managed_ipvs(const ServiceSettings& of, const ServiceOptions& options) {
   ManageSettings manage;
   if (!options.forward) {
     return refuse("manage needs forward=masquerade, forward=route or forward=tunnel");
@@ -152,45 +199,70 @@ Result<ManageSettings> managed(const lb::ServiceKey& key, lb::Protocol protocol,
     service.flags |= lb::service_flag::hash_port;
   }
   if (options.one_packet) {
-    if (protocol != lb::Protocol::udp) return refuse("one-packet is for UDP services only");
+    if (of.protocol != lb::Protocol::udp) return refuse("one-packet is for UDP services only");
     service.flags |= lb::service_flag::one_packet;
   }
   if (options.persistent) {
     service.flags |= lb::service_flag::persistent;
     service.timeout = *options.persistent;
   }
-  service.netmask = lb::host_netmask(lb::family(key));
+  service.netmask = lb::host_netmask(lb::family(of.key));
   return manage;
 }
 
-Result<ServiceSettings> parse_service(std::string_view spec) {
-  std::string_view rest = spec;
-  const auto key = lb::parse_service(take_option(rest));
-  if (!key) return fail(key.error());
-  ServiceOptions options;
-  while (!rest.empty()) {
-    if (const auto parsed = parse_option(options, take_option(rest)); !parsed) {
-      return fail(parsed.error());
-    }
-  }
-  ServiceSettings service = plain_service(*key);
+Result<void> complete_ipvs(ServiceSettings& service, const ServiceOptions& options) {
   if (options.protocol) {
-    if (std::holds_alternative<lb::VirtualEndpoint>(*key)) {
+    if (std::holds_alternative<lb::VirtualEndpoint>(service.key)) {
       return refuse("proto= is for fwmark services; another service has a protocol of its own");
     }
     service.protocol = *options.protocol;
   }
   service.max = options.max;
-  if (!options.manage && options.only_for_manage()) {
+  if (options.manage) {
+    auto manage = managed_ipvs(service, options);
+    if (!manage) return fail(manage.error());
+    service.manage = std::move(*manage);
+    return {};
+  }
+  if (options.scheduler || options.forward || options.drain || options.persistent ||
+      options.one_packet || options.hash_port) {
     return refuse(
         "without manage the service belongs to whoever made it; scheduler=, forward=, drain=, "
         "persistent=, one-packet, sh-port and mh-port go with manage");
   }
-  if (options.manage) {
-    auto manage = managed(*key, service.protocol, options);
-    if (!manage) return fail(manage.error());
-    service.manage = std::move(*manage);
+  return {};
+}
+
+// Every service of the XDP program is saspd's own; manage opens it to members that registered
+// themselves.
+Result<void> complete_xdp(ServiceSettings& service, const ServiceOptions& options) {
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
+  if (at == nullptr || at->protocol == lb::Protocol::sctp || at->endpoint.port == 0) {
+    return refuse(
+        "--backend xdp has TCP and UDP services with a port; fwmark, sctp and port 0 are "
+        "for --backend ipvs");
   }
+  ManageSettings manage;
+  manage.service.scheduler = options.table.value_or("minimal");
+  if (options.stateless) manage.service.flags |= lb::service_flag::stateless;
+  manage.forward = options.forward.value_or(lb::Forward::route);
+  manage.keeps_port = true;
+  manage.open = options.manage;
+  manage.drain = options.drain;
+  service.manage = std::move(manage);
+  return {};
+}
+
+Result<ServiceSettings> parse_service(std::string_view spec, Backend backend) {
+  std::string_view rest = spec;
+  const auto key = lb::parse_service(take_option(rest));
+  if (!key) return fail(key.error());
+  const auto options = parse_options_of_service(rest, backend);
+  if (!options) return fail(options.error());
+  ServiceSettings service = plain_service(*key);
+  const auto completed =
+      backend == Backend::ipvs ? complete_ipvs(service, *options) : complete_xdp(service, *options);
+  if (!completed) return fail(completed.error());
   return service;
 }
 
@@ -252,19 +324,28 @@ Result<void> check_member(const GroupSettings& group, const Endpoint& endpoint) 
         "port 0 is for members of services without a port of their own, and group '{}' has none",
         group.name));
   }
+  const ServiceSettings& service = group.services.front();
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
+  if (service.manage && service.manage->keeps_port && at->endpoint.port != endpoint.port) {
+    return refuse(
+        fmt::format("port {}, but the XDP program rewrites no port: a server listens where its "
+                    "service does, {}",
+                    endpoint.port, lb::text(service.key)));
+  }
+  const bool v4 = endpoint.address.family() == Family::v4;
   return refuse(
-      fmt::format("an {} member, but group '{}' has only {} services without "
-                  "forward=tunnel",
-                  endpoint.address.family() == Family::v4 ? "IPv4" : "IPv6", group.name,
-                  endpoint.address.family() == Family::v4 ? "IPv6" : "IPv4"));
+      fmt::format("an {} member, but group '{}' has only {} services without a tunnel "
+                  "(forward=tunnel; with --backend xdp forward=ipip)",
+                  v4 ? "IPv4" : "IPv6", group.name, v4 ? "IPv6" : "IPv4"));
 }
 
 }  // namespace
 
-Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value) {
+Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value,
+                         Backend backend) {
   const auto split = split_group(value, service_form);
   if (!split) return fail(split.error());
-  auto service = parse_service(split->second);
+  auto service = parse_service(split->second, backend);
   if (!service) return refuse(fmt::format("'{}': {}", value, service.error().detail));
   for (const auto& group : groups) {
     for (const auto& other : group.services) {

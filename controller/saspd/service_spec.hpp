@@ -15,7 +15,8 @@ inline constexpr std::string_view member_form = "GROUP=ADDR:PORT[,weight=N][,lab
 
 // Adds a service to its group, which is made if it is the first. Errors name what is wrong with
 // `value` and what is right; nothing is changed then.
-Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value);
+Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value,
+                         Backend backend);
 
 // Adds a member to its group, which a service must have named before.
 Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view value);

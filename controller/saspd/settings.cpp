@@ -19,6 +19,8 @@ bool fits(const GroupSettings& group, const ServiceSettings& service,
   if (member_of(service, {member.address, member.port}) != member) return false;
   const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
   if (at != nullptr && at->endpoint.port != 0 && member.port == 0) return false;
+  if (service.manage && service.manage->keeps_port && member.port != at->endpoint.port)
+    return false;
   const Family family = member.address.family();
   if (family == lb::family(service.key)) return true;
   return service.manage && service.manage->forward == lb::Forward::tunnel &&

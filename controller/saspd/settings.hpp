@@ -19,10 +19,14 @@ struct MemberSettings {
   std::string label;
 };
 
-// `manage`: the service and its destinations are made, and taken away, by saspd.
+enum class Backend { ipvs, xdp };
+
+// A service that is made, filled and emptied by saspd: an IPVS one with `manage`, and any of XDP.
 struct ManageSettings {
   lb::Service service;  // as it shall be; timeout and netmask count only if it is persistent
   lb::Forward forward = lb::Forward::masquerade;
+  bool keeps_port = false;  // a destination has the port of the service: nobody rewrites it
+  bool open = true;         // members that registered themselves belong to it
   // The longest that a leaving destination keeps its connections; nothing: as long as they last.
   std::optional<std::chrono::seconds> drain;
 };

@@ -66,6 +66,14 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   object["effective_weight"] = member.effective_weight;
   object["kernel_weight"] = member.kernel_weight ? json::value(*member.kernel_weight) : nullptr;
   object["reason"] = name(member.reason);
+  if (member.state) {
+    object["slots"] = member.state->slots;
+    object["reachable"] = member.state->reachable;
+    object["next_hop"] = member.state->next_hop;
+    object["packets"] = member.state->packets;
+    object["bytes"] = member.state->bytes;
+    object["flows"] = member.state->flows;
+  }
   return object;
 }
 
@@ -178,6 +186,25 @@ std::string explain(const Reconciler::MemberView& member) {
 
 }  // namespace
 
+json::object trace_json(const lb::Trace& trace) {
+  json::object object{{"schema_version", 1}, {"is_service", trace.is_service}};
+  std::string verdict = "pass: no service of ours";
+  if (trace.is_service) {
+    object["forward"] = trace.forward == lb::Forward::tunnel ? "ipip" : "l2";
+    object["slot"] = trace.slot;
+    object["known_flow"] = trace.known_flow;
+    object["destination"] =
+        trace.destination ? json::value(trace.destination->text()) : json::value(nullptr);
+    object["next_hop"] = trace.next_hop;
+    verdict = !trace.destination ? "drop: nobody of the service has a weight (no_backend)"
+              : !trace.reachable ? "drop: the next hop is not known (no_next_hop)"
+              : trace.known_flow ? "sent: the flow is known"
+                                 : "sent: by its slot";
+  }
+  object["verdict"] = verdict;
+  return object;
+}
+
 json::object status_json(const Status& status, TimePoint now) {
   json::array gwms;
   for (const auto& gwm : status.gwms)
@@ -189,7 +216,13 @@ json::object status_json(const Status& status, TimePoint now) {
   object["schema_version"] = 1;
   object["version"] = SASPD_VERSION;
   object["lb_uid"] = status.lb_uid;
-  object["backend"] = "ipvs";
+  object["backend"] = status.backend;
+  if (!status.packets.empty()) {
+    json::object packets;
+    for (const auto& [reason, count] : status.packets)
+      packets[reason] = count;
+    object["packets"] = std::move(packets);
+  }
   object["dry_run"] = status.dry_run;
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);

@@ -27,9 +27,13 @@ struct Status {
   std::string lb_uid;
   bool dry_run = false;
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
+  std::string backend = "ipvs";
+  std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   std::vector<GwmStatus> gwms;
   std::vector<Reconciler::GroupView> groups;
 };
+
+boost::json::object trace_json(const lb::Trace& trace);
 
 boost::json::object status_json(const Status& status, TimePoint now);
 

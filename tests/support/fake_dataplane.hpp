@@ -77,7 +77,9 @@ class FakeDataplane : public lb::Dataplane {
       return std::nullopt;
     }
     if (pool == table.end()) return fail(std::errc::no_such_process, "no such service");
-    if (change.action == lb::Action::set_service) return std::nullopt;
+    if (change.action == lb::Action::set_service || change.action == lb::Action::remove_service) {
+      return std::nullopt;
+    }
     const bool exists = pool->second.destinations.contains(change.destination.endpoint);
     const bool adds = change.action == lb::Action::add_destination;
     if (exists == adds) {

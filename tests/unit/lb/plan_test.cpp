@@ -101,6 +101,16 @@ TEST(Diff, LeavesAloneServicesThatAreNotAskedFor) {
   EXPECT_TRUE(diff(actual, Table{{web, actual.at(web)}}).empty());
 }
 
+TEST(Diff, RemovesThemWhereTheTableIsOurs) {
+  Table table{{web, pool({{"10.0.0.1:80", 10}})}, {dns, pool({{"10.0.0.3:53", 1}})}};
+  const Table desired{{web, table.at(web)}};
+  const Plan plan = diff(table, desired, Surplus::remove);
+  ASSERT_EQ(plan.size(), 1U);
+  EXPECT_EQ(plan[0].text(), "udp:[2001:db8::1]:53 removed");
+  apply(plan[0], table);
+  EXPECT_EQ(table, desired);
+}
+
 TEST(Apply, ToWhatIsGoneChangesNothing) {
   const Table actual{{web, pool({{"10.0.0.1:80", 10}})}};
   const Destination first{.endpoint = endpoint("10.0.0.1:80"), .weight = 5};

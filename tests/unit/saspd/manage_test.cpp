@@ -13,8 +13,9 @@ class Managed : public ReconcilerTest {
   Managed() {
     plane_.table.clear();
     ServiceSettings service = plain_service(web);
-    service.manage = ManageSettings{
-        {"mh", lb::service_flag::fallback, 0, 0xFFFFFFFF, ""}, lb::Forward::route, {}};
+    service.manage.emplace();
+    service.manage->service = {"mh", lb::service_flag::fallback, 0, 0xFFFFFFFF, ""};
+    service.manage->forward = lb::Forward::route;
     settings_.groups = {{"web", {service}, {}}};
   }
 
@@ -388,6 +389,48 @@ TEST_F(SelfRegistration, KeepsTheConfiguredMember) {
   pass();
   reconcile();
   EXPECT_TRUE(exists(1));
+  EXPECT_FALSE(exists(2));
+}
+
+// As with XDP: the whole table is ours, servers keep the port of their service.
+class OwnTable : public SelfRegistration {
+ protected:
+  OwnTable() {
+    settings_.own_table = true;
+    manage().open = false;
+  }
+};
+
+TEST_F(OwnTable, LosesTheServicesThatNobodyConfigured) {
+  configure({1});
+  add_service(*lb::parse_service("udp:192.0.2.10:53"), {3, 4});
+  add_service(web, {3});
+  pass();
+  EXPECT_EQ(plane_.table.size(), 1U);
+  EXPECT_EQ(kernel(1), 3U);
+}
+
+TEST_F(OwnTable, IsClosedToThoseWhoRegisterThemselvesUnlessManaged) {
+  configure({1});
+  pass();
+  tell({{1, 20}, {2, 10}});
+  pass();
+  EXPECT_EQ(kernel(), "20");
+  restart();
+  manage().open = true;
+  settings_.groups[0].services[0].manage->open = true;
+  pass();
+  tell({{1, 20}, {2, 10}});
+  pass();
+  EXPECT_EQ(kernel(), "20 10");
+}
+
+TEST_F(OwnTable, TakesOnlyServersAtThePortOfTheService) {
+  manage().keeps_port = true;
+  manage().open = true;
+  pass();
+  tell({{2, 10}});  // at port 8080
+  pass();
   EXPECT_FALSE(exists(2));
 }
 

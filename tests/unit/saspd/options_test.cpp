@@ -48,6 +48,12 @@ Parsed parse_more(std::vector<std::string> more) {
   return parse(arguments);
 }
 
+struct Bad {
+  std::vector<std::string> flags;
+  int code;
+  std::vector<std::string> said;  // all of these
+};
+
 TEST(SaspdOptions, TakeServicesAndMembersOfAGroup) {
   const auto parsed =
       parse_more({"--service", "web=tcp:[2001:db8::10]:80", "--member",
@@ -97,6 +103,66 @@ TEST(SaspdOptions, TakeAManagedService) {
   EXPECT_EQ(service.manage->drain, std::chrono::seconds{30});
 }
 
+Parsed parse_xdp(std::vector<std::string> more) {
+  std::vector<std::string> arguments{"--gwm", "127.0.0.1", "--backend", "xdp"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return parse(arguments);
+}
+
+TEST(SaspdOptions, TakeServicesOfXdp) {
+  const auto parsed =
+      parse_xdp({"--service", "web=tcp:192.0.2.10:80,forward=ipip,stateless", "--service",
+                 "dns=udp:[2001:db8::1]:53,manage,table=independent", "--member", "web=10.0.0.1:80",
+                 "--member", "web=[2001:db8::2]:80", "--trust"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  const auto& web = *parsed.options->groups.at(0).services.at(0).manage;
+  EXPECT_EQ(web.service.scheduler, "minimal");
+  EXPECT_EQ(web.service.flags, lb::service_flag::stateless);
+  EXPECT_EQ(web.forward, lb::Forward::tunnel);
+  EXPECT_FALSE(web.open);
+  const auto& dns = *parsed.options->groups.at(1).services.at(0).manage;
+  EXPECT_EQ(dns.service.scheduler, "independent");
+  EXPECT_EQ(dns.forward, lb::Forward::route);
+  EXPECT_TRUE(dns.open);
+}
+
+TEST(SaspdOptions, RefuseWhatXdpDoesNotHave) {
+  const std::vector<Bad> table{
+      {{"--service", "x=fwmark:7"}, 64, {"fwmark", "--backend ipvs"}},
+      {{"--service", "x=sctp:192.0.2.1:9"}, 64, {"sctp", "--backend ipvs"}},
+      {{"--service", "x=tcp:192.0.2.1:0"}, 64, {"port 0"}},
+      {{"--service", "x=tcp:192.0.2.1:80,scheduler=wrr"}, 64, {"scheduler=wrr", "--backend xdp"}},
+      {{"--service", "x=tcp:192.0.2.1:80,forward=route"}, 64, {"forward=route", "l2 or ipip"}},
+      {{"--service", "x=tcp:192.0.2.1:80"}, 64, {"--member"}},
+      {{"--service", "x=tcp:192.0.2.1:80", "--member", "x=10.0.0.1:8080"}, 64, {"8080", "port"}},
+      {{"--service", "x=tcp:192.0.2.1:80", "--member", "x=[2001:db8::1]:80"}, 64, {"IPv6", "ipip"}},
+      {{"--adopt"}, 64, {"--adopt", "--backend ipvs"}},
+  };
+  for (const auto& bad : table) {
+    const auto parsed = parse_xdp(bad.flags);
+    SCOPED_TRACE(bad.flags.back());
+    EXPECT_EQ(parsed.code, bad.code);
+    for (const auto& part : bad.said)
+      EXPECT_NE(parsed.err.find(part), std::string::npos) << part << " is not in: " << parsed.err;
+  }
+}
+
+TEST(SaspdOptions, TakeAttachWithoutAGwm) {
+  const auto parsed = parse({"--attach", "--interface", "eth0", "--interface", "eth1", "--xdp-mode",
+                             "generic", "--max-backends", "65535", "--syn", "defer"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_EQ(parsed.options->xdp.action, XdpOptions::Action::attach);
+  EXPECT_EQ(parsed.options->xdp.interfaces, (std::vector<std::string>{"eth0", "eth1"}));
+  EXPECT_EQ(parsed.options->xdp.mode, XdpOptions::Mode::generic);
+  EXPECT_EQ(parsed.options->xdp.max_backends, 65535U);
+  EXPECT_TRUE(parsed.options->xdp.defer_syn);
+  EXPECT_EQ(parse({"--detach"}).options.value().xdp.action, XdpOptions::Action::detach);
+  EXPECT_EQ(parse({"--attach"}).code, 64);
+  EXPECT_NE(parse({"--attach"}).err.find("--interface"), std::string::npos);
+  EXPECT_EQ(parse({"--attach", "--detach", "--interface", "eth0"}).code, 64);
+  EXPECT_EQ(parse({"--attach", "--interface", "eth0", "--max-backends", "65536"}).code, 64);
+}
+
 TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
   const auto parsed = parse({"--gwm", "127.0.0.1", "--service", "web=tcp:192.0.2.10:80"});
   ASSERT_TRUE(parsed.options) << parsed.err;
@@ -121,12 +187,6 @@ TEST(SaspdOptions, TakeTheFlagsOfSetLbState) {
   EXPECT_TRUE(parsed.options->no_change);
   EXPECT_EQ(parsed.options->gwms.at(1).text(), "127.0.0.2:3861") << "in order of precedence";
 }
-
-struct Bad {
-  std::vector<std::string> flags;
-  int code;
-  std::vector<std::string> said;  // all of these
-};
 
 TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
   const std::string long_uid(65, 'u');
@@ -174,7 +234,7 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
       {{"--interval", "0"}, 64, {"--interval", "'0'", "1 to 3600", "auto"}},
       {{"--interval", "3601"}, 64, {"--interval", "3601"}},
       {{"--mode", "shove"}, 64, {"--mode", "pull", "push"}},
-      {{"--backend", "xdp"}, 64, {"--backend", "not built yet"}},
+      {{"--backend", "nft"}, 64, {"--backend", "ipvs", "xdp"}},
       {{"--on-all-zero", "maybe"}, 64, {"--on-all-zero", "hold", "apply"}},
       {{"--reconcile-interval", "soon"}, 64, {"--reconcile-interval", "soon"}},
       {{"--tls-ca", "ca.pem"}, 64, {"--tls-ca", "not built yet"}},

@@ -1,0 +1,55 @@
+// Bringing the XDP program to its interfaces and taking it away again: the privileged part
+// (CAP_BPF, CAP_NET_ADMIN and the right to write to the bpf file system).
+//
+// Everything that lives is pinned below one directory: the maps, and a link for each interface
+// (link_IF). Nothing of it needs a process of ours.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/base/error.hpp"
+
+namespace saspd::bpf {
+
+enum class Mode { automatic, native, generic };
+
+// How much fits the maps. Fixed at attach.
+struct Sizes {
+  std::uint32_t services = 64;    // 257 KiB each
+  std::uint32_t backends = 1024;  // 1..65535
+  std::uint32_t flows = 262'144;  // about 120 bytes each
+};
+
+struct AttachSettings {
+  std::string pins;
+  std::vector<std::string> interfaces;
+  Mode mode = Mode::automatic;
+  Sizes sizes;
+  std::uint32_t new_flow_limit = 0;              // stored per second and CPU; 0: none
+  bool defer_syn = false;                        // a flow is stored at the packet after its SYN
+  std::optional<std::pair<uid_t, gid_t>> owner;  // of the pins; nothing: root
+  bool replace = false;  // what is there and does not fit is thrown away, flows included
+};
+
+struct Attached {
+  std::string interface;
+  std::string mode;  // "native" or "generic"
+};
+
+// What is attached already keeps its maps and its flows and gets the present program; an interface
+// that is not named any more is left. Nothing is attached, and nothing changed, on an error:
+// an interface that does not exist or has another XDP program (which is named), maps of another
+// layout or size without `replace`, a program that the kernel refuses (with the verifier's words).
+Result<std::vector<Attached>> attach(const AttachSettings& settings);
+
+// Takes the program off its interfaces and throws the maps away. Works without any daemon. Returns
+// the interfaces. Error no_such_file_or_directory: nothing is attached.
+Result<std::vector<std::string>> detach(const std::string& pins);
+
+}  // namespace saspd::bpf

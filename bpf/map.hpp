@@ -1,0 +1,134 @@
+// A BPF map of the kernel, typed. Keys and values are the structs of lb.h.
+#pragma once
+
+#include <bpf/bpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/base/error.hpp"
+
+namespace saspd::bpf {
+
+// The error of a call that has just failed.
+inline Error system_error(std::string what) {
+  const std::error_code code(errno, std::generic_category());
+  return fail(code, what + ": " + code.message());
+}
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+// The kernel's number of a map, which no other has as long as this one lives.
+inline std::uint32_t map_id(int fd) {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+template <class Key, class Value>
+class Map {
+ public:
+  // By its pin. An error of not being there is std::errc::no_such_file_or_directory.
+  static Result<Map> open(const std::string& path) {
+    Map map;
+    map.name_ = path.substr(path.rfind('/') + 1);
+    map.fd_ = Descriptor(bpf_obj_get(path.c_str()));
+    if (map.fd_.get() < 0) return system_error(path);
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(map.fd_.get(), &info, &size) != 0) return system_error(path);
+    if (info.key_size != sizeof(Key) || info.value_size != sizeof(Value)) {
+      return fail(std::errc::invalid_argument, path + " is no map of this saspd");
+    }
+    map.max_entries_ = info.max_entries;
+    map.id_ = info.id;
+    return map;
+  }
+
+  std::optional<Value> find(const Key& key) const {
+    Value value;
+    if (bpf_map_lookup_elem(fd_.get(), &key, &value) != 0) return std::nullopt;
+    return value;
+  }
+  Result<void> put(const Key& key, const Value& value) const {
+    if (bpf_map_update_elem(fd_.get(), &key, &value, BPF_ANY) != 0) return system_error(name_);
+    return {};
+  }
+  Result<void> erase(const Key& key) const {
+    if (bpf_map_delete_elem(fd_.get(), &key) != 0 && errno != ENOENT) return system_error(name_);
+    return {};
+  }
+  // Of a map that nobody else changes meanwhile.
+  std::vector<Key> keys() const {
+    std::vector<Key> keys;
+    Key next;
+    for (const Key* last = nullptr; bpf_map_get_next_key(fd_.get(), last, &next) == 0;
+         last = &keys.back()) {
+      keys.push_back(next);
+    }
+    return keys;
+  }
+
+  std::uint32_t max_entries() const { return max_entries_; }
+  std::uint32_t id() const { return id_; }
+  int descriptor() const { return fd_.get(); }
+
+ private:
+  Descriptor fd_;
+  std::string name_;
+  std::uint32_t max_entries_ = 0;
+  std::uint32_t id_ = 0;
+};
+
+// A per-CPU array: a value for each possible CPU under each key. Value is of 8-byte words.
+template <class Value>
+class PerCpuArray {
+ public:
+  static Result<PerCpuArray> open(const std::string& path) {
+    PerCpuArray array;
+    array.fd_ = Descriptor(bpf_obj_get(path.c_str()));
+    if (array.fd_.get() < 0) return system_error(path);
+    array.cpus_ = static_cast<std::size_t>(libbpf_num_possible_cpus());
+    return array;
+  }
+
+  std::vector<Value> find(std::uint32_t key) const {
+    std::vector<Value> values(cpus_);
+    if (bpf_map_lookup_elem(fd_.get(), &key, values.data()) != 0) values.clear();
+    return values;
+  }
+  Result<void> clear(std::uint32_t key) const {
+    const std::vector<Value> zeros(cpus_);
+    if (bpf_map_update_elem(fd_.get(), &key, zeros.data(), BPF_ANY) != 0) {
+      return system_error("counters");
+    }
+    return {};
+  }
+
+ private:
+  Descriptor fd_;
+  std::size_t cpus_ = 0;
+};
+
+}  // namespace saspd::bpf
