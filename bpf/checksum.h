@@ -33,4 +33,20 @@ static __always_inline __u64 sum_of(const __u32 *words, int count)
 	return sum;
 }
 
+/* The sum of the words from `from` to `end`, at most `count`. For packets, whose end the verifier wants to
+ * see compared. */
+static __always_inline __u64 sum_to(const void *end, const void *from, int count)
+{
+	const __u32 *words = from;
+	__u64 sum = 0;
+	int i;
+
+	for (i = 0; i < count; ++i) {
+		if ((const void *)(words + i + 1) > end)
+			break;
+		sum += words[i];
+	}
+	return sum;
+}
+
 #endif

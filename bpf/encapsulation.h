@@ -85,6 +85,14 @@ static __always_inline void write_outer_ipv6(struct ipv6hdr *outer, const struct
 	__builtin_memcpy(&outer->daddr, destination, 16);
 }
 
+static __always_inline void write_ethernet(struct ethhdr *eth, const struct lb_backend *backend,
+                                           __u16 protocol)
+{
+	copy_mac(eth->h_dest, backend->next_hop);
+	copy_mac(eth->h_source, backend->source);
+	eth->h_proto = bpf_htons(protocol);
+}
+
 /* LB_UNDECIDED: done. */
 static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const struct packet *packet,
                                                   const struct lb_backend *backend, __u64 hash,

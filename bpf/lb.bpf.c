@@ -7,128 +7,14 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/checksum.h"
+#include "bpf/encapsulation.h"
+#include "bpf/icmp.h"
 #include "bpf/lb.h"
+#include "bpf/maps.h"
 #include "bpf/parsing.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
-	__type(key, struct lb_service_key);
-	__type(value, struct lb_service);
-} services SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
-	__type(key, struct lb_address_key);
-	__type(value, __u32);
-} addresses SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * 64);
-	__type(key, __u32);
-	__type(value, struct lb_table);
-} tables SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
-	__type(value, struct lb_backend);
-} backends SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct lb_flow_key);
-	__type(value, struct lb_flow);
-} flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 64);
-	__type(key, __u32);
-	__type(value, struct lb_counters);
-} service_counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
-	__type(value, struct lb_counters);
-} backend_counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LB_REASONS);
-	__type(key, __u32);
-	__type(value, __u64);
-} reasons SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct lb_settings);
-} settings SEC(".maps");
-
-/* How often something was done in this second, on this CPU. The program's own. */
-enum { RATE_FLOWS, RATE_ANSWERS, RATES };
-
-struct rate {
-	__u64 second;
-	__u64 count;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, RATES);
-	__type(key, __u32);
-	__type(value, struct rate);
-} rates SEC(".maps");
-
-static __always_inline void count_reason(__u32 reason)
-{
-	__u64 *packets = bpf_map_lookup_elem(&reasons, &reason);
-
-	if (packets)
-		++*packets;
-}
-
-static __always_inline void add_packet(struct lb_counters *counters, __u32 bytes, bool new_flow)
-{
-	if (!counters)
-		return;
-	++counters->packets;
-	counters->bytes += bytes;
-	counters->flows += new_flow;
-}
-
-/* The clock is read only where a flow is stored or an error answered, which cost far more than it. */
-static __always_inline bool within_rate(__u32 which, __u32 limit)
-{
-	struct rate *rate = bpf_map_lookup_elem(&rates, &which);
-	__u64 second = bpf_ktime_get_ns() / 1000000000;
-
-	if (!rate)
-		return false;
-	if (rate->second != second) {
-		rate->second = second;
-		rate->count = 0;
-	}
-	if (rate->count >= limit)
-		return false;
-	++rate->count;
-	return true;
-}
-
-static __always_inline struct lb_settings *get_settings(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&settings, &zero);
-}
+/* RFC 4443 2.4 (f): ICMP errors are sent at a limited rate. Per second and CPU. */
+#define MAX_ANSWERS 1000
 
 static __always_inline struct lb_service *service_of(const struct lb_flow_key *flow)
 {
@@ -206,24 +92,6 @@ static __always_inline void store_flow(const struct lb_flow_key *key, __u32 numb
 		bpf_map_delete_elem(&flows, key);
 }
 
-static __always_inline void copy_mac(void *to, const void *from)
-{
-	__u16 *target = to;
-	const __u16 *source = from;
-
-	target[0] = source[0];
-	target[1] = source[1];
-	target[2] = source[2];
-}
-
-static __always_inline void write_ethernet(struct ethhdr *eth, const struct lb_backend *backend,
-                                           __u16 protocol)
-{
-	copy_mac(eth->h_dest, backend->next_hop);
-	copy_mac(eth->h_source, backend->source);
-	eth->h_proto = bpf_htons(protocol);
-}
-
 /* The caller has seen that it is above 1. */
 static __always_inline bool decrement_hop_limit(struct xdp_md *ctx, __u8 family)
 {
@@ -245,9 +113,6 @@ static __always_inline bool decrement_hop_limit(struct xdp_md *ctx, __u8 family)
 	return true;
 }
 
-#include "bpf/encapsulation.h"
-#include "bpf/icmp.h"
-
 /* Sends a packet of a flow on to the backend. LB_UNDECIDED: done. An ICMP error about the flow comes this
  * way too. */
 static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *packet,
@@ -267,8 +132,11 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *pa
 		return LB_DROP_TTL;
 	/* What came in fits out of the same interface. */
 	if (packet->length + overhead > mtu &&
-	    (tunnel || backend->interface != ctx->ingress_ifindex))
+	    (tunnel || backend->interface != ctx->ingress_ifindex)) {
+		if (!wants_too_big(ctx, packet) || !within_rate(RATE_ANSWERS, MAX_ANSWERS))
+			return LB_DROP_TOO_BIG;
 		return answer_too_big(ctx, packet, mtu - overhead);
+	}
 	if (!decrement_hop_limit(ctx, packet->flow.family))
 		return LB_DROP_INTERNAL;
 	if (tunnel)
@@ -291,9 +159,9 @@ static __always_inline void count_sent(const struct packet *packet, const struct
 	add_packet(bpf_map_lookup_elem(&backend_counters, &backend), packet->frame_length, new_flow);
 }
 
-static __always_inline enum lb_reason balance(struct xdp_md *ctx, struct packet *packet,
-                                              const struct lb_service *service, bool syn,
-                                              __u32 *interface)
+static __always_inline enum lb_reason lead(struct xdp_md *ctx, struct packet *packet,
+                                           const struct lb_service *service, bool syn,
+                                           __u32 *interface)
 {
 	const struct lb_settings *settings = get_settings();
 	struct lb_backend *backend = NULL;
@@ -323,6 +191,54 @@ static __always_inline enum lb_reason balance(struct xdp_md *ctx, struct packet 
 	return sent;
 }
 
+/* An error goes to the backend whose packet met it, so that path MTU discovery works through us. */
+static __always_inline enum lb_reason lead_icmp_error(struct xdp_md *ctx, struct packet *packet,
+                                                      __u32 *interface)
+{
+	const struct lb_settings *settings = get_settings();
+	const struct lb_service *service;
+	struct lb_flow_key flow = {};
+	struct lb_backend *backend;
+	enum lb_reason reason;
+	__u32 number = 0;
+
+	if (!settings)
+		return LB_DROP_INTERNAL;
+	if (!parse_embedded(packet, (void *)(long)ctx->data_end, &flow))
+		return LB_PASS_ICMP;
+	service = service_of(&flow);
+	if (!service)
+		return LB_PASS_ICMP;
+	backend = backend_of_flow(&flow, service, &number);
+	if (!backend)
+		backend = backend_of_table(&flow, service, settings->seed, &number);
+	if (!backend)
+		return LB_DROP_NO_BACKEND;
+	reason = send(ctx, packet, &flow, service, backend, settings);
+	if (reason != LB_UNDECIDED)
+		return reason;
+	*interface = backend->interface;
+	count_sent(packet, service, number, false);
+	return LB_SENT_ICMP_ERROR;
+}
+
+static __noinline enum lb_reason handle_icmp(struct xdp_md *ctx, struct packet *packet,
+                                             __u32 *interface)
+{
+	struct icmp_message *message = parse_icmp(packet, (void *)(long)ctx->data_end);
+	struct lb_address_key destination = {packet->flow.destination, packet->flow.family};
+
+	if (packet->fragment)
+		return LB_PASS_FRAGMENT;
+	if (!message)
+		return LB_PASS_MALFORMED;
+	if (is_icmp_error(packet, message->type))
+		return lead_icmp_error(ctx, packet, interface);
+	if (is_echo_request(packet, message) && bpf_map_lookup_elem(&addresses, &destination))
+		return answer_echo(ctx, packet);
+	return LB_PASS_ICMP;
+}
+
 static __always_inline enum lb_reason handle(struct xdp_md *ctx, __u32 *interface)
 {
 	struct packet packet = {};
@@ -333,8 +249,12 @@ static __always_inline enum lb_reason handle(struct xdp_md *ctx, __u32 *interfac
 
 	if (reason != LB_UNDECIDED)
 		return reason;
+	if (!is_balanced(&packet) && !is_icmp(&packet))
+		return LB_PASS_PROTOCOL;
+	if (packet.fragment == LATER_FRAGMENT)
+		return LB_PASS_FRAGMENT;
 	if (is_icmp(&packet))
-		return LB_PASS_ICMP;
+		return handle_icmp(ctx, &packet, interface);
 	if (!parse_ports(&packet, end))
 		return LB_PASS_MALFORMED;
 	service = service_of(&packet.flow);
@@ -345,11 +265,11 @@ static __always_inline enum lb_reason handle(struct xdp_md *ctx, __u32 *interfac
 	reason = parse_syn(&packet, end, &syn);
 	if (reason != LB_UNDECIDED)
 		return reason;
-	return balance(ctx, &packet, service, syn, interface);
+	return lead(ctx, &packet, service, syn, interface);
 }
 
 SEC("xdp")
-int lb(struct xdp_md *ctx)
+int balance(struct xdp_md *ctx)
 {
 	__u32 interface = ctx->ingress_ifindex; /* where answers go */
 	enum lb_reason reason = handle(ctx, &interface);

@@ -42,6 +42,16 @@ struct ipv6_fragment {
 	__be32 identification;
 };
 
+static __always_inline void copy_mac(void *to, const void *from)
+{
+	__u16 *target = to;
+	const __u16 *source = from;
+
+	target[0] = source[0];
+	target[1] = source[1];
+	target[2] = source[2];
+}
+
 static __always_inline bool parse_ipv4(void *pos, void *end, struct packet *packet)
 {
 	struct iphdr *ip = pos;
@@ -152,10 +162,6 @@ static __always_inline enum lb_reason parse_frame(struct xdp_md *ctx, struct pac
 		return LB_PASS_MALFORMED;
 	if (eth->h_dest[0] & 1) /* a broadcast is nobody's request to a service */
 		return LB_PASS_NO_SERVICE;
-	if (!is_balanced(packet) && !is_icmp(packet))
-		return LB_PASS_PROTOCOL;
-	if (packet->fragment == LATER_FRAGMENT)
-		return LB_PASS_FRAGMENT;
 	return LB_UNDECIDED;
 }
 

@@ -108,7 +108,7 @@ class LbProgram {
   const auto& maps() const { return skeleton_->maps; }
 
   Verdict run(const Bytes& frame, std::uint32_t ingress) const {
-    return kernel::run(bpf_program__fd(skeleton_->progs.lb), frame, ingress);
+    return kernel::run(bpf_program__fd(skeleton_->progs.balance), frame, ingress);
   }
 
   // Sums over the CPUs.

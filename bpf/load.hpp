@@ -1,0 +1,14 @@
+// Loading a BPF object, with what the kernel had to say against it.
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include "controller/base/error.hpp"
+
+namespace saspd::bpf {
+
+// Makes the maps and loads the programs of an opened object. The detail of an error ends with the
+// last lines of libbpf, and so of the verifier. Not thread-safe: libbpf has one printer for all.
+Result<void> load(bpf_object& object);
+
+}  // namespace saspd::bpf
