@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,16 +20,17 @@ struct CommandName {
   Command command;
   std::string_view name;
 };
-constexpr std::array<CommandName, 5> commands{{{Command::status, "status"},
+constexpr std::array<CommandName, 6> commands{{{Command::status, "status"},
                                                {Command::why, "why"},
                                                {Command::plan, "plan"},
                                                {Command::reconcile, "reconcile"},
-                                               {Command::export_rules, "export"}}};
+                                               {Command::export_rules, "export"},
+                                               {Command::trace, "trace"}}};
 
 // The rest of the documented face.
-constexpr std::array<std::string_view, 15> not_built{
-    "gwm",  "groups",  "members", "history", "watch",  "drain",  "undrain",  "set-weight",
-    "hold", "release", "trace",   "doctor",  "decode", "reload", "log-level"};
+constexpr std::array<std::string_view, 14> not_built{
+    "gwm",        "groups", "members", "history", "watch",  "drain",  "undrain",
+    "set-weight", "hold",   "release", "doctor",  "decode", "reload", "log-level"};
 
 std::string footer() {
   return fmt::format(
@@ -52,6 +54,11 @@ std::string footer() {
       "  export                          the whole IPVS table as rules for ipvsadm -R, with the\n"
       "                                  thresholds that ipvsadm -S leaves out; weights are those\n"
       "                                  that the kernel has now\n"
+      "  trace CLIENT SERVICE            what becomes of a packet from CLIENT, ADDR:PORT, to "
+      "SERVICE,\n"
+      "                                  tcp:ADDR:PORT or udp:ADDR:PORT: slot, destination, next "
+      "hop\n"
+      "                                  (--backend xdp)\n"
       "Not built yet: {}\n"
       "  {}\n\n"
       "Examples:\n"
@@ -81,18 +88,30 @@ Result<Command> parse_command(std::string_view word) {
     return fail(std::errc::not_supported,
                 fmt::format("{} is not built yet in this version ({})", word, SASPD_VERSION));
   }
-  return fail(
-      std::errc::invalid_argument,
-      fmt::format("unknown command '{}', expected status, why, plan, reconcile or export", word));
+  return fail(std::errc::invalid_argument,
+              fmt::format("unknown command '{}', expected status, why, plan, reconcile, export or "
+                          "trace",
+                          word));
 }
 
-// What is wrong with command and argument together.
+// What is wrong with command and arguments together.
 std::optional<std::string> check(const Options& options,
-                                 const std::optional<std::string>& argument) {
-  const bool is_why = options.command == Command::why;
-  if (is_why && !argument) return "why needs a member: ADDR:PORT or GROUP/ADDR:PORT";
-  if (!is_why && argument) {
-    return fmt::format("{} takes no argument, got '{}'", name_of(options.command), *argument);
+                                 const std::vector<std::string>& arguments) {
+  const std::size_t wanted = options.command == Command::why     ? 1
+                             : options.command == Command::trace ? 2
+                                                                 : 0;
+  if (options.command == Command::why && arguments.empty()) {
+    return "why needs a member: ADDR:PORT or GROUP/ADDR:PORT";
+  }
+  if (options.command == Command::trace && arguments.size() < wanted) {
+    return "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT";
+  }
+  if (arguments.size() > wanted) {
+    return fmt::format("{} takes {}, got '{}'", name_of(options.command),
+                       wanted == 0   ? "no argument"
+                       : wanted == 1 ? "one argument"
+                                     : "two arguments",
+                       arguments.back());
   }
   if (options.check && options.command != Command::status) return "--check is for status only";
   return std::nullopt;
@@ -103,7 +122,8 @@ std::optional<std::string> check(const Options& options,
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
   Options options;
   std::optional<std::string> command;
-  std::optional<std::string> argument;
+  std::optional<std::string> first;
+  std::optional<std::string> second;
   cli::Cli cli("saspctl", "Asks a running saspd what it does and why.", footer());
   cli.option("--socket", "PATH", options.socket, cli::text(1, 107), "the control socket of saspd",
              "/run/saspd/control");
@@ -113,20 +133,33 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.flag("--check", options.check, "with status: exit code 1 if something is not healthy");
   cli.flag("--no-color", options.no_color, "no colours on a terminal; the same as NO_COLOR=1");
   cli.positional("COMMAND", command, "see below; status if none is given");
-  cli.positional("ARGUMENT", argument, "of the command");
+  cli.positional("ARGUMENT", first, "of the command");
+  cli.positional("ARGUMENT2", second, "of trace");
   if (const auto end = cli.parse(argc, argv)) return *end;
 
   const auto parsed = parse_command(command.value_or("status"));
   if (!parsed) return cli.refuse(ExitCode::usage, parsed.error().detail);
   options.command = *parsed;
-  if (const auto error = check(options, argument)) return cli.refuse(ExitCode::usage, *error);
-  options.member = argument.value_or("");
+  std::vector<std::string> arguments;
+  for (const auto& argument : {first, second}) {
+    if (argument) arguments.push_back(*argument);
+  }
+  if (const auto error = check(options, arguments)) return cli.refuse(ExitCode::usage, *error);
+  if (options.command == Command::why) options.member = arguments[0];
+  if (options.command == Command::trace) {
+    options.source = arguments[0];
+    options.service = arguments[1];
+  }
   return options;
 }
 
 boost::json::object request(const Options& options) {
   boost::json::object request{{"command", name_of(options.command)}};
   if (options.command == Command::why) request["member"] = options.member;
+  if (options.command == Command::trace) {
+    request["source"] = options.source;
+    request["destination"] = options.service;
+  }
   return request;
 }
 

@@ -11,11 +11,13 @@
 
 namespace saspd::ctl {
 
-enum class Command { status, why, plan, reconcile, export_rules };
+enum class Command { status, why, plan, reconcile, export_rules, trace };
 
 struct Options {
   Command command = Command::status;
-  std::string member;  // of why, as given
+  std::string member;   // of why, as given
+  std::string source;   // of trace: the client's ADDR:PORT
+  std::string service;  // of trace: tcp:ADDR:PORT
   std::string socket;
   std::chrono::seconds timeout{};
   bool json = false;

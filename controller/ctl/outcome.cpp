@@ -52,6 +52,7 @@ std::string shown(const Options& options, const json::object& answer, bool color
     case Command::plan: return render_plan(answer);
     case Command::reconcile: return render_reconcile(answer, colors);
     case Command::export_rules: return render_export(answer);
+    case Command::trace: return render_trace(answer, colors);
   }
   return {};
 }

@@ -162,7 +162,13 @@ Color reason_color(std::string_view reason) {
   return Color::doubtful;
 }
 
-Row member_row(const json::object& member, bool with_service) {
+// Of the XDP data plane: where it is reached, or why it is not.
+std::string next_hop(const json::object& member) {
+  const auto path = text(member, "next_hop");
+  return is_true(member, "reachable") ? path : path.empty() || path == "-" ? "unknown" : path;
+}
+
+Row member_row(const json::object& member, bool with_slots, bool with_service) {
   const auto reason = text(member, "reason");
   const auto effective = text(member, "effective_weight");
   const auto kernel = text(member, "kernel_weight");
@@ -173,6 +179,11 @@ Row member_row(const json::object& member, bool with_service) {
           {kernel, kernel == effective ? Color::none : Color::doubtful},
           {reason, reason_color(reason)}};
   if (row[1].text.empty()) row[1].text = "-";
+  if (with_slots) {
+    const bool reachable = is_true(member, "reachable");
+    row.push_back({text(member, "slots")});
+    row.push_back({next_hop(member), reachable ? Color::none : Color::bad});
+  }
   if (with_service) row.push_back({text(member, "service")});
   return row;
 }
@@ -181,9 +192,16 @@ std::string render_members(const json::object& group, bool with_service, bool co
   const auto members = objects(group, "members");
   if (members.empty()) return "  no members\n";
   std::vector<Row> rows{{{"MEMBER"}, {"LABEL"}, {"ADVICE"}, {"WEIGHT"}, {"KERNEL"}, {"REASON"}}};
+  const bool with_slots = std::any_of(members.begin(), members.end(), [](const auto* member) {
+    return find(*member, "slots") != nullptr;
+  });
+  if (with_slots) {
+    rows.front().push_back({"SLOTS"});
+    rows.front().push_back({"NEXT HOP"});
+  }
   if (with_service) rows.front().push_back({"SERVICE"});
   for (const auto* member : members)
-    rows.push_back(member_row(*member, with_service));
+    rows.push_back(member_row(*member, with_slots, with_service));
   return table(rows, colors);
 }
 
@@ -237,6 +255,19 @@ std::string render_gwms(const json::object& status, bool colors) {
   return rows.size() == 1 ? "  no GWM\n" : table(rows, colors);
 }
 
+// Only what happened, sent and passed packets first.
+std::string render_packets(const json::object& status) {
+  const auto* packets = object_at(status, "packets");
+  if (packets == nullptr) return {};
+  std::string out = "\npackets";
+  for (const auto& [reason, count] : *packets) {
+    if (count.is_number() && count.to_number<std::uint64_t>() > 0) {
+      out += fmt::format("  {} {}", printable(reason), text(count));
+    }
+  }
+  return out == "\npackets" ? "\npackets  none yet\n" : out + '\n';
+}
+
 std::string all_flags_text(const json::object& advice) {
   const auto* flags = object_at(advice, "flags");
   if (flags == nullptr) return "no flags";
@@ -264,6 +295,12 @@ std::string render_member(const json::object& member, bool colors) {
                            all_flags_text(*advice), duration(number(*advice, "age_s"), "?"));
   out += fmt::format("  weight   {}\n", text(member, "effective_weight"));
   out += fmt::format("  kernel   {}\n", bound ? text(member, "kernel_weight") : "not there");
+  if (find(member, "slots") != nullptr) {
+    out += fmt::format("  slots    {} of 65537\n", text(member, "slots"));
+    out += fmt::format("  next hop {}\n", next_hop(member));
+    out += fmt::format("  traffic  {} packets, {} bytes, {} flows\n", text(member, "packets"),
+                       text(member, "bytes"), text(member, "flows"));
+  }
   return out;
 }
 
@@ -306,6 +343,13 @@ std::vector<std::string> problems(const json::object& status) {
       found.push_back(
           fmt::format("group {} holds its advice back: {}", name, text(*group, "held")));
     }
+    for (const auto* member : objects(*group, "members")) {
+      const bool waits = number(*member, "kernel_weight").value_or(0) > 0;
+      if (waits && find(*member, "slots") != nullptr && !is_true(*member, "reachable")) {
+        found.push_back(fmt::format("{} of group {} cannot be reached: next hop {}",
+                                    member_name(*member), name, next_hop(*member)));
+      }
+    }
     for (const auto* alarm : objects(*group, "alarms")) {
       if (is_true(*alarm, "urgent")) {
         found.push_back(fmt::format("group {} has the alarm {}", name, alarm_name(*alarm)));
@@ -323,6 +367,7 @@ std::string render_status(const json::object& status, bool colors) {
   out += "\n\n" + render_gwms(status, colors);
   for (const auto* group : objects(status, "groups"))
     out += "\n" + render_group(*group, colors);
+  out += render_packets(status);
   const auto found = problems(status);
   if (!found.empty()) out += '\n';
   for (const auto& problem : found)
@@ -363,6 +408,21 @@ std::string render_reconcile(const json::object& reconcile, bool colors) {
   if (!failures.empty()) out += fmt::format(", {} not written", failures.size());
   if (remaining > 0) out += fmt::format(", {} more follow", remaining);
   return out + '\n';
+}
+
+std::string render_trace(const json::object& trace, bool colors) {
+  std::string out;
+  if (is_true(trace, "is_service")) {
+    out += fmt::format("slot         {}\n", text(trace, "slot"));
+    out += fmt::format("known flow   {}\n", is_true(trace, "known_flow") ? "yes" : "no");
+    out += fmt::format("destination  {}\n", text(trace, "destination"));
+    out += fmt::format("forwarding   {}\n", text(trace, "forward"));
+    out += fmt::format("next hop     {}\n", text(trace, "next_hop"));
+  }
+  const auto verdict = text(trace, "verdict");
+  const bool drop = verdict.starts_with("drop");
+  return out + fmt::format("verdict      {}\n",
+                           painted(verdict, drop ? Color::bad : Color::good, colors));
 }
 
 std::string render_export(const json::object& rules) {

@@ -36,6 +36,9 @@ bool all_written(const boost::json::object& reconcile);
 std::string render_reconcile(const boost::json::object& reconcile, bool colors);
 
 // The rules as they are.
+// The way of a packet, a line for each thing that decided.
+std::string render_trace(const boost::json::object& trace, bool colors);
+
 std::string render_export(const boost::json::object& rules);
 
 }  // namespace saspd::ctl

@@ -1,43 +1,127 @@
 // saspd: builds every part once and runs them.
 
+#include <grp.h>
+#include <pwd.h>
+
 #include <cstdlib>
 #include <variant>
 
+#include <fmt/format.h>
+
+#include "bpf/attach.hpp"
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
+#include "controller/saspd/xdp_plane.hpp"
 #include "netlink/ipvs.hpp"
 
 namespace {
 
+using saspd::Backend;
 using saspd::ExitCode;
+using saspd::Options;
+using saspd::XdpOptions;
 
 ExitCode exit_code_of(const std::error_code& code) {
-  if (code == std::errc::no_protocol_option) return ExitCode::unavailable;
-  if (code == std::errc::operation_not_permitted) return ExitCode::no_permission;
+  if (code == std::errc::no_protocol_option || code == std::errc::no_such_file_or_directory) {
+    return ExitCode::unavailable;
+  }
+  if (code == std::errc::operation_not_permitted || code == std::errc::permission_denied) {
+    return ExitCode::no_permission;
+  }
+  if (code == std::errc::not_supported || code == std::errc::no_such_device ||
+      code == std::errc::device_or_resource_busy) {
+    return ExitCode::configuration;
+  }
   return ExitCode::io;
 }
 
-ExitCode run(const saspd::Options& options) {
-  saspd::cli::Log log(options.log);
-  if (options.backend == saspd::Backend::xdp ||
-      options.xdp.action != saspd::XdpOptions::Action::run) {
-    log.error("the XDP data plane is not built yet in this version ({})", SASPD_VERSION);
-    return ExitCode::usage;
+// --- --attach and --detach
+
+using Owner = std::optional<std::pair<uid_t, gid_t>>;
+
+saspd::Result<Owner> owner_of_pins(const std::string& user) {
+  const passwd* entry = ::getpwnam(user.empty() ? "saspd" : user.c_str());
+  if (entry != nullptr) return Owner{{entry->pw_uid, entry->pw_gid}};
+  if (user.empty()) return Owner{};
+  return saspd::fail(std::errc::no_such_device, fmt::format("--user: there is no user '{}'", user));
+}
+
+saspd::bpf::AttachSettings attach_settings(const XdpOptions& options, const Owner& owner) {
+  saspd::bpf::AttachSettings settings;
+  settings.pins = options.pins;
+  settings.interfaces = options.interfaces;
+  settings.mode = options.mode == XdpOptions::Mode::native    ? saspd::bpf::Mode::native
+                  : options.mode == XdpOptions::Mode::generic ? saspd::bpf::Mode::generic
+                                                              : saspd::bpf::Mode::automatic;
+  settings.sizes = {options.max_services, options.max_backends, options.max_flows};
+  settings.new_flow_limit = options.new_flow_limit;
+  settings.defer_syn = options.defer_syn;
+  settings.owner = owner;
+  settings.replace = options.replace;
+  return settings;
+}
+
+ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
+  const auto owner = owner_of_pins(options.user);
+  if (!owner) {
+    log.error("{}", owner.error().detail);
+    return exit_code_of(owner.error().code);
   }
-  const auto lock = saspd::InstanceLock::take("ipvs");
+  const auto attached = saspd::bpf::attach(attach_settings(options, *owner));
+  if (!attached) {
+    log.error("{}", attached.error().detail);
+    return exit_code_of(attached.error().code);
+  }
+  for (const auto& [interface, mode] : *attached)
+    fmt::print("{}: attached in {} mode\n", interface, mode);
+  fmt::print("maps in {}; saspd --detach takes all of it away again\n", options.pins);
+  return ExitCode::ok;
+}
+
+ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
+  const auto detached = saspd::bpf::detach(options.pins);
+  if (!detached) {
+    log.error("{}", detached.error().detail);
+    return exit_code_of(detached.error().code);
+  }
+  for (const auto& interface : *detached)
+    fmt::print("{}: detached\n", interface);
+  return ExitCode::ok;
+}
+
+// --- the daemon
+
+saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& options) {
+  std::unique_ptr<saspd::lb::Dataplane> plane;
+  if (options.backend == Backend::xdp) {
+    auto xdp = saspd::XdpPlane::open(options.xdp.pins);
+    if (!xdp) return saspd::fail(xdp.error());
+    plane = std::move(*xdp);
+  } else {
+    auto ipvs = saspd::netlink::Ipvs::open();
+    if (!ipvs) return saspd::fail(ipvs.error());
+    plane = std::move(*ipvs);
+  }
+  return plane;
+}
+
+ExitCode run(const Options& options, saspd::cli::Log& log) {
+  const bool xdp = options.backend == Backend::xdp;
+  const auto lock = saspd::InstanceLock::take(xdp ? "xdp" : "ipvs");
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;
-    log.error("{}", second
-                        ? "another saspd already writes the IPVS weights of this network namespace"
-                        : lock.error().detail);
+    log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "
+                                         "network namespace",
+                                         xdp ? "XDP" : "IPVS")
+                           : lock.error().detail);
     return second ? ExitCode::try_again : ExitCode::io;
   }
-  const auto ipvs = saspd::netlink::Ipvs::open();
-  if (!ipvs) {
-    log.error("{}", ipvs.error().detail);
-    return exit_code_of(ipvs.error().code);
+  const auto plane = open_plane(options);
+  if (!plane) {
+    log.error("{}", plane.error().detail);
+    return exit_code_of(plane.error().code);
   }
-  saspd::Daemon daemon(options, **ipvs, log);
+  saspd::Daemon daemon(options, **plane, log);
   const ExitCode code = daemon.run();
   // Destroying the event loop would wait for a name lookup that is under way, for as long as a
   // silent DNS server takes; the end of the process does not.
@@ -49,5 +133,12 @@ ExitCode run(const saspd::Options& options) {
 int main(int argc, char** argv) {
   const auto parsed = saspd::parse_options(argc, argv);
   if (const auto* end = std::get_if<ExitCode>(&parsed)) return static_cast<int>(*end);
-  return static_cast<int>(run(std::get<saspd::Options>(parsed)));
+  const auto& options = std::get<Options>(parsed);
+  saspd::cli::Log log(options.log);
+  switch (options.xdp.action) {
+    case XdpOptions::Action::attach: return static_cast<int>(attach(options.xdp, log));
+    case XdpOptions::Action::detach: return static_cast<int>(detach(options.xdp, log));
+    case XdpOptions::Action::run: break;
+  }
+  return static_cast<int>(run(options, log));
 }

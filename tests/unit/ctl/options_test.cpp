@@ -57,16 +57,28 @@ TEST(SaspctlOptions, AskByTheNameOfTheCommand) {
   }
 }
 
+TEST(SaspctlOptions, TakeAFlowToTrace) {
+  const auto parsed = parse({"trace", "198.51.100.1:4000", "tcp:192.0.2.10:80"});
+  ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+  EXPECT_EQ(
+      boost::json::serialize(request(*parsed.options())),
+      R"({"command":"trace","source":"198.51.100.1:4000","destination":"tcp:192.0.2.10:80"})");
+}
+
 TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
-      {{"stauts"}, "unknown command 'stauts', expected status, why, plan, reconcile or export"},
-      {{""}, "unknown command '', expected status, why, plan, reconcile or export"},
+      {{"stauts"},
+       "unknown command 'stauts', expected status, why, plan, reconcile, export or trace"},
+      {{""}, "unknown command '', expected status, why, plan, reconcile, export or trace"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
       {{"reconcile", "--check"}, "--check is for status only"},
       {{"status", "web"}, "status takes no argument, got 'web'"},
       {{"export", "x"}, "export takes no argument, got 'x'"},
-      {{"why", "a", "b"}, "unexpected argument 'b'"},
+      {{"why", "a", "b"}, "why takes one argument, got 'b'"},
+      {{"trace", "10.0.0.1:1", "tcp:10.0.0.2:2", "c"}, "unexpected argument 'c'"},
+      {{"trace", "10.0.0.1:1"},
+       "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT"},
       {{"--timeout", "0"}, "--timeout: '0' is not a whole number of seconds from 1 to 3600"},
       {{"--socket", ""}, "--socket: '' has 0 bytes, expected 1 to 107"},
       {{"drain", "web/192.0.2.1:80"}, "drain is not built yet in this version (0.1.0)"},

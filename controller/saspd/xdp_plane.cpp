@@ -1,0 +1,103 @@
+#include "controller/saspd/xdp_plane.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace saspd {
+namespace {
+
+bpf::NextHop of_kernel(const netlink::NextHop& way) {
+  constexpr std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
+  return {way.interface, way.mac, way.source, static_cast<std::uint16_t>(std::min(way.mtu, most))};
+}
+
+bool is_resolved(const netlink::NextHop& way) {
+  return way.state == netlink::NextHop::State::resolved;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins) {
+  auto xdp = bpf::Xdp::open(pins);
+  if (!xdp) return fail(xdp.error());
+  auto next_hops = netlink::NextHops::open();
+  if (!next_hops) return fail(next_hops.error());
+  std::unique_ptr<XdpPlane> plane(new XdpPlane(std::move(*xdp), std::move(*next_hops)));
+  if (auto followed = plane->follow(plane->xdp_->addresses()); !followed) {
+    return fail(followed.error());
+  }
+  return plane;
+}
+
+Result<lb::Table> XdpPlane::list(std::span<const lb::ServiceKey> services) {
+  if (auto asked = next_hops_->refresh(); !asked) return fail(asked.error());
+  return xdp_->list(services);
+}
+
+Result<lb::Table> XdpPlane::list_all() {
+  if (auto asked = next_hops_->refresh(); !asked) return fail(asked.error());
+  return xdp_->list_all();
+}
+
+std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
+  auto addresses = xdp_->addresses();
+  for (const auto& change : changes) {
+    if (change.action == lb::Action::add_destination) {
+      addresses.insert(change.destination.endpoint.address);
+    }
+  }
+  // What is not resolved yet comes as an event; what cannot even be asked for shows in the listing.
+  (void)follow(std::move(addresses));
+  auto failures = xdp_->apply(changes);
+  (void)follow(xdp_->addresses());
+  return failures;
+}
+
+// Looks where the addresses are reached, and tells the program.
+Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
+  next_hops_->want(std::move(addresses));
+  if (auto asked = next_hops_->refresh(); !asked) return asked;
+  const auto ways = next_hops_->resolve();
+  if (!ways) return fail(ways.error());
+  std::map<IpAddress, bpf::NextHop> resolved;
+  for (const auto& [address, way] : *ways) {
+    if (is_resolved(way)) resolved[address] = of_kernel(way);
+    const auto before = ways_.find(address);
+    if (before == ways_.end() || before->second.text() != way.text()) {
+      notices_.push_back(fmt::format("{}: {}", address.text(), way.text()));
+    }
+  }
+  ways_ = *ways;
+  return xdp_->set_next_hops(resolved);
+}
+
+Result<std::vector<std::string>> XdpPlane::handle_events() {
+  const auto changed = next_hops_->read_events();
+  if (!changed) return fail(changed.error());
+  if (*changed) {
+    if (auto followed = follow(xdp_->addresses()); !followed) return fail(followed.error());
+  }
+  return std::exchange(notices_, {});
+}
+
+std::map<Endpoint, lb::DestinationState> XdpPlane::states(const lb::ServiceKey& service) {
+  auto states = xdp_->states(service);
+  for (auto& [endpoint, state] : states) {
+    const auto way = ways_.find(endpoint.address);
+    if (way != ways_.end()) state.next_hop = way->second.text();
+  }
+  return states;
+}
+
+Result<lb::Trace> XdpPlane::trace(lb::Protocol protocol, const Endpoint& source,
+                                  const Endpoint& destination) {
+  return xdp_->trace(protocol, source, destination);
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> XdpPlane::packet_counters() {
+  return xdp_->packet_counters();
+}
+
+}  // namespace saspd

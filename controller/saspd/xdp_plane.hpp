@@ -1,0 +1,46 @@
+// The XDP data plane as saspd runs it: the maps, and the kernel's routes and neighbours, which tell
+// where each destination is reached.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "bpf/xdp.hpp"
+#include "controller/lb/dataplane.hpp"
+#include "netlink/next_hops.hpp"
+
+namespace saspd {
+
+class XdpPlane final : public lb::Dataplane {
+ public:
+  // Errors: those of bpf::Xdp::open.
+  static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
+
+  // Listing also keeps the neighbours of idle destinations resolved.
+  Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
+  Result<lb::Table> list_all() override;
+  // The next hop of what is added is looked for before it gets any slot.
+  std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
+
+  std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& service) override;
+  Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
+                          const Endpoint& destination) override;
+  std::vector<std::pair<std::string, std::uint64_t>> packet_counters() override;
+
+  // Of routes, neighbours and interfaces.
+  int event_descriptor() const override { return next_hops_->descriptor(); }
+  Result<std::vector<std::string>> handle_events() override;
+
+ private:
+  XdpPlane(std::unique_ptr<bpf::Xdp> xdp, std::unique_ptr<netlink::NextHops> next_hops)
+      : xdp_(std::move(xdp)), next_hops_(std::move(next_hops)) {}
+  Result<void> follow(std::set<IpAddress> addresses);
+
+  std::unique_ptr<bpf::Xdp> xdp_;
+  std::unique_ptr<netlink::NextHops> next_hops_;
+  std::map<IpAddress, netlink::NextHop> ways_;  // as last resolved
+  std::vector<std::string> notices_;            // of ways that changed
+};
+
+}  // namespace saspd
