@@ -144,6 +144,9 @@ static __always_inline enum lb_reason answer_echo(struct xdp_md *ctx, const stru
 	}
 	message->checksum = checksum_after(message->checksum, before,
 	                                   bpf_htons((__u16)(message->type << 8)));
+	/* The same number, and what is right too should the whole reply be zeros. */
+	if (!message->checksum)
+		message->checksum = 0xFFFF;
 	swap_macs(eth);
 	return LB_ANSWERED_ECHO;
 }

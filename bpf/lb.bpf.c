@@ -28,57 +28,60 @@ static __always_inline struct lb_service *service_of(const struct lb_flow_key *f
 	return bpf_map_lookup_elem(&services, &key);
 }
 
-static __always_inline struct lb_backend *backend_by_number(__u32 number,
-                                                            const struct lb_service *service)
-{
-	struct lb_backend *backend = bpf_map_lookup_elem(&backends, &number);
+/* Who gets a packet. */
+struct choice {
+	struct lb_backend *backend;
+	__u32 number;
+};
 
-	if (!backend || !(backend->flags & LB_BACKEND_PRESENT) || backend->service != service->number)
-		return NULL;
-	return backend;
+static __always_inline bool choose_by_number(__u32 number, const struct lb_service *service,
+                                             struct choice *choice)
+{
+	choice->number = number;
+	choice->backend = bpf_map_lookup_elem(&backends, &number);
+	return choice->backend && choice->backend->flags & LB_BACKEND_PRESENT &&
+	       choice->backend->service == service->number;
 }
 
 /* Who has the flow already. A weight of zero does not matter to it: that is how a backend drains. */
-static __always_inline struct lb_backend *backend_of_flow(const struct lb_flow_key *key,
-                                                          const struct lb_service *service,
-                                                          __u32 *number)
+static __always_inline bool choose_by_flow(const struct lb_flow_key *key,
+                                           const struct lb_service *service, struct choice *choice)
 {
-	struct lb_flow *flow;
-	struct lb_backend *backend;
+	struct lb_flow *flow = bpf_map_lookup_elem(&flows, key);
 
-	if (service->flags & LB_SERVICE_STATELESS)
-		return NULL;
-	flow = bpf_map_lookup_elem(&flows, key);
-	if (!flow)
-		return NULL;
-	backend = backend_by_number(flow->backend, service);
-	if (!backend || backend->generation != flow->generation)
-		return NULL;
-	*number = flow->backend;
-	return backend;
+	return flow && choose_by_number(flow->backend, service, choice) &&
+	       choice->backend->generation == flow->generation;
 }
 
-static __always_inline struct lb_backend *backend_of_table(const struct lb_flow_key *key,
-                                                           const struct lb_service *service,
-                                                           __u32 seed, __u32 *number)
+/* LB_SENT_FLOW or LB_SENT_TABLE, if the packet can be sent; or why it is dropped. A flow that is `fresh`
+ * is led by the table: its addresses and ports may have been used before. */
+static __always_inline enum lb_reason choose(const struct lb_flow_key *key,
+                                             const struct lb_service *service, bool fresh,
+                                             const struct lb_settings *settings,
+                                             struct choice *choice)
 {
-	__u32 index = service->table;
-	__u32 slot = lb_slot(key, seed);
-	struct lb_table *table = bpf_map_lookup_elem(&tables, &index);
+	__u32 index = service->table, slot;
+	struct lb_table *table;
 
+	if (!fresh && !(service->flags & LB_SERVICE_STATELESS) && choose_by_flow(key, service, choice))
+		return LB_SENT_FLOW;
+	table = bpf_map_lookup_elem(&tables, &index);
+	slot = lb_slot(key, settings->seed);
 	if (!table || slot >= LB_SLOTS)
-		return NULL;
-	*number = table->backend[slot];
-	return backend_by_number(*number, service);
+		return LB_DROP_INTERNAL;
+	return choose_by_number(table->backend[slot], service, choice) ? LB_SENT_TABLE
+	                                                               : LB_DROP_NO_BACKEND;
 }
 
 /* A SYN that is not stored must not leave an older flow of the same addresses and ports behind, which its
  * next packets would follow. */
-static __always_inline void store_flow(const struct lb_flow_key *key, __u32 number,
-                                       const struct lb_backend *backend, bool syn,
-                                       const struct lb_settings *settings)
+static __always_inline void store_flow(const struct lb_flow_key *key, const struct choice *choice,
+                                       bool syn, const struct lb_settings *settings)
 {
-	struct lb_flow flow = {.backend = number, .generation = backend->generation};
+	struct lb_flow flow = {
+		.backend = (__u16)choice->number,
+		.generation = choice->backend->generation,
+	};
 	bool deferred = syn && settings->syn == LB_SYN_DEFER;
 
 	if (!deferred &&
@@ -151,12 +154,13 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *pa
 }
 
 static __always_inline void count_sent(const struct packet *packet, const struct lb_service *service,
-                                       __u32 backend, bool new_flow)
+                                       const struct choice *choice, bool new_flow)
 {
-	__u32 number = service->number;
+	__u32 service_number = service->number, number = choice->number;
 
-	add_packet(bpf_map_lookup_elem(&service_counters, &number), packet->frame_length, new_flow);
-	add_packet(bpf_map_lookup_elem(&backend_counters, &backend), packet->frame_length, new_flow);
+	add_packet(bpf_map_lookup_elem(&service_counters, &service_number), packet->frame_length,
+	           new_flow);
+	add_packet(bpf_map_lookup_elem(&backend_counters, &number), packet->frame_length, new_flow);
 }
 
 static __always_inline enum lb_reason lead(struct xdp_md *ctx, struct packet *packet,
@@ -164,31 +168,23 @@ static __always_inline enum lb_reason lead(struct xdp_md *ctx, struct packet *pa
                                            __u32 *interface)
 {
 	const struct lb_settings *settings = get_settings();
-	struct lb_backend *backend = NULL;
-	enum lb_reason reason, sent = LB_SENT_FLOW;
-	__u32 number = 0;
+	struct choice choice;
+	enum lb_reason chosen, reason;
+	bool begins = syn || packet->flow.protocol == IPPROTO_UDP;
 
 	if (!settings)
 		return LB_DROP_INTERNAL;
-	/* A SYN begins anew: its ports may have been used before. */
-	if (!syn)
-		backend = backend_of_flow(&packet->flow, service, &number);
-	if (!backend) {
-		backend = backend_of_table(&packet->flow, service, settings->seed, &number);
-		sent = LB_SENT_TABLE;
-	}
-	if (!backend)
-		return LB_DROP_NO_BACKEND;
-
-	reason = send(ctx, packet, &packet->flow, service, backend, settings);
+	chosen = choose(&packet->flow, service, syn, settings, &choice);
+	if (chosen >= LB_DROP_FRAGMENT)
+		return chosen;
+	reason = send(ctx, packet, &packet->flow, service, choice.backend, settings);
 	if (reason != LB_UNDECIDED)
 		return reason;
-	*interface = backend->interface;
-	if (sent == LB_SENT_TABLE && !(service->flags & LB_SERVICE_STATELESS))
-		store_flow(&packet->flow, number, backend, syn, settings);
-	count_sent(packet, service, number,
-	           sent == LB_SENT_TABLE && (syn || packet->flow.protocol == IPPROTO_UDP));
-	return sent;
+	*interface = choice.backend->interface;
+	if (chosen == LB_SENT_TABLE && !(service->flags & LB_SERVICE_STATELESS))
+		store_flow(&packet->flow, &choice, syn, settings);
+	count_sent(packet, service, &choice, chosen == LB_SENT_TABLE && begins);
+	return chosen;
 }
 
 /* An error goes to the backend whose packet met it, so that path MTU discovery works through us. */
@@ -198,9 +194,8 @@ static __always_inline enum lb_reason lead_icmp_error(struct xdp_md *ctx, struct
 	const struct lb_settings *settings = get_settings();
 	const struct lb_service *service;
 	struct lb_flow_key flow = {};
-	struct lb_backend *backend;
+	struct choice choice;
 	enum lb_reason reason;
-	__u32 number = 0;
 
 	if (!settings)
 		return LB_DROP_INTERNAL;
@@ -209,16 +204,14 @@ static __always_inline enum lb_reason lead_icmp_error(struct xdp_md *ctx, struct
 	service = service_of(&flow);
 	if (!service)
 		return LB_PASS_ICMP;
-	backend = backend_of_flow(&flow, service, &number);
-	if (!backend)
-		backend = backend_of_table(&flow, service, settings->seed, &number);
-	if (!backend)
-		return LB_DROP_NO_BACKEND;
-	reason = send(ctx, packet, &flow, service, backend, settings);
+	reason = choose(&flow, service, false, settings, &choice);
+	if (reason >= LB_DROP_FRAGMENT)
+		return reason;
+	reason = send(ctx, packet, &flow, service, choice.backend, settings);
 	if (reason != LB_UNDECIDED)
 		return reason;
-	*interface = backend->interface;
-	count_sent(packet, service, number, false);
+	*interface = choice.backend->interface;
+	count_sent(packet, service, &choice, false);
 	return LB_SENT_ICMP_ERROR;
 }
 

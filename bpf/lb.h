@@ -95,7 +95,7 @@ struct lb_flow {
 struct lb_counters {
 	__u64 packets;
 	__u64 bytes; /* as received, with Ethernet */
-	__u64 flows; /* that were led by the table, not by the flow table */
+	__u64 flows; /* begun: SYNs, and datagrams that the table led */
 };
 
 /* What became of a packet. reasons: a per-CPU array of __u64, packets by reason. The names of saspctl

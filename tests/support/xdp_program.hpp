@@ -17,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "bpf/decap.skel.h"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "tests/support/xdp_packets.hpp"
@@ -95,7 +96,7 @@ class LbProgram {
     const LibbpfWords words;
     skeleton_ = lb_bpf__open();
     if (skeleton_ == nullptr) throw std::runtime_error("open: " + words.text());
-    bpf_map__set_max_entries(skeleton_->maps.tables, 8);
+    bpf_map__set_max_entries(skeleton_->maps.tables, 2 * max_services);
     bpf_map__set_max_entries(skeleton_->maps.flows, max_flows);
     if (lb_bpf__load(skeleton_) != 0) throw std::runtime_error("load: " + words.text());
   }
@@ -103,6 +104,7 @@ class LbProgram {
   LbProgram& operator=(const LbProgram&) = delete;
   ~LbProgram() { lb_bpf__destroy(skeleton_); }
 
+  static constexpr std::uint32_t max_services = 16;
   static constexpr std::uint32_t max_flows = 65536;
 
   const auto& maps() const { return skeleton_->maps; }
@@ -148,6 +150,26 @@ class LbProgram {
   }
 
   lb_bpf* skeleton_ = nullptr;
+};
+
+class DecapProgram {
+ public:
+  DecapProgram() {
+    const LibbpfWords words;
+    skeleton_ = decap_bpf__open_and_load();
+    if (skeleton_ == nullptr) throw std::runtime_error("load: " + words.text());
+  }
+  DecapProgram(const DecapProgram&) = delete;
+  DecapProgram& operator=(const DecapProgram&) = delete;
+  ~DecapProgram() { decap_bpf__destroy(skeleton_); }
+
+  const bpf_map* addresses() const { return skeleton_->maps.addresses; }
+  Verdict run(const Bytes& frame, std::uint32_t ingress) const {
+    return kernel::run(bpf_program__fd(skeleton_->progs.decapsulate), frame, ingress);
+  }
+
+ private:
+  decap_bpf* skeleton_ = nullptr;
 };
 
 }  // namespace saspd::kernel
