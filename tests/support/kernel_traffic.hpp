@@ -8,8 +8,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
@@ -65,11 +67,12 @@ struct SocketAddress {
   }
 };
 
-// Server number i listens at the i-th endpoint, greets each connection with the byte i and sends
-// back what it receives. One thread serves them all.
+// Server number i, counted from `first`, listens at the i-th endpoint, greets each connection with
+// the byte i and sends back what it receives. One thread serves them all.
 class Servers {
  public:
-  explicit Servers(const std::vector<Endpoint>& endpoints) : count_(endpoints.size()) {
+  explicit Servers(const std::vector<Endpoint>& endpoints, std::size_t first = 0)
+      : count_(endpoints.size()), first_(first) {
     if (::pipe2(stop_.data(), O_CLOEXEC) < 0) throw std::runtime_error("pipe");
     watched_.push_back({stop_[0], POLLIN, 0});
     for (const Endpoint& endpoint : endpoints)
@@ -112,7 +115,7 @@ class Servers {
   void accept(std::size_t listener) {
     const int connection = ::accept4(watched_[listener].fd, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) return;
-    const auto greeting = static_cast<std::uint8_t>(listener - 1);
+    const auto greeting = static_cast<std::uint8_t>(first_ + listener - 1);
     ::send(connection, &greeting, 1, MSG_NOSIGNAL);
     watched_.push_back({connection, POLLIN, 0});
   }
@@ -130,6 +133,7 @@ class Servers {
   }
 
   std::size_t count_;
+  std::size_t first_;
   std::array<int, 2> stop_{};
   std::vector<pollfd> watched_;  // the stop pipe, the listeners, the connections
   std::thread thread_;
@@ -164,6 +168,28 @@ class Connection {
     char byte = 'x';
     return ::send(socket_.get(), &byte, 1, MSG_NOSIGNAL) == 1 &&
            ::recv(socket_.get(), &byte, 1, 0) == 1;
+  }
+
+  // Sends `bytes` bytes to the server bit by bit, in `time` at least; true when each came back
+  // right.
+  bool transfers(std::size_t bytes, std::chrono::milliseconds time) const {
+    constexpr std::size_t piece = 64;
+    const auto pause = time / std::max<std::size_t>(bytes / piece, 1);
+    std::array<char, piece> sent{};
+    std::array<char, piece> back{};
+    for (std::size_t done = 0; done < bytes; done += piece) {
+      for (std::size_t i = 0; i < piece; ++i)
+        sent[i] = static_cast<char>((done + i) * 31 + (done >> 8));
+      if (::send(socket_.get(), sent.data(), piece, MSG_NOSIGNAL) != piece) return false;
+      for (std::size_t got = 0; got < piece;) {
+        const ssize_t n = ::recv(socket_.get(), back.data() + got, piece - got, 0);
+        if (n <= 0) return false;
+        got += static_cast<std::size_t>(n);
+      }
+      if (sent != back) return false;
+      std::this_thread::sleep_for(pause);
+    }
+    return true;
   }
 
   // Ends with a reset, which IPVS forgets in 10 s; a connection that was closed takes 2 minutes.

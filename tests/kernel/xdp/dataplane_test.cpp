@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <net/if.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,34 +12,13 @@
 
 #include "bpf/attach.hpp"
 #include "bpf/xdp.hpp"
+#include "tests/support/director_network.hpp"
 #include "tests/support/kernel_namespace.hpp"
 
 namespace saspd::bpf {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Pins vanish with it.
-class BpfFileSystem {
- public:
-  BpfFileSystem() {
-    char name[] = "/tmp/saspd-bpffs-XXXXXX";
-    if (::mkdtemp(name) == nullptr || ::mount("bpf", name, "bpf", 0, "") != 0) {
-      kernel::give_up("a bpf file system (root is needed)");
-    }
-    path_ = name;
-  }
-  BpfFileSystem(const BpfFileSystem&) = delete;
-  BpfFileSystem& operator=(const BpfFileSystem&) = delete;
-  ~BpfFileSystem() {
-    ::umount2(path_.c_str(), MNT_DETACH);
-    ::rmdir(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class XdpDataplane : public testing::Test {
  protected:
@@ -115,7 +93,7 @@ class XdpDataplane : public testing::Test {
   }
 
   kernel::NetNamespace namespace_;
-  BpfFileSystem file_system_;
+  kernel::BpfFileSystem file_system_;
   AttachSettings settings_;
   TimePoint now_;
   std::unique_ptr<Xdp> xdp_;
