@@ -206,5 +206,172 @@ TEST_P(InMode, SharesConnectionsByTheAdvice) {
 INSTANTIATE_TEST_SUITE_P(Xdp, InMode, testing::Values("native", "generic"),
                          [](const auto& mode) { return std::string(mode.param); });
 
+// Requests without pause from the client's host, until it ends; and how many failed.
+class Crowd {
+ public:
+  explicit Crowd(const kernel::Host& client) {
+    thread_ = std::thread([this, &client] {
+      client.run([this] {
+        while (!stop_) {
+          const auto connection = Connection::open(vip);
+          if (connection && connection->works())
+            ++worked;
+          else
+            ++failed;
+        }
+      });
+    });
+  }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+  ~Crowd() { go_home(); }
+  void go_home() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+  std::atomic<int> worked = 0;
+  std::atomic<int> failed = 0;
+
+ private:
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+// Nothing that happens to saspd or to weights above zero harms a connection.
+TEST_F(SaspdOnXdp, KeepsAnOpenTransferThroughHundredWeightChangesAndAKill) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  std::atomic<bool> arrived = false;
+  std::atomic<bool> ended = false;
+  std::thread transfer([&] {
+    network_.client.run([&] {
+      const auto connection = Connection::open(vip);
+      arrived = connection && connection->transfers(std::size_t{1} << 20, seconds{20});
+    });
+    ended = true;
+  });
+  Crowd crowd(network_.client);
+  for (int change = 1; change <= 100; ++change) {
+    advise({std::to_string(1 + change % 7), std::to_string(1 + change % 5), "30",
+            std::to_string(change)});
+    std::this_thread::sleep_for(milliseconds{change == 50 ? 3000 : 120});
+    if (change != 50) continue;
+    saspd_->send(SIGKILL);
+    saspd_->wait(seconds{5});
+    std::this_thread::sleep_for(seconds{1});
+    start_saspd();
+  }
+  EXPECT_TRUE(weights_become({3, 1, 30, 100}));
+  EXPECT_FALSE(ended) << "it has to last longer than the changes";
+  transfer.join();
+  crowd.go_home();
+  EXPECT_TRUE(arrived) << "every byte came back";
+  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+}
+
+TEST_F(SaspdOnXdp, DrainsAServerWhoseConnectionsGoOn) {
+  start({"10", "10", "10", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  std::optional<Connection> old;
+  network_.client.run([&] { old = Connection::open(vip); });
+  ASSERT_TRUE(old);
+  std::vector<std::string> words(4, "10");
+  words.at(old->server()) = "quiesce";
+  advise(words);
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(old->server()) == 0; }));
+  EXPECT_EQ(connect(300).at(old->server()), 0);
+  EXPECT_TRUE(old->works());
+  EXPECT_EQ(failed_, 0);
+}
+
+TEST_F(SaspdOnXdp, RemovesAServerAndTakesItInAgain) {
+  start({"10", "10", "10", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{5}), 0);
+  EXPECT_EQ(connect(100).size(), 4U);
+  EXPECT_EQ(failed_, 0) << "it forwards without saspd";
+  start_saspd("web=tcp:192.0.2.10:80,drain=0", 3);
+  ASSERT_TRUE(eventually([&] { return of_members("slots").size() == 3; }));
+  EXPECT_EQ(connect(300)[3], 0);
+  saspd_->send(SIGTERM);
+  saspd_->wait(seconds{5});
+  start_saspd();
+  ASSERT_TRUE(all_have_slots(4));
+  expect_shares(connect(400), {1, 1, 1, 1});
+  EXPECT_EQ(failed_, 0);
+}
+
+TEST_F(SaspdOnXdp, FollowsANeighbourThatChangesItsAddress) {
+  start({"10", "0", "0", "0"});
+  ASSERT_TRUE(weights_become({10, 0, 0, 0}));
+  ASSERT_TRUE(eventually([&] { return connect(1)[0] == 1; }));
+  network_.servers[0]->ip(
+      "link set eth0 down\nlink set eth0 address 02:00:00:00:77:01\nlink set eth0 up\n"
+      "route add default via 10.0.1.1\n");
+  EXPECT_TRUE(eventually([&] {
+    const auto member = status().at_pointer("/groups/0/members/0");
+    return member.at("next_hop").as_string().find("02:00:00:00:77:01") != std::string::npos;
+  })) << json::serialize(status());
+  EXPECT_EQ(connect(50)[0], 50);
+}
+
+TEST_F(SaspdOnXdp, LeavesAnInterfaceThatIsDownAndComesBack) {
+  start({"10", "10", "10", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  network_.director.ip("link set s2 down\n");
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(1) == 0; }));
+  EXPECT_EQ(of_members("kernel_weight").at(1), 10);
+  const auto member = status().at_pointer("/groups/0/members/1");
+  EXPECT_FALSE(member.at("reachable").as_bool());
+  EXPECT_EQ(connect(200)[1], 0);
+  EXPECT_EQ(failed_, 0);
+  std::string text;
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text), 1);
+  EXPECT_NE(text.find("10.0.2.2:80 of group web cannot be reached"), std::string::npos) << text;
+  network_.director.ip("link set s2 up\naddress replace 10.0.2.1/24 dev s2\n");
+  EXPECT_TRUE(all_have_slots(4));
+  EXPECT_GT(connect(200)[1], 0);
+  EXPECT_EQ(failed_, 0);
+}
+
+TEST_F(SaspdOnXdp, TellsTheWayOfAPacket) {
+  start({"10", "0", "0", "0"});
+  ASSERT_TRUE(weights_become({10, 0, 0, 0}));
+  connect(3);
+  std::string text;
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "trace", "198.51.100.2:4000",
+                       "tcp:192.0.2.10:80"},
+                      &text),
+            0);
+  EXPECT_NE(text.find("destination  10.0.1.2:80"), std::string::npos) << text;
+  EXPECT_NE(text.find("sent: by its slot"), std::string::npos) << text;
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "why", "10.0.1.2:80"}, &text), 0);
+  EXPECT_NE(text.find("65537 of 65537"), std::string::npos) << text;
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control")}, &text), 0);
+  EXPECT_NE(text.find("sent_table"), std::string::npos) << text;
+}
+
+TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
+  std::string text;
+  EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",
+                       "--service", "web=tcp:192.0.2.10:80", "--member", "web=10.0.1.2:80",
+                       "--control", path("control")},
+                      &text),
+            69);
+  EXPECT_NE(text.find("saspd --attach --interface IF"), std::string::npos) << text;
+  EXPECT_EQ(ends_with({"saspd", "--attach", "--interface", "nosuch", "--pins", pins()}, &text), 78);
+  EXPECT_NE(text.find("there is no interface 'nosuch'"), std::string::npos) << text;
+  EXPECT_EQ(ends_with({"saspd", "--detach", "--pins", pins()}, &text), 69);
+  start({"1", "1", "1", "1"});
+  ASSERT_TRUE(all_have_slots(4));
+  EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",
+                       "--service", "web=tcp:192.0.2.10:80", "--member", "web=10.0.1.2:80",
+                       "--control", path("other")},
+                      &text),
+            75);
+}
+
 }  // namespace
 }  // namespace saspd::test
