@@ -64,17 +64,16 @@ static __always_inline bool is_answerable(const struct lb_flow_key *flow)
 	return source[0] != 0 && source[0] != 127 && source[0] < 224;
 }
 
+/* One whose reply is the same packet turned round. Options would have to be turned round too (RFC 1122
+ * 3.2.2.6). */
 static __always_inline bool is_echo_request(const struct packet *packet,
                                             const struct icmp_message *message)
 {
-	bool has_options = packet->length - packet->transport_length != sizeof(struct iphdr);
+	bool v4 = packet->flow.family == LB_IPV4;
+	__u32 plain = v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 
-	if (message->code != 0 || !is_answerable(&packet->flow))
-		return false;
-	if (packet->flow.family == LB_IPV6)
-		return message->type == ICMPV6_ECHO_REQUEST && !packet->fragment;
-	/* Options would have to be turned round (RFC 1122 3.2.2.6). */
-	return message->type == ICMP_ECHO_REQUEST && !has_options;
+	return message->type == (v4 ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST) && message->code == 0 &&
+	       packet->length - packet->transport_length == plain && is_answerable(&packet->flow);
 }
 
 /* The flow, as its client sends it, whose answer an ICMP error is about: the error embeds a packet that a

@@ -21,6 +21,7 @@
 #define IPV4_DONT_FRAGMENT 0x4000
 #define IPV4_FRAGMENT_OFFSET 0x1FFF
 #define IPV6_FRAGMENT_OFFSET 0xFFF8
+#define IPV6_MORE_FRAGMENTS 0x0001
 
 enum { NO_FRAGMENT, FIRST_FRAGMENT, LATER_FRAGMENT };
 
@@ -29,7 +30,7 @@ struct packet {
 	void *transport;         /* behind the IP header; not yet compared with the end of the frame */
 	__u32 length;            /* of the IP packet, as its header says */
 	__u32 transport_length;  /* what of it is behind the IP header */
-	__u32 frame_length;
+	__u64 frame_length;      /* as wide as a pointer: the verifier loses a pointer of 32 bits */
 	__u8 fragment;
 	__u8 hop_limit;
 };
@@ -98,8 +99,11 @@ static __always_inline bool parse_ipv6(void *pos, void *end, struct packet *pack
 
 	if ((void *)(fragment + 1) > end || packet->transport_length < sizeof(*fragment))
 		return false;
-	packet->fragment = fragment->offset & bpf_htons(IPV6_FRAGMENT_OFFSET) ? LATER_FRAGMENT
-	                                                                        : FIRST_FRAGMENT;
+	/* Neither: an atomic fragment, which is a whole packet (RFC 6946). */
+	if (fragment->offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
+		packet->fragment = LATER_FRAGMENT;
+	else if (fragment->offset & bpf_htons(IPV6_MORE_FRAGMENTS))
+		packet->fragment = FIRST_FRAGMENT;
 	packet->transport = fragment + 1;
 	packet->transport_length -= sizeof(*fragment);
 	packet->flow.protocol = fragment->next_header;
