@@ -75,6 +75,15 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
            "allow a GWM that is not on this machine without TLS");
 }
 
+// A whole number that 32 bits hold.
+auto number32(std::uint64_t low, std::uint64_t high) {
+  return [=](std::string_view value) -> Result<std::uint32_t> {
+    const auto number = parse_number(value, low, high);
+    if (!number) return fail(number.error());
+    return static_cast<std::uint32_t>(*number);
+  };
+}
+
 void add_service_options(cli::Cli& cli, Options& options) {
   cli.section("Services and weights");
   cli.option("--backend", "ipvs|xdp", options.backend,
@@ -100,16 +109,11 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "advice that leaves a service without any server is held back, or applied", "hold");
+  cli.option("--min-change", "PERCENT", options.policy.min_change, number32(0, 100),
+             "an advised weight that differs by no more from the present one is not written, 0 to "
+             "100; 0: every change is. To and from 0 always counts",
+             "0");
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
-}
-
-// How many of something a map holds.
-auto entries(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view value) -> Result<std::uint32_t> {
-    const auto number = parse_number(value, low, high);
-    if (!number) return fail(number.error());
-    return static_cast<std::uint32_t>(*number);
-  };
 }
 
 void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach) {
@@ -130,11 +134,11 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
              "auto");
   cli.option("--user", "NAME", xdp.user, cli::text(1, 64),
              "with --attach: who may write the maps; saspd if there is such a user, else root", "");
-  cli.option("--max-services", "N", xdp.max_services, entries(1, 4096),
+  cli.option("--max-services", "N", xdp.max_services, number32(1, 4096),
              "with --attach: room for so many services", "64");
-  cli.option("--max-backends", "N", xdp.max_backends, entries(1, 65535),
+  cli.option("--max-backends", "N", xdp.max_backends, number32(1, 65535),
              "with --attach: room for so many destinations of all services", "1024");
-  cli.option("--max-flows", "N", xdp.max_flows, entries(1024, 100'000'000),
+  cli.option("--max-flows", "N", xdp.max_flows, number32(1024, 100'000'000),
              "with --attach: so many flows are remembered; the ones longest silent are forgotten "
              "first",
              "262144");
@@ -143,7 +147,7 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
              "with --attach: remember a flow from its SYN on, or from the packet after it, which "
              "keeps SYN floods out of the table",
              "store");
-  cli.option("--new-flow-limit", "N", xdp.new_flow_limit, entries(0, 100'000'000),
+  cli.option("--new-flow-limit", "N", xdp.new_flow_limit, number32(0, 100'000'000),
              "with --attach: remember at most so many new flows per second and CPU; 0: no limit",
              "0");
   cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
@@ -256,9 +260,9 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "the control socket, for saspctl", "/run/saspd/control");
   cli.action("--check", check_only, "check the flags and the config file, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--min-change",
-                     "--max-step", "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl",
-                     "--tls-name", "--tls-min"});
+  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step",
+                     "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
+                     "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (const auto end = check_xdp(cli, options, attach, detach)) return *end;
   if (attach || detach) {

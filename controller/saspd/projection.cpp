@@ -68,7 +68,18 @@ bool hold_all_zero(Drafts& drafts) {
   return !held.empty();
 }
 
-ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale) {
+// Whether `weight` is so near the present one that it is jitter. To zero and from zero is always
+// news.
+bool is_jitter(const Draft& draft, std::uint32_t weight, const ProjectionPolicy& policy) {
+  const std::uint64_t now = draft.input->kernel_weight;
+  if (draft.reason != Reason::advice || draft.input->absent || now == 0 || weight == 0)
+    return false;
+  const std::uint64_t difference = now > weight ? now - weight : weight - now;
+  return difference * 100 <= now * policy.min_change;
+}
+
+ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
+                       const ProjectionPolicy& policy) {
   std::vector<std::uint32_t> weights;
   for (const auto& [endpoint, draft] : drafts)
     weights.push_back(draft.kept ? 0 : draft.weight);
@@ -77,7 +88,10 @@ ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale)
   auto next = within_limits.begin();
   for (const auto& [endpoint, draft] : drafts) {
     const std::uint32_t weight = *next++;
-    decision.members[endpoint] = {draft.kept ? draft.weight : weight, draft.reason};
+    decision.members[endpoint] = {draft.kept                         ? draft.weight
+                                  : is_jitter(draft, weight, policy) ? draft.input->kernel_weight
+                                                                     : weight,
+                                  draft.reason};
   }
   return decision;
 }
@@ -91,7 +105,7 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool adv
     drafts[endpoint] = draft(member, advised);
   apply_confidence(drafts);
   const bool held = advised && policy.hold_all_zero && hold_all_zero(drafts);
-  ServiceDecision decision = scaled(drafts, limits, scale);
+  ServiceDecision decision = scaled(drafts, limits, scale, policy);
   decision.held = held;
   return decision;
 }

@@ -64,7 +64,8 @@ struct ServiceDecision {
 };
 
 struct ProjectionPolicy {
-  bool hold_all_zero = true;  // --on-all-zero hold|apply
+  bool hold_all_zero = true;     // --on-all-zero hold|apply
+  std::uint32_t min_change = 0;  // --min-change: percent of the present weight; 0: off
 };
 
 // Decides the weights of one service, within `limits` by its `scale`. `advised`: the group of the

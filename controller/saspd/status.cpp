@@ -166,11 +166,12 @@ std::string explain(const Reconciler::MemberView& member) {
                                             "that is no advice, and the weight "
                                             "stays (RFC 4678 5.3)";
     case Reason::advice:
-      return advised == member.effective_weight
-                 ? fmt::format("the GWM advises weight {}", advised)
-                 : fmt::format(
-                       "the GWM advises weight {}, scaled to {} for the scheduler of the service",
-                       advised, member.effective_weight);
+      return advised == member.effective_weight ? fmt::format("the GWM advises weight {}", advised)
+                                                : fmt::format(
+                                                      "the GWM advises weight {}; it is {}: scaled "
+                                                      "for the scheduler of the service, or "
+                                                      "nearer than --min-change",
+                                                      advised, member.effective_weight);
     case Reason::static_weight:
       return member.advice
                  ? "static weight"
