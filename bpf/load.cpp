@@ -1,6 +1,5 @@
 #include "bpf/load.hpp"
 
-#include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <string>
@@ -27,7 +26,10 @@ __attribute__((format(printf, 2, 0))) int keep(libbpf_print_level level, const c
   std::vsnprintf(text.data(), text.size(), format, arguments);
   text.pop_back();
   words += text;
-  if (words.size() > words_kept) words.erase(0, words.size() - words_kept);
+  if (words.size() > words_kept) {
+    const std::size_t line = words.find('\n', words.size() - words_kept);
+    words.erase(0, line == std::string::npos ? words.size() - words_kept : line + 1);
+  }
   return 0;
 }
 

@@ -8,52 +8,22 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdarg>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "bpf/decap.skel.h"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
+#include "bpf/load.hpp"
 #include "tests/support/xdp_packets.hpp"
 
 namespace saspd::kernel {
 
 using packets::Bytes;
 using packets::Mac;
-
-// What libbpf says meanwhile, the verifier's words included.
-class LibbpfWords {
- public:
-  LibbpfWords() {
-    words().clear();
-    previous_ = libbpf_set_print(keep);
-  }
-  LibbpfWords(const LibbpfWords&) = delete;
-  LibbpfWords& operator=(const LibbpfWords&) = delete;
-  ~LibbpfWords() { libbpf_set_print(previous_); }
-  const std::string& text() const { return words(); }
-
- private:
-  static std::string& words() {
-    static std::string text;
-    return text;
-  }
-  __attribute__((format(printf, 2, 0))) static int keep(libbpf_print_level level,
-                                                        const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    std::array<char, 65536> line;
-    std::vsnprintf(line.data(), line.size(), format, arguments);
-    words() += line.data();
-    return 0;
-  }
-  libbpf_print_fn_t previous_;
-};
 
 template <class Key, class Value>
 void put(const bpf_map* map, const Key& key, const Value& value) {
@@ -93,12 +63,13 @@ inline Verdict run(int program, const Bytes& frame, std::uint32_t ingress) {
 class LbProgram {
  public:
   LbProgram() {
-    const LibbpfWords words;
     skeleton_ = lb_bpf__open();
-    if (skeleton_ == nullptr) throw std::runtime_error("open: " + words.text());
+    if (skeleton_ == nullptr) throw std::runtime_error("lb_bpf__open");
     bpf_map__set_max_entries(skeleton_->maps.tables, 2 * max_services);
     bpf_map__set_max_entries(skeleton_->maps.flows, max_flows);
-    if (lb_bpf__load(skeleton_) != 0) throw std::runtime_error("load: " + words.text());
+    if (const auto loaded = bpf::load(*skeleton_->obj); !loaded) {
+      throw std::runtime_error(loaded.error().detail);
+    }
   }
   LbProgram(const LbProgram&) = delete;
   LbProgram& operator=(const LbProgram&) = delete;
@@ -155,9 +126,8 @@ class LbProgram {
 class DecapProgram {
  public:
   DecapProgram() {
-    const LibbpfWords words;
     skeleton_ = decap_bpf__open_and_load();
-    if (skeleton_ == nullptr) throw std::runtime_error("load: " + words.text());
+    if (skeleton_ == nullptr) throw std::runtime_error("decap_bpf__open_and_load");
   }
   DecapProgram(const DecapProgram&) = delete;
   DecapProgram& operator=(const DecapProgram&) = delete;
