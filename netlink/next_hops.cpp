@@ -1,0 +1,416 @@
+#include "netlink/next_hops.hpp"
+
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/object.h>
+#include <netlink/route/link.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/route.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace saspd::netlink {
+namespace {
+
+constexpr int event_buffer = 1024 * 1024;  // as far as net.core.rmem_max allows
+constexpr int max_dumps = 5;
+constexpr timeval patience{1, 0};  // the kernel answers within the call
+constexpr std::uint16_t discard_port = 9;
+
+struct AddressRelease {
+  void operator()(nl_addr* address) const { nl_addr_put(address); }
+};
+using NlAddress = std::unique_ptr<nl_addr, AddressRelease>;
+struct RouteRelease {
+  void operator()(rtnl_route* route) const { rtnl_route_put(route); }
+};
+struct NeighbourRelease {
+  void operator()(rtnl_neigh* neighbour) const { rtnl_neigh_put(neighbour); }
+};
+
+Error library_error(std::string_view what, int code) {
+  return fail(std::errc::io_error, fmt::format("{}: {}", what, nl_geterror(code)));
+}
+
+int family_of(const IpAddress& address) {
+  return address.family() == Family::v4 ? AF_INET : AF_INET6;
+}
+
+NlAddress nl_address(const IpAddress& address) {
+  return NlAddress(
+      nl_addr_build(family_of(address), address.bytes().data(), address.bytes().size()));
+}
+
+std::optional<IpAddress> ip_address(const nl_addr* address) {
+  if (address == nullptr) return std::nullopt;
+  const auto* bytes = static_cast<const std::uint8_t*>(nl_addr_get_binary_addr(address));
+  const unsigned length = nl_addr_get_len(address);
+  if (nl_addr_get_family(address) == AF_INET && length == 4) {
+    return IpAddress::v4(std::span<const std::uint8_t, 4>(bytes, 4));
+  }
+  if (nl_addr_get_family(address) == AF_INET6 && length == 16) {
+    return IpAddress::v6(std::span<const std::uint8_t, 16>(bytes, 16));
+  }
+  return std::nullopt;
+}
+
+std::optional<Mac> mac_of(const nl_addr* address) {
+  Mac mac{};
+  if (address == nullptr || nl_addr_get_len(address) != mac.size()) return std::nullopt;
+  std::memcpy(mac.data(), nl_addr_get_binary_addr(address), mac.size());
+  return mac;
+}
+
+// The gateway, which may be of the other family (RTA_VIA); none: the address is on the link.
+std::optional<IpAddress> gateway_of(rtnl_nexthop* hop) {
+  if (const auto gateway = ip_address(rtnl_route_nh_get_gateway(hop))) return gateway;
+  return ip_address(rtnl_route_nh_get_via(hop));
+}
+
+std::uint32_t mtu_of(rtnl_route* route) {
+  std::uint32_t mtu = 0;
+  return rtnl_route_get_metric(route, RTAX_MTU, &mtu) == 0 ? mtu : 0;
+}
+
+// Without any privilege: the kernel has to resolve the neighbour in order to send to it. Bound to
+// the interface and not to be routed, for the gateway need not be in any route of its own. A socket
+// for each, as those awaiting an answer would fill a common send buffer. That it cannot be sent is
+// no error of ours: the neighbour stays unresolved, and is shown so.
+void send_datagram(unsigned interface, const IpAddress& address) {
+  const int socket = ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (socket < 0) return;
+  const int index = static_cast<int>(interface);
+  ::setsockopt(socket, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof index);
+  sockaddr_storage to{};
+  socklen_t size = sizeof(sockaddr_in);
+  if (address.family() == Family::v4) {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(to);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(discard_port);
+    std::ranges::copy(address.bytes(), reinterpret_cast<std::uint8_t*>(&v4.sin_addr));
+  } else {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(to);
+    size = sizeof v6;
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(discard_port);
+    v6.sin6_scope_id = interface;
+    std::ranges::copy(address.bytes(), v6.sin6_addr.s6_addr);
+  }
+  ::sendto(socket, nullptr, 0, MSG_DONTROUTE | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&to),
+           size);
+  ::close(socket);
+}
+
+}  // namespace
+
+std::string_view name(NextHop::State state) {
+  switch (state) {
+    case NextHop::State::resolved: return "resolved";
+    case NextHop::State::no_route: return "no_route";
+    case NextHop::State::local: return "local";
+    case NextHop::State::interface_down: return "interface_down";
+    case NextHop::State::no_ethernet: return "no_ethernet";
+    case NextHop::State::unresolved: return "unresolved";
+    case NextHop::State::failed: return "failed";
+  }
+  return "unknown";
+}
+
+std::string NextHop::text() const {
+  switch (state) {
+    case State::resolved:
+      return fmt::format("{} via {}, {:02x}", interface_name, neighbour.text(),
+                         fmt::join(mac, ":"));
+    case State::no_route: return "no route";
+    case State::local: return "an address of this machine";
+    case State::interface_down: return fmt::format("interface {} has no link", interface_name);
+    case State::no_ethernet: return fmt::format("interface {} is no Ethernet", interface_name);
+    case State::unresolved:
+      return fmt::format("neighbour {} on {} is not resolved yet", neighbour.text(),
+                         interface_name);
+    case State::failed:
+      return fmt::format("neighbour {} on {} does not answer", neighbour.text(), interface_name);
+  }
+  return "unknown";
+}
+
+void NextHops::SocketCloser::operator()(nl_sock* socket) const {
+  nl_socket_free(socket);
+}
+
+NextHops::~NextHops() = default;
+
+Result<std::unique_ptr<NextHops>> NextHops::open() {
+  std::unique_ptr<NextHops> hops(new NextHops);
+  // Watched before it is read, so that nothing can change in between unseen.
+  if (const auto watched = hops->watch(); !watched) return fail(watched.error());
+  if (const auto read = hops->read_all(); !read) return fail(read.error());
+  hops->changed_ = false;
+  return hops;
+}
+
+int NextHops::descriptor() const {
+  return nl_socket_get_fd(events_.get());
+}
+
+Result<bool> NextHops::read_events() {
+  bool lost = false;
+  for (int code = 0; code != -NLE_AGAIN;) {
+    code = nl_recvmsgs_default(events_.get());
+    lost = lost || code == -NLE_NOMEM;  // ENOBUFS
+    if (code < 0 && code != -NLE_NOMEM && code != -NLE_AGAIN) {
+      return fail(library_error("reading rtnetlink events", code));
+    }
+  }
+  if (lost) {
+    if (const auto read = read_all(); !read) return fail(read.error());
+  }
+  return std::exchange(changed_, false);
+}
+
+void NextHops::want(std::set<IpAddress> addresses) {
+  std::erase_if(routes_, [&](const auto& route) { return !addresses.contains(route.first); });
+  wanted_ = std::move(addresses);
+}
+
+Result<std::map<IpAddress, NextHop>> NextHops::resolve() {
+  if (const auto known = look_up_routes(); !known) return fail(known.error());
+  std::map<IpAddress, NextHop> resolved;
+  for (const auto& [address, route] : routes_)
+    resolved.emplace_hint(resolved.end(), address, resolve(route));
+  return resolved;
+}
+
+NextHop NextHops::resolve(const Route& route) const {
+  NextHop hop{.state = route.state, .interface_name = {}, .neighbour = {}};
+  if (route.state != NextHop::State::resolved) return hop;
+  std::tie(hop.interface, hop.neighbour) = route.to;
+  const auto link = links_.find(hop.interface);
+  if (link == links_.end()) {
+    hop.state = NextHop::State::interface_down;  // its end is about to be told
+    return hop;
+  }
+  hop.interface_name = link->second.name;
+  hop.source = link->second.mac;
+  hop.mtu = route.mtu > 0 ? std::min(route.mtu, link->second.mtu) : link->second.mtu;
+  const auto neighbour = neighbours_.find(route.to);
+  if (!link->second.ethernet) {
+    hop.state = NextHop::State::no_ethernet;
+  } else if (!link->second.running) {
+    hop.state = NextHop::State::interface_down;
+  } else if (neighbour == neighbours_.end()) {
+    hop.state = NextHop::State::unresolved;
+  } else {
+    hop.state = neighbour->second.state;
+    hop.mac = neighbour->second.mac;
+  }
+  return hop;
+}
+
+Result<void> NextHops::refresh() {
+  if (const auto known = look_up_routes(); !known) return fail(known.error());
+  std::set<NeighbourKey> asked;
+  for (const auto& [address, route] : routes_) {
+    if (route.state == NextHop::State::resolved && needs_refresh(route.to)) asked.insert(route.to);
+  }
+  const auto socket = connect();
+  if (!socket) return fail(socket.error());
+  for (const auto& key : asked) {
+    if (is_privileged_) {
+      if (const auto done = ask_kernel(socket->get(), key); !done) return fail(done.error());
+    }
+    if (!is_privileged_) send_datagram(key.first, key.second);
+  }
+  return {};
+}
+
+bool NextHops::needs_refresh(const NeighbourKey& key) const {
+  const auto link = links_.find(key.first);
+  if (link == links_.end() || !link->second.ethernet || !link->second.running) return false;
+  const auto neighbour = neighbours_.find(key);
+  return neighbour == neighbours_.end() || !neighbour->second.is_fresh;
+}
+
+// As if the kernel had a packet to send (net/core/neighbour.c, neigh_add).
+Result<void> NextHops::ask_kernel(nl_sock* socket, const NeighbourKey& key) {
+  const std::unique_ptr<rtnl_neigh, NeighbourRelease> neighbour(rtnl_neigh_alloc());
+  rtnl_neigh_set_ifindex(neighbour.get(), static_cast<int>(key.first));
+  rtnl_neigh_set_dst(neighbour.get(), nl_address(key.second).get());
+  rtnl_neigh_set_flags(neighbour.get(), NTF_USE);
+  const int code = rtnl_neigh_add(socket, neighbour.get(), NLM_F_CREATE);
+  if (code == -NLE_PERM) is_privileged_ = false;
+  // A refusal concerns this neighbour (its interface is gone, the table is full), which stays
+  // unresolved; no answer concerns all.
+  if (code == -NLE_AGAIN) return fail(library_error("asking for a neighbour", code));
+  return {};
+}
+
+Result<NextHops::Socket> NextHops::connect() {
+  Socket socket(nl_socket_alloc());
+  if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
+  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
+    return fail(library_error("opening an rtnetlink socket", code));
+  }
+  ::setsockopt(nl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return socket;
+}
+
+Result<void> NextHops::watch() {
+  auto socket = connect();
+  if (!socket) return fail(socket.error());
+  events_ = std::move(*socket);
+  nl_socket_disable_seq_check(events_.get());
+  nl_socket_set_buffer_size(events_.get(), event_buffer, 0);
+  nl_socket_set_nonblocking(events_.get());
+  nl_socket_modify_cb(events_.get(), NL_CB_VALID, NL_CB_CUSTOM, &NextHops::on_message, this);
+  const int code =
+      nl_socket_add_memberships(events_.get(), RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
+                                RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                                RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP, 0);
+  if (code < 0) return fail(library_error("watching rtnetlink", code));
+  return {};
+}
+
+Result<void> NextHops::read_all() {
+  links_.clear();
+  neighbours_.clear();
+  forget_routes();
+  if (const auto links = dump(RTM_GETLINK); !links) return links;
+  return dump(RTM_GETNEIGH);
+}
+
+Result<void> NextHops::dump(int type) {
+  const auto socket = connect();
+  if (!socket) return fail(socket.error());
+  nl_socket_modify_cb(socket->get(), NL_CB_VALID, NL_CB_CUSTOM, &NextHops::on_message, this);
+  int code = -NLE_DUMP_INTR;  // the kernel's tables changed meanwhile
+  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
+    code = nl_rtgen_request(socket->get(), type, AF_UNSPEC, NLM_F_DUMP);
+    if (code >= 0) code = nl_recvmsgs_default(socket->get());
+  }
+  if (code < 0) return fail(library_error("reading interfaces and neighbours", code));
+  return {};
+}
+
+int NextHops::on_message(nl_msg* message, void* self) {
+  switch (nlmsg_hdr(message)->nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: nl_msg_parse(message, &NextHops::on_object, self); break;
+    default: static_cast<NextHops*>(self)->forget_routes();
+  }
+  return NL_OK;
+}
+
+void NextHops::on_object(nl_object* object, void* self) {
+  auto& hops = *static_cast<NextHops*>(self);
+  switch (nl_object_get_msgtype(object)) {
+    case RTM_NEWLINK: return hops.learn_link(object, false);
+    case RTM_DELLINK: return hops.learn_link(object, true);
+    case RTM_NEWNEIGH: return hops.learn_neighbour(object, false);
+    case RTM_DELNEIGH: return hops.learn_neighbour(object, true);
+    default: return;
+  }
+}
+
+void NextHops::learn_link(nl_object* object, bool gone) {
+  auto* link = reinterpret_cast<rtnl_link*>(object);
+  if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // a bridge tells of its port
+  const auto index = static_cast<unsigned>(rtnl_link_get_ifindex(link));
+  const auto mac = mac_of(rtnl_link_get_addr(link));
+  const Link now{.name = rtnl_link_get_name(link),
+                 .running = (rtnl_link_get_flags(link) & IFF_RUNNING) != 0,
+                 .ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER && mac,
+                 .mac = mac.value_or(Mac{}),
+                 .mtu = rtnl_link_get_mtu(link)};
+  const auto before = links_.find(index);
+  if (!gone && before != links_.end() && before->second == now) return;
+  if (gone)
+    links_.erase(index);
+  else
+    links_[index] = now;
+  forget_routes();  // IPv4 routes go with the link of their interface without a word
+}
+
+void NextHops::learn_neighbour(nl_object* object, bool gone) {
+  auto* neighbour = reinterpret_cast<rtnl_neigh*>(object);
+  const auto address = ip_address(rtnl_neigh_get_dst(neighbour));
+  if (!address) return;  // of a bridge
+  const NeighbourKey key(static_cast<unsigned>(rtnl_neigh_get_ifindex(neighbour)), *address);
+  const auto state = static_cast<unsigned>(rtnl_neigh_get_state(neighbour));
+  const auto mac = mac_of(rtnl_neigh_get_lladdr(neighbour));
+  Neighbour now{.is_fresh = (state & (NUD_FAILED | NUD_STALE)) == 0 && state != NUD_NONE};
+  if ((state & NUD_FAILED) != 0) {
+    now.state = NextHop::State::failed;
+  } else if ((state & NUD_INCOMPLETE) == 0 && mac) {
+    now.state = NextHop::State::resolved;
+    now.mac = *mac;
+  }
+  const auto before = neighbours_.find(key);
+  const Neighbour old = before == neighbours_.end() ? Neighbour{} : before->second;
+  if (gone) {
+    now = {};
+    neighbours_.erase(key);
+  } else {
+    neighbours_[key] = now;
+  }
+  changed_ = changed_ || now.state != old.state || now.mac != old.mac;
+}
+
+void NextHops::forget_routes() {
+  routes_.clear();
+  changed_ = true;
+}
+
+Result<void> NextHops::look_up_routes() {
+  if (routes_.size() == wanted_.size()) return {};
+  const auto socket = connect();
+  if (!socket) return fail(socket.error());
+  int refusal = 0;  // the kernel's errno
+  nl_socket_modify_err_cb(
+      socket->get(), NL_CB_CUSTOM,
+      [](sockaddr_nl*, nlmsgerr* error, void* number) -> int {
+        *static_cast<int*>(number) = -error->error;
+        return NL_STOP;
+      },
+      &refusal);
+  for (const IpAddress& address : wanted_) {
+    if (routes_.contains(address)) continue;
+    rtnl_route* found = nullptr;
+    refusal = 0;
+    const int code = rtnl_route_lookup(socket->get(), nl_address(address).get(), &found);
+    const std::unique_ptr<rtnl_route, RouteRelease> route(found);
+    // Any other refusal is the verdict on the address: unreachable, prohibited, no such family.
+    if (code < 0 && (refusal == 0 || refusal == ENOMEM || refusal == ENOBUFS))
+      return fail(library_error("asking for a route", code));
+    Route& known = routes_[address];
+    if (code < 0) continue;
+    if (rtnl_route_get_type(found) == RTN_LOCAL) known.state = NextHop::State::local;
+    if (rtnl_route_get_type(found) != RTN_UNICAST) continue;
+    rtnl_nexthop* hop = rtnl_route_nexthop_n(found, 0);
+    if (hop == nullptr) continue;
+    known = {
+        NextHop::State::resolved,
+        {static_cast<unsigned>(rtnl_route_nh_get_ifindex(hop)), gateway_of(hop).value_or(address)},
+        mtu_of(found)};
+  }
+  return {};
+}
+
+}  // namespace saspd::netlink
