@@ -86,9 +86,24 @@ constexpr std::array phases = {
     Phase{"16-bit weights", {weight(60001), weight(40003), weight(20011), weight(10007)}},
 };
 
-constexpr std::size_t min_connections = 500;  // counted in each phase
-constexpr double max_deviation = 3.0;         // points between a share and its expected share
-constexpr auto follow_limit = 10s;            // from new advice to the kernel
+// What is expected of the connections counted in a phase: wrr of IPVS deals them in rounds, so
+// shares are exact but for what is under way; XDP draws a server for each, so their numbers are
+// binomial.
+enum class Backend { ipvs, xdp };
+
+struct Rule {
+  std::size_t min_connections;
+  double max_deviation;
+  std::string_view unit;        // of the deviation
+  std::string_view short_unit;  // in the table
+};
+
+constexpr Rule rule_of(Backend backend) {
+  if (backend == Backend::ipvs) return {500, 3, "points", "points"};
+  return {1000, 5, "standard deviations", "sd"};
+}
+
+constexpr auto follow_limit = 10s;  // from new advice to the kernel
 constexpr auto count_limit = 30s;
 constexpr auto connection_limit = 5s;
 constexpr auto show_limit = 75s;  // with setting up and clearing away it ends within 90 s
@@ -131,6 +146,7 @@ struct Server {
 };
 
 struct Arguments {
+  Backend backend = Backend::ipvs;
   tcp::endpoint vip;
   std::string control;  // control socket of saspd
   std::string weights;  // weights file of sasp-gwm
@@ -197,9 +213,12 @@ class Traffic {
   std::size_t failures() const { return failures_; }
   const std::string& first_failure() const { return first_failure_; }
   std::size_t of(std::size_t server) const { return by_server_.at(server); }
+  std::size_t answered() const {
+    return std::accumulate(by_server_.begin(), by_server_.end(), std::size_t{0});
+  }
   // In percent of the counted connections so far.
   double share(std::size_t server) const {
-    const auto all = std::accumulate(by_server_.begin(), by_server_.end(), std::size_t{0});
+    const auto all = answered();
     return all == 0 ? 0 : 100.0 * static_cast<double>(of(server)) / static_cast<double>(all);
   }
 
@@ -347,8 +366,10 @@ bool follow(const Members& members, const Phase& phase) {
   return std::equal(members.begin(), members.end(), phase.advice.begin(), follows);
 }
 
-// wrr deals in rounds, the heaviest server first; only whole rounds have the shares of the weights.
-std::size_t connections_to_count(const Members& members) {
+// wrr's rounds begin with the heaviest server; only whole rounds have the shares of the weights.
+std::size_t connections_to_count(Backend backend, const Members& members) {
+  const auto min_connections = rule_of(backend).min_connections;
+  if (backend == Backend::xdp) return min_connections;
   std::int64_t sum = 0;
   std::int64_t divisor = 0;
   for (const auto& member : members) {
@@ -359,6 +380,13 @@ std::size_t connections_to_count(const Members& members) {
   const auto round = static_cast<std::size_t>(sum / divisor);
   return round > min_connections ? 2 * min_connections
                                  : (min_connections + round - 1) / round * round;
+}
+
+// Between a share and the expected one, both in percent, in the unit of the rule.
+double deviation(Backend backend, double share, double expected, std::size_t connections) {
+  const double points = std::abs(share - expected);
+  if (backend == Backend::ipvs || points == 0) return points;
+  return points / std::sqrt(expected * (100 - expected) / static_cast<double>(connections));
 }
 
 // --- The advice ------------------------------------------------------------------------------
@@ -413,7 +441,7 @@ struct Outcome {
   double follow_seconds = 0;  // from the new advice to the kernel
   std::size_t counted = 0;
   std::size_t failures = 0;  // counted or not, since the phase began
-  double deviation = 0;      // the largest of the servers, in points
+  double deviation = 0;      // the largest of the servers, in the unit of the rule
 };
 
 double seconds(SteadyClock::duration duration) {
@@ -475,7 +503,7 @@ class Show {
 
     activity_ = "counting";
     const auto count_begin = SteadyClock::now();
-    outcome.counted = connections_to_count(members_);
+    outcome.counted = connections_to_count(arguments_.backend, members_);
     traffic_.count(outcome.counted);
     while (!traffic_.counted()) {
       co_await sleep(redraw_every);
@@ -488,7 +516,9 @@ class Show {
     if (!follow(members_, phase)) co_return not_followed();
     const auto expected = expected_shares(phase);
     for (std::size_t i = 0; i < server_count; ++i) {
-      outcome.deviation = std::max(outcome.deviation, std::abs(traffic_.share(i) - expected.at(i)));
+      outcome.deviation = std::max(
+          outcome.deviation,
+          deviation(arguments_.backend, traffic_.share(i), expected.at(i), traffic_.answered()));
     }
     outcome.failures = traffic_.failures() - failures_before;
     activity_ = "done";
@@ -550,10 +580,10 @@ class Show {
     };
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       const auto& outcome = outcomes_.at(i);
-      lines.push_back(fmt::format("  {:<14}  {:<23}  {:>6.1f} s  {:>5}  {:>6}  {:>3.1f} points",
+      lines.push_back(fmt::format("  {:<14}  {:<23}  {:>6.1f} s  {:>5}  {:>6}  {:>3.1f} {}",
                                   phases.at(i).title, text(phases.at(i).advice),
                                   outcome.follow_seconds, outcome.counted, outcome.failures,
-                                  outcome.deviation));
+                                  outcome.deviation, rule().short_unit));
     }
     lines.push_back(fmt::format("  {} connections in all, also while the advice changed; {} failed",
                                 traffic_.total(), traffic_.failures()));
@@ -567,14 +597,17 @@ class Show {
                                                    traffic_.failures(), traffic_.first_failure()));
     }
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
-      if (outcomes_.at(i).deviation > max_deviation) {
+      if (outcomes_.at(i).deviation > rule().max_deviation) {
         return fail(std::errc::result_out_of_range,
-                    fmt::format("phase '{}': a share is {:.1f} points off, at most {:.1f} allowed",
-                                phases.at(i).title, outcomes_.at(i).deviation, max_deviation));
+                    fmt::format("phase '{}': a share is {:.1f} {} off, at most {:.1f} allowed",
+                                phases.at(i).title, outcomes_.at(i).deviation, rule().unit,
+                                rule().max_deviation));
       }
     }
     return {};
   }
+
+  Rule rule() const { return rule_of(arguments_.backend); }
 
   asio::io_context io_;
   const Arguments& arguments_;
@@ -591,19 +624,21 @@ class Show {
 // --- The command line ------------------------------------------------------------------------
 
 Result<Arguments> parse_arguments(std::span<char*> words) {
-  if (words.size() != 5 + server_count) {
+  const std::string_view backend = words.size() > 1 ? words[1] : "";
+  if (words.size() != 6 + server_count || (backend != "ipvs" && backend != "xdp")) {
     return fail(std::errc::invalid_argument,
-                "usage: demo-show VIP:PORT CONTROL_SOCKET WEIGHTS_FILE GROUP NAME=ADDR:PORT (4 "
-                "times); started by packaging/demo");
+                "usage: demo-show ipvs|xdp VIP:PORT CONTROL_SOCKET WEIGHTS_FILE GROUP "
+                "NAME=ADDR:PORT (4 times); started by packaging/demo");
   }
   Arguments arguments;
-  const auto vip = Endpoint::parse(words[1]);
+  arguments.backend = backend == "xdp" ? Backend::xdp : Backend::ipvs;
+  const auto vip = Endpoint::parse(words[2]);
   if (!vip) return fail(vip.error());
   arguments.vip = {asio::ip::make_address(vip->address.text()), vip->port};
-  arguments.control = words[2];
-  arguments.weights = words[3];
-  arguments.group = words[4];
-  for (const std::string_view word : words.subspan(5)) {
+  arguments.control = words[3];
+  arguments.weights = words[4];
+  arguments.group = words[5];
+  for (const std::string_view word : words.subspan(6)) {
     const auto equals = word.find('=');
     if (equals == std::string_view::npos) {
       return fail(std::errc::invalid_argument, fmt::format("'{}': expected NAME=ADDR:PORT", word));
