@@ -312,8 +312,10 @@ int NextHops::on_message(nl_msg* message, void* self) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
     case RTM_NEWNEIGH:
-    case RTM_DELNEIGH: nl_msg_parse(message, &NextHops::on_object, self); break;
-    default: static_cast<NextHops*>(self)->forget_routes();
+    case RTM_DELNEIGH:
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: nl_msg_parse(message, &NextHops::on_object, self); break;
+    default: static_cast<NextHops*>(self)->forget_routes();  // addresses, rules, nexthop objects
   }
   return NL_OK;
 }
@@ -325,6 +327,8 @@ void NextHops::on_object(nl_object* object, void* self) {
     case RTM_DELLINK: return hops.learn_link(object, true);
     case RTM_NEWNEIGH: return hops.learn_neighbour(object, false);
     case RTM_DELNEIGH: return hops.learn_neighbour(object, true);
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: return hops.learn_route(object);
     default: return;
   }
 }
@@ -371,6 +375,19 @@ void NextHops::learn_neighbour(nl_object* object, bool gone) {
     neighbours_[key] = now;
   }
   changed_ = changed_ || now.state != old.state || now.mac != old.mac;
+}
+
+// Forgets the routes of those that it covers: a router among us hears of many that do not concern
+// us.
+void NextHops::learn_route(nl_object* object) {
+  nl_addr* prefix = rtnl_route_get_dst(reinterpret_cast<rtnl_route*>(object));
+  const auto first = ip_address(prefix);
+  if (!first) return forget_routes();  // the default route
+  const auto covers = [prefix](const IpAddress& address) {
+    return nl_addr_cmp_prefix(prefix, nl_address(address).get()) == 0;
+  };
+  for (auto it = wanted_.lower_bound(*first); it != wanted_.end() && covers(*it); ++it)
+    changed_ = routes_.erase(*it) > 0 || changed_;
 }
 
 void NextHops::forget_routes() {

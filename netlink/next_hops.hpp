@@ -113,6 +113,7 @@ class NextHops {
   static void on_object(nl_object* object, void* self);
   void learn_link(nl_object* object, bool gone);
   void learn_neighbour(nl_object* object, bool gone);
+  void learn_route(nl_object* object);
   void forget_routes();
 
   Result<void> look_up_routes();

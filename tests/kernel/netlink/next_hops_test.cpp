@@ -218,6 +218,28 @@ TEST_F(KernelNextHops, FollowRoutes) {
   await("10.9.0.1", State::resolved);
 }
 
+TEST_F(KernelNextHops, FollowTheDefaultRoute) {
+  open({ip("10.9.0.1"), ip("2001:db8:9::1")});
+  EXPECT_EQ(hop("10.9.0.1").state, State::no_route);
+  EXPECT_EQ(hop("2001:db8:9::1").state, State::no_route);
+  ip_route("route add default via 10.1.0.2\n");
+  EXPECT_EQ(await("10.9.0.1", State::unresolved).neighbour, ip("10.1.0.2"));
+  ip_route("route add default via 2001:db8:1::2\n");
+  EXPECT_EQ(await("2001:db8:9::1", State::unresolved).neighbour, ip("2001:db8:1::2"));
+}
+
+TEST_F(KernelNextHops, AreNotConcernedByRoutesToOthers) {
+  open({ip("10.1.0.2"), ip("10.9.0.1"), ip("2001:db8:1::2")});
+  all();
+  hops_->read_events();
+  ip_route(
+      "route add 10.8.0.0/16 via 10.1.0.2\n"
+      "route add 10.9.0.2/32 via 10.1.0.2\n"
+      "route add 192.0.2.0/24 via 10.1.0.2\n"
+      "route add 2001:db8:9::/48 via 2001:db8:1::2\n");
+  EXPECT_FALSE(*hops_->read_events());
+}
+
 TEST_F(KernelNextHops, FollowTheInterface) {
   // Else the routes of IPv6 tell what those of IPv4 do not.
   std::ofstream("/proc/sys/net/ipv6/conf/eth0/disable_ipv6") << 1;
