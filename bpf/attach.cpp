@@ -18,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/decap.skel.h"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
@@ -32,8 +33,17 @@ constexpr std::string_view link_prefix = "link_";
 
 struct Destroy {
   void operator()(lb_bpf* program) const { lb_bpf__destroy(program); }
+  void operator()(decap_bpf* program) const { decap_bpf__destroy(program); }
 };
 using Program = std::unique_ptr<lb_bpf, Destroy>;
+using Decapsulator = std::unique_ptr<decap_bpf, Destroy>;
+
+lb_address_key address_key(const IpAddress& address) {
+  lb_address_key key{};
+  std::copy(address.bytes().begin(), address.bytes().end(), std::begin(key.address.bytes));
+  key.family = address.family() == Family::v4 ? LB_IPV4 : LB_IPV6;
+  return key;
+}
 
 struct Interface {
   std::string name;
@@ -158,7 +168,7 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   lb_settings value{};
   // The seed stays with the flows: another one would give every flow another slot.
   if (fresh || bpf_map_lookup_elem(map, &zero, &value) != 0) {
-    value.seed = std::random_device{}();
+    value.seed = settings.seed.value_or(std::random_device{}());
   }
   value.layout = LB_LAYOUT;
   value.max_services = settings.sizes.services;
@@ -332,6 +342,26 @@ Result<std::vector<Attached>> attach(const AttachSettings& settings) {
     if (auto pinned = pin_maps(*program, settings); !pinned) return fail(pinned.error());
   }
   if (auto handed = hand_over(*program, settings); !handed) return fail(handed.error());
+  return attached;
+}
+
+Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
+                                                  const std::vector<IpAddress>& addresses) {
+  const auto interfaces = find_interfaces(settings.interfaces);
+  if (!interfaces) return fail(interfaces.error());
+  if (auto made = make_directory(settings.pins); !made) return fail(made.error());
+  const Decapsulator program(decap_bpf__open());
+  if (!program) return system_error("XDP program");
+  if (auto loaded = load(*program->obj); !loaded) return fail(loaded.error());
+  for (const auto& address : addresses) {
+    const lb_address_key key = address_key(address);
+    const std::uint32_t value = 1;
+    if (bpf_map_update_elem(bpf_map__fd(program->maps.addresses), &key, &value, BPF_ANY) != 0) {
+      return system_error("addresses");
+    }
+  }
+  auto attached = link_all(*interfaces, bpf_program__fd(program->progs.decapsulate), settings);
+  if (!attached && linked_interfaces(settings.pins).empty()) (void)detach(settings.pins);
   return attached;
 }
 

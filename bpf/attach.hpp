@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
 
 namespace saspd::bpf {
@@ -31,8 +32,10 @@ struct AttachSettings {
   std::vector<std::string> interfaces;
   Mode mode = Mode::automatic;
   Sizes sizes;
-  std::uint32_t new_flow_limit = 0;              // stored per second and CPU; 0: none
-  bool defer_syn = false;                        // a flow is stored at the packet after its SYN
+  std::uint32_t new_flow_limit = 0;  // stored per second and CPU; 0: none
+  bool defer_syn = false;            // a flow is stored at the packet after its SYN
+  // Of the hash from flows to slots: balancers that share traffic have the same. Nothing: random.
+  std::optional<std::uint32_t> seed;
   std::optional<std::pair<uid_t, gid_t>> owner;  // of the pins; nothing: root
   bool replace = false;  // what is there and does not fit is thrown away, flows included
 };
@@ -47,6 +50,12 @@ struct Attached {
 // an interface that does not exist or has another XDP program (which is named), maps of another
 // layout or size without `replace`, a program that the kernel refuses (with the verifier's words).
 Result<std::vector<Attached>> attach(const AttachSettings& settings);
+
+// On a server without tunnel devices: what forward=ipip put around the packets to `addresses` is
+// taken off before its own stack sees them. Of the settings only pins, interfaces and mode count;
+// what was attached there before is replaced.
+Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
+                                                  const std::vector<IpAddress>& addresses);
 
 // Takes the program off its interfaces and throws the maps away. Works without any daemon. Returns
 // the interfaces. Error no_such_file_or_directory: nothing is attached.

@@ -56,6 +56,7 @@ saspd::bpf::AttachSettings attach_settings(const XdpOptions& options, const Owne
   settings.sizes = {options.max_services, options.max_backends, options.max_flows};
   settings.new_flow_limit = options.new_flow_limit;
   settings.defer_syn = options.defer_syn;
+  settings.seed = options.seed;
   settings.owner = owner;
   settings.replace = options.replace;
   return settings;
@@ -67,14 +68,17 @@ ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
     log.error("{}", owner.error().detail);
     return exit_code_of(owner.error().code);
   }
-  const auto attached = saspd::bpf::attach(attach_settings(options, *owner));
+  const auto settings = attach_settings(options, *owner);
+  const auto attached = options.decapsulate.empty()
+                            ? saspd::bpf::attach(settings)
+                            : saspd::bpf::attach_decapsulator(settings, options.decapsulate);
   if (!attached) {
     log.error("{}", attached.error().detail);
     return exit_code_of(attached.error().code);
   }
   for (const auto& [interface, mode] : *attached)
     fmt::print("{}: attached in {} mode\n", interface, mode);
-  fmt::print("maps in {}; saspd --detach takes all of it away again\n", options.pins);
+  fmt::print("pinned in {0}; saspd --detach --pins {0} takes all of it away again\n", options.pins);
   return ExitCode::ok;
 }
 

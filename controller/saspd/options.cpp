@@ -84,6 +84,14 @@ auto number32(std::uint64_t low, std::uint64_t high) {
   };
 }
 
+auto optional_number32(std::uint64_t low, std::uint64_t high) {
+  return [=](std::string_view value) -> Result<std::optional<std::uint32_t>> {
+    const auto number = number32(low, high)(value);
+    if (!number) return fail(number.error());
+    return std::optional{*number};
+  };
+}
+
 void add_service_options(cli::Cli& cli, Options& options) {
   cli.section("Services and weights");
   cli.option("--backend", "ipvs|xdp", options.backend,
@@ -150,9 +158,16 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
   cli.option("--new-flow-limit", "N", xdp.new_flow_limit, number32(0, 100'000'000),
              "with --attach: remember at most so many new flows per second and CPU; 0: no limit",
              "0");
+  cli.option("--seed", "N", xdp.seed, optional_number32(0, 0xFFFFFFFF),
+             "with --attach: of the hash from flows to slots; balancers that share the traffic of "
+             "a service with table=independent need the same. A random one unless given",
+             "");
   cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
              "where the XDP program and its maps are pinned, on the bpf file system",
              "/sys/fs/bpf/saspd");
+  cli.list("--decapsulate", "ADDR", xdp.decapsulate, IpAddress::parse,
+           "with --attach, on a server without tunnel devices: take off what forward=ipip puts "
+           "around packets to this service address; repeatable. Give it --pins of its own");
 }
 
 // What --attach and --detach want, and what goes with --backend alone.

@@ -20,9 +20,10 @@ struct XdpOptions {
   enum class Mode { automatic, native, generic };
 
   Action action = Action::run;
-  std::string pins = "/sys/fs/bpf/saspd";
+  std::string pins;
   // Of attach:
   std::vector<std::string> interfaces;
+  std::vector<IpAddress> decapsulate;  // on a server: the service addresses; else empty
   Mode mode = Mode::automatic;
   bool replace = false;
   std::string user;  // who gets the pins; empty: saspd if there is one, else root
@@ -31,6 +32,7 @@ struct XdpOptions {
   std::uint32_t max_flows = 262'144;
   bool defer_syn = false;
   std::uint32_t new_flow_limit = 0;
+  std::optional<std::uint32_t> seed;
 };
 
 struct Options {

@@ -353,6 +353,108 @@ TEST_F(SaspdOnXdp, TellsTheWayOfAPacket) {
   EXPECT_NE(text.find("sent_table"), std::string::npos) << text;
 }
 
+class Tunnelled : public SaspdOnXdp {
+ protected:
+  void decapsulate_on_servers() {
+    for (std::size_t i = 0; i < network_.servers.size(); ++i) {
+      network_.servers[i]->run([&] {
+        Program program({programs + "/saspd", "--attach", "--interface", "eth0", "--decapsulate",
+                         "192.0.2.10", "--decapsulate", "2001:db8:f::10", "--pins",
+                         fmt::format("{}/decap{}", file_system_.path(), i)},
+                        path("ctl.log"));
+        EXPECT_EQ(program.wait(seconds{10}), 0) << program.log();
+      });
+    }
+  }
+};
+
+TEST_F(Tunnelled, ConnectionsReachServersThatTakeTheOuterHeaderOff) {
+  decapsulate_on_servers();
+  attach();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd("web=tcp:192.0.2.10:80,forward=ipip");
+  ASSERT_TRUE(weights_become({40, 30, 20, 10}));
+  ASSERT_TRUE(all_have_slots(4));
+  expect_shares(connect(1000), {40, 30, 20, 10});
+  EXPECT_EQ(failed_, 0);
+  network_.client.run([&] {
+    const auto connection = Connection::open(vip);
+    ASSERT_TRUE(connection);
+    EXPECT_TRUE(connection->transfers(100'000, milliseconds{100}));
+  });
+}
+
+TEST_F(Tunnelled, OfIpv6ReachServersInIpv4) {
+  decapsulate_on_servers();
+  std::vector<std::unique_ptr<kernel::Servers>> servers6;
+  for (std::size_t i = 0; i < network_.servers.size(); ++i) {
+    network_.servers[i]->run([&] {
+      servers6.push_back(std::make_unique<kernel::Servers>(std::vector<Endpoint>{vip6}, i));
+    });
+  }
+  attach();
+  advise({"1", "1", "1", "1"});
+  start_gwm();
+  start_saspd("web=tcp:[2001:db8:f::10]:80,forward=ipip");
+  ASSERT_TRUE(all_have_slots(4));
+  expect_shares(connect(400, vip6), {1, 1, 1, 1});
+  EXPECT_EQ(failed_, 0);
+}
+
+TEST_F(SaspdOnXdp, SharesDatagramsByTheAdvice) {
+  attach();
+  std::ofstream(path("weights")) << "web udp:10.0.1.2:53 3\nweb udp:10.0.2.2:53 1\n";
+  start_gwm();
+  std::vector<std::unique_ptr<kernel::Socket>> sockets;
+  const Endpoint dns = *Endpoint::parse("192.0.2.10:53");
+  for (int i = 0; i < 2; ++i) {
+    network_.servers[static_cast<std::size_t>(i)]->run(
+        [&] { sockets.push_back(std::make_unique<kernel::Socket>(kernel::datagram_socket(dns))); });
+  }
+  start_saspd("web=udp:192.0.2.10:53", 0,
+              {"--member", "web=10.0.1.2:53", "--member", "web=10.0.2.2:53"});
+  ASSERT_TRUE(all_have_slots(2));
+  std::vector<double> counts(2);
+  const auto receive = [&] {
+    std::this_thread::sleep_for(milliseconds{20});
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+      char byte = 0;
+      while (::recv(sockets[i]->get(), &byte, 1, MSG_DONTWAIT) == 1)
+        ++counts[i];
+    }
+  };
+  network_.client.run([&] {
+    const kernel::SocketAddress to(dns);
+    for (int port = 20000; port < 21000; ++port) {
+      const auto client = kernel::datagram_socket(
+          {*IpAddress::parse("198.51.100.2"), static_cast<std::uint16_t>(port)});
+      ASSERT_EQ(::sendto(client.get(), "x", 1, 0, to.get(), to.size), 1);
+      if (port % 100 == 99) receive();
+    }
+  });
+  receive();
+  EXPECT_EQ(counts[0] + counts[1], 1000);
+  expect_shares(counts, {3, 1});
+}
+
+TEST_F(SaspdOnXdp, ForwardsIpv6ByMac) {
+  std::vector<std::unique_ptr<kernel::Servers>> servers6;
+  for (std::size_t i = 0; i < 2; ++i) {
+    network_.servers[i]->run([&] {
+      servers6.push_back(std::make_unique<kernel::Servers>(std::vector<Endpoint>{vip6}, i));
+    });
+  }
+  attach();
+  std::ofstream(path("weights")) << "web [2001:db8:1::2]:80 1\nweb [2001:db8:2::2]:80 1\n";
+  start_gwm();
+  start_saspd("web=tcp:[2001:db8:f::10]:80", 0,
+              {"--member", "web=[2001:db8:1::2]:80", "--member", "web=[2001:db8:2::2]:80"});
+  ASSERT_TRUE(all_have_slots(2));
+  expect_shares(connect(200, vip6), {1, 1, 0, 0});
+  EXPECT_EQ(failed_, 0);
+}
+
 TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
   std::string text;
   EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",
