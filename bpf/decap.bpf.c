@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* For backends that have no tunnel device: takes the outer header off packets that are for one of our
- * addresses, as the balancer puts it on (forward=ipip). Everything else passes untouched. */
+ * addresses, as the balancer puts it on (forward=ipip). Everything else passes untouched. As root:
+ *
+ *   bpftool prog load decap.bpf.o /sys/fs/bpf/decap pinmaps /sys/fs/bpf/decap_maps
+ *   bpftool map update pinned /sys/fs/bpf/decap_maps/addresses \
+ *     key 192 0 2 10 0 0 0 0 0 0 0 0 0 0 0 0 4 0 0 0 value 1 0 0 0
+ *   bpftool net attach xdp pinned /sys/fs/bpf/decap dev eth0
+ */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

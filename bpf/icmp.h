@@ -88,8 +88,7 @@ static __always_inline bool parse_embedded(const struct packet *packet, void *en
 	bool whole = packet->flow.family == LB_IPV4 ? parse_ipv4(embedded, end, &about)
 	                                            : parse_ipv6(embedded, end, &about);
 
-	if (!whole || about.fragment == LATER_FRAGMENT || !is_balanced(&about) ||
-	    !parse_ports(&about, end))
+	if (!whole || about.fragment == LATER_FRAGMENT || !parse_ports(&about, end))
 		return false;
 	if (packet->transport_length < sizeof(struct icmp_message) + 8 +
 	                               (about.length - about.transport_length))

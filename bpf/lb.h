@@ -43,7 +43,7 @@ struct lb_service {
 	__u16 zero;
 };
 
-/* addresses: a hash. Those of services, which answer ICMP echo. */
+/* addresses: a hash, to a __u32 of no meaning. Those of services, which answer ICMP echo. */
 struct lb_address_key {
 	struct lb_address address;
 	__u32 family;
@@ -105,7 +105,7 @@ enum lb_reason {
 	LB_PASS_NOT_IP,
 	LB_PASS_MALFORMED,  /* headers cut off or lengths that contradict each other: not ours to judge */
 	LB_PASS_PROTOCOL,   /* neither TCP, UDP nor ICMP, or behind IPv6 extension headers */
-	LB_PASS_FRAGMENT,   /* a later fragment has no ports: whose it is cannot be told */
+	LB_PASS_FRAGMENT,   /* a later one has no ports: whose it is cannot be told. Or of ICMP */
 	LB_PASS_NO_SERVICE,
 	LB_PASS_ICMP,       /* not about a service */
 	/* sent on */
@@ -119,7 +119,7 @@ enum lb_reason {
 	LB_DROP_NO_BACKEND, /* nobody has a weight */
 	LB_DROP_NO_NEXT_HOP,
 	LB_DROP_TTL,
-	LB_DROP_TOO_BIG,    /* and it may be fragmented, which is not done here */
+	LB_DROP_TOO_BIG,    /* and its sender is not to be told, or not so often */
 	LB_DROP_INTERNAL,   /* the kernel refused a change of the packet, or a map is broken */
 	/* besides: how often a new flow was not stored because of the limit */
 	LB_FLOW_LIMIT,

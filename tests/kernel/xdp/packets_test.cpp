@@ -394,13 +394,33 @@ TEST_F(Lb, PassesWhatContradictsItself) {
       for (std::uint8_t words = 0; words < 5; ++words) {
         expect_passed(LB_PASS_MALFORMED, with(14, 0x40 | words));
       }
-      for (std::uint8_t length = 0; length < 40; ++length) {
+      for (std::uint8_t length = 0; length < 20; ++length) {
         expect_passed(LB_PASS_MALFORMED, with(17, length));
       }
       expect_passed(LB_PASS_MALFORMED, with(14, 0x4F));  // options as long as all the rest
-    } else {
-      for (std::uint8_t length = 0; length < 20; ++length) {
-        expect_passed(LB_PASS_MALFORMED, with(19, length));
+    }
+  }
+}
+
+// A header that the IP packet ends in, though the frame goes on.
+TEST_F(Lb, PassesWhatIsTooShortForItsHeaders) {
+  const auto shortened = [](const Packet& packet, unsigned length) {
+    Bytes bad = received(packet);
+    set16(bad, packet.is_v4() ? 16 : 18, packet.is_v4() ? 20 + length : length);
+    return bad;
+  };
+  for (const bool v4 : {true, false}) {
+    const Service stream = serve_l2(tcp_number, v4), datagrams = serve_l2(udp_number, v4);
+    for (unsigned length = 0; length < 20; ++length) {
+      expect_passed(LB_PASS_MALFORMED, shortened(request(stream), length));
+      if (length >= 8) continue;
+      expect_passed(LB_PASS_MALFORMED, shortened(request(datagrams), length));
+      const Packet ping =
+          icmp(stream.client().address, stream.endpoint.address, v4 ? 8 : 128, 0, 1, some_data(9));
+      expect_passed(LB_PASS_MALFORMED, shortened(ping, length));
+      if (!v4) {
+        expect_passed(LB_PASS_MALFORMED,
+                      shortened(ipv6_fragment(request(stream), 8, false), length));
       }
     }
   }
@@ -552,7 +572,6 @@ TEST_F(Lb, LeadsFlowsToTheirSlots) {
 
 TEST_F(Lb, SharesFlowsAsTheTableSharesSlots) {
   constexpr int tuples = 20000;
-  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same each time
   for (const bool v4 : {true, false}) {
     const Service service = serve_l2(v4 ? tcp_number : udp_number, v4);
     std::vector<std::uint16_t> tenths;  // 1, 2, 3 and 4 tenths of the slots
@@ -635,6 +654,16 @@ TEST_F(Lb, StoresNoFlowOfAStatelessService) {
     put_table(2 * service.number, {6});
     expect_led_to(6, LB_SENT_TABLE, request(service, ack));
   }
+}
+
+TEST_F(Lb, ForgetsTheFlowsOfAServiceThatBecomesStateless) {
+  const Service service = serve_l2();
+  lead(service, 5);
+  put_backend(6, backend_of(service, 6));
+  expect_led_to(5, LB_SENT_TABLE, request(service, syn));
+  put_table(0, {6});
+  use_table(service, 0, LB_FORWARD_L2, LB_SERVICE_STATELESS);
+  expect_led_to(6, LB_SENT_TABLE, request(service, ack));
 }
 
 TEST_F(Lb, DefersStoringToThePacketAfterTheSyn) {
@@ -849,7 +878,13 @@ TEST_F(Lb, PassesErrorsAboutSomethingElse) {
     };
     const std::size_t ip = v4 ? 20 : 40;
     for (std::size_t size = 0; size < ip + 8; ++size) {  // less than RFC 792 promises
-      expect_left(error_about(service, answer(service), type, size));
+      const Packet error = error_about(service, answer(service), type, size);
+      expect_left(error);
+      Bytes padded = received(error);  // what is behind the packet is not of it
+      const Bytes whole = received(error_about(service, answer(service), type, ip + 8));
+      padded.insert(padded.end(), whole.begin() + static_cast<std::ptrdiff_t>(padded.size()),
+                    whole.end());
+      expect_passed(LB_PASS_ICMP, padded);
     }
     Service other = service;
     other.endpoint.port = 1;
