@@ -118,6 +118,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
       arguments.push_back(fmt::format("web=10.0.{}.2:80", n));
     }
     arguments.insert(arguments.end(), more.begin(), more.end());
+    arguments.insert(arguments.begin(), as_user_.begin(), as_user_.end());
     network_.director.run([&] { saspd_.emplace(arguments, path("saspd.log")); });
   }
   void start(const std::vector<std::string>& words, const std::string& mode = "native") {
@@ -185,6 +186,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   std::vector<std::unique_ptr<kernel::Servers>> servers_;
   std::optional<Program> gwm_;
   std::optional<Program> saspd_;
+  Arguments as_user_;  // in front of saspd: a command that gives rights up
   int failed_ = 0;
 };
 
@@ -452,6 +454,20 @@ TEST_F(SaspdOnXdp, ForwardsIpv6ByMac) {
               {"--member", "web=[2001:db8:1::2]:80", "--member", "web=[2001:db8:2::2]:80"});
   ASSERT_TRUE(all_have_slots(2));
   expect_shares(connect(200, vip6), {1, 1, 0, 0});
+  EXPECT_EQ(failed_, 0);
+}
+
+// The daemon needs no capability: it owns the maps.
+TEST_F(SaspdOnXdp, RunsAsAUserWithoutRights) {
+  attach("native", {"--user", "nobody"});
+  advise({"3", "1", "0", "0"});
+  start_gwm();
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  as_user_ = {"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"};
+  start_saspd();
+  ASSERT_TRUE(weights_become({3, 1, 0, 0}));
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(1) > 0; }));
+  expect_shares(connect(400), {3, 1, 0, 0});
   EXPECT_EQ(failed_, 0);
 }
 
