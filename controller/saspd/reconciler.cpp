@@ -312,11 +312,12 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
     input.advice = *advice;
   }
   input.kernel_weight = destination.weight;
+  input.own_zero = settings_.own_table;  // nobody else writes there
   const auto service_known = histories_.find(service.key);
   if (service_known != histories_.end()) {
     const auto known = service_known->second.find(destination.endpoint);
     if (known != service_known->second.end()) {
-      input.own_zero = known->second.written == 0U;
+      input.own_zero = input.own_zero || known->second.written == 0U;
       input.static_weight = known->second.first_seen;
       input.last_positive = known->second.last_positive;
     }

@@ -410,6 +410,15 @@ TEST_F(OwnTable, LosesTheServicesThatNobodyConfigured) {
   EXPECT_EQ(kernel(1), 3U);
 }
 
+TEST_F(OwnTable, HasNoZerosOfOthers) {
+  configure({1, 2});
+  add_service(web, {0, 5});  // zero since before our start: we quiesced it then
+  pass();
+  advise({7, 5});
+  pass();
+  EXPECT_EQ(kernel(), "7 5");
+}
+
 TEST_F(OwnTable, IsClosedToThoseWhoRegisterThemselvesUnlessManaged) {
   configure({1});
   pass();
