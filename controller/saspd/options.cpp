@@ -102,7 +102,7 @@ void add_service_options(cli::Cli& cli, Options& options) {
       [&options](std::string_view value) {
         return add_service(options.groups, value, options.backend);
       },
-      "feeds an IPVS service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
+      "feeds a service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
       "udp:[2001:db8::1]:53 sctp:ADDR:PORT fwmark:7 fwmark6:7; options: see below");
   cli.flag("--adopt", options.adopt,
            "every other IPVS service is a group too, named by its SPEC, whenever it is made");
@@ -133,7 +133,7 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
   cli.action("--replace", xdp.replace,
              "with --attach: throw away maps that do not fit, with the flows that they know");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
-           "with --attach: where clients' packets come in; repeatable");
+           "with --attach: where clients' packets come in");
   cli.option("--xdp-mode", "auto|native|generic", xdp.mode,
              cli::one_of<XdpOptions::Mode>({{"auto", XdpOptions::Mode::automatic},
                                             {"native", XdpOptions::Mode::native},
@@ -167,7 +167,7 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
              "/sys/fs/bpf/saspd");
   cli.list("--decapsulate", "ADDR", xdp.decapsulate, IpAddress::parse,
            "with --attach, on a server without tunnel devices: take off what forward=ipip puts "
-           "around packets to this service address; repeatable. Give it --pins of its own");
+           "around packets to this service address. Give it --pins of its own");
 }
 
 // What --attach and --detach want, and what goes with --backend alone.
