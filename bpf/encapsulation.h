@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Outer headers: IPIP (RFC 2003), IP6IP6 and 4-in-6 (RFC 2473), 6-in-4 (RFC 4213). */
+/* The way to a backend: MACs, and outer headers for IPIP (RFC 2003), IP6IP6 and 4-in-6 (RFC 2473) and
+ * 6-in-4 (RFC 4213). */
 #ifndef SASPD_BPF_ENCAPSULATION_H
 #define SASPD_BPF_ENCAPSULATION_H
 
@@ -85,12 +86,10 @@ static __always_inline void write_outer_ipv6(struct ipv6hdr *outer, const struct
 	__builtin_memcpy(&outer->daddr, destination, 16);
 }
 
-static __always_inline void write_ethernet(struct ethhdr *eth, const struct lb_backend *backend,
-                                           __u16 protocol)
+static __always_inline void write_macs(struct ethhdr *eth, const struct lb_backend *backend)
 {
 	copy_mac(eth->h_dest, backend->next_hop);
 	copy_mac(eth->h_source, backend->source);
-	eth->h_proto = bpf_htons(protocol);
 }
 
 /* LB_UNDECIDED: done. */
@@ -117,13 +116,14 @@ static __always_inline enum lb_reason encapsulate(struct xdp_md *ctx, const stru
 		if (!read_inner(outer + sizeof(struct iphdr), end, packet, &inner))
 			return LB_DROP_INTERNAL;
 		write_outer_ipv4(outer, &inner, &backend->address, (__u32)hash, settings);
-		write_ethernet(eth, backend, ETH_P_IP);
+		eth->h_proto = bpf_htons(ETH_P_IP);
 	} else {
 		if (!read_inner(outer + sizeof(struct ipv6hdr), end, packet, &inner))
 			return LB_DROP_INTERNAL;
 		write_outer_ipv6(outer, &inner, &backend->address, (__u32)hash, settings);
-		write_ethernet(eth, backend, ETH_P_IPV6);
+		eth->h_proto = bpf_htons(ETH_P_IPV6);
 	}
+	write_macs(eth, backend);
 	return LB_UNDECIDED;
 }
 

@@ -32,6 +32,7 @@ static __always_inline struct lb_service *service_of(const struct lb_flow_key *f
 struct choice {
 	struct lb_backend *backend;
 	__u32 number;
+	__u16 generation; /* when it was chosen: the number may be given anew meanwhile */
 };
 
 static __always_inline bool choose_by_number(__u32 number, const struct lb_service *service,
@@ -39,7 +40,10 @@ static __always_inline bool choose_by_number(__u32 number, const struct lb_servi
 {
 	choice->number = number;
 	choice->backend = bpf_map_lookup_elem(&backends, &number);
-	return choice->backend && choice->backend->flags & LB_BACKEND_PRESENT &&
+	if (!choice->backend)
+		return false;
+	choice->generation = choice->backend->generation;
+	return choice->backend->flags & LB_BACKEND_PRESENT &&
 	       choice->backend->service == service->number;
 }
 
@@ -50,7 +54,7 @@ static __always_inline bool choose_by_flow(const struct lb_flow_key *key,
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, key);
 
 	return flow && choose_by_number(flow->backend, service, choice) &&
-	       choice->backend->generation == flow->generation;
+	       choice->generation == flow->generation;
 }
 
 /* LB_SENT_FLOW or LB_SENT_TABLE, if the packet can be sent; or why it is dropped. A flow that is `fresh`
@@ -80,7 +84,7 @@ static __always_inline void store_flow(const struct lb_flow_key *key, const stru
 {
 	struct lb_flow flow = {
 		.backend = (__u16)choice->number,
-		.generation = choice->backend->generation,
+		.generation = choice->generation,
 	};
 	bool deferred = syn && settings->syn == LB_SYN_DEFER;
 
@@ -148,8 +152,7 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *pa
 	eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return LB_DROP_INTERNAL;
-	copy_mac(eth->h_dest, backend->next_hop);
-	copy_mac(eth->h_source, backend->source);
+	write_macs(eth, backend);
 	return LB_UNDECIDED;
 }
 
