@@ -157,10 +157,7 @@ NextHops::~NextHops() = default;
 
 Result<std::unique_ptr<NextHops>> NextHops::open() {
   std::unique_ptr<NextHops> hops(new NextHops);
-  // Watched before it is read, so that nothing can change in between unseen.
   if (const auto watched = hops->watch(); !watched) return fail(watched.error());
-  if (const auto read = hops->read_all(); !read) return fail(read.error());
-  hops->changed_ = false;
   return hops;
 }
 
@@ -169,18 +166,16 @@ int NextHops::descriptor() const {
 }
 
 Result<bool> NextHops::read_events() {
-  bool lost = false;
-  for (int code = 0; code != -NLE_AGAIN;) {
-    code = nl_recvmsgs_default(events_.get());
-    lost = lost || code == -NLE_NOMEM;  // ENOBUFS
-    if (code < 0 && code != -NLE_NOMEM && code != -NLE_AGAIN) {
+  for (;;) {
+    const int code = nl_recvmsgs_default(events_.get());
+    if (code == -NLE_AGAIN) return changed_;
+    if (code == -NLE_NOMEM) {  // ENOBUFS
+      is_complete_ = false;
+      changed_ = true;
+    } else if (code < 0) {
       return fail(library_error("reading rtnetlink events", code));
     }
   }
-  if (lost) {
-    if (const auto read = read_all(); !read) return fail(read.error());
-  }
-  return std::exchange(changed_, false);
 }
 
 void NextHops::want(std::set<IpAddress> addresses) {
@@ -189,7 +184,8 @@ void NextHops::want(std::set<IpAddress> addresses) {
 }
 
 Result<std::map<IpAddress, NextHop>> NextHops::resolve() {
-  if (const auto known = look_up_routes(); !known) return fail(known.error());
+  if (const auto caught_up = catch_up(); !caught_up) return fail(caught_up.error());
+  changed_ = false;
   std::map<IpAddress, NextHop> resolved;
   for (const auto& [address, route] : routes_)
     resolved.emplace_hint(resolved.end(), address, resolve(route));
@@ -223,7 +219,7 @@ NextHop NextHops::resolve(const Route& route) const {
 }
 
 Result<void> NextHops::refresh() {
-  if (const auto known = look_up_routes(); !known) return fail(known.error());
+  if (const auto caught_up = catch_up(); !caught_up) return fail(caught_up.error());
   std::set<NeighbourKey> asked;
   for (const auto& [address, route] : routes_) {
     if (route.state == NextHop::State::resolved && needs_refresh(route.to)) asked.insert(route.to);
@@ -286,12 +282,15 @@ Result<void> NextHops::watch() {
   return {};
 }
 
+// Events were watched before this, so nothing can change unseen.
 Result<void> NextHops::read_all() {
   links_.clear();
   neighbours_.clear();
   forget_routes();
   if (const auto links = dump(RTM_GETLINK); !links) return links;
-  return dump(RTM_GETNEIGH);
+  if (const auto neighbours = dump(RTM_GETNEIGH); !neighbours) return neighbours;
+  is_complete_ = true;
+  return {};
 }
 
 Result<void> NextHops::dump(int type) {
@@ -314,9 +313,12 @@ int NextHops::on_message(nl_msg* message, void* self) {
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
     case RTM_NEWROUTE:
-    case RTM_DELROUTE: nl_msg_parse(message, &NextHops::on_object, self); break;
-    default: static_cast<NextHops*>(self)->forget_routes();  // addresses, rules, nexthop objects
+    case RTM_DELROUTE:
+      if (nl_msg_parse(message, &NextHops::on_object, self) >= 0) return NL_OK;
+      break;
+    default: break;  // addresses, rules, nexthop objects
   }
+  static_cast<NextHops*>(self)->forget_routes();
   return NL_OK;
 }
 
@@ -338,7 +340,8 @@ void NextHops::learn_link(nl_object* object, bool gone) {
   if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // a bridge tells of its port
   const auto index = static_cast<unsigned>(rtnl_link_get_ifindex(link));
   const auto mac = mac_of(rtnl_link_get_addr(link));
-  const Link now{.name = rtnl_link_get_name(link),
+  const char* const name = rtnl_link_get_name(link);
+  const Link now{.name = name != nullptr ? name : "",
                  .running = (rtnl_link_get_flags(link) & IFF_RUNNING) != 0,
                  .ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER && mac,
                  .mac = mac.value_or(Mac{}),
@@ -395,8 +398,14 @@ void NextHops::forget_routes() {
   changed_ = true;
 }
 
+Result<void> NextHops::catch_up() {
+  if (!is_complete_) {
+    if (const auto read = read_all(); !read) return read;
+  }
+  return routes_.size() == wanted_.size() ? Result<void>() : look_up_routes();
+}
+
 Result<void> NextHops::look_up_routes() {
-  if (routes_.size() == wanted_.size()) return {};
   const auto socket = connect();
   if (!socket) return fail(socket.error());
   int refusal = 0;  // the kernel's errno

@@ -1,5 +1,9 @@
 // Where packets to a backend go next, as the kernel would send them: its routes, neighbours and
 // interfaces, watched through rtnetlink. Of the current network namespace.
+//
+// The XDP program gets the outcome as values, because asking in it (bpf_fib_lookup) takes 110 ns a
+// packet, 240 for IPv6, where the rest of it takes 75; because that is refused unless the host
+// forwards (ip_forward) and resolves no neighbour; and because nobody could be told why.
 #pragma once
 
 #include <array>
@@ -57,13 +61,13 @@ class NextHops {
 
   // To be polled for reading: there are events.
   int descriptor() const;
-  // Takes in all events that are there. True: what resolve() says may be different now. Events that
-  // were lost (ENOBUFS) make it read everything anew.
+  // Takes in all events that are there. True: resolve() may say something else than it last did.
+  // Events that were lost (ENOBUFS) make it read everything anew.
   Result<bool> read_events();
 
   void want(std::set<IpAddress> addresses);
 
-  // As of the last read_events(). An address for each wanted one. Routes are asked for once and
+  // As of the last read_events(), for every address that is wanted. Routes are asked for once and
   // again after a change; of several paths of equal cost it is the one that the kernel takes.
   Result<std::map<IpAddress, NextHop>> resolve();
 
@@ -116,6 +120,7 @@ class NextHops {
   void learn_route(nl_object* object);
   void forget_routes();
 
+  Result<void> catch_up();
   Result<void> look_up_routes();
   NextHop resolve(const Route& route) const;
   bool needs_refresh(const NeighbourKey& key) const;
@@ -126,8 +131,9 @@ class NextHops {
   std::map<unsigned, Link> links_;
   std::map<NeighbourKey, Neighbour> neighbours_;
   std::map<IpAddress, Route> routes_;  // those that were asked for
-  bool changed_ = false;
-  bool is_privileged_ = true;  // until the kernel says otherwise
+  bool is_complete_ = false;           // else everything is to be read anew
+  bool changed_ = true;                // since the last resolve()
+  bool is_privileged_ = true;          // until the kernel says otherwise
 };
 
 }  // namespace saspd::netlink

@@ -50,6 +50,8 @@ class KernelNextHops : public ::testing::Test {
         "address add 10.1.0.2/16 dev far\n"
         "address add 10.1.0.3/16 dev far\n"
         "address add 2001:db8:1::2/64 dev far nodad\n");
+    wait_until_up("eth0");
+    director_.outside([] { wait_until_up("far"); });
     // A neighbour that does not answer is given up in a second, not in ten.
     for (const char* family : {"ipv4", "ipv6"}) {
       const std::string neigh = fmt::format("/proc/sys/net/{}/neigh/eth0/", family);
@@ -62,6 +64,12 @@ class KernelNextHops : public ::testing::Test {
   static void ip_route(const std::string& lines) { kernel::feed("ip -batch -", lines); }
   void at_peer(const std::string& lines) const {
     director_.outside([&] { ip_route(lines); });
+  }
+
+  // Until then packets are thrown away.
+  static void wait_until_up(const std::string& interface) {
+    while (kernel::output_of("ip link show " + interface).find("state UP") == std::string::npos)
+      ::usleep(1000);
   }
 
   void open(const std::set<IpAddress>& wanted) {
@@ -82,6 +90,15 @@ class KernelNextHops : public ::testing::Test {
     return *resolved;
   }
   NextHop hop(std::string_view address) const { return all().at(ip(address)); }
+
+  // A new interface has more to tell for a while.
+  void settle() const {
+    pollfd events{hops_->descriptor(), POLLIN, 0};
+    do {
+      EXPECT_TRUE(hops_->read_events());
+      all();
+    } while (::poll(&events, 1, 500) > 0);
+  }
 
   // Reads events, and only after those that announce a change looks whether the next hop is as
   // awaited.
@@ -230,8 +247,7 @@ TEST_F(KernelNextHops, FollowTheDefaultRoute) {
 
 TEST_F(KernelNextHops, AreNotConcernedByRoutesToOthers) {
   open({ip("10.1.0.2"), ip("10.9.0.1"), ip("2001:db8:1::2")});
-  all();
-  hops_->read_events();
+  settle();
   ip_route(
       "route add 10.8.0.0/16 via 10.1.0.2\n"
       "route add 10.9.0.2/32 via 10.1.0.2\n"
@@ -349,13 +365,14 @@ TEST_F(ThousandNextHops, AreResolved) {
   set_macs(1);
   open_all();
   expect_all(1);
-  EXPECT_FALSE(*hops_->read_events());
+  settle();
   ip_route("neighbour replace 10.1.2.7 lladdr 02:00:00:00:01:09 dev eth0\n");
   await("10.1.2.7", [](const NextHop& hop) { return hop.mac[5] == 9; });
 }
 
 TEST_F(ThousandNextHops, AreRightAfterEventsWereLost) {
   open_all();
+  settle();
   // More than the socket's buffer takes; the last ones are those that are lost.
   for (int i = 1; i <= 8; ++i)
     set_macs(i);
