@@ -172,9 +172,11 @@ static inline __u32 lb_slot(const struct lb_flow_key *flow, __u32 seed)
 LB_ASSERT(sizeof(struct lb_service_key) == 20);
 LB_ASSERT(sizeof(struct lb_service) == 12);
 LB_ASSERT(sizeof(struct lb_address_key) == 20);
+LB_ASSERT(sizeof(struct lb_table) == 131080);
 LB_ASSERT(sizeof(struct lb_backend) == 48);
 LB_ASSERT(sizeof(struct lb_flow_key) == 40);
 LB_ASSERT(sizeof(struct lb_flow) == 8);
+LB_ASSERT(sizeof(struct lb_counters) == 24);
 LB_ASSERT(sizeof(struct lb_settings) == 40);
 
 #endif
