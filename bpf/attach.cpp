@@ -282,7 +282,7 @@ Result<std::vector<Attached>> link_all(const std::vector<Interface>& interfaces,
     std::uint32_t size = sizeof info;
     const bool alive = pinned.get() >= 0 &&
                        bpf_obj_get_info_by_fd(pinned.get(), &info, &size) == 0 &&
-                       info.xdp.ifindex == interface.index;
+                       info.xdp.ifindex == interface.index;  // NOLINT: a union of the kernel
     if (alive) {
       existing.emplace_back(interface, std::move(pinned));
       continue;

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+/* C, which has no std::array. NOLINTBEGIN */
+
 /* Raised with each change here that a program or a saspd of before would misread. */
 #define LB_LAYOUT 1
 
@@ -179,4 +181,5 @@ LB_ASSERT(sizeof(struct lb_flow) == 8);
 LB_ASSERT(sizeof(struct lb_counters) == 24);
 LB_ASSERT(sizeof(struct lb_settings) == 40);
 
+/* NOLINTEND */
 #endif

@@ -50,7 +50,7 @@ class Xdp final : public lb::Dataplane {
   // changed.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
-  std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& service) override;
+  std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& key) override;
 
   // Where the destinations are; one that is not in it is not reachable, and gets no slots as long
   // as another of its service is.

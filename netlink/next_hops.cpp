@@ -287,8 +287,8 @@ Result<void> NextHops::read_all() {
   links_.clear();
   neighbours_.clear();
   forget_routes();
-  if (const auto links = dump(RTM_GETLINK); !links) return links;
-  if (const auto neighbours = dump(RTM_GETNEIGH); !neighbours) return neighbours;
+  if (auto links = dump(RTM_GETLINK); !links) return links;
+  if (auto neighbours = dump(RTM_GETNEIGH); !neighbours) return neighbours;
   is_complete_ = true;
   return {};
 }
@@ -400,7 +400,7 @@ void NextHops::forget_routes() {
 
 Result<void> NextHops::catch_up() {
   if (!is_complete_) {
-    if (const auto read = read_all(); !read) return read;
+    if (auto read = read_all(); !read) return read;
   }
   return routes_.size() == wanted_.size() ? Result<void>() : look_up_routes();
 }

@@ -8,14 +8,14 @@ namespace saspd::lb {
 namespace {
 
 void add_service(const ServiceKey& key, const Pool& wish, Plan& plan) {
-  plan.push_back({Action::add_service, key, wish, {}, 0});
+  plan.push_back({Action::add_service, key, static_cast<const Service&>(wish), {}, 0});
   for (const auto& [endpoint, destination] : wish.destinations)
     plan.push_back({Action::add_destination, key, {}, destination, 0});
 }
 
 void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Plan& plan) {
   if (static_cast<const Service&>(now) != wish) {
-    plan.push_back({Action::set_service, key, wish, {}, 0});
+    plan.push_back({Action::set_service, key, static_cast<const Service&>(wish), {}, 0});
   }
   for (const auto& [endpoint, destination] : wish.destinations) {
     const auto existing = now.destinations.find(endpoint);

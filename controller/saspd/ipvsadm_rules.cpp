@@ -13,9 +13,9 @@ std::string service_option(const lb::ServiceKey& key) {
     return fmt::format("-f {}{}", mark->mark, mark->family == Family::v6 ? " -6" : "");
   }
   const auto& [protocol, endpoint] = std::get<lb::VirtualEndpoint>(key);
-  const auto option = protocol == lb::Protocol::tcp   ? "-t"
-                      : protocol == lb::Protocol::udp ? "-u"
-                                                      : "--sctp-service";
+  const char* option = protocol == lb::Protocol::tcp   ? "-t"
+                       : protocol == lb::Protocol::udp ? "-u"
+                                                       : "--sctp-service";
   return fmt::format("{} {}", option, endpoint.text());
 }
 

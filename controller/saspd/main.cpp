@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <variant>
 
@@ -77,8 +78,10 @@ ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
     return exit_code_of(attached.error().code);
   }
   for (const auto& [interface, mode] : *attached)
-    fmt::print("{}: attached in {} mode\n", interface, mode);
-  fmt::print("pinned in {0}; saspd --detach --pins {0} takes all of it away again\n", options.pins);
+    std::puts(fmt::format("{}: attached in {} mode", interface, mode).c_str());
+  std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
+                        options.pins)
+                .c_str());
   return ExitCode::ok;
 }
 
@@ -89,7 +92,7 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
     return exit_code_of(detached.error().code);
   }
   for (const auto& interface : *detached)
-    fmt::print("{}: detached\n", interface);
+    std::puts(fmt::format("{}: detached", interface).c_str());
   return ExitCode::ok;
 }
 

@@ -1,6 +1,7 @@
 #include "controller/saspd/scaling.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <numeric>
 
@@ -26,7 +27,7 @@ double worst_error(std::span<const std::uint32_t> weights, std::span<const std::
                    std::uint32_t slots) {
   const auto all = static_cast<double>(sum_of(weights));
   const std::uint64_t turn = turn_of(scaled);
-  if (turn > slots) return 1;
+  if (turn == 0 || turn > slots) return 1;
   double worst = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     worst = std::max(worst, std::abs(weights[i] / all - scaled[i] / static_cast<double>(turn)));
@@ -73,7 +74,7 @@ std::vector<std::uint32_t> Scale::scale(std::span<const std::uint32_t> weights,
       weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
   if (largest == 0) return {weights.begin(), weights.end()};
   if (limits.slots) {
-    const auto kept = factor_.of(weights);
+    auto kept = factor_.of(weights);
     if (worst_error(weights, kept, *limits.slots) <= small_error) return kept;
     factor_ = for_slots(weights, *limits.slots);
   } else if (limits.largest) {
@@ -96,6 +97,7 @@ Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::ui
   const std::uint32_t divisor =
       std::accumulate(weights.begin(), weights.end(), largest,
                       [](std::uint32_t a, std::uint32_t b) { return std::gcd(a, b); });
+  assert(divisor > 0);
   const std::uint32_t exact = largest / divisor;
   if (exact <= limit) return {limit / exact, divisor};
   return {limit, largest};

@@ -109,7 +109,8 @@ struct Option {
   std::string_view value;  // empty: none
 };
 
-constexpr std::uint64_t month = 31 * 86'400;  // what the kernel keeps of a time fits by far
+constexpr std::uint64_t month =
+    std::uint64_t{31} * 86'400;  // what the kernel keeps of a time fits by far
 
 Result<bool> parse_common(ServiceOptions& options, const Option& option) {
   if (option.whole == "manage") {
