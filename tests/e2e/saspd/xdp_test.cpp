@@ -272,6 +272,24 @@ TEST_F(SaspdOnXdp, KeepsAnOpenTransferThroughHundredWeightChangesAndAKill) {
   EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
 }
 
+// An upgrade: a new program on the same maps and links, while connections come and go.
+TEST_F(SaspdOnXdp, LosesNoConnectionWhenTheProgramIsAttachedAgain) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  std::optional<Connection> old;
+  network_.client.run([&] { old = Connection::open(vip); });
+  ASSERT_TRUE(old);
+  Crowd crowd(network_.client);
+  for (int i = 0; i < 3; ++i) {
+    attach("native");
+    std::this_thread::sleep_for(milliseconds{300});
+  }
+  crowd.go_home();
+  EXPECT_GT(crowd.worked, 100);
+  EXPECT_EQ(crowd.failed, 0);
+  EXPECT_TRUE(old->works());
+}
+
 TEST_F(SaspdOnXdp, DrainsAServerWhoseConnectionsGoOn) {
   start({"10", "10", "10", "10"});
   ASSERT_TRUE(all_have_slots(4));
