@@ -102,6 +102,58 @@ TEST(RenderStatus, ShowsSystemMembersAndAlarms) {
             "not healthy: group g has the alarm no_fallback of fwmark6:7\n");
 }
 
+const std::string xdp_status = R"({
+  "schema_version": 1, "version": "0.1.0", "lb_uid": "d", "backend": "xdp", "dry_run": false,
+  "kernel_error": null, "packets": {"pass_not_ip": 12, "sent_table": 0, "drop_ttl": 3},
+  "gwm": [{"endpoint": "g:3860", "state": "established"}],
+  "groups": [{"name": "web", "bound": true, "held": null,
+    "services": [{"spec": "tcp:192.0.2.10:80", "scheduler": "minimal", "present": true,
+                  "managed": true}],
+    "members": [
+      {"address": "10.0.0.1", "port": 80, "label": "", "advice": null, "effective_weight": 3,
+       "kernel_weight": 3, "reason": "static", "slots": 65537, "reachable": true,
+       "next_hop": "eth0, 02:00:00:00:00:01", "packets": 9, "bytes": 900, "flows": 2},
+      {"address": "10.0.0.2", "port": 80, "label": "", "advice": null, "effective_weight": 1,
+       "kernel_weight": 1, "reason": "static", "slots": 0, "reachable": false,
+       "next_hop": "eth0: the neighbour does not answer"}]}]})";
+
+TEST(RenderStatus, ShowsSlotsAndNextHopsOfXdp) {
+  EXPECT_EQ(
+      render_status(json(xdp_status), false),
+      "saspd 0.1.0, LB UID d, backend xdp\n"
+      "\n"
+      "  GWM     STATE        SINCE  LAST MESSAGE  INTERVAL  LAST ERROR\n"
+      "  g:3860  established  -      never         -         -\n"
+      "\n"
+      "group web\n"
+      "  service tcp:192.0.2.10:80  minimal, managed\n"
+      "  MEMBER       LABEL  ADVICE  WEIGHT  KERNEL  REASON  SLOTS  NEXT HOP\n"
+      "  10.0.0.1:80  -      -       3       3       static  65537  eth0, 02:00:00:00:00:01\n"
+      "  10.0.0.2:80  -      -       1       1       static  0      eth0: the neighbour does not "
+      "answer\n"
+      "\n"
+      "packets  pass_not_ip 12  drop_ttl 3\n"
+      "\n"
+      "not healthy: 10.0.0.2:80 of group web cannot be reached: next hop eth0: the neighbour does "
+      "not answer\n");
+}
+
+TEST(RenderTrace, SaysWhatDecided) {
+  EXPECT_EQ(render_trace(json(R"({"is_service": true, "slot": 17, "known_flow": false,
+                               "destination": "10.0.0.1:80", "forward": "l2",
+                               "next_hop": "02:00:00:00:00:01 on eth0",
+                               "verdict": "sent: by its slot"})"),
+                         false),
+            "slot         17\n"
+            "known flow   no\n"
+            "destination  10.0.0.1:80\n"
+            "forwarding   l2\n"
+            "next hop     02:00:00:00:00:01 on eth0\n"
+            "verdict      sent: by its slot\n");
+  EXPECT_EQ(render_trace(json(R"({"is_service": false, "verdict": "pass"})"), false),
+            "verdict      pass\n");
+}
+
 TEST(RenderStatus, ShowsTextFromOutsideEscaped) {
   auto status = json(healthy_status);
   auto& group = status["groups"].as_array()[0].as_object();
