@@ -4,7 +4,8 @@
 //
 // Only figures of one run can be compared, so each is also given as a ratio. The floor of a packet
 // is to parse its headers and to swap its MACs; that of a change is to write one table. The goals
-// of packets are shares of what a known flow costs in Katran, about 5.4 such floors.
+// of packets are shares of what Katran took beside the same floor: 5.4 of it for a known flow, 25
+// to store a new one, 2.7 to pass what is for none of its services.
 #include <sched.h>
 
 #include <algorithm>
