@@ -185,6 +185,15 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   return {};
 }
 
+// Of the program before; the interfaces have the new one by now.
+Result<void> unpin_maps(const std::string& pins) {
+  for (const auto& name : names_in(pins)) {
+    if (name.starts_with(link_prefix)) continue;
+    if (auto gone = unpin(fmt::format("{}/{}", pins, name)); !gone) return gone;
+  }
+  return {};
+}
+
 Result<void> pin_maps(const lb_bpf& program, const AttachSettings& settings) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, program.obj) {
@@ -310,9 +319,7 @@ Result<std::vector<Attached>> link_all(const std::vector<Interface>& interfaces,
   return attached;
 }
 
-}  // namespace
-
-Result<std::vector<Attached>> attach(const AttachSettings& settings) {
+Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings) {
   const auto interfaces = find_interfaces(settings.interfaces);
   if (!interfaces) return fail(interfaces.error());
   if (auto made = make_directory(settings.pins); !made) return fail(made.error());
@@ -329,24 +336,21 @@ Result<std::vector<Attached>> attach(const AttachSettings& settings) {
   if (auto written = write_settings(*program, settings, fresh); !written) {
     return fail(written.error());
   }
-  if (fresh && exists) {
-    if (auto gone = detach(settings.pins); !gone) return fail(gone.error());
-    if (auto made = make_directory(settings.pins); !made) return fail(made.error());
-  }
   auto attached = link_all(*interfaces, bpf_program__fd(program->progs.balance), settings);
   if (!attached) {
-    if (fresh) (void)detach(settings.pins);
+    if (!exists) (void)detach(settings.pins);
     return attached;
   }
   if (fresh) {
+    if (auto gone = unpin_maps(settings.pins); !gone) return fail(gone.error());
     if (auto pinned = pin_maps(*program, settings); !pinned) return fail(pinned.error());
   }
   if (auto handed = hand_over(*program, settings); !handed) return fail(handed.error());
   return attached;
 }
 
-Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
-                                                  const std::vector<IpAddress>& addresses) {
+Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& settings,
+                                                     const std::vector<IpAddress>& addresses) {
   const auto interfaces = find_interfaces(settings.interfaces);
   if (!interfaces) return fail(interfaces.error());
   if (auto made = make_directory(settings.pins); !made) return fail(made.error());
@@ -363,6 +367,24 @@ Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings
   auto attached = link_all(*interfaces, bpf_program__fd(program->progs.decapsulate), settings);
   if (!attached && linked_interfaces(settings.pins).empty()) (void)detach(settings.pins);
   return attached;
+}
+
+// A directory in which nothing was pinned in the end.
+Result<std::vector<Attached>> cleaned_up(Result<std::vector<Attached>> attached,
+                                         const std::string& pins) {
+  if (!attached) ::rmdir(pins.c_str());
+  return attached;
+}
+
+}  // namespace
+
+Result<std::vector<Attached>> attach(const AttachSettings& settings) {
+  return cleaned_up(attach_balancer(settings), settings.pins);
+}
+
+Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
+                                                  const std::vector<IpAddress>& addresses) {
+  return cleaned_up(attach_decapsulator_to(settings, addresses), settings.pins);
 }
 
 Result<std::vector<std::string>> detach(const std::string& pins) {

@@ -1,8 +1,10 @@
 #include "bpf/load.hpp"
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -53,8 +55,10 @@ Result<void> load(bpf_object& object) {
   while (words.ends_with('\n'))
     words.pop_back();
   const std::error_code code(-error, std::generic_category());
-  return fail(code,
-              fmt::format("the kernel refuses the XDP program: {}\n{}", code.message(), words));
+  const std::string_view help =
+      error == -EPERM ? "; CAP_BPF and CAP_NET_ADMIN are needed, run as root" : "";
+  return fail(code, fmt::format("the kernel refuses the XDP program: {}{}\n{}", code.message(),
+                                help, words));
 }
 
 }  // namespace saspd::bpf

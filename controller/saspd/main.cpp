@@ -5,6 +5,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
+#include <string>
 #include <variant>
 
 #include <fmt/format.h>
@@ -63,20 +65,22 @@ saspd::bpf::AttachSettings attach_settings(const XdpOptions& options, const Owne
   return settings;
 }
 
+// An error may have many lines: the verifier's words.
+ExitCode refuse(const saspd::Error& error, saspd::cli::Log& log) {
+  std::istringstream lines(error.detail);
+  for (std::string line; std::getline(lines, line);)
+    log.error("{}", line);
+  return exit_code_of(error.code);
+}
+
 ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
   const auto owner = owner_of_pins(options.user);
-  if (!owner) {
-    log.error("{}", owner.error().detail);
-    return exit_code_of(owner.error().code);
-  }
+  if (!owner) return refuse(owner.error(), log);
   const auto settings = attach_settings(options, *owner);
   const auto attached = options.decapsulate.empty()
                             ? saspd::bpf::attach(settings)
                             : saspd::bpf::attach_decapsulator(settings, options.decapsulate);
-  if (!attached) {
-    log.error("{}", attached.error().detail);
-    return exit_code_of(attached.error().code);
-  }
+  if (!attached) return refuse(attached.error(), log);
   for (const auto& [interface, mode] : *attached)
     std::puts(fmt::format("{}: attached in {} mode", interface, mode).c_str());
   std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
@@ -87,10 +91,7 @@ ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
 
 ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
   const auto detached = saspd::bpf::detach(options.pins);
-  if (!detached) {
-    log.error("{}", detached.error().detail);
-    return exit_code_of(detached.error().code);
-  }
+  if (!detached) return refuse(detached.error(), log);
   for (const auto& interface : *detached)
     std::puts(fmt::format("{}: detached", interface).c_str());
   return ExitCode::ok;

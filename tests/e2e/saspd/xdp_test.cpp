@@ -497,9 +497,21 @@ TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
                       &text),
             69);
   EXPECT_NE(text.find("saspd --attach --interface IF"), std::string::npos) << text;
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
   EXPECT_EQ(ends_with({"saspd", "--attach", "--interface", "nosuch", "--pins", pins()}, &text), 78);
   EXPECT_NE(text.find("there is no interface 'nosuch'"), std::string::npos) << text;
   EXPECT_EQ(ends_with({"saspd", "--detach", "--pins", pins()}, &text), 69);
+  std::string output;
+  network_.director.run([&] {
+    Program program({"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+                     programs + "/saspd", "--attach", "--interface", "c0", "--pins", pins()},
+                    path("unprivileged.log"));
+    EXPECT_EQ(program.wait(seconds{5}), 77);
+    output = program.log();
+  });
+  EXPECT_NE(output.find("CAP_BPF and CAP_NET_ADMIN are needed, run as root\n"), std::string::npos)
+      << output;
+  EXPECT_FALSE(std::filesystem::exists(pins())) << "nothing is left of it";
   start({"1", "1", "1", "1"});
   ASSERT_TRUE(all_have_slots(4));
   EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",

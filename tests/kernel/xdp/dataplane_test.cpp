@@ -189,6 +189,21 @@ TEST_F(XdpDataplane, IsReplacedOnlyOnDemand) {
   EXPECT_TRUE(actual().empty()) << "the new maps are found by themselves";
 }
 
+TEST_F(XdpDataplane, KeepsWhatItHasWhenItCannotBeReplaced) {
+  attach_and_open();
+  const lb::Table table{{web_, pool({7, 9})}};
+  becomes(table);
+  AttachSettings other = settings_;
+  other.pins += "-other";
+  other.interfaces = {"in1"};
+  ASSERT_TRUE(bpf::attach(other));
+  settings_.replace = true;
+  settings_.interfaces = {"in0", "in1"};
+  EXPECT_EQ(refused().code, std::errc::device_or_resource_busy);
+  EXPECT_EQ(actual(), table);
+  EXPECT_TRUE(fs::exists(settings_.pins + "/link_in0"));
+}
+
 TEST_F(XdpDataplane, NamesBothLayoutsWhenTheyDiffer) {
   attach();
   auto map = Map<std::uint32_t, lb_settings>::open(settings_.pins + "/settings");
