@@ -135,7 +135,7 @@ std::string age(std::optional<std::int64_t> seconds) {
 
 // "192.0.2.1:80", "[2001:db8::1]:80"; a system member has no port (RFC 4678 5.1): "192.0.2.1".
 std::string member_name(const json::object& member) {
-  const auto address = text(member, "address");
+  auto address = text(member, "address");
   if (number(member, "port") == 0) return address;
   const bool v6 = address.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", text(member, "port"));

@@ -175,7 +175,7 @@ void Daemon::work_soon() {
 }
 
 Work Daemon::work() {
-  const Work done = reconciler_.work(Clock::now());
+  Work done = reconciler_.work(Clock::now());
   report(done);
   report_alarms();
   for (const auto& link : links_)

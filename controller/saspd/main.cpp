@@ -136,17 +136,20 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
   std::quick_exit(static_cast<int>(code));
 }
 
+ExitCode perform(const Options& options) {
+  saspd::cli::Log log(options.log);
+  switch (options.xdp.action) {
+    case XdpOptions::Action::attach: return attach(options.xdp, log);
+    case XdpOptions::Action::detach: return detach(options.xdp, log);
+    case XdpOptions::Action::run: break;
+  }
+  return run(options, log);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto parsed = saspd::parse_options(argc, argv);
   if (const auto* end = std::get_if<ExitCode>(&parsed)) return static_cast<int>(*end);
-  const auto& options = std::get<Options>(parsed);
-  saspd::cli::Log log(options.log);
-  switch (options.xdp.action) {
-    case XdpOptions::Action::attach: return static_cast<int>(attach(options.xdp, log));
-    case XdpOptions::Action::detach: return static_cast<int>(detach(options.xdp, log));
-    case XdpOptions::Action::run: break;
-  }
-  return static_cast<int>(run(options, log));
+  return static_cast<int>(perform(std::get<Options>(parsed)));
 }

@@ -1,7 +1,6 @@
 #include "controller/saspd/scaling.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <numeric>
 
@@ -97,9 +96,8 @@ Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::ui
   const std::uint32_t divisor =
       std::accumulate(weights.begin(), weights.end(), largest,
                       [](std::uint32_t a, std::uint32_t b) { return std::gcd(a, b); });
-  assert(divisor > 0);
   const std::uint32_t exact = largest / divisor;
-  if (exact <= limit) return {limit / exact, divisor};
+  if (exact >= 1 && exact <= limit) return {limit / exact, divisor};
   return {limit, largest};
 }
 
