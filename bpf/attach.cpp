@@ -23,6 +23,7 @@
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
 #include "bpf/map.hpp"
+#include "bpf/xdp.hpp"
 
 namespace saspd::bpf {
 namespace {
@@ -37,13 +38,6 @@ struct Destroy {
 };
 using Program = std::unique_ptr<lb_bpf, Destroy>;
 using Decapsulator = std::unique_ptr<decap_bpf, Destroy>;
-
-lb_address_key address_key(const IpAddress& address) {
-  lb_address_key key{};
-  std::copy(address.bytes().begin(), address.bytes().end(), std::begin(key.address.bytes));
-  key.family = address.family() == Family::v4 ? LB_IPV4 : LB_IPV6;
-  return key;
-}
 
 struct Interface {
   std::string name;

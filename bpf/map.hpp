@@ -40,13 +40,6 @@ class Descriptor {
   int fd_ = -1;
 };
 
-// The kernel's number of a map, which no other has as long as this one lives.
-inline std::uint32_t map_id(int fd) {
-  bpf_map_info info{};
-  std::uint32_t size = sizeof info;
-  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
-
 template <class Key, class Value>
 class Map {
  public:
@@ -91,9 +84,22 @@ class Map {
     return keys;
   }
 
-  std::uint32_t max_entries() const { return max_entries_; }
+  // Of an array: all of them, by index.
+  Result<std::vector<Value>> values() const {
+    std::vector<std::uint32_t> indices(max_entries_);
+    std::vector<Value> values(max_entries_);
+    std::uint32_t position = 0;
+    std::uint32_t count = max_entries_;
+    if (bpf_map_lookup_batch(fd_.get(), nullptr, &position, indices.data(), values.data(), &count,
+                             nullptr) != 0 &&
+        errno != ENOENT) {  // ENOENT: there are no more
+      return system_error(name_);
+    }
+    return values;
+  }
+
+  // The kernel's number, which no other map has as long as this one lives.
   std::uint32_t id() const { return id_; }
-  int descriptor() const { return fd_.get(); }
 
  private:
   Descriptor fd_;

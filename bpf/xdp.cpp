@@ -27,10 +27,6 @@ IpAddress ip_address(const lb_address& address, std::uint8_t family) {
   return family == LB_IPV4 ? IpAddress::v4(bytes.first<4>()) : IpAddress::v6(bytes);
 }
 
-lb_address_key address_key(const lb_service_key& service) {
-  return {service.address, service.family};
-}
-
 std::optional<lb::ServiceKey> service_of(const lb_service_key& key) {
   for (const auto protocol : {lb::Protocol::tcp, lb::Protocol::udp}) {
     if (key.protocol != static_cast<std::uint8_t>(protocol)) continue;
@@ -49,6 +45,10 @@ bool is_resolved(const lb_backend& backend) {
 
 lb::Forward forward_of(const lb_service& service) {
   return service.forward == LB_FORWARD_IPIP ? lb::Forward::tunnel : lb::Forward::route;
+}
+
+std::uint8_t forward_number(lb::Forward forward) {
+  return forward == lb::Forward::tunnel ? LB_FORWARD_IPIP : LB_FORWARD_L2;
 }
 
 std::uint8_t flags_of(const lb::Service& attributes) {
@@ -70,6 +70,10 @@ std::string interface_name(std::uint32_t index) {
 }
 
 }  // namespace
+
+lb_address_key address_key(const IpAddress& address) {
+  return {address_bytes(address), family_number(address)};
+}
 
 lb_service_key service_key(const lb::VirtualEndpoint& service) {
   return {address_bytes(service.endpoint.address), htobe16(service.endpoint.port),
@@ -153,10 +157,9 @@ bool Xdp::pins_replaced() const {
 
 Result<void> Xdp::read() {
   services_.clear();
-  backends_.assign(maps_->backends.max_entries(), {});
-  for (std::uint32_t number = 1; number < backends_.size(); ++number) {
-    if (const auto backend = maps_->backends.find(number)) backends_[number] = *backend;
-  }
+  auto backends = maps_->backends.values();
+  if (!backends) return fail(backends.error());
+  backends_ = std::move(*backends);
   std::map<std::uint32_t, std::pair<Service*, std::uint16_t>> by_number;
   for (const auto& key : maps_->services.keys()) {
     const auto value = maps_->services.find(key);
@@ -180,9 +183,7 @@ Result<void> Xdp::read() {
 
 Result<lb::Table> Xdp::list(std::span<const lb::ServiceKey> services) {
   auto table = list_all();
-  if (!table) return table;
-  const std::set<lb::ServiceKey> wanted(services.begin(), services.end());
-  std::erase_if(*table, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  if (table) lb::keep_only(services, *table);
   return table;
 }
 
@@ -241,16 +242,14 @@ std::vector<lb::Failure> Xdp::apply(std::span<const lb::Change> changes) {
     all_fail(room.error());
     return failures;
   }
-  std::set<lb::ServiceKey> touched;
+  std::map<lb::ServiceKey, bool> touched;  // true: it is removed
   for (const auto& change : changes) {
     take(change);
-    touched.insert(change.service);
+    bool& removed = touched[change.service];
+    removed = removed || change.action == lb::Action::remove_service;
   }
   std::map<lb::ServiceKey, Error> failed;
-  for (const auto& key : touched) {
-    const auto removed = std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
-      return change.action == lb::Action::remove_service && change.service == key;
-    });
+  for (const auto& [key, removed] : touched) {
     const auto written = removed ? remove(key) : publish(key);
     if (!written) failed.emplace(key, written.error());
   }
@@ -302,8 +301,7 @@ void Xdp::take(const lb::Change& change) {
     case lb::Action::set_weight:
       if (number == service.backends.end()) break;
       backends_[number->second].weight = change.destination.weight;
-      service.value.forward =
-          change.destination.forward == lb::Forward::tunnel ? LB_FORWARD_IPIP : LB_FORWARD_L2;
+      service.value.forward = forward_number(change.destination.forward);
       break;
     case lb::Action::remove_destination:
       if (number == service.backends.end()) break;
@@ -338,8 +336,7 @@ void Xdp::add_destination(Service& service, const lb::Destination& destination) 
   backend.flags = LB_BACKEND_PRESENT;
   set_next_hop(backend);
   service.backends[destination.endpoint] = number;
-  service.value.forward =
-      destination.forward == lb::Forward::tunnel ? LB_FORWARD_IPIP : LB_FORWARD_L2;
+  service.value.forward = forward_number(destination.forward);
   (void)maps_->backend_counters.clear(number);
   activity_.erase(number);
 }
@@ -384,7 +381,8 @@ Result<void> Xdp::publish(const lb::ServiceKey& key) {
   const lb_service_key in_map = service_key(endpoint_of(key));
   if (!service.published) {
     (void)maps_->service_counters.clear(service.value.number);
-    if (auto put = maps_->addresses.put(address_key(in_map), 1); !put) return put;
+    if (auto put = maps_->addresses.put(address_key(endpoint_of(key).endpoint.address), 1); !put)
+      return put;
   }
   if (auto put = maps_->services.put(in_map, service.value); !put) return put;
   service.published = true;
@@ -428,7 +426,7 @@ Result<void> Xdp::remove(const lb::ServiceKey& key) {
     return other.first != key && endpoint_of(other.first).endpoint.address == address;
   });
   if (last) {
-    if (auto erased = maps_->addresses.erase(address_key(in_map)); !erased) return erased;
+    if (auto erased = maps_->addresses.erase(address_key(address)); !erased) return erased;
   }
   for (const auto& [endpoint, number] : service.backends)
     service.leaving.push_back(number);

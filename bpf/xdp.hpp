@@ -25,6 +25,7 @@ struct NextHop {
 };
 
 // As lb.h has them.
+lb_address_key address_key(const IpAddress& address);
 lb_service_key service_key(const lb::VirtualEndpoint& service);
 lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoint& destination);
 

@@ -4,7 +4,6 @@
 #include <linux/netlink.h>
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -103,9 +102,7 @@ Result<lb::Table> Ipvs::list(std::span<const lb::ServiceKey> services) {
   if (const auto resolved = resolve(); !resolved) return fail(resolved.error());
   if (services.size() < dump_from) return with_destinations(list_each(services));
   auto table = list_services();
-  if (!table) return table;
-  const std::set<lb::ServiceKey> wanted(services.begin(), services.end());
-  std::erase_if(*table, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  if (table) lb::keep_only(services, *table);
   return with_destinations(std::move(table));
 }
 

@@ -17,9 +17,14 @@
 
 namespace saspd::cli {
 
-// A whole number from low to high.
-inline auto number(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view text) { return parse_number(text, low, high); };
+// A whole number from low to high, which Number holds.
+template <class Number = std::uint64_t>
+auto number(std::uint64_t low, std::uint64_t high) {
+  return [=](std::string_view text) -> Result<Number> {
+    const auto value = parse_number(text, low, high);
+    if (!value) return fail(value.error());
+    return static_cast<Number>(*value);
+  };
 }
 
 // A whole number of seconds from low to high.

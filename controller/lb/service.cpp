@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <optional>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -96,6 +97,11 @@ std::string text(const ServiceKey& key) {
   }
   const auto& at = std::get<VirtualEndpoint>(key);
   return fmt::format("{}:{}", name(at.protocol), at.endpoint.text());
+}
+
+void keep_only(std::span<const ServiceKey> services, Table& table) {
+  const std::set<ServiceKey> wanted(services.begin(), services.end());
+  std::erase_if(table, [&](const auto& entry) { return !wanted.contains(entry.first); });
 }
 
 }  // namespace saspd::lb

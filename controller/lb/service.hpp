@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <variant>
 
@@ -100,5 +101,6 @@ struct Pool : Service {
 
 // The services that exist. One that is absent does not exist in the kernel.
 using Table = std::map<ServiceKey, Pool>;
+void keep_only(std::span<const ServiceKey> services, Table& table);
 
 }  // namespace saspd::lb

@@ -178,8 +178,9 @@ Work Daemon::work() {
   Work done = reconciler_.work(Clock::now());
   report(done);
   report_alarms();
+  const auto wanted = reconciler_.wanted();
   for (const auto& link : links_)
-    link->want(reconciler_.wanted());
+    link->want(wanted);
   if (done.more) work_soon();
   return done;
 }

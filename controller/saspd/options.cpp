@@ -75,23 +75,6 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
            "allow a GWM that is not on this machine without TLS");
 }
 
-// A whole number that 32 bits hold.
-auto number32(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view value) -> Result<std::uint32_t> {
-    const auto number = parse_number(value, low, high);
-    if (!number) return fail(number.error());
-    return static_cast<std::uint32_t>(*number);
-  };
-}
-
-auto optional_number32(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view value) -> Result<std::optional<std::uint32_t>> {
-    const auto number = number32(low, high)(value);
-    if (!number) return fail(number.error());
-    return std::optional{*number};
-  };
-}
-
 void add_service_options(cli::Cli& cli, Options& options) {
   cli.section("Services and weights");
   cli.option("--backend", "ipvs|xdp", options.backend,
@@ -117,7 +100,8 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "advice that leaves a service without any server is held back, or applied", "hold");
-  cli.option("--min-change", "PERCENT", options.policy.min_change, number32(0, 100),
+  cli.option("--min-change", "PERCENT", options.policy.min_change,
+             cli::number<std::uint32_t>(0, 100),
              "an advised weight that differs by no more from the present one is not written, 0 to "
              "100; 0: every change is. To and from 0 always counts",
              "0");
@@ -142,11 +126,11 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
              "auto");
   cli.option("--user", "NAME", xdp.user, cli::text(1, 64),
              "with --attach: who may write the maps; saspd if there is such a user, else root", "");
-  cli.option("--max-services", "N", xdp.max_services, number32(1, 4096),
+  cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, 4096),
              "with --attach: room for so many services", "64");
-  cli.option("--max-backends", "N", xdp.max_backends, number32(1, 65535),
+  cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, 65535),
              "with --attach: room for so many destinations of all services", "1024");
-  cli.option("--max-flows", "N", xdp.max_flows, number32(1024, 100'000'000),
+  cli.option("--max-flows", "N", xdp.max_flows, cli::number<std::uint32_t>(1024, 100'000'000),
              "with --attach: so many flows are remembered; the ones longest silent are forgotten "
              "first",
              "262144");
@@ -155,10 +139,10 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
              "with --attach: remember a flow from its SYN on, or from the packet after it, which "
              "keeps SYN floods out of the table",
              "store");
-  cli.option("--new-flow-limit", "N", xdp.new_flow_limit, number32(0, 100'000'000),
-             "with --attach: remember at most so many new flows per second and CPU; 0: no limit",
-             "0");
-  cli.option("--seed", "N", xdp.seed, optional_number32(0, 0xFFFFFFFF),
+  cli.option(
+      "--new-flow-limit", "N", xdp.new_flow_limit, cli::number<std::uint32_t>(0, 100'000'000),
+      "with --attach: remember at most so many new flows per second and CPU; 0: no limit", "0");
+  cli.option("--seed", "N", xdp.seed, cli::number<std::uint32_t>(0, 0xFFFFFFFF),
              "with --attach: of the hash from flows to slots; balancers that share the traffic of "
              "a service with table=independent need the same. A random one unless given",
              "");

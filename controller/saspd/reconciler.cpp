@@ -260,27 +260,28 @@ void Reconciler::forget_advice(Group& group) const {
 // --- what it shall have
 
 void Reconciler::decide(TimePoint now) {
-  desired_.clear();
+  lb::Table desired;
   decisions_.clear();
   for (auto& [name, group] : groups_) {
     choose_gwm(group);
     for (const auto& service : group.settings.services)
-      decide(group, service, now);
+      decide(group, service, now, desired);
   }
   const auto surplus = settings_.own_table ? lb::Surplus::remove : lb::Surplus::keep;
-  const lb::Plan plan = lb::diff(actual_, desired_, surplus);
+  const lb::Plan plan = lb::diff(actual_, desired, surplus);
   plan_.assign(plan.begin(), plan.end());
   decided_ = true;
 }
 
-void Reconciler::decide(const Group& group, const ServiceSettings& service, TimePoint now) {
+void Reconciler::decide(const Group& group, const ServiceSettings& service, TimePoint now,
+                        lb::Table& desired) {
   if (!service.manage && !actual_.contains(service.key)) return;
   const lb::Pool& pool = pool_of(service.key);
   const auto& scheduler = service.manage ? service.manage->service.scheduler : pool.scheduler;
   decisions_[service.key] =
       project(inputs(group, service, pool, now), group.gwm.has_value(),
               limits_of(scheduler, service.max), scales_[service.key], settings_.policy);
-  wish(service, pool, now);
+  desired[service.key] = wish(service, pool, now);
 }
 
 std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group,
@@ -328,8 +329,8 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
 }
 
 // What the decision makes of the service. Of one that is not managed that is weights, no more.
-void Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now) {
-  lb::Pool& wish = desired_[service.key] = pool;
+lb::Pool Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now) {
+  lb::Pool wish = pool;
   if (service.manage) {
     const lb::Service& managed = service.manage->service;
     const bool exists = actual_.contains(service.key);
@@ -351,6 +352,7 @@ void Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, Time
       wish.destinations.erase(endpoint);
     }
   }
+  return wish;
 }
 
 // A leaving destination may go when the kernel was seen to have no connection to it, and no way to

@@ -141,12 +141,13 @@ class Reconciler {
   std::optional<std::size_t> first_connected() const;
   void choose_gwm(Group& group) const;
   void decide(TimePoint now);
-  void decide(const Group& group, const ServiceSettings& service, TimePoint now);
+  void decide(const Group& group, const ServiceSettings& service, TimePoint now,
+              lb::Table& desired);
   std::map<Endpoint, MemberInput> inputs(const Group& group, const ServiceSettings& service,
                                          const lb::Pool& pool, TimePoint now) const;
   MemberInput input(const Group& group, const ServiceSettings& service,
                     const lb::Destination& destination) const;
-  void wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
+  lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                 TimePoint now);
   void write_chunk(Work& work);
@@ -171,7 +172,6 @@ class Reconciler {
   Histories histories_;
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
-  lb::Table desired_;
   bool decided_ = false;  // the decisions and the plan follow from the present advice and actual_
   std::deque<lb::Change> plan_;
 };

@@ -86,20 +86,12 @@ struct Timed {
 
   // By the CPU time of this thread: the kernel's own figure has no fractions.
   void run(std::uint32_t packets) {
-    xdp_md context{};
-    context.data_end = static_cast<std::uint32_t>(frame.size());
-    context.ingress_ifindex = ingress;
-    bpf_test_run_opts options{};
-    options.sz = sizeof options;
-    options.data_in = frame.data();
-    options.data_size_in = context.data_end;
-    options.ctx_in = &context;
-    options.ctx_size_in = sizeof context;
-    options.repeat = static_cast<int>(packets);
+    kernel::TestRun test(frame, ingress);
+    test.options.repeat = static_cast<int>(packets);
     const double start = cpu_ns();
-    if (bpf_prog_test_run_opts(program, &options) != 0) kernel::give_up("test run");
+    if (bpf_prog_test_run_opts(program, &test.options) != 0) kernel::give_up("test run");
     const double end = cpu_ns();
-    if (options.retval != action) give_up(fmt::format("verdict {}", options.retval));
+    if (test.options.retval != action) give_up(fmt::format("verdict {}", test.options.retval));
     ns.add((end - start) / packets);
   }
 };

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -74,6 +75,14 @@ class Program {
   pid_t pid_ = -1;
   std::optional<int> exit_;
 };
+
+// What programs said, for a test that failed.
+inline void show_logs(const std::vector<std::string>& logs) {
+  for (const auto& log : logs) {
+    std::ifstream file(log);
+    std::cerr << "--- " << log << "\n" << file.rdbuf() << "\n";
+  }
+}
 
 // True as soon as `condition` is; false when it is not within `patience`.
 template <class Condition>

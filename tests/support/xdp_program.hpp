@@ -38,25 +38,35 @@ struct Verdict {
   Bytes frame;
 };
 
+// One call of the kernel that runs a program on a frame; `frame` and this object outlive it.
+struct TestRun {
+  TestRun(const Bytes& frame, std::uint32_t ingress) {
+    context.data_end = static_cast<std::uint32_t>(frame.size());
+    context.ingress_ifindex = ingress;
+    options.sz = sizeof options;
+    options.data_in = frame.data();
+    options.data_size_in = context.data_end;
+    options.ctx_in = &context;
+    options.ctx_size_in = sizeof context;
+  }
+  TestRun(const TestRun&) = delete;
+  TestRun& operator=(const TestRun&) = delete;
+
+  xdp_md context{};
+  bpf_test_run_opts options{};
+};
+
 inline Verdict run(int program, const Bytes& frame, std::uint32_t ingress) {
   Verdict verdict;
   verdict.frame.resize(4096);
-  xdp_md context{};
-  context.data_end = static_cast<std::uint32_t>(frame.size());
-  context.ingress_ifindex = ingress;
-  bpf_test_run_opts options{};
-  options.sz = sizeof options;
-  options.data_in = frame.data();
-  options.data_size_in = static_cast<std::uint32_t>(frame.size());
-  options.data_out = verdict.frame.data();
-  options.data_size_out = static_cast<std::uint32_t>(verdict.frame.size());
-  options.ctx_in = &context;
-  options.ctx_size_in = sizeof context;
-  if (bpf_prog_test_run_opts(program, &options) != 0) {
+  TestRun test(frame, ingress);
+  test.options.data_out = verdict.frame.data();
+  test.options.data_size_out = static_cast<std::uint32_t>(verdict.frame.size());
+  if (bpf_prog_test_run_opts(program, &test.options) != 0) {
     throw std::runtime_error(std::string("test run: ") + std::strerror(errno));
   }
-  verdict.frame.resize(options.data_size_out);
-  verdict.action = options.retval;
+  verdict.frame.resize(test.options.data_size_out);
+  verdict.action = test.options.retval;
   return verdict;
 }
 

@@ -36,12 +36,7 @@ class SaspdOnIpvs : public testing::Test {
                  "address add 10.9.1.3 dev lo\naddress add 10.9.1.4 dev lo\n");
   }
   void TearDown() override {
-    if (HasFailure()) {
-      for (const char* log : {"saspd.log", "gwm.log", "ctl.log"}) {
-        std::ifstream file(path(log));
-        std::cerr << "--- " << log << "\n" << file.rdbuf() << "\n";
-      }
-    }
+    if (HasFailure()) show_logs({path("saspd.log"), path("gwm.log"), path("ctl.log")});
     saspd_.reset();
     gwm_.reset();
     std::filesystem::remove_all(directory_);
@@ -73,14 +68,13 @@ class SaspdOnIpvs : public testing::Test {
     gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")},
                  path("gwm.log"));
   }
-  Arguments saspd_arguments(const Arguments& more = {}) const {
+  // With these flags and no service but those in them.
+  Arguments saspd_with(const Arguments& more) const {
     Arguments arguments{programs + "/saspd",
                         "--gwm",
                         "127.0.0.1",
                         "--lb-uid",
                         "e2e",
-                        "--service",
-                        "web=tcp:10.9.0.10:80",
                         "--control",
                         path("control"),
                         "--retry-min",
@@ -90,6 +84,12 @@ class SaspdOnIpvs : public testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
+  Arguments saspd_arguments(const Arguments& more = {}) const {
+    Arguments arguments = saspd_with(more);
+    arguments.insert(arguments.begin() + 1, {"--service", "web=tcp:10.9.0.10:80"});
+    return arguments;
+  }
+  void run_saspd(const Arguments& more) { saspd_.emplace(saspd_with(more), path("saspd.log")); }
   void start_saspd(const Arguments& more = {}) {
     saspd_.emplace(saspd_arguments(more), path("saspd.log"));
   }

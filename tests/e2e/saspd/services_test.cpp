@@ -16,22 +16,6 @@ using saspd::testing::SaspClient;
 
 class Services : public SaspdOnIpvs {
  protected:
-  // With these flags and none of the fixture's services.
-  void run_saspd(const Arguments& services) {
-    Arguments arguments{programs + "/saspd",
-                        "--gwm",
-                        "127.0.0.1",
-                        "--lb-uid",
-                        "e2e",
-                        "--control",
-                        path("control"),
-                        "--retry-min",
-                        "1",
-                        "--reconcile-interval",
-                        "1"};
-    arguments.insert(arguments.end(), services.begin(), services.end());
-    saspd_.emplace(arguments, path("saspd.log"));
-  }
   static bool table_becomes(const std::string& lines) {
     return eventually([&] { return Ipvsadm::saved() == lines; }) ||
            (ADD_FAILURE() << "the table is\n"

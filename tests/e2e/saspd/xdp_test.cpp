@@ -42,12 +42,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
     }
   }
   void TearDown() override {
-    if (HasFailure()) {
-      for (const char* log : {"saspd.log", "gwm.log", "ctl.log"}) {
-        std::ifstream file(path(log));
-        std::cerr << "--- " << log << "\n" << file.rdbuf() << "\n";
-      }
-    }
+    if (HasFailure()) show_logs({path("saspd.log"), path("gwm.log"), path("ctl.log")});
     saspd_.reset();
     gwm_.reset();
     network_.director.run([this] {
