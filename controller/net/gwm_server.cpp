@@ -1,5 +1,6 @@
 #include "controller/net/gwm_server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -26,6 +27,8 @@ namespace {
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr auto accept_pause = std::chrono::milliseconds{100};
 constexpr std::size_t read_size = 16384;
+// Any peer may have so much of an unfinished message in memory, whatever the others have.
+constexpr std::size_t small_message = std::size_t{64} << 10;
 
 Error system_failure(std::string_view what, const error_code& code) {
   return fail(std::error_code(code), fmt::format("{}: {}", what, code.message()));
@@ -38,26 +41,59 @@ struct GwmServer::Listener {
   Timer pause;
 };
 
+namespace {
+
+// A bucket of requests: a second's worth at once, then one by one.
+class Pace {
+ public:
+  explicit Pace(unsigned per_second)
+      : cost_(per_second == 0 ? Duration{} : Duration{std::chrono::seconds{1}} / per_second) {}
+
+  // Takes one request; how long to wait before the next.
+  Duration take(TimePoint now) {
+    paid_until_ = std::max(paid_until_, now - std::chrono::seconds{1}) + cost_;
+    return std::max(Duration{}, paid_until_ - now);
+  }
+
+ private:
+  Duration cost_;
+  TimePoint paid_until_;
+};
+
+}  // namespace
+
 // A socket and its session. Whatever ends it, close() is told why.
 class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(ConnectionId id, Tcp::socket socket, const GwmServerConfig& config)
+  Connection(ConnectionId id, Tcp::socket socket, const Endpoint& peer,
+             const GwmServerConfig& config)
       : id_(id),
+        peer_(peer),
         config_(config),
         session_(config.session),
+        pace_(config.max_requests_per_second),
         socket_(std::move(socket)),
-        watchdog_(socket_.get_executor()) {}
+        read_watchdog_(socket_.get_executor()),
+        write_watchdog_(socket_.get_executor()),
+        pause_(socket_.get_executor()),
+        written_(socket_.get_executor(), TimePoint::max()) {}
 
   ConnectionId id() const { return id_; }
+  const Endpoint& peer() const { return peer_; }
+  // Bytes of a message that is not complete, and of how many the server knows.
+  std::size_t unfinished() const { return session_.unfinished(); }
+  std::size_t accounted = 0;
   // Why it was closed; nothing while it is open.
   const std::optional<Error>& closed() const { return closed_; }
 
   // Reads what is there, one byte at least, into the session, or closes. A message that has begun
   // must be complete in time.
   asio::awaitable<void> read() {
-    limit(session_.deadline(), "the rest of a message did not come in time");
+    read_deadline_ = session_.deadline();
+    watch(read_watchdog_, read_deadline_, "the rest of a message did not come in time");
     const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(buffer_), as_result);
-    limit({}, {});
+    read_deadline_.reset();
+    read_watchdog_.cancel();
     if (ec == asio::error::eof) close(fail(std::error_code(ec), "closed by the peer"));
     if (ec) close(system_failure("reading", ec));
     session_.handle_bytes(std::span(buffer_).first(n));
@@ -72,16 +108,35 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
     return {};
   }
 
-  // Writes all or closes. A peer that takes no byte for a while does not read.
-  asio::awaitable<void> write(sasp::Bytes bytes) {
+  // Returns when the peer may ask again.
+  asio::awaitable<void> pace() {
+    const auto wait = pace_.take(Clock::now());
+    if (wait == Duration{}) co_return;
+    pause_.expires_after(wait);
+    co_await pause_.async_wait(as_result);
+  }
+
+  // Writes are done in the order in which they were reserved.
+  std::uint64_t reserve_write() { return reserved_++; }
+  bool writes() const { return written_count_ != reserved_; }
+
+  // Writes all or closes, when it is this write's turn. A peer that takes no byte for a while does
+  // not read.
+  asio::awaitable<void> write(std::uint64_t turn, sasp::Bytes bytes) {
+    while (written_count_ != turn && !closed_)
+      co_await written_.async_wait(as_result);
     auto rest = asio::buffer(bytes);
     while (rest.size() > 0 && !closed_) {
-      limit(Clock::now() + config_.write_deadline, "the peer does not read its replies");
+      write_deadline_ = Clock::now() + config_.write_deadline;
+      watch(write_watchdog_, write_deadline_, "the peer does not read what is sent to it");
       const auto [ec, n] = co_await socket_.async_write_some(rest, as_result);
-      limit({}, {});
+      write_deadline_.reset();
       if (ec) close(system_failure("writing", ec));
       rest += n;
     }
+    write_watchdog_.cancel();
+    ++written_count_;
+    written_.cancel();
   }
 
   // The first reason counts.
@@ -90,30 +145,40 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
     closed_ = std::move(why);
     error_code ignored;
     socket_.close(ignored);
-    watchdog_.cancel();
+    read_watchdog_.cancel();
+    write_watchdog_.cancel();
+    pause_.cancel();
+    written_.cancel();
   }
 
+  bool push_was_refused = false;
+
  private:
-  void limit(std::optional<TimePoint> deadline, const char* what) {
-    deadline_ = deadline;
-    if (!deadline) {
-      watchdog_.cancel();
-      return;
-    }
-    watchdog_.expires_at(*deadline);
-    watchdog_.async_wait([self = shared_from_this(), what](error_code) {
+  // Closes when `deadline` (a member of this) is met before it is taken back.
+  void watch(Timer& timer, const std::optional<TimePoint>& deadline, const char* what) {
+    if (!deadline) return;
+    timer.expires_at(*deadline);
+    timer.async_wait([self = shared_from_this(), &deadline, what](error_code) {
       // A wait may end just when its limit was met and another one set.
-      if (!self->deadline_ || Clock::now() < *self->deadline_) return;
+      if (!deadline || Clock::now() < *deadline) return;
       self->close(fail(std::errc::timed_out, what));
     });
   }
 
   ConnectionId id_;
+  Endpoint peer_;
   const GwmServerConfig& config_;
   sasp::GwmSession session_;
+  Pace pace_;
   Tcp::socket socket_;
-  Timer watchdog_;
-  std::optional<TimePoint> deadline_;
+  Timer read_watchdog_;
+  Timer write_watchdog_;
+  std::optional<TimePoint> read_deadline_;
+  std::optional<TimePoint> write_deadline_;
+  Timer pause_;
+  Timer written_;  // never expires; cancelled when a write has ended
+  std::uint64_t reserved_ = 0;
+  std::uint64_t written_count_ = 0;
   std::optional<Error> closed_;
   std::array<std::uint8_t, read_size> buffer_{};
 };
@@ -147,7 +212,7 @@ asio::awaitable<void> GwmServer::accept(std::shared_ptr<Listener> listener) {
     auto [ec, socket] = co_await listener->acceptor.async_accept(peer, as_result);
     if (!listener->acceptor.is_open()) co_return;
     if (!ec) {
-      add(std::move(socket), peer);
+      add(std::move(socket), to_endpoint(peer));
       continue;
     }
     // Out of file descriptors, or memory: the same error would come back at once.
@@ -157,18 +222,30 @@ asio::awaitable<void> GwmServer::accept(std::shared_ptr<Listener> listener) {
   }
 }
 
-void GwmServer::add(Tcp::socket socket, const Tcp::endpoint& peer) {
+std::optional<Error> GwmServer::refusal(const Endpoint& peer) const {
   if (connections_.size() >= config_.max_connections) {
-    owner_.not_accepted(fail(std::errc::too_many_files_open,
-                             fmt::format("{} connections are open, closing a new one from {}",
-                                         connections_.size(), to_endpoint(peer).text())));
-    return;
+    return fail(std::errc::too_many_files_open,
+                fmt::format("{} connections are open, closing a new one from {}",
+                            connections_.size(), peer.text()));
   }
+  const auto same = connections_from_.find(peer.address);
+  if (same == connections_from_.end() || same->second < config_.max_per_address ||
+      peer.address.is_loopback()) {
+    return {};
+  }
+  return fail(std::errc::too_many_files_open,
+              fmt::format("{} connections are open from {}, closing a new one", same->second,
+                          peer.address.text()));
+}
+
+void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
+  if (const auto why = refusal(peer)) return owner_.not_accepted(*why);
   notice_dead_peers(socket);
   const ConnectionId id = ++last_id_;
-  auto connection = std::make_shared<Connection>(id, std::move(socket), config_);
+  auto connection = std::make_shared<Connection>(id, std::move(socket), peer, config_);
   connections_.emplace(id, connection);
-  owner_.connected(id, to_endpoint(peer));
+  ++connections_from_[peer.address];
+  owner_.connected(id, peer);
   asio::co_spawn(io_, serve(std::move(connection)), asio::detached);
 }
 
@@ -176,8 +253,12 @@ asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
   while (!connection->closed()) {
     co_await connection->read();
     co_await answer_all(*connection);
+    account(*connection);
   }
+  unfinished_ -= connection->accounted;
   connections_.erase(connection->id());
+  const auto same = connections_from_.find(connection->peer().address);
+  if (--same->second == 0) connections_from_.erase(same);
   owner_.disconnected(connection->id(), *connection->closed());
 }
 
@@ -188,8 +269,44 @@ asio::awaitable<void> GwmServer::answer_all(Connection& connection) {
     if (!event) co_return;
     auto reply = answer(connection.id(), *event);
     if (!reply) connection.close(reply.error());
-    if (reply) co_await connection.write(std::move(*reply));
+    if (!reply) continue;
+    co_await write(connection.shared_from_this(), connection.reserve_write(), std::move(*reply));
+    co_await connection.pace();
   }
+}
+
+asio::awaitable<void> GwmServer::write(std::shared_ptr<Connection> connection, std::uint64_t turn,
+                                       sasp::Bytes bytes) {
+  co_await connection->write(turn, std::move(bytes));
+  if (connection->closed() || connection->writes()) co_return;
+  if (std::exchange(connection->push_was_refused, false)) owner_.writable(connection->id());
+}
+
+// A peer that announces much and sends it slowly holds memory, and may do so on many connections.
+void GwmServer::account(Connection& connection) {
+  unfinished_ -= connection.accounted;
+  connection.accounted = connection.unfinished();
+  unfinished_ += connection.accounted;
+  if (unfinished_ <= config_.max_unfinished || connection.accounted <= small_message) return;
+  connection.close(fail(std::errc::not_enough_memory,
+                        fmt::format("{} bytes of unfinished messages are in memory, {} of this "
+                                    "connection",
+                                    unfinished_, connection.accounted)));
+}
+
+bool GwmServer::can_push(ConnectionId id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || found->second->closed()) return false;
+  found->second->push_was_refused = found->second->writes();
+  return !found->second->writes();
+}
+
+bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
+  if (!can_push(id)) return false;
+  const auto& connection = connections_.find(id)->second;
+  asio::co_spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)),
+                 asio::detached);
+  return true;
 }
 
 Result<sasp::Bytes> GwmServer::answer(ConnectionId id, const sasp::GwmEvent& event) {

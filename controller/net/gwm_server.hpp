@@ -1,11 +1,12 @@
-// The sockets of a GWM: accepts connections, cuts what arrives into requests, writes the replies.
-// What a request means is the owner's business.
+// The sockets of a GWM: accepts connections, cuts what arrives into requests, writes the replies and
+// what the GWM sends by itself. What a request means is the owner's business.
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -35,6 +36,8 @@ class GwmServerOwner {
   virtual void disconnected(ConnectionId id, const Error& why) = 0;
   // A connection could not be accepted, or there are too many.
   virtual void not_accepted(const Error& why) = 0;
+  // push() would take bytes again, after it had refused some for this connection.
+  virtual void writable(ConnectionId id) = 0;
 
  protected:
   ~GwmServerOwner() = default;
@@ -43,6 +46,14 @@ class GwmServerOwner {
 struct GwmServerConfig {
   sasp::GwmSessionConfig session;
   std::size_t max_connections = 4096;
+  // From one address, loopback excepted.
+  std::size_t max_per_address = 1024;
+  // Unfinished messages of all connections together. Who adds to more, and has more than a small
+  // message in it, is closed.
+  std::size_t max_unfinished = std::size_t{256} << 20;
+  // A peer that asks more often is read more slowly: its requests wait in the kernel's buffers, and
+  // then on its own side. 0: no limit.
+  unsigned max_requests_per_second = 1000;
   // A peer that takes no byte of a reply for so long is closed.
   Duration write_deadline = std::chrono::seconds{10};
 };
@@ -57,6 +68,13 @@ class GwmServer {
 
   // Starts to accept. Returns the bound address, which has a real port if `endpoint` has port 0.
   Result<Endpoint> listen(const Endpoint& endpoint);
+
+  // Writes to a peer that did not ask. False, and nothing is written, while an earlier write to it
+  // is under way, so that a slow peer holds one message at most; then writable() is called later.
+  // False also for a connection that is gone.
+  bool push(ConnectionId id, sasp::Bytes bytes);
+  // Would push() write now? If not, writable() is called later.
+  bool can_push(ConnectionId id);
 
   // Ends a connection; `why` comes back by disconnected(). Nothing if it is gone already.
   void close(ConnectionId id, Error why);
@@ -73,15 +91,21 @@ class GwmServer {
   boost::asio::awaitable<void> accept(std::shared_ptr<Listener> listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
   boost::asio::awaitable<void> answer_all(Connection& connection);
+  boost::asio::awaitable<void> write(std::shared_ptr<Connection> connection, std::uint64_t turn,
+                                     sasp::Bytes bytes);
+  void account(Connection& connection);
   // What to write; empty when nothing is.
   Result<sasp::Bytes> answer(ConnectionId id, const sasp::GwmEvent& event);
-  void add(Tcp::socket socket, const Tcp::endpoint& peer);
+  void add(Tcp::socket socket, const Endpoint& peer);
+  std::optional<Error> refusal(const Endpoint& peer) const;
 
   boost::asio::io_context& io_;
   GwmServerConfig config_;
   GwmServerOwner& owner_;
   std::list<std::shared_ptr<Listener>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  std::map<IpAddress, std::size_t> connections_from_;
+  std::size_t unfinished_ = 0;  // bytes, of all connections
   ConnectionId last_id_ = 0;
 };
 

@@ -21,7 +21,8 @@ class Framer {
   Result<std::optional<ByteView>> next();
 
   // Bytes of an unfinished message are waiting.
-  bool partial() const { return position_ < buffer_.size(); }
+  bool partial() const { return unfinished() > 0; }
+  std::size_t unfinished() const { return buffer_.size() - position_; }
 
  private:
   void drop_consumed();

@@ -52,6 +52,9 @@ class GwmSession {
   // has returned nothing.
   std::optional<TimePoint> deadline() const;
 
+  // Bytes of the message that has begun.
+  std::size_t unfinished() const { return framer_.unfinished(); }
+
   // Over all messages so far.
   const ToleranceCounts& tolerances() const { return tolerances_; }
 

@@ -47,9 +47,12 @@ class Owner final : public GwmServerOwner {
     not_accepted_.push_back(why);
   }
 
+  void writable(ConnectionId) override { add(&Owner::writable_); }
+
   int connected() const { return get(&Owner::connected_); }
   int requests() const { return get(&Owner::requests_); }
   int not_understood() const { return get(&Owner::not_understood_); }
+  int writable() const { return get(&Owner::writable_); }
   std::vector<Error> reasons() const { return get(&Owner::reasons_); }
   std::vector<Error> not_accepted() const { return get(&Owner::not_accepted_); }
 
@@ -70,6 +73,7 @@ class Owner final : public GwmServerOwner {
   int connected_ = 0;
   int requests_ = 0;
   int not_understood_ = 0;
+  int writable_ = 0;
   std::vector<Error> reasons_;
   std::vector<Error> not_accepted_;
 };
@@ -245,6 +249,106 @@ TEST_F(GwmServerTest, IsPatientWithAPeerThatReadsSlowly) {
     std::this_thread::sleep_for(10ms);
   }
   EXPECT_GT(Clock::now() - begin, 350ms) << "too fast to prove anything";
+}
+
+TEST_F(GwmServerTest, PushesToAPeerThatDidNotAsk) {
+  given_server();
+  SaspClient client(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  const auto pushed = *sasp::encode({7, sasp::SendWeights{{{{"lb1", "web"}, {}}}}});
+  on_server([&] { EXPECT_TRUE(server_->push(1, pushed)); });
+  EXPECT_EQ(client.receives_bytes(), pushed);
+  EXPECT_EQ(owner.writable(), 0) << "nothing was refused";
+  on_server([&] { EXPECT_FALSE(server_->push(2, pushed)) << "there is no such connection"; });
+}
+
+// One message of one slow peer is in memory, whatever is to be told it; the others get theirs.
+TEST_F(GwmServerTest, HoldsOnePushForAPeerThatReadsSlowlyAndSaysWhenItHasReadIt) {
+  given_server();
+  SaspClient slow(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  SaspClient quick(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 2; }));
+  const auto large = *sasp::encode(
+      {1, sasp::SendWeights{{{{"lb1", "web"}, std::vector<sasp::WeightEntry>(65535)}}}});
+  std::vector<Bytes> sent;
+  on_server([&] {
+    // What the kernel takes at once does not count: more than both its buffers hold.
+    Bytes several;
+    for (int i = 0; i < 8; ++i)
+      several.insert(several.end(), large.begin(), large.end());
+    EXPECT_TRUE(server_->push(1, several));
+    EXPECT_FALSE(server_->push(1, large));
+    EXPECT_FALSE(server_->can_push(1));
+    EXPECT_TRUE(server_->push(2, request(9)));
+  });
+  EXPECT_EQ(quick.receives_bytes(), request(9));
+  EXPECT_EQ(owner.writable(), 0);
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(slow.receives_bytes(), large);
+  EXPECT_TRUE(eventually([&] { return owner.writable() == 1; }));
+  on_server([&] { EXPECT_TRUE(server_->push(1, request(3))); });
+  EXPECT_EQ(slow.receives_bytes(), request(3));
+}
+
+// The reply is newer than what was pushed before the request was looked at, and comes behind it.
+TEST_F(GwmServerTest, SendsAReplyBehindThePushThatWasBeforeIt) {
+  given_server();
+  given_reply_of(3);
+  SaspClient client(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  const auto large = *sasp::encode(
+      {1, sasp::SendWeights{{{{"lb1", "web"}, std::vector<sasp::WeightEntry>(65535)}}}});
+  Bytes several;
+  for (int i = 0; i < 8; ++i)
+    several.insert(several.end(), large.begin(), large.end());
+  on_server([&] { EXPECT_TRUE(server_->push(1, several)); });
+  client.sends(request(2));
+  EXPECT_TRUE(eventually([&] { return owner.requests() == 1; }));
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(client.receives_bytes(), large);
+  const auto reply = client.receives();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->message_id, 2U);
+}
+
+TEST_F(GwmServerTest, ReadsAPeerThatAsksTooOftenMoreSlowly) {
+  GwmServerConfig config;
+  config.max_requests_per_second = 20;
+  given_server(config);
+  SaspClient flood(port);
+  Bytes requests;
+  for (std::uint32_t id = 0; id < 40; ++id) {
+    const auto one = request(id);
+    requests.insert(requests.end(), one.begin(), one.end());
+  }
+  const auto start = Clock::now();
+  flood.sends(requests);
+  for (int i = 0; i < 40; ++i)
+    ASSERT_TRUE(flood.receives());
+  // A second's worth at once, then one by one.
+  EXPECT_GE(Clock::now() - start, 900ms);
+}
+
+// Many that announce large messages and do not finish them.
+TEST_F(GwmServerTest, ClosesWhoMakesItHoldTooMuchThatIsUnfinished) {
+  GwmServerConfig config;
+  config.max_unfinished = 300'000;
+  given_server(config);
+  auto large = *sasp::encode(
+      {1, sasp::SendWeights{{{{"lb1", "web"}, std::vector<sasp::WeightEntry>(65535)}}}});
+  large.resize(200'000);
+  SaspClient first(port);
+  first.sends(large);
+  SaspClient small(port);
+  small.sends(sasp::ByteView(large).first(1000));
+  SaspClient second(port);
+  second.sends(large);
+  ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
+  EXPECT_EQ(owner.reasons()[0].code, std::errc::not_enough_memory);
+  // One of the two goes, whichever was read last; there is room for the other and for a small one.
+  EXPECT_NE(first.is_closed(200ms), second.is_closed(200ms));
+  EXPECT_FALSE(small.is_closed(100ms));
 }
 
 TEST_F(GwmServerTest, ClosesOnRequestOfItsOwner) {
