@@ -22,6 +22,7 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/sasp/framer.hpp"
+#include "controller/sasp/session.hpp"
 
 namespace saspd::sasp {
 
@@ -45,8 +46,8 @@ struct LbSessionConfig {
   bool no_change = false;  // only what changed is sent
   // Push has no heartbeat (row 39): after so many intervals of silence a Get Weights asks.
   unsigned silent_intervals = 2;
-  // With trust and No-Change: after so many answers with changes only, everything is asked for, since
-  // a member that is gone is told by its absence alone (row 32).
+  // With trust and No-Change: after so many answers with changes only, everything is asked for,
+  // since a member that is gone is told by its absence alone (row 32).
   unsigned delta_rounds = 10;
   // Replies to Get Weights cannot be split (row 20). When all groups together may come to more
   // bytes than this, each request names only some of them.
@@ -62,23 +63,17 @@ struct WeightsReceived {
   // (row 32). A push may be split by the GWM (row 20) and is never taken as full.
   bool full = false;
 };
-// The GWM answered the whole opening exchange; from now on weights flow.
-struct Established {};
-// Something an operator should read once.
-struct Notice {
-  std::string text;
-};
+// After Established weights flow.
 using LbEvent = std::variant<WeightsReceived, Established, Notice>;
-
-// What the owner of the socket has to do, in this order.
-struct LbStep {
-  std::vector<LbEvent> events;
-  Bytes send;
-  std::optional<Error> close;  // after sending nothing more
-};
+using LbStep = SessionStep<LbEvent>;
 
 class LbSession {
  public:
+  using Event = LbEvent;
+  using Step = LbStep;
+  // A GWM keeps one connection for an LB UID (RFC 4678 9.1).
+  static constexpr bool exclusive = true;
+
   explicit LbSession(LbSessionConfig config);
 
   // A new connection is up: everything the last one knew is dropped (RFC 4678 9.1).

@@ -91,14 +91,16 @@ Result<void> Daemon::open_control() {
 void Daemon::start_links() {
   for (std::size_t gwm = 0; gwm < options_.gwms.size(); ++gwm) {
     const auto& peer = options_.gwms[gwm];
-    net::LbLink::Settings settings;
+    net::LinkSettings settings;
     settings.host = peer.host;
     settings.port = peer.port;
     settings.retry_min = options_.retry_min;
     settings.seed = random_seed();
-    net::LbLink::Callbacks callbacks;
-    callbacks.on_weights = [this, gwm](const sasp::WeightsReceived& weights) {
-      const std::size_t ignored = reconciler_.update(gwm, weights, Clock::now());
+    Link::Callbacks callbacks;
+    callbacks.on_event = [this, gwm](const sasp::LbEvent& event) {
+      const auto* weights = std::get_if<sasp::WeightsReceived>(&event);
+      if (weights == nullptr) return;
+      const std::size_t ignored = reconciler_.update(gwm, *weights, Clock::now());
       if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
       work_soon();
     };
@@ -109,8 +111,8 @@ void Daemon::start_links() {
       reconciler_.set_connected(gwm, state == net::LinkState::established);
       work_soon();
     };
-    links_.push_back(
-        std::make_unique<net::LbLink>(io_, settings, session_config(), std::move(callbacks)));
+    links_.push_back(std::make_unique<Link>(io_, settings, sasp::LbSession(session_config()),
+                                            std::move(callbacks)));
     links_.back()->start();
   }
 }
@@ -180,7 +182,7 @@ Work Daemon::work() {
   report_alarms();
   const auto wanted = reconciler_.wanted();
   for (const auto& link : links_)
-    link->want(wanted);
+    link->tell([&wanted](auto& session, TimePoint now) { return session.want(wanted, now); });
   if (done.more) work_soon();
   return done;
 }
@@ -246,9 +248,10 @@ Status Daemon::status() const {
   status.groups = reconciler_.view();
   for (const auto& link : links_) {
     const auto view = link->view();
+    const auto& session = link->session();
     status.gwms.push_back({view.endpoint, std::string(net::name(view.state)), view.state_since,
-                           view.last_message, view.interval, view.last_error, view.protocol_errors,
-                           view.tolerances});
+                           view.last_message, session.interval(), view.last_error,
+                           session.protocol_errors(), session.tolerances()});
   }
   return status;
 }

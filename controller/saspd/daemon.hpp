@@ -12,7 +12,7 @@
 #include "controller/cli/log.hpp"
 #include "controller/lb/dataplane.hpp"
 #include "controller/net/control_server.hpp"
-#include "controller/net/lb_link.hpp"
+#include "controller/net/link.hpp"
 #include "controller/saspd/options.hpp"
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/status.hpp"
@@ -28,6 +28,8 @@ class Daemon {
   ExitCode run();
 
  private:
+  using Link = net::Link<sasp::LbSession>;
+
   Result<void> open_control();
   void start_links();
   sasp::LbSessionConfig session_config() const;
@@ -59,7 +61,7 @@ class Daemon {
   boost::asio::signal_set signals_;
   boost::asio::basic_waitable_timer<Clock> reconcile_timer_;
   std::optional<boost::asio::posix::stream_descriptor> plane_events_;
-  std::vector<std::unique_ptr<net::LbLink>> links_;
+  std::vector<std::unique_ptr<Link>> links_;
   std::unique_ptr<net::ControlServer> control_;
 
   bool work_posted_ = false;

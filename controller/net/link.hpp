@@ -1,5 +1,5 @@
-// Keeps one LbSession connected to its GWM: resolve, connect, read, write, wait, again. All
-// decisions about messages are the session's; this is the socket, the timers and the back-off.
+// Keeps one session connected to its GWM: resolve, connect, read, write, wait, again. All decisions
+// about messages are the session's; this is the socket, the timers and the back-off.
 #pragma once
 
 #include <cstdint>
@@ -21,46 +21,58 @@ namespace saspd::net {
 enum class LinkState : std::uint8_t {
   trying,          // no connection yet, waiting for the next attempt
   connecting,      // TCP and the opening exchange
-  established,     // weights flow
+  established,     // the opening exchange is over
   down_trying,     // was established, waiting for the next attempt
   down_duplicate,  // the same, and another load balancer seems to have our LB UID (Backoff)
 };
 std::string_view name(LinkState state);
 
-class LbLink {
+struct LinkSettings {
+  std::string host;  // a name is resolved again for every attempt
+  std::uint16_t port = sasp::default_port;
+  Duration retry_min = std::chrono::seconds{20};
+  Duration connect_deadline = std::chrono::seconds{5};
+  std::uint64_t seed = 0;  // of the jitter; must differ between hosts
+};
+
+struct LinkView {
+  std::string endpoint;  // "HOST:PORT" as configured
+  LinkState state = LinkState::trying;
+  TimePoint state_since;
+  std::optional<TimePoint> last_message;
+  std::string last_error;  // of the last attempt or connection; empty: none yet
+};
+
+// Session is one of those that link.cpp names at its end.
+template <class Session>
+class Link {
  public:
-  struct Settings {
-    std::string host;  // a name is resolved again for every attempt
-    std::uint16_t port = sasp::default_port;
-    Duration retry_min = std::chrono::seconds{20};
-    Duration connect_deadline = std::chrono::seconds{5};
-    std::uint64_t seed = 0;  // of the jitter; must differ between directors
-  };
+  using Event = typename Session::Event;
+  using Step = typename Session::Step;
+
   // Called from the io_context.
   struct Callbacks {
-    std::function<void(const sasp::WeightsReceived&)> on_weights;
+    std::function<void(const Event&)> on_event;       // all but Established and Notice
     std::function<void(std::string_view)> on_notice;  // something to read once
     std::function<void(LinkState)> on_state;          // on every change
   };
 
   // The link must outlive the run of the io_context.
-  LbLink(boost::asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
-         Callbacks callbacks);
+  Link(boost::asio::io_context& io, LinkSettings settings, Session session, Callbacks callbacks);
 
   void start();
-  void want(sasp::WantedGroups groups);
 
-  struct View {
-    std::string endpoint;  // "HOST:PORT" as configured
-    LinkState state = LinkState::trying;
-    TimePoint state_since;
-    std::optional<TimePoint> last_message;
-    std::chrono::seconds interval{0};
-    std::string last_error;  // of the last attempt or connection; empty: none yet
-    std::uint64_t protocol_errors = 0;
-    sasp::ToleranceCounts tolerances;
-  };
-  View view() const;
+  // Tells the session something, at any time but in a callback: `tell(session, now)` returns a
+  // Step, which is performed if there is a connection. Otherwise the next connection comes round to
+  // it.
+  template <class Tell>
+  void tell(Tell&& tell) {
+    Step step = tell(session_, Clock::now());
+    if (connected_) perform(std::move(step));
+  }
+
+  const Session& session() const { return session_; }
+  LinkView view() const;
 
  private:
   using Tcp = boost::asio::ip::tcp;
@@ -70,15 +82,16 @@ class LbLink {
   boost::asio::awaitable<std::vector<Tcp::endpoint>> resolve();
   boost::asio::awaitable<bool> connect();
   boost::asio::awaitable<void> serve();
-  void perform(sasp::LbStep step);
+  void perform(Step step);
+  void handle(const Event& event);
   void write_more();
   void arm_timer();
   void drop(std::string why);
   void set_state(LinkState state);
 
   boost::asio::io_context& io_;
-  Settings settings_;
-  sasp::LbSession session_;
+  LinkSettings settings_;
+  Session session_;
   sasp::Backoff backoff_;
   Callbacks callbacks_;
 
@@ -89,6 +102,7 @@ class LbLink {
   sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
   sasp::Bytes outgoing_;
   sasp::Bytes writing_;
+  bool connected_ = false;        // the session talks over socket_
   std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
 
   LinkState state_ = LinkState::trying;

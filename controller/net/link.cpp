@@ -1,4 +1,4 @@
-#include "controller/net/lb_link.hpp"
+#include "controller/net/link.hpp"
 
 #include <exception>
 #include <utility>
@@ -34,8 +34,9 @@ std::string_view name(LinkState state) {
   return "unknown";
 }
 
-LbLink::LbLink(asio::io_context& io, Settings settings, sasp::LbSessionConfig session,
-               Callbacks callbacks)
+template <class Session>
+Link<Session>::Link(asio::io_context& io, LinkSettings settings, Session session,
+                    Callbacks callbacks)
     : io_(io),
       settings_(std::move(settings)),
       session_(std::move(session)),
@@ -46,21 +47,23 @@ LbLink::LbLink(asio::io_context& io, Settings settings, sasp::LbSessionConfig se
       retry_timer_(io),
       state_since_(Clock::now()) {}
 
-void LbLink::start() {
+template <class Session>
+void Link<Session>::start() {
   // An exception can only be a bug or the end of memory; without its link the program is of no use.
   asio::co_spawn(io_, run(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
 }
 
-asio::awaitable<void> LbLink::run() {
+template <class Session>
+asio::awaitable<void> Link<Session>::run() {
   for (;;) {
     set_state(LinkState::connecting);
     established_since_.reset();
     closed_by_peer_ = false;
     if (co_await connect()) co_await serve();
     const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
-    const auto retry = backoff_.next({lived, closed_by_peer_});
+    const auto retry = backoff_.next({lived, closed_by_peer_ && Session::exclusive});
     set_state(retry.duplicate_suspected ? LinkState::down_duplicate
               : ever_established_       ? LinkState::down_trying
                                         : LinkState::trying);
@@ -80,7 +83,8 @@ asio::awaitable<void> LbLink::run() {
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
 // DNS is silent the last good answer is better than nothing.
-asio::awaitable<std::vector<LbLink::Tcp::endpoint>> LbLink::resolve() {
+template <class Session>
+asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link<Session>::resolve() {
   Tcp::resolver resolver(io_);
   const auto [ec, results] = co_await resolver.async_resolve(
       settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);
@@ -91,7 +95,8 @@ asio::awaitable<std::vector<LbLink::Tcp::endpoint>> LbLink::resolve() {
   co_return last_good_;
 }
 
-asio::awaitable<bool> LbLink::connect() {
+template <class Session>
+asio::awaitable<bool> Link<Session>::connect() {
   const auto endpoints = co_await resolve();
   for (const auto& endpoint : endpoints) {
     socket_ = Tcp::socket(io_);
@@ -118,16 +123,18 @@ asio::awaitable<bool> LbLink::connect() {
   co_return false;
 }
 
-asio::awaitable<void> LbLink::serve() {
+template <class Session>
+asio::awaitable<void> Link<Session>::serve() {
   notice_dead_peers(socket_);
   ++connection_;
   outgoing_.clear();
   writing_.clear();
   last_error_.clear();
+  connected_ = true;
   perform(session_.connected(Clock::now()));
-  while (socket_.is_open()) {
+  while (connected_) {
     const auto [ec, size] = co_await socket_.async_read_some(asio::buffer(reading_), as_result);
-    if (!socket_.is_open()) break;  // dropped meanwhile, and last_error_ says why
+    if (!connected_) break;  // dropped meanwhile, and last_error_ says why
     if (ec) {
       closed_by_peer_ = ec == asio::error::eof || ec == asio::error::connection_reset;
       drop(ec == asio::error::eof ? "the gwm closed the connection"
@@ -139,77 +146,77 @@ asio::awaitable<void> LbLink::serve() {
   }
 }
 
-// Does what the session says, in the order of LbStep.
-void LbLink::perform(sasp::LbStep step) {
-  for (const auto& event : step.events) {
-    if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event))
-      callbacks_.on_weights(*weights);
-    if (const auto* notice = std::get_if<sasp::Notice>(&event)) callbacks_.on_notice(notice->text);
-    if (std::holds_alternative<sasp::Established>(event)) {
-      ever_established_ = true;
-      established_since_ = Clock::now();
-      set_state(LinkState::established);
-      callbacks_.on_notice("established");
-    }
-  }
+// Does what the session says, in the order of SessionStep.
+template <class Session>
+void Link<Session>::perform(Step step) {
+  for (const Event& event : step.events)
+    handle(event);
   if (step.close) return drop(step.close->detail);
   outgoing_.insert(outgoing_.end(), step.send.begin(), step.send.end());
   write_more();
   arm_timer();
 }
 
-void LbLink::write_more() {
+template <class Session>
+void Link<Session>::handle(const Event& event) {
+  if (const auto* notice = std::get_if<sasp::Notice>(&event))
+    return callbacks_.on_notice(notice->text);
+  if (!std::holds_alternative<sasp::Established>(event)) return callbacks_.on_event(event);
+  ever_established_ = true;
+  established_since_ = Clock::now();
+  set_state(LinkState::established);
+  callbacks_.on_notice("established");
+}
+
+template <class Session>
+void Link<Session>::write_more() {
   if (!writing_.empty() || outgoing_.empty()) return;
   writing_ = std::exchange(outgoing_, {});
   asio::async_write(socket_, asio::buffer(writing_),
                     [this, connection = connection_](error_code ec, std::size_t) {
-                      if (connection != connection_ || !socket_.is_open()) return;
+                      if (connection != connection_ || !connected_) return;
                       writing_.clear();
                       if (ec) return drop(fmt::format("connection lost: {}", ec.message()));
                       write_more();
                     });
 }
 
-void LbLink::arm_timer() {
+template <class Session>
+void Link<Session>::arm_timer() {
   const auto deadline = session_.deadline();
   if (!deadline) return;
   session_timer_.expires_at(*deadline);
   session_timer_.async_wait([this, connection = connection_](error_code ec) {
-    if (ec || connection != connection_ || !socket_.is_open()) return;
+    if (ec || connection != connection_ || !connected_) return;
     perform(session_.handle_timeout(Clock::now()));
   });
 }
 
-void LbLink::want(sasp::WantedGroups groups) {
-  auto step = session_.want(std::move(groups), Clock::now());
-  if (state_ == LinkState::established && socket_.is_open()) perform(std::move(step));
-}
-
-void LbLink::drop(std::string why) {
+template <class Session>
+void Link<Session>::drop(std::string why) {
   last_error_ = std::move(why);
+  connected_ = false;
   session_timer_.cancel();
   error_code ignored;
   socket_.close(ignored);
 }
 
-void LbLink::set_state(LinkState state) {
+template <class Session>
+void Link<Session>::set_state(LinkState state) {
   if (state_ == state) return;
   state_ = state;
   state_since_ = Clock::now();
   callbacks_.on_state(state);
 }
 
-LbLink::View LbLink::view() const {
+template <class Session>
+LinkView Link<Session>::view() const {
   return {
       fmt::format(fmt::runtime(settings_.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
                   settings_.host, settings_.port),
-      state_,
-      state_since_,
-      last_message_,
-      session_.interval(),
-      last_error_,
-      session_.protocol_errors(),
-      session_.tolerances()};
+      state_, state_since_, last_message_, last_error_};
 }
+
+template class Link<sasp::LbSession>;
 
 }  // namespace saspd::net
