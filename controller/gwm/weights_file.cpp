@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/text.hpp"
+#include "controller/gwm/group_name.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -83,20 +84,6 @@ Result<sasp::MemberKey> parse_member(std::string_view word) {
   return sasp::MemberKey{canonical(endpoint->address), protocol, endpoint->port};
 }
 
-Result<void> check_group(std::string_view group) {
-  if (group.empty()) return fail(std::errc::invalid_argument, std::string(line_form));
-  if (group.size() > sasp::max_text) {
-    return fail(std::errc::invalid_argument,
-                fmt::format("the group has {} bytes, at most {}", group.size(), sasp::max_text));
-  }
-  if (!is_clean_utf8(group)) {
-    return fail(
-        std::errc::invalid_argument,
-        fmt::format("group '{}' is not UTF-8 without control characters", printable(group)));
-  }
-  return {};
-}
-
 struct Line {
   std::string_view group;
   sasp::MemberKey member;
@@ -107,7 +94,8 @@ struct Line {
 Result<Line> parse_line(std::string_view line) {
   const std::string_view advice_word = take_last_word(line);
   const std::string_view member_word = take_last_word(line);
-  if (const auto ok = check_group(line); !ok) return fail(ok.error());
+  if (line.empty()) return fail(std::errc::invalid_argument, std::string(line_form));
+  if (const auto ok = check_group_name(line); !ok) return fail(ok.error());
   const auto advice = parse_advice(advice_word);
   if (!advice) return fail(advice.error());
   const auto member = parse_member(member_word);

@@ -1,0 +1,70 @@
+// What is known of a target from its probes: rise and fall. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/base/clock.hpp"
+#include "controller/gwm/agent_check.hpp"
+
+namespace saspd::gwm {
+
+// One probe.
+struct Sample {
+  bool ok = false;
+  std::string detail;  // in words: "HTTP status 200", "connection refused"
+  TimePoint at{};      // when it ended
+  Duration duration{};
+  std::optional<AgentReport> report;  // of an agent that answered
+};
+
+struct HealthRules {
+  unsigned rise = 2;  // successes in a row that bring a target up
+  unsigned fall = 3;  // failures in a row that bring it down
+};
+
+// `up` of an agent means that it answers, whatever it says of its server: that is agent().
+class Health {
+ public:
+  enum class State : std::uint8_t { unknown, up, down };
+
+  explicit Health(TimePoint now) : since_(now), changed_at_(now) {}
+
+  // Unknown until there are two samples, the second of which decides; from then on the rules do.
+  // An agent's word counts at once, as in HAProxy: damping is the agent's business.
+  void add(Sample sample, const HealthRules& rules);
+
+  State state() const { return state_; }
+  TimePoint since() const { return since_; }  // of the state
+  // When the state, or what an agent says, became what it is.
+  TimePoint changed_at() const { return changed_at_; }
+  bool changed_by_last() const { return changed_by_last_; }  // sample
+  const AgentState& agent() const { return agent_; }
+
+  // The last sample; nothing before the first.
+  const std::optional<Sample>& last() const { return last_; }
+  // Samples in a row that were as the last one.
+  unsigned run() const { return run_; }
+  std::uint64_t samples() const { return samples_; }
+  std::uint64_t failures() const { return failures_; }
+  // Unknown, or the last sample speaks against the state: worth a look soon.
+  bool in_doubt() const;
+
+ private:
+  State state_after(const HealthRules& rules) const;
+
+  State state_ = State::unknown;
+  TimePoint since_;
+  TimePoint changed_at_;
+  bool changed_by_last_ = false;
+  AgentState agent_;
+  std::optional<Sample> last_;
+  unsigned run_ = 0;
+  std::uint64_t samples_ = 0;
+  std::uint64_t failures_ = 0;
+};
+std::string_view name(Health::State state);
+
+}  // namespace saspd::gwm

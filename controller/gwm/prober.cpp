@@ -1,0 +1,248 @@
+#include "controller/gwm/prober.hpp"
+
+#include <array>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include "controller/base/text.hpp"
+#include "controller/net/tcp.hpp"
+
+namespace saspd::gwm {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+namespace {
+
+using Tcp = asio::ip::tcp;
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t max_http_header = 8192;
+constexpr unsigned http_11 = 11;
+
+// What a probe has found out.
+struct Outcome {
+  enum class Kind { ok, failed, local_error };
+  Kind kind = Kind::failed;
+  std::string detail;
+  std::optional<AgentReport> report;
+};
+
+Outcome succeeded(std::string detail) {
+  return {Outcome::Kind::ok, std::move(detail), {}};
+}
+Outcome failed(std::string detail) {
+  return {Outcome::Kind::failed, std::move(detail), {}};
+}
+
+// "Connection refused" stands at the beginning of a sentence; ours goes on.
+std::string words(const error_code& code) {
+  std::string text = code.message();
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') {
+    text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  }
+  return text;
+}
+
+// What connect(2) says when we lack something: memory, or a local port or address.
+bool is_our_own(const error_code& code) {
+  return code == std::errc::not_enough_memory || code == std::errc::no_buffer_space ||
+         code == std::errc::address_not_available ||
+         code == std::errc::resource_unavailable_try_again;
+}
+
+Outcome http_failure(const error_code& code) {
+  if (code == http::error::end_of_stream) return failed("closed without an answer");
+  if (code == http::error::partial_message) return failed("closed in the middle of its answer");
+  if (code == http::error::header_limit || code == http::error::buffer_overflow) {
+    return failed(fmt::format("the HTTP header is longer than {} bytes", max_http_header));
+  }
+  if (code.category() == error_code(http::error::bad_version).category()) {
+    return failed(fmt::format("not an HTTP answer: {}", words(code)));
+  }
+  return failed(words(code));
+}
+
+}  // namespace
+
+// One probe: one connection, and a time limit for all of it.
+class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
+ public:
+  Attempt(asio::io_context& io, ProbeTarget target, Duration timeout)
+      : target_(std::move(target)), timeout_(timeout), socket_(io), watchdog_(io) {}
+
+  const ProbeTarget& target() const { return target_; }
+
+  asio::awaitable<Outcome> run() {
+    limit();
+    Outcome outcome = co_await connect();
+    if (outcome.kind == Outcome::Kind::ok) {
+      switch (target_.spec.kind) {
+        case ProbeSpec::Kind::tcp: break;
+        case ProbeSpec::Kind::http: outcome = co_await ask_http(); break;
+        case ProbeSpec::Kind::agent: outcome = co_await ask_agent(); break;
+      }
+    }
+    cancel();
+    // A success that came together with the end of the time is one all the same.
+    if (is_late_ && outcome.kind != Outcome::Kind::ok) {
+      co_return failed(fmt::format("no {} within {} ms", is_connected_ ? "answer" : "connection",
+                                   std::chrono::ceil<std::chrono::milliseconds>(timeout_).count()));
+    }
+    co_return outcome;
+  }
+
+  void cancel() {
+    error_code ignored;
+    socket_.close(ignored);
+    watchdog_.cancel();
+  }
+
+ private:
+  void limit() {
+    watchdog_.expires_after(timeout_);
+    watchdog_.async_wait([self = shared_from_this()](error_code cancelled) {
+      if (cancelled) return;
+      self->is_late_ = true;
+      self->cancel();
+    });
+  }
+
+  asio::awaitable<Outcome> connect() {
+    const Tcp::endpoint server = net::from_endpoint(target_.endpoint);
+    error_code failure;
+    socket_.open(server.protocol(), failure);
+    if (failure) co_return Outcome{Outcome::Kind::local_error, words(failure), {}};
+    const auto [ec] = co_await socket_.async_connect(server, as_result);
+    if (is_our_own(ec)) co_return Outcome{Outcome::Kind::local_error, words(ec), {}};
+    if (ec) co_return failed(words(ec));
+    // At a local address the kernel may choose the port that we connect to as our own, and TCP
+    // then connects the socket with itself (RFC 9293 3.5, simultaneous open): nobody listens there.
+    if (socket_.local_endpoint(failure) == server) co_return failed("connection refused");
+    is_connected_ = true;
+    co_return succeeded("connected");
+  }
+
+  asio::awaitable<Outcome> ask_http() {
+    http::request<http::empty_body> request(http::verb::get, target_.spec.path, http_11);
+    request.set(http::field::host, target_.endpoint.text());
+    request.set(http::field::user_agent, "sasp-gwm/" SASPD_VERSION);
+    request.set(http::field::connection, "close");
+    const auto [write_failure, written] = co_await http::async_write(socket_, request, as_result);
+    if (write_failure) co_return failed(words(write_failure));
+
+    http::response_parser<http::empty_body> answer;
+    answer.header_limit(max_http_header);
+    boost::beast::flat_buffer buffer(2 * max_http_header);  // may hold the start of a body, too
+    const auto [ec, read] = co_await http::async_read_header(socket_, buffer, answer, as_result);
+    if (ec) co_return http_failure(ec);
+    const auto status = answer.get().result_int();
+    std::string detail = fmt::format("HTTP status {}", status);
+    co_return status >= 200 && status < 400 ? succeeded(std::move(detail))
+                                            : failed(std::move(detail));
+  }
+
+  asio::awaitable<Outcome> ask_agent() {
+    std::array<char, max_agent_answer> buffer{};
+    std::size_t size = 0;
+    const auto answer = [&] { return std::string_view(buffer.data(), size); };
+    while (size < buffer.size() && !has_agent_line(answer())) {
+      const auto [ec, n] = co_await socket_.async_read_some(
+          asio::buffer(buffer.data() + size, buffer.size() - size), as_result);
+      size += n;
+      if (ec == asio::error::eof && size == 0) co_return failed("closed without an answer");
+      if (ec == asio::error::eof) break;
+      if (ec) co_return failed(words(ec));
+    }
+    auto report = parse_agent_answer(answer());
+    if (!report) co_return failed(report.error().detail);
+    const std::string_view line = answer().substr(0, answer().find_first_of("\r\n"));
+    co_return Outcome{Outcome::Kind::ok, printable(line), std::move(*report)};
+  }
+
+  ProbeTarget target_;
+  Duration timeout_;
+  Tcp::socket socket_;
+  Timer watchdog_;
+  bool is_connected_ = false;
+  bool is_late_ = false;
+};
+
+Prober::Prober(asio::io_context& io, ProbeConfig config, OnResult on_result)
+    : io_(io), config_(config), on_result_(std::move(on_result)), schedule_(config), next_(io) {}
+
+Prober::~Prober() = default;
+
+void Prober::set_targets(const std::set<ProbeTarget>& targets) {
+  schedule_.set_targets(targets, Clock::now());
+  start_due();
+}
+
+void Prober::start_due() {
+  if (stopped_) return;
+  for (ProbeTarget& target : schedule_.take_due(Clock::now())) {
+    auto attempt = std::make_shared<Attempt>(io_, std::move(target), config_.timeout);
+    attempts_.insert(attempt);
+    // An exception can only be a bug or the end of memory.
+    asio::co_spawn(io_, probe(std::move(attempt)), [](const std::exception_ptr& failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
+  }
+  const auto due = schedule_.next_due();
+  if (!due) return;  // a probe that ends comes here again
+  next_.expires_at(*due);
+  next_.async_wait([this](error_code cancelled) {
+    if (!cancelled) start_due();
+  });
+}
+
+asio::awaitable<void> Prober::probe(std::shared_ptr<Attempt> attempt) {
+  const TimePoint started = Clock::now();
+  Outcome outcome = co_await attempt->run();
+  attempts_.erase(attempt);
+  if (stopped_) co_return;
+
+  const TimePoint now = Clock::now();
+  if (outcome.kind == Outcome::Kind::local_error) {
+    ++counts_.local_errors;
+    last_local_error_ = std::move(outcome.detail);
+    schedule_.not_probed(attempt->target(), now);
+  } else {
+    const bool ok = outcome.kind == Outcome::Kind::ok;
+    ++counts_.probes;
+    if (!ok) ++counts_.failures;
+    const Health* health = schedule_.finished(
+        attempt->target(),
+        {ok, std::move(outcome.detail), now, now - started, std::move(outcome.report)}, now);
+    if (health != nullptr) on_result_(attempt->target(), *health);
+  }
+  start_due();
+}
+
+void Prober::stop() {
+  stopped_ = true;
+  next_.cancel();
+  for (const auto& attempt : attempts_)
+    attempt->cancel();
+}
+
+}  // namespace saspd::gwm

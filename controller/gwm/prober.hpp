@@ -1,0 +1,69 @@
+// Probes targets over the network: connects, asks, and keeps their Health.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <unordered_set>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "controller/gwm/probe_schedule.hpp"
+
+namespace saspd::gwm {
+
+class Prober {
+ public:
+  // After each probe of a target. It may call set_targets() and stop().
+  using OnResult = std::function<void(const ProbeTarget&, const Health&)>;
+
+  struct Counts {
+    std::uint64_t probes = 0;
+    std::uint64_t failures = 0;  // of these
+    // Not probed for a reason of our own (no file descriptor, memory or local port left), no
+    // sample; tried again after half an interval.
+    std::uint64_t local_errors = 0;
+  };
+
+  // The prober outlives the run of the io_context.
+  Prober(boost::asio::io_context& io, ProbeConfig config, OnResult on_result);
+  Prober(const Prober&) = delete;
+  Prober& operator=(const Prober&) = delete;
+  ~Prober();
+
+  // All that shall be probed from now on. What is known of those that stay, stays; a probe that
+  // runs for another one comes to nothing.
+  void set_targets(const std::set<ProbeTarget>& targets);
+
+  // Ends everything, so that the io_context runs out of work. No result comes after this.
+  void stop();
+
+  // What is known of a target; nullptr: it is none. Until the io_context runs on.
+  const Health* health(const ProbeTarget& target) const { return schedule_.health(target); }
+  const Counts& counts() const { return counts_; }
+  std::size_t running() const { return schedule_.running(); }
+  // The last reason of a local error; empty: none yet.
+  const std::string& last_local_error() const { return last_local_error_; }
+
+ private:
+  using Timer = boost::asio::basic_waitable_timer<Clock>;
+  class Attempt;
+
+  void start_due();
+  boost::asio::awaitable<void> probe(std::shared_ptr<Attempt> attempt);
+
+  boost::asio::io_context& io_;
+  ProbeConfig config_;
+  OnResult on_result_;
+  ProbeSchedule schedule_;
+  std::unordered_set<std::shared_ptr<Attempt>> attempts_;  // that run
+  Timer next_;
+  bool stopped_ = false;
+  Counts counts_;
+  std::string last_local_error_;
+};
+
+}  // namespace saspd::gwm
