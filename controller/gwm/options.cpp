@@ -21,14 +21,6 @@ constexpr std::string_view footer =
     "Exit codes: 0 ok, 64 usage, 65 bad weights file, 66 no such file, 74 cannot listen,\n"
     "77 not permitted, 78 configuration.";
 
-// "none" is all there is so far.
-Result<std::string> parse_probe(std::string_view text) {
-  if (text == "none") return std::string(text);
-  return fail(
-      std::errc::invalid_argument,
-      fmt::format("'{}' is not built yet in this version ({}); only none is", text, SASPD_VERSION));
-}
-
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
   for (const Endpoint& endpoint : options.listen) {
     if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
@@ -47,8 +39,9 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool 
 
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
   Options options;
-  std::vector<std::string> probes;
   std::chrono::seconds interval{};
+  std::chrono::seconds probe_interval{};
+  std::chrono::seconds probe_timeout{};
   bool insecure = false;
   cli::Cli cli("sasp-gwm", "Advises load balancers about the weights of their servers (RFC 4678).",
                std::string(footer));
@@ -60,9 +53,32 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
            "listen without TLS on an address that is not loopback");
   cli.section("Advice");
   cli.option("--weights", "FILE", options.weights, cli::text(1, 4096), "the weights file");
-  cli.list("--probe", "none", probes, parse_probe, "how members are probed [none]");
+  cli.add_list(
+      "--probe", "[GROUP=]none|tcp|http:PATH|agent:PORT",
+      [&options](std::string_view value) { return options.probes.add(value); },
+      "how members are probed: tcp connects, http expects 2xx or 3xx, agent speaks HAProxy's "
+      "agent-check. Without GROUP for all groups that have no probe of their own. Several add up "
+      "[none]");
+  cli.option("--probe-interval", "SECONDS", probe_interval, cli::seconds(1, 3600),
+             "between two probes of a server; half of it while its state is in doubt", "2");
+  cli.option("--probe-timeout", "SECONDS", probe_timeout, cli::seconds(1, 60), "for a whole probe",
+             "1");
+  cli.option("--probe-rise", "N", options.probing.rules.rise, cli::number<unsigned>(1, 100),
+             "successes in a row that bring a server up", "2");
+  cli.option("--probe-fall", "N", options.probing.rules.fall, cli::number<unsigned>(1, 100),
+             "failures in a row that bring it down", "3");
+  cli.option("--probe-concurrency", "N", options.probing.concurrency,
+             cli::number<std::size_t>(1, 10'000), "probes at a time", "256");
   cli.option("--interval", "SECONDS", interval, cli::seconds(1, 3600),
-             "how often load balancers are told to ask", "10");
+             "how often load balancers are told to ask, and are sent new weights with push", "10");
+  cli.option("--max-weight", "N", options.weigher.max_weight, cli::number<std::uint16_t>(1, 65535),
+             "weight of the best member of a group by its probes; those of the weights file stay "
+             "as they are",
+             "64");
+  cli.option("--slow-start", "SECONDS", options.weigher.slow_start, cli::seconds(0, 3600),
+             "until a member that was down has its whole weight again, from a tenth on", "0");
+  cli.option("--damping", "PERCENT", options.weigher.damping, cli::number<unsigned>(0, 95),
+             "how much of the old value stays at each new one of an agent, 0 to 95", "0");
   cli.section("Registry");
   cli.option("--retention", "SECONDS", options.registry.retention, cli::seconds(0, 604800),
              "how long a load balancer without connection is remembered", "300");
@@ -72,6 +88,22 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "own");
   cli.flag("--mixed-groups", options.registry.mixed_groups,
            "accept systems and applications in one group");
+  cli.section("Limits");
+  cli.option("--max-connections", "N", options.server.max_connections,
+             cli::number<std::size_t>(1, 1'000'000), "connections at once", "4096");
+  cli.option("--max-request-rate", "N", options.server.max_requests_per_second,
+             cli::number<unsigned>(0, 1'000'000),
+             "requests per second of one connection; what is more is read later. 0: no limit",
+             "1000");
+  cli.option("--max-message", "BYTES", options.server.max_message,
+             cli::number<std::size_t>(1024, 0x7FFFFFFF), "longest message", "16777216");
+  cli.option("--max-lbs", "N", options.registry.max_lbs, cli::number<std::size_t>(1, 1'000'000),
+             "load balancers", "1024");
+  cli.option("--max-groups", "N", options.registry.max_groups,
+             cli::number<std::size_t>(1, 10'000'000), "groups of all load balancers together",
+             "65535");
+  cli.option("--max-members", "N", options.registry.max_members,
+             cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
   cli.section("General");
   cli.action("--check", options.check, "check flags, config file and weights file, and end");
   cli::add_log_options(cli, options.log);
@@ -79,6 +111,8 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
                      "--tls-name", "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
+  options.probing.interval = probe_interval;
+  options.probing.timeout = probe_timeout;
   options.registry.interval = static_cast<std::uint16_t>(interval.count());
   if (const auto end = check(cli, options, insecure)) return *end;
   if (cli.print_config()) {

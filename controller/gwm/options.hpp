@@ -8,13 +8,25 @@
 
 #include "controller/base/exit_codes.hpp"
 #include "controller/cli/log.hpp"
-#include "controller/gwm/registry.hpp"
+#include "controller/gwm/probe_schedule.hpp"
+#include "controller/gwm/weigher.hpp"
 
 namespace saspd::gwm {
+
+// What peers may cost.
+struct ServerLimits {
+  std::size_t max_connections = 0;
+  std::size_t max_message = 0;           // bytes
+  unsigned max_requests_per_second = 0;  // of one connection; 0: no limit
+};
 
 struct Options {
   std::vector<Endpoint> listen;
   RegistryConfig registry;
+  ServerLimits server;
+  WeigherConfig weigher;
+  ProbePlan probes;
+  ProbeConfig probing;
   std::string weights;  // path of the weights file; empty: none
   bool check = false;   // only tell whether the weights file is good
   cli::LogOptions log;

@@ -6,8 +6,9 @@
 // that came together are spread over an interval; that of a single one is due at once.
 //
 // So a server that stops answering is down after at most, with the defaults,
-// 1.05 * (interval + (fall - 1) * interval / 2) + timeout = 5.2 s, while `concurrency` suffices: each
-// of so many places gives a probe of a dead server in `timeout`. Beyond that everybody waits longer.
+// 1.05 * (interval + (fall - 1) * interval / 2) + timeout = 5.2 s, while `concurrency` suffices:
+// each of so many places gives a probe of a dead server in `timeout`. Beyond that everybody waits
+// longer.
 #pragma once
 
 #include <cstddef>

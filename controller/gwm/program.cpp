@@ -10,6 +10,7 @@
 
 #include "controller/cli/config_file.hpp"
 #include "controller/gwm/describe.hpp"
+#include "controller/sasp/codec.hpp"
 
 namespace saspd::gwm {
 
@@ -20,6 +21,7 @@ namespace {
 
 // A changed file is read when two looks find the same (FileWatch): within a second.
 constexpr auto weights_poll = std::chrono::milliseconds{500};
+constexpr auto members_poll = std::chrono::milliseconds{200};
 
 std::optional<FileStamp> stamp_of(const std::string& path) {
   struct stat found {};
@@ -36,6 +38,19 @@ void use_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Why a target is what it is now.
+std::string words(const Health& health, ProbeSpec::Kind kind) {
+  const bool agent = kind == ProbeSpec::Kind::agent;
+  const std::string detail = health.last() ? health.last()->detail : std::string();
+  switch (health.state()) {
+    case Health::State::unknown: return "not known yet";
+    case Health::State::down:
+      return fmt::format("{}: {}", agent ? "does not answer" : "down", detail);
+    case Health::State::up: break;
+  }
+  return agent ? fmt::format("says {}", detail) : fmt::format("up: {}", detail);
+}
+
 std::size_t members_in(const AdviceTable& table) {
   std::size_t sum = 0;
   for (const auto& [group, members] : table)
@@ -46,7 +61,14 @@ std::size_t members_in(const AdviceTable& table) {
 net::GwmServerConfig server_config(const Options& options) {
   net::GwmServerConfig config;
   config.session.interval = options.registry.interval;
+  config.session.max_message = options.server.max_message;
+  config.max_connections = options.server.max_connections;
+  config.max_requests_per_second = options.server.max_requests_per_second;
   return config;
+}
+
+WorkloadManagerConfig manager_config(const Options& options) {
+  return {options.registry, options.weigher, options.probes};
 }
 
 }  // namespace
@@ -54,11 +76,15 @@ net::GwmServerConfig server_config(const Options& options) {
 Program::Program(const Options& options, cli::Log& log)
     : options_(options),
       log_(log),
-      registry_(options.registry, weigher_),
+      manager_(manager_config(options)),
       server_(io_, server_config(options), *this),
       signals_(io_),
       weights_timer_(io_),
-      expiry_timer_(io_) {}
+      work_timer_(io_),
+      members_timer_(io_),
+      prober_(io_, options.probing,
+              [this](const ProbeTarget& target, const Health& health) { probed(target, health); }) {
+}
 
 ExitCode Program::run() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -88,11 +114,11 @@ ExitCode Program::start() {
     }
     log_.info("sasp-gwm {} listens on {}", SASPD_VERSION, bound->text());
   }
-  if (options_.weights.empty()) {
-    log_.info("no --weights: nothing is known about any member");
-  } else {
-    poll_weights();
+  if (options_.weights.empty() && options_.probes.empty()) {
+    log_.info("neither --weights nor --probe: nothing is known about any member");
   }
+  if (!options_.weights.empty()) poll_weights();
+  if (!options_.probes.empty()) watch_members();
   return ExitCode::ok;
 }
 
@@ -107,7 +133,8 @@ Result<void> Program::read_weights() {
   auto table = parse_weights(*text);
   if (!table) return fail(at(options_.weights, table.error()));
   log_.info("{}: {} members in {} groups", options_.weights, members_in(*table), table->size());
-  weigher_.use(std::move(*table));
+  manager_.use(std::move(*table), Clock::now());
+  work();
   return {};
 }
 
@@ -137,15 +164,13 @@ void Program::connected(ConnectionId id, const Endpoint& endpoint) {
 
 Message Program::handle(ConnectionId id, const GwmRequest& request) {
   Peer& peer = peers_[id];
-  Outcome outcome = registry_.handle({id, peer.endpoint.address}, request.message);
+  Outcome outcome = manager_.handle({id, peer.endpoint.address}, request.message, Clock::now());
   if (outcome.replaced) close_replaced(*outcome.replaced, peer, *outcome.attached);
   if (outcome.attached) tell_attached(peer, *outcome.attached);
   if (outcome.changed) info(fmt::format("{}: {}", peer.endpoint.text(), describe(request.message)));
-  if (const auto* state = std::get_if<SetLbStateRequest>(&request.message)) {
-    tell_missing_features(peer, state->flags);
-  }
   tell_refusal(peer, std::move(outcome.refusal));
   tell_tolerances(peer, request.tolerances);
+  work();
   return std::move(outcome.reply);
 }
 
@@ -155,7 +180,7 @@ void Program::not_understood(ConnectionId id, const Error& why) {
 
 void Program::disconnected(ConnectionId id, const Error& why) {
   const std::string peer = peers_[id].endpoint.text();
-  if (const std::string* lb_uid = registry_.attached_to(id)) {
+  if (const std::string* lb_uid = manager_.attached_to(id)) {
     info(fmt::format("lb '{}' disconnected from {}: {}; kept for {} s", *lb_uid, peer, why.detail,
                      options_.registry.retention.count()));
   } else if (why.code.category() == category() || why.code == std::errc::timed_out) {
@@ -164,12 +189,17 @@ void Program::disconnected(ConnectionId id, const Error& why) {
     log_.debug("{}: {}", peer, why.detail);
   }
   peers_.erase(id);
-  registry_.disconnected(id, Clock::now());
-  wait_for_expiry();
+  manager_.disconnected(id, Clock::now());
+  work();
 }
 
 void Program::not_accepted(const Error& why) {
   warn(why.detail);
+}
+
+void Program::writable(ConnectionId id) {
+  manager_.writable(id, Clock::now());
+  work();
 }
 
 // sasp-interop row 36.
@@ -179,7 +209,7 @@ void Program::close_replaced(ConnectionId replaced, const Peer& by, const std::s
       fmt::format("lb '{}': the connection from {} replaces that from {}, which is closed; if both "
                   "live, two load balancers have the same lb uid (replacement {})",
                   lb_uid, by.endpoint.text(), old,
-                  registry_.load_balancers().find(lb_uid)->second.replacements));
+                  manager_.load_balancers().find(lb_uid)->second.replacements));
   server_.close(replaced, fail(std::errc::connection_aborted,
                                fmt::format("replaced by {}", by.endpoint.text())));
 }
@@ -187,7 +217,7 @@ void Program::close_replaced(ConnectionId replaced, const Peer& by, const std::s
 void Program::tell_attached(const Peer& peer, const std::string& lb_uid) {
   info(fmt::format("lb '{}' connected from {}, {} groups are registered", lb_uid,
                    peer.endpoint.text(),
-                   registry_.load_balancers().find(lb_uid)->second.groups.size()));
+                   manager_.load_balancers().find(lb_uid)->second.groups.size()));
 }
 
 // The same refusal again is no news.
@@ -209,16 +239,6 @@ void Program::tell_tolerances(Peer& peer, const ToleranceCounts& of_message) {
   peer.tolerances.add(of_message);
 }
 
-void Program::tell_missing_features(Peer& peer, std::uint8_t lb_flags) {
-  if ((lb_flags & (lb_flag::push | lb_flag::no_change)) == 0) return;
-  if (std::exchange(peer.told_about_push, true)) return;
-  warn(fmt::format(
-      "{}: asks for {}, which is not built yet in this version ({}): it gets all "
-      "weights, and only when it asks for them",
-      peer.endpoint.text(), (lb_flags & lb_flag::push) != 0 ? "push" : "changed weights only",
-      SASPD_VERSION));
-}
-
 void Program::info(const std::string& text) {
   if (!info_limit_.allows(Clock::now())) return;
   if (const auto n = info_limit_.take_suppressed()) log_.info("{} lines were suppressed", n);
@@ -233,18 +253,57 @@ void Program::warn(const std::string& text) {
 
 // ---- Time and signals ---------------------------------------------------------------------------
 
-void Program::wait_for_expiry() {
-  const auto next = registry_.next_expiry();
-  if (!next || stopping_) return;
-  expiry_timer_.expires_at(*next);
-  expiry_timer_.async_wait([this](error_code ec) {
-    if (ec) return;
-    for (const std::string& lb_uid : registry_.forget_expired(Clock::now())) {
-      info(fmt::format("lb '{}' forgotten: no connection for {} s", lb_uid,
-                       options_.registry.retention.count()));
-    }
-    wait_for_expiry();
+// What is due is done, and what will be is waited for. To be called whenever something has
+// happened.
+void Program::work() {
+  if (stopping_) return;
+  const TimePoint now = Clock::now();
+  for (const std::string& lb_uid : manager_.forget_expired(now)) {
+    info(fmt::format("lb '{}' forgotten: no connection for {} s", lb_uid,
+                     options_.registry.retention.count()));
+  }
+  for (const Push& push : manager_.due(now, [&](ConnectionId id) { return server_.can_push(id); }))
+    send(push);
+  const auto next = manager_.deadline();
+  if (!next) return;
+  work_timer_.expires_at(*next);
+  work_timer_.async_wait([this](error_code ec) {
+    if (!ec) work();
   });
+}
+
+// Members come and go in crowds: what is probed follows soon, not with each of them.
+void Program::watch_members() {
+  members_timer_.expires_after(members_poll);
+  members_timer_.async_wait([this](error_code ec) {
+    if (ec) return;
+    if (std::exchange(probed_generation_, manager_.generation()) != manager_.generation()) {
+      const auto targets = manager_.probe_targets();
+      manager_.keep_only(targets);
+      prober_.set_targets(targets);
+    }
+    watch_members();
+  });
+}
+
+void Program::probed(const ProbeTarget& target, const Health& health) {
+  if (health.changed_by_last()) {
+    info(fmt::format("{}: {}", target.text(), words(health, target.spec.kind)));
+  }
+  manager_.learn(target, reading_of(health), Clock::now());
+  work();
+}
+
+// All messages are one write, so that the connection takes them whole or not at all.
+void Program::send(const Push& push) {
+  Bytes bytes;
+  for (const SendWeights& message : push.messages) {
+    // sasp-interop row 11: a running number, which answers nothing.
+    const auto encoded = encode({++last_push_id_, message});
+    if (!encoded) return warn(fmt::format("push: {}", encoded.error().detail));
+    bytes.insert(bytes.end(), encoded->begin(), encoded->end());
+  }
+  server_.push(push.connection, std::move(bytes));
 }
 
 void Program::wait_for_signal() {
@@ -270,7 +329,9 @@ void Program::stop() {
   stopping_ = true;
   server_.stop();
   weights_timer_.cancel();
-  expiry_timer_.cancel();
+  work_timer_.cancel();
+  members_timer_.cancel();
+  prober_.stop();
 }
 
 }  // namespace saspd::gwm

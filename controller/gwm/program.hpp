@@ -1,4 +1,5 @@
-// sasp-gwm at work: sockets, registry and weights file put together, and what is said about it.
+// sasp-gwm at work: the workload manager, its sockets, probes and weights file put together, and
+// what is said about it.
 #pragma once
 
 #include <optional>
@@ -11,9 +12,9 @@
 
 #include "controller/gwm/log_limit.hpp"
 #include "controller/gwm/options.hpp"
-#include "controller/gwm/registry.hpp"
-#include "controller/gwm/weigher.hpp"
+#include "controller/gwm/prober.hpp"
 #include "controller/gwm/weights_file.hpp"
+#include "controller/gwm/workload_manager.hpp"
 #include "controller/net/gwm_server.hpp"
 
 namespace saspd::gwm {
@@ -33,7 +34,6 @@ class Program final : private net::GwmServerOwner {
   struct Peer {
     Endpoint endpoint;
     std::string last_refusal;  // the same one again is no news
-    bool told_about_push = false;
     sasp::ToleranceCounts tolerances;
   };
 
@@ -42,13 +42,17 @@ class Program final : private net::GwmServerOwner {
   void not_understood(ConnectionId id, const Error& why) override;
   void disconnected(ConnectionId id, const Error& why) override;
   void not_accepted(const Error& why) override;
+  void writable(ConnectionId id) override;
 
   ExitCode start();
   Result<void> read_weights();
   void read_weights_again();
   void poll_weights();
   void wait_for_signal();
-  void wait_for_expiry();
+  void work();
+  void watch_members();
+  void probed(const ProbeTarget& target, const Health& health);
+  void send(const Push& push);
   void reload();
   void stop();
 
@@ -56,26 +60,28 @@ class Program final : private net::GwmServerOwner {
   void close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid);
   void tell_refusal(Peer& peer, std::string refusal);
   void tell_tolerances(Peer& peer, const sasp::ToleranceCounts& of_message);
-  void tell_missing_features(Peer& peer, std::uint8_t lb_flags);
   void info(const std::string& text);
   void warn(const std::string& text);
 
   const Options& options_;
   cli::Log& log_;
-  Weigher weigher_;
-  Registry registry_;
+  WorkloadManager manager_;
   FileWatch watch_;
   std::string weights_error_;  // told already
   std::unordered_map<ConnectionId, Peer> peers_;
   LogLimit info_limit_;
   LogLimit warning_limit_;
   bool stopping_ = false;
+  std::uint32_t last_push_id_ = 0;
 
   boost::asio::io_context io_{1};
   net::GwmServer server_;
   boost::asio::signal_set signals_;
   Timer weights_timer_;
-  Timer expiry_timer_;
+  Timer work_timer_;
+  Timer members_timer_;
+  Prober prober_;
+  std::uint64_t probed_generation_ = 0;
 };
 
 }  // namespace saspd::gwm

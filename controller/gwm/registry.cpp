@@ -490,19 +490,6 @@ Message reply_to(const GetWeightsRequest&, ReturnCode code) {
   return GetWeightsReply{code, 0, {}};
 }
 
-GroupOfWeightEntries weights_of(const Weigher& weigher, const std::string& lb_uid,
-                                const std::string& name, const Group& group) {
-  GroupOfWeightEntries weights{{lb_uid, name}, {}};
-  weights.items.reserve(group.size());
-  for (const auto& [key, member] : group) {
-    const bool quiesced = member.quiesced_by_lb || member.quiesced_by_member;
-    weights.items.push_back(weight_entry(member.data, member.state, quiesced,
-                                         member.registered_by_lb, weigher.advice(name, key)));
-  }
-  spread_if_all_zero(weights.items);
-  return weights;
-}
-
 template <class Request>
 constexpr bool is_request =
     std::is_same_v<Request, RegistrationRequest> ||
@@ -538,26 +525,14 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     if (head.from_lb) attach(sender.connection, head.groups[0].lb_uid, outcome);
   }
   if constexpr (std::is_same_v<Request, GetWeightsRequest>) {
-    auto& reply = std::get<GetWeightsReply>(outcome.reply);
-    reply.interval = config_.interval;
-    if (reply.code == ReturnCode::successful) reply.groups = weights(request);
+    std::get<GetWeightsReply>(outcome.reply).interval = config_.interval;
   }
   return outcome;
 }
 
-std::vector<GroupOfWeightEntries> Registry::weights(const GetWeightsRequest& request) const {
-  std::vector<GroupOfWeightEntries> weights;
-  for (const auto& [lb_uid, name] : request.groups) {
-    const auto& groups = lbs_.find(lb_uid)->second.groups;
-    if (!name.empty()) {
-      weights.push_back(weights_of(weigher_, lb_uid, name, groups.find(name)->second));
-      continue;
-    }
-    for (const auto& [each, group] : groups) {
-      weights.push_back(weights_of(weigher_, lb_uid, each, group));
-    }
-  }
-  return weights;
+LoadBalancer* Registry::find(std::string_view lb_uid) {
+  const auto lb = lbs_.find(lb_uid);
+  return lb == lbs_.end() ? nullptr : &lb->second;
 }
 
 // RFC 4678 9.1: "The establishment of a new connection causes the GWM to assume that the old one is

@@ -22,7 +22,6 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
-#include "controller/gwm/weigher.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::gwm {
@@ -48,13 +47,23 @@ struct Sender {
   IpAddress address;
 };
 
+// What an LB was told of a member last.
+struct Told {
+  std::uint8_t state = 0;
+  std::uint8_t flags = 0;  // sasp::weight_flag
+  std::uint16_t weight = 0;
+  bool operator==(const Told&) const = default;
+};
+
 struct Member {
   sasp::MemberData data;  // with label and address form as registered (row 2)
   bool registered_by_lb = true;
   // A quiesce belongs to whom it came from: nobody lifts another's (row 40).
   bool quiesced_by_lb = false;
   bool quiesced_by_member = false;
-  std::uint8_t state = 0;  // opaque, the last one that anybody told (RFC 4678 5.4)
+  std::uint8_t state = 0;      // opaque, the last one that anybody told (RFC 4678 5.4)
+  std::optional<Told> told{};  // the Publisher's; nothing: not yet on this connection
+  bool quiesced() const { return quiesced_by_lb || quiesced_by_member; }
 };
 
 // A group stays when its last member leaves (row 29).
@@ -84,7 +93,7 @@ struct LoadBalancer {
 using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
 
 struct Outcome {
-  sasp::Message reply;
+  sasp::Message reply;   // of a Get Weights: without the weights
   std::string refusal;   // code, reason and names, when the code is not 0x00
   bool changed = false;  // something is different now
   // Set when the sender's connection speaks for this LB from now on,
@@ -95,8 +104,7 @@ struct Outcome {
 
 class Registry {
  public:
-  // The weigher must outlive the registry.
-  Registry(RegistryConfig config, const Weigher& weigher) : config_(config), weigher_(weigher) {}
+  explicit Registry(RegistryConfig config) : config_(config) {}
 
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request);
@@ -109,6 +117,7 @@ class Registry {
   std::vector<std::string> forget_expired(TimePoint now);
 
   const LoadBalancers& load_balancers() const { return lbs_; }
+  LoadBalancer* find(std::string_view lb_uid);  // nullptr: not known
   // The UID of the LB that a connection speaks for; nullptr: of none.
   const std::string* attached_to(ConnectionId connection) const;
 
@@ -116,10 +125,8 @@ class Registry {
   template <class Request>
   Outcome answer(const Sender& sender, const Request& request);
   void attach(ConnectionId connection, const std::string& lb_uid, Outcome& outcome);
-  std::vector<sasp::GroupOfWeightEntries> weights(const sasp::GetWeightsRequest& request) const;
 
   RegistryConfig config_;
-  const Weigher& weigher_;
   LoadBalancers lbs_;
   std::map<ConnectionId, std::string> attached_;
 };

@@ -1,39 +1,180 @@
 #include "controller/gwm/weigher.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 namespace saspd::gwm {
 
 using namespace sasp;
 
-Advice Weigher::advice(std::string_view group, const MemberKey& member) const {
-  const auto members = table_.find(group);
-  if (members == table_.end()) return {};
-  const auto known = members->second.find(member);
-  return known == members->second.end() ? Advice{} : known->second;
+namespace {
+
+// What a member starts with that comes back slowly; nothing at all would never show how it fares.
+constexpr double first_share = 0.1;
+
+bool serves(const Reading& reading) {
+  return reading.state == Reading::State::passing && reading.up;
 }
 
-WeightEntry weight_entry(MemberData member, std::uint8_t state, bool quiesced,
-                         bool registered_by_lb, const Advice& advice) {
-  quiesced = quiesced || advice.quiesce;
+// RFC 4678 5.3: may it get new work?
+bool is_available(const WeightEntry& entry) {
+  return (entry.flags & (weight_flag::contact | weight_flag::quiesce)) == weight_flag::contact;
+}
+
+}  // namespace
+
+Reading reading_of(const Health& health) {
+  Reading reading;
+  reading.state = health.state() == Health::State::up     ? Reading::State::passing
+                  : health.state() == Health::State::down ? Reading::State::failing
+                                                          : Reading::State::unknown;
+  const AgentState& agent = health.agent();
+  reading.up = agent.health.up();
+  reading.drain = agent.admin != AgentAdmin::ready;
+  reading.percent = agent.percent;
+  return reading;
+}
+
+bool MemberName::names(std::string_view group_name, const MemberKey& member) const {
+  return (!group || *group == group_name) && endpoint == Endpoint{member.address, member.port};
+}
+
+bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint now) {
+  const auto [known, is_new] = targets_.try_emplace(target);
+  Target& of = known->second;
+  const Reading before = std::exchange(of.reading, reading);
+  const bool was_down = before.state == Reading::State::failing || !before.up;
+  if (was_down && serves(reading)) of.came_back = now;
+  const double old = config_.damping / 100.0;
+  const bool first = before.state != Reading::State::passing;
+  of.percent = first ? reading.percent : of.percent * old + reading.percent * (1 - old);
+  // Damping never quite arrives.
+  if (std::abs(of.percent - reading.percent) < 0.5) of.percent = reading.percent;
+  return before.state != reading.state || before.up != reading.up || before.drain != reading.drain;
+}
+
+void Weigher::keep_only(const std::set<ProbeTarget>& targets) {
+  std::erase_if(targets_, [&](const auto& target) { return !targets.contains(target.first); });
+}
+
+std::vector<ProbeTarget> Weigher::targets_of(std::string_view group,
+                                             const MemberKey& member) const {
+  std::vector<ProbeTarget> targets;
+  for (const ProbeSpec& spec : plan_.of(group)) {
+    if (auto target = target_of(spec, member)) targets.push_back(std::move(*target));
+  }
+  return targets;
+}
+
+Judgement Weigher::judge(std::string_view group, const MemberKey& member, TimePoint now) const {
+  Judgement judgement;
+  judgement.share = 1;
+  const auto members = table_.find(group);
+  if (members != table_.end()) {
+    const auto known = members->second.find(member);
+    if (known != members->second.end()) judgement.advice = known->second;
+  }
+  // A line that says quiesce or down gives no weight, but probes may find the member well later.
+  Advice& advice = judgement.advice;
+  judgement.weight_fixed = advice.confident;
+  bool silent = false;
+  const auto targets = targets_of(group, member);
+  for (const ProbeTarget& target : targets)
+    take(target, judgement, silent, now);
+  if (!targets.empty()) advice.confident = !silent || !advice.contact;
+  if (!advice.confident) judgement.share = 0;
+  judgement.drained = is_drained(group, member);
+  advice.quiesce = advice.quiesce || judgement.drained;
+  return judgement;
+}
+
+void Weigher::take(const ProbeTarget& target, Judgement& judgement, bool& silent,
+                   TimePoint now) const {
+  const auto known = targets_.find(target);
+  if (known == targets_.end() || known->second.reading.state == Reading::State::unknown) {
+    silent = true;
+    return;
+  }
+  const Reading& reading = known->second.reading;
+  const bool passing = reading.state == Reading::State::passing;
+  judgement.slow_start = std::min(judgement.slow_start, slow_start(known->second, now));
+  if (target.spec.kind != ProbeSpec::Kind::agent) {
+    if (!passing) judgement.advice.contact = false;
+    return;
+  }
+  if (!passing) {
+    silent = true;
+    return;
+  }
+  if (!reading.up) judgement.advice.contact = false;
+  if (reading.drain) judgement.advice.quiesce = true;
+  judgement.share *= known->second.percent / 100;
+}
+
+double Weigher::slow_start(const Target& target, TimePoint now) const {
+  if (!target.came_back || config_.slow_start == std::chrono::seconds{0}) return 1;
+  const std::chrono::duration<double> since = now - *target.came_back;
+  return std::clamp(since / config_.slow_start, first_share, 1.0);
+}
+
+bool Weigher::is_drained(std::string_view group, const MemberKey& member) const {
+  const Endpoint endpoint{member.address, member.port};
+  return drained_.contains({std::nullopt, endpoint}) ||
+         drained_.contains({std::string(group), endpoint});
+}
+
+std::vector<WeightEntry> Weigher::weigh(std::string_view name, const Group& group,
+                                        TimePoint now) const {
+  std::vector<Judgement> judgements;
+  std::vector<WeightEntry> entries;
+  judgements.reserve(group.size());
+  entries.reserve(group.size());
+  for (const auto& [key, member] : group) {
+    judgements.push_back(judge(name, key, now));
+    entries.push_back(weight_entry(member, judgements.back().advice));
+  }
+  normalise(judgements, entries);
+  spread_if_all_zero(entries);
+  return entries;
+}
+
+// Only ratios within the group matter, so the best member that can get work has max_weight.
+void Weigher::normalise(const std::vector<Judgement>& judgements,
+                        std::vector<WeightEntry>& entries) const {
+  double best = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (is_available(entries[i]) && !judgements[i].weight_fixed)
+      best = std::max(best, judgements[i].share * judgements[i].slow_start);
+  }
+  if (best == 0) return;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const double share = judgements[i].share * judgements[i].slow_start / best;
+    if (!is_available(entries[i]) || judgements[i].weight_fixed || share == 0) continue;
+    const auto weight = std::lround(share * config_.max_weight);
+    entries[i].weight = static_cast<std::uint16_t>(std::max(weight, 1L));
+  }
+}
+
+WeightEntry weight_entry(const Member& member, const Advice& advice) {
+  const bool quiesced = member.quiesced() || advice.quiesce;
   std::uint8_t flags = 0;
   const auto set = [&](bool on, std::uint8_t flag) {
     if (on) flags |= flag;
   };
   set(advice.contact, weight_flag::contact);
   set(quiesced, weight_flag::quiesce);
-  set(registered_by_lb, weight_flag::registered_by_lb);
+  set(member.registered_by_lb, weight_flag::registered_by_lb);
   set(advice.confident, weight_flag::confident);
   const bool avoided = quiesced || !advice.contact;
-  return {std::move(member), state, flags, avoided ? std::uint16_t{0} : advice.weight};
+  return {member.data, member.state, flags, avoided ? std::uint16_t{0} : advice.weight};
 }
 
 void spread_if_all_zero(std::vector<WeightEntry>& group) {
   const auto has_weight = [](const WeightEntry& entry) { return entry.weight > 0; };
   if (std::any_of(group.begin(), group.end(), has_weight)) return;
   for (WeightEntry& entry : group) {
-    const auto judged = entry.flags & (weight_flag::contact | weight_flag::quiesce);
-    if (judged == weight_flag::contact) entry.weight = 1;
+    if (is_available(entry)) entry.weight = 1;
   }
 }
 

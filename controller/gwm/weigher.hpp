@@ -1,12 +1,31 @@
 // What is known of the members, and what that means as weights (RFC 4678 5.3). Pure.
+//
+// Three kinds of advisors speak of a member: the weights file, probes (their readings), and the
+// operator who drains. Together they make its judgement:
+//   contact    off if the file says so, a tcp or http probe fails, or an agent says down
+//   quiesce    on if the file, an agent (drain, maint) or the operator says so
+//   confident  on if somebody knows something and nobody who was asked is still silent: a probe
+//   that
+//              has not had its two samples, or an agent that does not answer, turns it off (but not
+//              where contact is off: that is known)
+//   weight     that of the file as it stands; else the member's share: the agent's percentage, all
+//   of
+//              it without an agent, less while the member starts slowly; the best available member
+//              of a group gets max_weight, the others in proportion
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "controller/base/clock.hpp"
+#include "controller/gwm/health.hpp"
+#include "controller/gwm/probe_spec.hpp"
+#include "controller/gwm/registry.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::gwm {
@@ -25,19 +44,91 @@ struct Advice {
 // By group name (of every load balancer that has such a group) and member.
 using AdviceTable = std::map<std::string, std::map<sasp::MemberKey, Advice>, std::less<>>;
 
+// What a probe says of its target now.
+struct Reading {
+  enum class State : std::uint8_t { unknown, passing, failing };
+  State state =
+      State::unknown;  // unknown until two samples were taken; of an agent: does it answer
+  // What an agent said last.
+  bool up = true;
+  bool drain = false;  // drain or maint
+  unsigned percent = 100;
+  bool operator==(const Reading&) const = default;
+};
+Reading reading_of(const Health& health);
+
+// Members as an operator names them: of one group or of all, whatever the protocol.
+struct MemberName {
+  std::optional<std::string> group;
+  Endpoint endpoint;
+  bool names(std::string_view group_name, const sasp::MemberKey& member) const;
+  auto operator<=>(const MemberName&) const = default;
+};
+
+struct WeigherConfig {
+  std::uint16_t max_weight = 64;       // of the best member of a group, as the z/OS LBA has it
+  std::chrono::seconds slow_start{0};  // until a member that was down has its whole share again
+  unsigned damping = 0;  // percent of the old value that stays with each reading of an
+                         // agent's percentage
+};
+
+struct Judgement {
+  Advice advice;              // the weight only if it is the file's
+  bool weight_fixed = false;  // the file gives the weight
+  double share = 0;           // else: relative to the other members of its group, 0 to 1 and more
+  double slow_start = 1;      // how much of that it gets while it starts slowly
+  bool drained = false;       // by the operator; advice.quiesce says it too
+};
+
 class Weigher {
  public:
+  explicit Weigher(WeigherConfig config = {}, ProbePlan plan = {})
+      : config_(config), plan_(std::move(plan)) {}
+
   void use(AdviceTable table) { table_ = std::move(table); }
-  Advice advice(std::string_view group, const sasp::MemberKey& member) const;
+
+  // True if the member's flags change by it, which is to be told at once.
+  bool learn(const ProbeTarget& target, const Reading& reading, TimePoint now);
+  // Forgets the readings of all others.
+  void keep_only(const std::set<ProbeTarget>& targets);
+
+  // By the operator. False: it was so before.
+  bool drain(const MemberName& member) { return drained_.insert(member).second; }
+  bool undrain(const MemberName& member) { return drained_.erase(member) > 0; }
+  const std::set<MemberName>& drained() const { return drained_; }
+
+  // What is probed of a member.
+  std::vector<ProbeTarget> targets_of(std::string_view group, const sasp::MemberKey& member) const;
+
+  Judgement judge(std::string_view group, const sasp::MemberKey& member, TimePoint now) const;
+
+  // Flags and weights of a group's members as they are sent, in the order of the group.
+  std::vector<sasp::WeightEntry> weigh(std::string_view name, const Group& group,
+                                       TimePoint now) const;
 
  private:
+  struct Target {
+    Reading reading;
+    double percent = 100;                // damped
+    std::optional<TimePoint> came_back;  // from failing or down
+  };
+
+  void take(const ProbeTarget& target, Judgement& judgement, bool& silent, TimePoint now) const;
+  double slow_start(const Target& target, TimePoint now) const;
+  bool is_drained(std::string_view group, const sasp::MemberKey& member) const;
+  void normalise(const std::vector<Judgement>& judgements,
+                 std::vector<sasp::WeightEntry>& entries) const;
+
+  WeigherConfig config_;
+  ProbePlan plan_;
   AdviceTable table_;
+  std::map<ProbeTarget, Target> targets_;
+  std::set<MemberName> drained_;
 };
 
 // Flags and weight as they are sent: whoever quiesced the member, and a member without contact,
 // gets weight 0 (RFC 4678 5.3, sasp-interop rows 6 and 43).
-sasp::WeightEntry weight_entry(sasp::MemberData member, std::uint8_t state, bool quiesced,
-                               bool registered_by_lb, const Advice& advice);
+sasp::WeightEntry weight_entry(const Member& member, const Advice& advice);
 
 // A group in which no member has a weight would get no work: its available members (contact on, not
 // quiesced) then weigh 1 each (sasp-interop row 44).

@@ -1,5 +1,5 @@
-// The sockets of a GWM: accepts connections, cuts what arrives into requests, writes the replies and
-// what the GWM sends by itself. What a request means is the owner's business.
+// The sockets of a GWM: accepts connections, cuts what arrives into requests, writes the replies
+// and what the GWM sends by itself. What a request means is the owner's business.
 #pragma once
 
 #include <cstdint>

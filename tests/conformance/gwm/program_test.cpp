@@ -263,13 +263,50 @@ TEST_F(SaspGwm, ServesAThousandLoadBalancersAtOnce) {
   }
 }
 
-TEST_F(SaspGwm, SaysOnceThatPushIsNotBuiltYet) {
-  given_gwm();
+TEST_F(SaspGwm, PushesWhatChanges) {
+  write_file("weights", "web 192.0.2.1:80 40\nweb 192.0.2.2:80 20\n");
+  given_gwm({"--weights", path("weights"), "--interval", "1"});
   SaspClient client(port);
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(number(client.answer_to<SetLbStateReply>(lb_state("lb1", lb_flag::push)).code), 0);
-  }
-  EXPECT_EQ(times_logged("asks for push, which is not built yet"), 1U);
+  const auto flags = lb_flag::push | lb_flag::no_change;
+  EXPECT_EQ(number(client.answer_to<SetLbStateReply>(lb_state("lb1", flags)).code), 0);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1"), tcp("192.0.2.2")})), 0);
+  const auto pushed = [&] {
+    const auto frame = client.receives();
+    const auto* message = frame ? std::get_if<SendWeights>(&frame->message) : nullptr;
+    std::vector<int> weights;
+    if (message == nullptr) return weights;
+    for (const auto& entry : message->groups.at(0).items)
+      weights.push_back(entry.weight);
+    return weights;
+  };
+  EXPECT_EQ(pushed(), (std::vector<int>{40, 20}));
+  write_file("weights", "web 192.0.2.1:80 40\nweb 192.0.2.2:80 30\n");
+  EXPECT_EQ(pushed(), (std::vector<int>{30}));
+}
+
+// A server that is there, and then is not.
+TEST_F(SaspGwm, ProbesServersAndTellsAtOnceWhenOneIsGone) {
+  const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof address;
+  ::bind(server, reinterpret_cast<const sockaddr*>(&address), size);
+  ::listen(server, 16);
+  ::getsockname(server, reinterpret_cast<sockaddr*>(&address), &size);
+  given_gwm({"--probe", "tcp", "--probe-interval", "1", "--probe-fall", "2"});
+  SaspClient client(port);
+  EXPECT_EQ(number(client.answer_to<SetLbStateReply>(lb_state("lb1", lb_flag::push)).code), 0);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("127.0.0.1", ntohs(address.sin_port))})), 0);
+  const auto pushed_flags = [&] {
+    const auto frame = client.receives();
+    const auto* message = frame ? std::get_if<SendWeights>(&frame->message) : nullptr;
+    return message == nullptr ? -1 : message->groups.at(0).items.at(0).flags;
+  };
+  EXPECT_EQ(pushed_flags(), 0b0101) << "not confident before two samples";
+  EXPECT_EQ(pushed_flags(), 0b1101);
+  ::close(server);
+  EXPECT_EQ(pushed_flags(), 0b1100) << "no contact";
+  EXPECT_TRUE(logs("down: connection refused"));
 }
 
 TEST_F(SaspGwm, LogsTheSameRefusalOnceAndShowsNamesHarmlessly) {
@@ -313,8 +350,10 @@ TEST_F(SaspGwm, RefusesWhatItCannotDo) {
       {{"--listen", "127.0.0.1:4000", "--listen", "127.0.0.1:4000"}, 64, "is given twice"},
       {{"--listen", "192.0.2.1:3860"}, 78, "--insecure-plaintext"},
       {{"--listen", "0.0.0.0:3860"}, 78, "--insecure-plaintext"},
-      {{"--probe", "tcp"}, 64, "'tcp' is not built yet"},
-      {{"--probe", "web=http:/health"}, 64, "not built yet"},
+      {{"--probe", "ping"}, 64, "'ping' is not [GROUP=]none|tcp|http:PATH|agent:PORT"},
+      {{"--probe", "tcp", "--probe", "none"}, 64, "none"},
+      {{"--probe", "agent:70000"}, 64, "70000"},
+      {{"--max-weight", "0"}, 64, "--max-weight"},
       {{"--control", path("control")}, 64, "--control"},
       {{"--metrics", "off"}, 64, "--metrics"},
       {{"--tls-cert", path("cert")}, 64, "--tls-cert"},

@@ -1,4 +1,5 @@
-// A registry with some load balancers in it, and requests as short as they are in the tables.
+// A workload manager with some load balancers in it, and requests as short as they are in the
+// tables.
 #pragma once
 
 #include <string>
@@ -7,7 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "controller/gwm/registry.hpp"
+#include "controller/gwm/workload_manager.hpp"
 
 namespace saspd::gwm {
 
@@ -82,9 +83,9 @@ inline int number(ReturnCode code) {
 }
 
 // Everything that the registry knows, one line per group: "lb1/web: tcp:192.0.2.1:80 by lb".
-inline std::string written(const Registry& registry) {
+inline std::string written(const WorkloadManager& manager) {
   std::string text;
-  for (const auto& [lb_uid, lb] : registry.load_balancers()) {
+  for (const auto& [lb_uid, lb] : manager.load_balancers()) {
     text += fmt::format("{} flags {} health {}\n", lb_uid, lb.flags, lb.health);
     for (const auto& [name, group] : lb.groups) {
       text += fmt::format("{}/{}:", lb_uid, name);
@@ -102,12 +103,13 @@ inline std::string written(const Registry& registry) {
 
 class RegistryFixture {
  public:
-  explicit RegistryFixture(RegistryConfig config = {}) : registry(config, weigher) {}
+  explicit RegistryFixture(RegistryConfig config = {}, ProbePlan probes = {})
+      : manager({config, {}, std::move(probes)}) {}
 
   // From the LB's connection (a number per LB), or a member's.
   Outcome handle(const Message& request, ConnectionId connection,
                  const std::string& address = "198.51.100.1") {
-    return registry.handle({connection, *IpAddress::parse(address)}, request);
+    return manager.handle({connection, *IpAddress::parse(address)}, request, now);
   }
   void given(const Message& request, ConnectionId connection) {
     const Outcome outcome = handle(request, connection);
@@ -120,8 +122,8 @@ class RegistryFixture {
     return reply.groups.empty() ? std::vector<WeightEntry>{} : reply.groups[0].items;
   }
 
-  Weigher weigher;
-  Registry registry;
+  WorkloadManager manager;
+  TimePoint now{std::chrono::hours{1}};
 };
 
 }  // namespace saspd::gwm

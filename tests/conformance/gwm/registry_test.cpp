@@ -30,7 +30,9 @@ void PrintTo(const Row& row, std::ostream* out) {
 
 class RegistryTest : public testing::Test, protected RegistryFixture {
  protected:
-  void advise(std::map<MemberKey, Advice> members) { weigher.use({{"GRP1", std::move(members)}}); }
+  void advise(std::map<MemberKey, Advice> members) {
+    manager.use({{"GRP1", std::move(members)}}, now);
+  }
   void advise_as_the_rfc() {
     advise({{member_a.key(), {.confident = true, .weight = 20}},
             {member_b.key(), {.confident = true, .weight = 40}},
@@ -133,8 +135,9 @@ TEST_F(RegistryTest, AnswersInTheOrderAsked) {
 TEST_F(RegistryTest, GivesAGroupWithoutAnyWeightOneEach) {
   given_three_members();
   given(registers({group("LB1", "GRP2", {member_a})}), lb);
-  weigher.use({{"GRP1", {{member_a.key(), {.confident = true}}}},
-               {"GRP2", {{member_a.key(), {.confident = true, .weight = 9}}}}});
+  manager.use({{"GRP1", {{member_a.key(), {.confident = true}}}},
+               {"GRP2", {{member_a.key(), {.confident = true, .weight = 9}}}}},
+              now);
   EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1101, 1}, {0, 0b0101, 1}, {0, 0b0101, 1}}));
 }
 
@@ -149,37 +152,37 @@ TEST_F(RegistryTest, StopsBelievingMembersWhenTheLbTakesItsTrustBack) {
 // RFC 4678 9.1, sasp-interop row 35.
 TEST_F(RegistryTest, KeepsALostLbForTheTimeOfRetention) {
   given_three_members();
-  EXPECT_FALSE(registry.next_expiry());
-  registry.disconnected(lb, start);
-  EXPECT_EQ(registry.next_expiry(), start + seconds{300});
-  EXPECT_TRUE(registry.forget_expired(start + seconds{300} - std::chrono::nanoseconds{1}).empty());
-  EXPECT_EQ(written(registry).empty(), false);
-  EXPECT_EQ(registry.forget_expired(start + seconds{300}), std::vector<std::string>{"LB1"});
-  EXPECT_EQ(written(registry), "");
-  EXPECT_FALSE(registry.next_expiry());
+  EXPECT_FALSE(manager.deadline());
+  manager.disconnected(lb, start);
+  EXPECT_EQ(manager.deadline(), start + seconds{300});
+  EXPECT_TRUE(manager.forget_expired(start + seconds{300} - std::chrono::nanoseconds{1}).empty());
+  EXPECT_EQ(written(manager).empty(), false);
+  EXPECT_EQ(manager.forget_expired(start + seconds{300}), std::vector<std::string>{"LB1"});
+  EXPECT_EQ(written(manager), "");
+  EXPECT_FALSE(manager.deadline());
 }
 
 TEST_F(RegistryTest, GivesAnLbThatComesBackInTimeAllItHad) {
   given_three_members();
   given(lb_state("LB1", lb_flag::trust), lb);
-  const std::string before = written(registry);
-  registry.disconnected(lb, start);
+  const std::string before = written(manager);
+  manager.disconnected(lb, start);
   const Outcome outcome = handle(asks({{"LB1", ""}}), 2);
   EXPECT_EQ(outcome.refusal, "");
   EXPECT_EQ(outcome.attached, "LB1");
   EXPECT_FALSE(outcome.replaced);
-  EXPECT_FALSE(registry.next_expiry());
-  EXPECT_TRUE(registry.forget_expired(start + seconds{1000}).empty());
-  EXPECT_EQ(written(registry), before);
+  EXPECT_FALSE(manager.deadline());
+  EXPECT_TRUE(manager.forget_expired(start + seconds{1000}).empty());
+  EXPECT_EQ(written(manager), before);
 }
 
 // While it is away, its members may go on (sasp-interop row 45).
 TEST_F(RegistryTest, ListensToTheMembersOfALostLb) {
   given_three_members();
   given(lb_state("LB1", lb_flag::trust), lb);
-  registry.disconnected(lb, start);
+  manager.disconnected(lb, start);
   EXPECT_EQ(member_sends(one_state(member_a, true, 0), member_a).refusal, "");
-  EXPECT_TRUE(registry.next_expiry()) << "a member's message does not bring the LB back";
+  EXPECT_TRUE(manager.deadline()) << "a member's message does not bring the LB back";
 }
 
 TEST_F(RegistryTest, ForgetsAtOnceWithoutRetention) {
@@ -187,8 +190,8 @@ TEST_F(RegistryTest, ForgetsAtOnceWithoutRetention) {
   config.retention = seconds{0};
   RegistryFixture gwm(config);
   gwm.given(registers({group("LB1", "GRP1")}), lb);
-  gwm.registry.disconnected(lb, start);
-  EXPECT_EQ(gwm.registry.forget_expired(start).size(), 1U);
+  gwm.manager.disconnected(lb, start);
+  EXPECT_EQ(gwm.manager.forget_expired(start).size(), 1U);
 }
 
 // RFC 4678 9.1, sasp-interop row 36.
@@ -197,11 +200,11 @@ TEST_F(RegistryTest, LetsANewConnectionReplaceTheOld) {
   const Outcome outcome = handle(lb_state("LB1", lb_flag::trust), 2);
   EXPECT_EQ(outcome.attached, "LB1");
   EXPECT_EQ(outcome.replaced, lb);
-  EXPECT_EQ(registry.load_balancers().at("LB1").replacements, 1U);
-  registry.disconnected(lb, start);
-  EXPECT_FALSE(registry.next_expiry()) << "the end of the old one is not the end of the LB";
-  EXPECT_EQ(registry.attached_to(lb), nullptr);
-  EXPECT_EQ(*registry.attached_to(2), "LB1");
+  EXPECT_EQ(manager.load_balancers().at("LB1").replacements, 1U);
+  manager.disconnected(lb, start);
+  EXPECT_FALSE(manager.deadline()) << "the end of the old one is not the end of the LB";
+  EXPECT_EQ(manager.attached_to(lb), nullptr);
+  EXPECT_EQ(*manager.attached_to(2), "LB1");
 }
 
 TEST_F(RegistryTest, DoesNotReplaceAConnectionByItself) {
@@ -215,7 +218,7 @@ TEST_F(RegistryTest, DoesNotReplaceAConnectionForARefusedRequest) {
   given_three_members();
   EXPECT_FALSE(handle(asks({{"LB1", "none"}}), 2).attached);
   EXPECT_FALSE(handle(registers({group("LB1", "GRP1", {member_a})}), 2).attached);
-  EXPECT_EQ(*registry.attached_to(lb), "LB1");
+  EXPECT_EQ(*manager.attached_to(lb), "LB1");
 }
 
 TEST_F(RegistryTest, DoesNotTakeAMemberForItsLb) {
@@ -223,7 +226,7 @@ TEST_F(RegistryTest, DoesNotTakeAMemberForItsLb) {
   given(lb_state("LB1", lb_flag::trust), lb);
   const Outcome outcome = member_sends(one_state(member_a, true, 0), member_a);
   EXPECT_FALSE(outcome.attached);
-  EXPECT_EQ(*registry.attached_to(lb), "LB1");
+  EXPECT_EQ(*manager.attached_to(lb), "LB1");
 }
 
 // Requests of every kind over few names, so that they meet: a refusal changes nothing, and what is
@@ -261,7 +264,7 @@ TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
   };
   int accepted = 0;
   for (int i = 0; i < 3000; ++i) {
-    const std::string before = written(registry);
+    const std::string before = written(manager);
     const auto connection = static_cast<ConnectionId>(any(4));
     const bool from_member = any(4) == 0;
     const Message sent = from_member ? by_member(request()) : request();
@@ -269,13 +272,15 @@ TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
     const bool refused = code_of(outcome.reply) != ReturnCode::successful;
     accepted += refused ? 0 : 1;
     if (refused) {
-      ASSERT_EQ(written(registry), before) << outcome.refusal;
+      ASSERT_EQ(written(manager), before) << outcome.refusal;
     }
-    if (any(10) == 0) registry.disconnected(connection, start + seconds{i});
-    if (any(50) == 0) registry.forget_expired(start + seconds{i});
-    for (const auto& [lb_uid, each] : registry.load_balancers()) {
-      const auto reply = Registry(registry).handle({1000, {}}, asks({{lb_uid, ""}})).reply;
-      const auto& groups = std::get<GetWeightsReply>(reply).groups;
+    if (any(10) == 0) manager.disconnected(connection, start + seconds{i});
+    if (any(50) == 0) manager.forget_expired(start + seconds{i});
+    for (const auto& [lb_uid, each] : manager.load_balancers()) {
+      LoadBalancer copy = each;
+      const auto groups =
+          Publisher({}, manager.weigher()).answer(copy, lb_uid, {{lb_uid, ""}}, now);
+      const Message reply = GetWeightsReply{ReturnCode::successful, 10, groups};
       std::size_t members = 0;
       for (const auto& g : groups)
         members += g.items.size();

@@ -43,12 +43,12 @@ class ReturnCodes : public testing::Test {
                 lb1);
       gwm.handle(by_member(registers({group("lb1", "web", {tcp("192.0.2.2")})})), 9, "192.0.2.2");
       gwm.given(registers({group("lb2", "web", {tcp("192.0.2.1")})}), lb2);
-      ASSERT_EQ(written(gwm.registry), before);
+      ASSERT_EQ(written(gwm.manager), before);
       const Outcome outcome = gwm.handle(c.request, c.connection, c.address);
       const ReturnCode code = code_of(outcome.reply);
       EXPECT_EQ(number(code), c.code) << outcome.refusal;
       EXPECT_EQ(outcome.refusal.empty(), code == ReturnCode::successful);
-      EXPECT_EQ(written(gwm.registry), c.after.empty() ? before : c.after);
+      EXPECT_EQ(written(gwm.manager), c.after.empty() ? before : c.after);
       if (!outcome.attached) {
         EXPECT_EQ(outcome.changed, !c.after.empty());
       }

@@ -1,0 +1,168 @@
+#include "controller/gwm/publisher.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace saspd::gwm {
+
+using namespace sasp;
+
+namespace {
+
+bool wants_push(const LoadBalancer& lb) {
+  return lb.connection && (lb.flags & lb_flag::push) != 0;
+}
+
+// RFC 4678 7.6.1 C.
+bool wants_news_only(const LoadBalancer& lb) {
+  return (lb.flags & lb_flag::no_change) != 0;
+}
+
+Told told(const WeightEntry& entry) {
+  return {entry.state, entry.flags, entry.weight};
+}
+
+void keep_news(GroupOfWeightEntries& weights, const std::vector<bool>& is_news) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < is_news.size(); ++i) {
+    if (!is_news[i]) continue;
+    if (kept != i) weights.items[kept] = std::move(weights.items[i]);
+    ++kept;
+  }
+  weights.items.resize(kept);
+}
+
+std::size_t told_of(const Group& group) {
+  return static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [](const auto& member) {
+    return member.second.told.has_value();
+  }));
+}
+
+}  // namespace
+
+std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std::string& lb_uid,
+                                                    const std::vector<GroupData>& groups,
+                                                    TimePoint now) {
+  std::vector<GroupOfWeightEntries> weights;
+  const auto book = books_.find(lb_uid);
+  const auto add = [&](const std::string& name, Group& group) {
+    Update update = this->update(group, {lb_uid, name}, now);
+    if (wants_news_only(lb)) keep_news(update.weights, update.is_news);
+    weights.push_back(std::move(update.weights));
+    if (book != books_.end()) book->second.told[name] = group.size();
+  };
+  for (const auto& [uid, name] : groups) {
+    if (!name.empty()) {
+      add(name, lb.groups.find(name)->second);
+      continue;
+    }
+    for (auto& [each, group] : lb.groups)
+      add(each, group);
+  }
+  return weights;
+}
+
+Publisher::Update Publisher::update(Group& group, GroupData name, TimePoint now) const {
+  Update update;
+  update.weights.items = weigher_.weigh(name.name, group, now);
+  update.weights.group = std::move(name);
+  update.is_news.reserve(group.size());
+  auto entry = update.weights.items.begin();
+  for (auto& [key, member] : group) {
+    const Told now_told = told(*entry++);
+    const bool is_news = member.told != now_told;
+    member.told = now_told;
+    update.is_news.push_back(is_news);
+    update.any_news = update.any_news || is_news;
+  }
+  return update;
+}
+
+void Publisher::start(LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
+  for (auto& [name, group] : lb.groups) {
+    for (auto& [key, member] : group)
+      member.told.reset();
+  }
+  books_.erase(lb_uid);
+  if (!wants_push(lb)) return;
+  Book& book = books_[lb_uid];
+  book.interval_ends = now + config_.interval;
+  book.look_at = book.interval_ends;
+}
+
+void Publisher::event(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
+  const auto book = books_.find(lb_uid);
+  if (book == books_.end() || !wants_push(lb) || !book->second.look_at) return;
+  book->second.look_at = std::min(*book->second.look_at, now + config_.coalesce);
+}
+
+std::optional<TimePoint> Publisher::next_look() const {
+  std::optional<TimePoint> next;
+  for (const auto& [lb_uid, book] : books_) {
+    if (book.look_at && (!next || *book.look_at < *next)) next = book.look_at;
+  }
+  return next;
+}
+
+std::vector<std::string> Publisher::due(TimePoint now) const {
+  std::vector<std::string> due;
+  for (const auto& [lb_uid, book] : books_) {
+    if (book.look_at && *book.look_at <= now) due.push_back(lb_uid);
+  }
+  return due;
+}
+
+std::vector<SendWeights> Publisher::look(LoadBalancer& lb, const std::string& lb_uid,
+                                         TimePoint now) {
+  Book& book = books_[lb_uid];
+  while (book.interval_ends <= now)
+    book.interval_ends += config_.interval;
+  book.look_at = book.interval_ends;
+  std::erase_if(book.told, [&](const auto& group) { return !lb.groups.contains(group.first); });
+  std::vector<SendWeights> messages;
+  for (auto& [name, group] : lb.groups) {
+    const std::size_t known = told_of(group);
+    const bool lost_one = known < std::exchange(book.told[name], group.size());
+    Update update = this->update(group, {lb_uid, name}, now);
+    if (wants_news_only(lb)) {
+      if (!update.any_news) continue;
+      keep_news(update.weights, update.is_news);
+    }
+    if (update.any_news || lost_one) pack(messages, std::move(update.weights));
+  }
+  return messages;
+}
+
+// sasp-interop row 20: small groups share a message, large ones are split over several.
+void Publisher::pack(std::vector<SendWeights>& messages, GroupOfWeightEntries group) const {
+  const auto fits = [&](std::size_t members) {
+    if (messages.empty()) return false;
+    std::size_t load = members;
+    for (const auto& other : messages.back().groups)
+      load += std::max<std::size_t>(other.items.size(), 1);
+    return load <= config_.members_per_message;
+  };
+  std::size_t done = 0;
+  do {
+    const std::size_t part = std::min(group.items.size() - done, config_.members_per_message);
+    if (!fits(part)) messages.emplace_back();
+    const auto from =
+        std::make_move_iterator(group.items.begin()) + static_cast<std::ptrdiff_t>(done);
+    messages.back().groups.push_back(
+        {group.group, {from, from + static_cast<std::ptrdiff_t>(part)}});
+    done += part;
+  } while (done < group.items.size());
+}
+
+void Publisher::suspend(const std::string& lb_uid) {
+  const auto book = books_.find(lb_uid);
+  if (book != books_.end()) book->second.look_at.reset();
+}
+
+void Publisher::resume(const std::string& lb_uid, TimePoint now) {
+  const auto book = books_.find(lb_uid);
+  if (book != books_.end() && !book->second.look_at) book->second.look_at = now;
+}
+
+}  // namespace saspd::gwm
