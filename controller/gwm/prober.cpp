@@ -216,6 +216,7 @@ void Prober::start_due() {
 }
 
 asio::awaitable<void> Prober::probe(std::shared_ptr<Attempt> attempt) {
+  if (stopped_) co_return;  // before this ran for the first time
   const TimePoint started = Clock::now();
   Outcome outcome = co_await attempt->run();
   attempts_.erase(attempt);
