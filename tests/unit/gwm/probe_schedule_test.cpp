@@ -151,6 +151,15 @@ TEST_F(ProbeScheduleTest, ScattersTheNextProbes) {
   EXPECT_LT(mean, 1005ms);
 }
 
+TEST_F(ProbeScheduleTest, ScattersTheProbesOfOneTarget) {
+  wants({target(1)});
+  delay_after(success());
+  std::set<Duration> delays;
+  for (int i = 0; i < 20; ++i)
+    delays.insert(delay_after(success()));
+  EXPECT_GE(delays.size(), 15U) << "two targets in step do not stay in step";
+}
+
 TEST_F(ProbeScheduleTest, KeepsTheLimitAndStartsAnotherWhenOneEnds) {
   given({.concurrency = 3});
   wants(targets(10));
@@ -201,9 +210,12 @@ TEST_F(ProbeScheduleTest, KeepsWhatIsKnownOfThoseThatStay) {
   ASSERT_NE(schedule->health(target(2)), nullptr);
   EXPECT_EQ(schedule->health(target(2))->samples(), 2U);
   EXPECT_GE(schedule->next_due(), before) << "nothing of its turn changes";
+  now += 4s;
+  EXPECT_EQ(takes(), std::vector{target(2)}) << "the other one has no turn any more";
+  schedule->finished(target(2), success(), now);
   wants({target(1), target(2)});
   EXPECT_EQ(schedule->health(target(1))->samples(), 0U) << "a new one";
-  EXPECT_EQ(schedule->health(target(2))->samples(), 2U);
+  EXPECT_EQ(schedule->health(target(2))->samples(), 3U);
 }
 
 TEST_F(ProbeScheduleTest, ForgetsATargetThatWentDuringItsProbe) {
