@@ -20,8 +20,7 @@
 #include <variant>
 #include <vector>
 
-#include "controller/base/clock.hpp"
-#include "controller/sasp/framer.hpp"
+#include "controller/sasp/request_channel.hpp"
 #include "controller/sasp/session.hpp"
 
 namespace saspd::sasp {
@@ -89,44 +88,37 @@ class LbSession {
 
   std::chrono::seconds interval() const { return interval_; }
   // Since construction, over all connections.
-  const ToleranceCounts& tolerances() const { return tolerances_; }
-  std::uint64_t protocol_errors() const { return protocol_errors_; }
+  const ToleranceCounts& tolerances() const { return channel_.tolerances(); }
+  std::uint64_t protocol_errors() const { return channel_.protocol_errors(); }
 
  private:
   enum class Phase { disconnected, opening, settled };
 
   struct Request {
     Message message;
-    Type reply{};
     std::string group;              // of a registration or deregistration
     std::vector<std::string> asks;  // groups of a Get Weights; empty: all
     bool ends_round = false;        // the last Get Weights of those that ask for everything
-  };
-  struct Pending {
-    std::uint32_t id = 0;
-    Request request;
-    TimePoint deadline;
   };
   // A member the GWM told us about.
   struct Known {
     bool registered_by_lb = false;
   };
 
-  void handle_frame(ByteView bytes, TimePoint now, LbStep& step);
-  void handle_undecodable(ByteView bytes, const Error& error, LbStep& step);
-  bool come_down(ByteView bytes, const Envelope& envelope, TimePoint now, LbStep& step);
-  void handle_pushed(SendWeights& message, std::uint32_t id, TimePoint now, LbStep& step);
-  void handle_reply(const Frame& frame, TimePoint now, LbStep& step);
-  void handle_code(const SetLbStateReply& reply, const Pending& pending, TimePoint now,
+  using Channel = RequestChannel;
+  void handle(Channel::Answer&& answer, TimePoint now, LbStep& step);
+  void handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step);
+  void handle(Channel::ComeDown&& come_down, TimePoint now, LbStep& step);
+  void handle(Channel::Dropped&& dropped, TimePoint now, LbStep& step);
+  void handle_code(const SetLbStateReply& reply, const Request& request, TimePoint now,
                    LbStep& step);
-  void handle_code(const RegistrationReply& reply, const Pending& pending, TimePoint now,
+  void handle_code(const RegistrationReply& reply, const Request& request, TimePoint now,
                    LbStep& step);
-  static void handle_code(const DeregistrationReply& reply, const Pending& pending, TimePoint now,
+  static void handle_code(const DeregistrationReply& reply, const Request& request, LbStep& step);
+  void handle_get_weights(Channel::Answer&& answer, const Request& request, TimePoint now,
                           LbStep& step);
-  void handle_code(GetWeightsReply& reply, const Pending& pending, TimePoint now, LbStep& step);
   void end_round(TimePoint now, LbStep& step, std::uint32_t id);
   void take_interval(const GetWeightsReply& reply);
-  bool answers(const Frame& frame);
   // No group has an empty name: in a DeRegistration that would mean all groups (RFC 4678 7.2.1).
   bool is_ours(const GroupData& group) const {
     return group.lb_uid == config_.lb_uid && !group.name.empty();
@@ -142,7 +134,7 @@ class LbSession {
   void settle(std::uint32_t id, TimePoint now, LbStep& step);
   TimePoint next_question(TimePoint now) const;
   void pump(TimePoint now, LbStep& step);
-  bool idle() const { return phase_ == Phase::settled && !pending_ && queue_.empty(); }
+  bool idle() const { return phase_ == Phase::settled && !channel_.waiting() && queue_.empty(); }
   static void notice(LbStep& step, std::string text) {
     step.events.emplace_back(Notice{std::move(text)});
   }
@@ -152,29 +144,22 @@ class LbSession {
   WantedGroups wanted_;
 
   // Over all connections.
-  ToleranceCounts tolerances_;
-  std::uint64_t protocol_errors_ = 0;
-  std::uint32_t last_id_ = 0;
+  RequestChannel channel_;
   std::chrono::seconds interval_;
 
   // Of this connection.
   Phase phase_ = Phase::disconnected;
-  Framer framer_;
   std::deque<Request> queue_;
-  std::optional<Pending> pending_;           // one request in flight (row 12)
+  Request in_flight_;                        // while channel_ waits for an answer
   std::vector<GroupOfWeightEntries> round_;  // answers to the Get Weights of this round so far
   std::map<std::string, std::map<MemberKey, Known>> known_;
   bool deltas_ = false;  // No-Change is on: answers are no full picture
   unsigned delta_rounds_ = 0;
-  std::uint8_t version_ = sasp::version;
   std::map<std::string, TimePoint> refused_;  // groups, and when to try them again
   bool registered_since_learning_ = false;
   bool compare_again_ =
       false;  // what is wanted changed, or a change was lost, since the last comparison
   std::optional<TimePoint> next_poll_;
-  std::optional<TimePoint> message_started_;
-  unsigned unknown_ids_in_a_row_ = 0;
-  unsigned unknown_types_in_a_row_ = 0;
 };
 
 }  // namespace saspd::sasp

@@ -1,0 +1,97 @@
+// The asking side of one SASP connection, be it a load balancer's or a member's: one request in
+// flight, and of all that the GWM sends the messages that matter. No socket and no clock.
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "controller/base/clock.hpp"
+#include "controller/sasp/framer.hpp"
+
+namespace saspd::sasp {
+
+struct RequestChannelConfig {
+  std::size_t max_message = default_max_message;
+  Duration reply_deadline = std::chrono::seconds{10};
+  Duration message_deadline = std::chrono::seconds{10};  // first to last byte of a message
+  std::uint8_t version = sasp::version;                  // the highest we speak (RFC 4678 4.4)
+  bool expects_weights = true;  // else Send Weights is as good as a reply that nobody asked for
+};
+
+class RequestChannel {
+ public:
+  // The reply to the request in flight; none is in flight now. Its type is the one that is due.
+  struct Answer {
+    std::uint32_t id = 0;
+    Message reply;
+  };
+  struct Pushed {
+    std::uint32_t id = 0;
+    SendWeights weights;
+  };
+  // The GWM refused our version and named its own; ask again what was in flight (RFC 4678 4.4).
+  struct ComeDown {
+    std::uint8_t version = 0;
+  };
+  // A message that could not be read, and that nobody waits for (sasp-interop row 17).
+  struct Dropped {
+    Error why;
+  };
+  using Event = std::variant<Answer, Pushed, ComeDown, Dropped>;
+
+  explicit RequestChannel(RequestChannelConfig config)
+      : config_(config), framer_(config.max_message), version_(config.version) {}
+
+  // A new connection: nothing is in flight.
+  void connected();
+
+  // The bytes to send, and the answer is awaited from now on. Only while nothing is in flight.
+  Result<Bytes> ask(Message request, TimePoint now);
+  bool waiting() const { return pending_.has_value(); }
+
+  void append(ByteView bytes) { framer_.append(bytes); }
+  // What came, one at a time; nothing while more bytes are needed; an error: the connection has to
+  // be closed.
+  Result<std::optional<Event>> next(TimePoint now);
+
+  // An error when the GWM is too slow: the connection has to be closed.
+  Result<void> check_deadlines(TimePoint now) const;
+  std::optional<TimePoint> deadline() const;
+
+  // Since construction, over all connections.
+  const ToleranceCounts& tolerances() const { return tolerances_; }
+  ToleranceCounts& tolerances() { return tolerances_; }
+  std::uint64_t protocol_errors() const { return protocol_errors_; }
+
+ private:
+  struct Pending {
+    std::uint32_t id = 0;
+    Type reply{};
+    TimePoint deadline;
+  };
+  using Taken = Result<std::optional<Event>>;
+
+  Taken take(ByteView bytes);
+  Taken take_unknown();
+  Taken take_undecodable(const Envelope& envelope, const Error& error);
+  Taken take_other_version(ByteView bytes, const Envelope& envelope);
+  Taken take_reply(Frame frame);
+  bool answers(const Frame& frame) const;
+
+  RequestChannelConfig config_;
+
+  // Over all connections.
+  ToleranceCounts tolerances_;
+  std::uint64_t protocol_errors_ = 0;
+  std::uint32_t last_id_ = 0;
+
+  // Of this connection.
+  Framer framer_;
+  std::uint8_t version_;
+  std::optional<Pending> pending_;  // one request in flight (row 12)
+  std::optional<TimePoint> message_started_;
+  unsigned unknown_ids_in_a_row_ = 0;
+  unsigned unknown_types_in_a_row_ = 0;
+};
+
+}  // namespace saspd::sasp
