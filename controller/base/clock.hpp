@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
+#include <optional>
 
 namespace saspd {
 
@@ -18,5 +20,14 @@ struct Clock {
 
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
+
+// Nothing is later than everything.
+inline std::optional<TimePoint> earliest(std::initializer_list<std::optional<TimePoint>> times) {
+  std::optional<TimePoint> first;
+  for (const auto& time : times) {
+    if (time && (!first || *time < *first)) first = time;
+  }
+  return first;
+}
 
 }  // namespace saspd

@@ -218,5 +218,6 @@ LinkView Link<Session>::view() const {
 }
 
 template class Link<sasp::LbSession>;
+template class Link<sasp::MemberSession>;
 
 }  // namespace saspd::net

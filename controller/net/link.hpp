@@ -15,6 +15,7 @@
 
 #include "controller/sasp/backoff.hpp"
 #include "controller/sasp/lb_session.hpp"
+#include "controller/sasp/member_session.hpp"
 
 namespace saspd::net {
 

@@ -19,12 +19,6 @@ bool asks_for_weights(const Message& message) {
   return std::holds_alternative<GetWeightsRequest>(message);
 }
 
-std::optional<TimePoint> earlier(std::optional<TimePoint> a, std::optional<TimePoint> b) {
-  if (!a) return b;
-  if (!b) return a;
-  return std::min(*a, *b);
-}
-
 }  // namespace
 
 LbSession::LbSession(LbSessionConfig config)
@@ -100,7 +94,7 @@ LbStep LbSession::handle_timeout(TimePoint now) {
 
 std::optional<TimePoint> LbSession::deadline() const {
   if (phase_ == Phase::disconnected) return std::nullopt;
-  return earlier(next_poll_, channel_.deadline());
+  return earliest({next_poll_, channel_.deadline()});
 }
 
 // The request is sent again in the GWM's version, on the same connection.

@@ -1,6 +1,5 @@
 #include "controller/sasp/request_channel.hpp"
 
-#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -172,13 +171,11 @@ Result<void> RequestChannel::check_deadlines(TimePoint now) const {
 }
 
 std::optional<TimePoint> RequestChannel::deadline() const {
-  std::optional<TimePoint> next;
-  if (pending_) next = pending_->deadline;
-  if (message_started_) {
-    const TimePoint complete = *message_started_ + config_.message_deadline;
-    next = next ? std::min(*next, complete) : complete;
-  }
-  return next;
+  std::optional<TimePoint> reply;
+  std::optional<TimePoint> complete;
+  if (pending_) reply = pending_->deadline;
+  if (message_started_) complete = *message_started_ + config_.message_deadline;
+  return earliest({reply, complete});
 }
 
 }  // namespace saspd::sasp

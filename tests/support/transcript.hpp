@@ -1,7 +1,8 @@
-// Runs a scripted conversation against an LbSession: what a GWM sends goes in, what the session
-// sends and reports is compared line by line. One script reads as the RFC's own flows do.
+// Runs a scripted conversation against a session: what a GWM sends goes in, what the session
+// sends and reports is compared line by line. One script reads as the RFC's own flows do. A Role
+// knows its session: LbRole is here, that of a member stands with its test.
 //
-//   config interval=30           before the first event; keys of LbSessionConfig
+//   config interval=30           before the first event; keys of the session's configuration
 //   want GRP1 tcp:10.0.0.1:80    replaces what is wanted in that group ("want GRP1": nothing)
 //   at 64s                       time passes; due timeouts fire on the way
 //   connected                    a new connection
@@ -20,8 +21,9 @@
 // Length right). TEXT is a part of what is said. Each output has to be expected, in order.
 #pragma once
 
-#include <charconv>
+#include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -64,6 +66,9 @@ inline std::string describe(const sasp::WeightEntry& entry) {
 inline std::string describe(const sasp::MemberData& data) {
   return data.key().text() + (data.label.empty() ? "" : "'" + data.label + "'");
 }
+inline std::string describe(const sasp::MemberState& state) {
+  return fmt::format("{}={:#04x},{:#04x}", describe(state.member), state.state, state.flags);
+}
 inline std::string describe(const sasp::GroupData& group) {
   return group.lb_uid + "/" + group.name;
 }
@@ -78,7 +83,7 @@ std::string describe_groups(const std::vector<Group>& groups) {
   return text;
 }
 
-// What an LB sends.
+// What an LB or a member sends.
 inline std::string describe(const sasp::Message& message) {
   const std::string name = dashed(sasp::name(sasp::type_of(message)));
   if (const auto* m = std::get_if<sasp::SetLbStateRequest>(&message)) {
@@ -98,13 +103,83 @@ inline std::string describe(const sasp::Message& message) {
     return fmt::format("{} flags={:#04x} reason={:#04x}{}", name, m->flags, m->reason,
                        describe_groups(m->groups));
   }
+  if (const auto* m = std::get_if<sasp::SetMemberStateRequest>(&message)) {
+    return fmt::format("{} flags={:#04x}{}", name, m->flags, describe_groups(m->groups));
+  }
   return name;
 }
 
+class LbRole {
+ public:
+  using Session = sasp::LbSession;
+
+  LbRole() { config_.lb_uid = "LB1"; }
+
+  bool configure(const std::string& key, const std::string& value) {
+    const auto number = std::stoul(value);
+    const std::chrono::seconds seconds(number);
+    if (key == "interval") {
+      config_.interval = seconds;
+    } else if (key == "refused_retry") {
+      config_.refused_retry = seconds;
+    } else if (key == "members_per_registration") {
+      config_.members_per_registration = number;
+    } else if (key == "max_reply") {
+      config_.max_reply = number;
+    } else if (key == "version") {
+      config_.version = static_cast<std::uint8_t>(number);
+    } else if (key == "push") {
+      config_.push = true;
+    } else if (key == "trust") {
+      config_.trust = true;
+    } else if (key == "no_change") {
+      config_.no_change = true;
+    } else if (key == "delta_rounds") {
+      config_.delta_rounds = static_cast<unsigned>(number);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  Session session() const { return Session(config_); }
+
+  sasp::LbStep want(Session& session, std::istringstream& words, TimePoint now) {
+    std::string group;
+    words >> group;
+    wanted_.erase(group);
+    std::string word;
+    while (words >> word) {
+      const auto quote = word.find('\'');
+      const std::string label =
+          quote == std::string::npos ? "" : word.substr(quote + 1, word.size() - quote - 2);
+      wanted_[group][member(word.substr(0, quote))] = label;
+    }
+    return session.want(wanted_, now);
+  }
+
+  static std::vector<std::string> outputs(const sasp::WeightsReceived& weights) {
+    std::vector<std::string> lines;
+    if (weights.groups.empty()) lines.emplace_back("weights of no group");
+    for (const auto& group : weights.groups) {
+      std::string text = (weights.full ? "weights " : "partial ") + group.group.name;
+      for (const auto& item : group.items)
+        text += " " + describe(item);
+      lines.push_back(text);
+    }
+    return lines;
+  }
+
+ private:
+  sasp::LbSessionConfig config_;
+  sasp::WantedGroups wanted_;
+};
+
+template <class Role>
 class Transcript {
  public:
   // How what the GWM sends is cut.
-  explicit Transcript(Cuts cuts) : cuts_(std::move(cuts)) { config_.lb_uid = "LB1"; }
+  explicit Transcript(Cuts cuts) : cuts_(std::move(cuts)) {}
 
   void run(const std::string& path) {
     std::ifstream file(path);
@@ -124,7 +199,7 @@ class Transcript {
  private:
   void obey(const std::string& verb, std::istringstream& words) {
     if (verb == "config") return configure(words);
-    if (verb == "want") return want(words);
+    if (verb == "want") return take(role_.want(session(), words, now_));
     if (verb == "at") return pass_time(words);
     if (verb == "connected") return take(session().connected(now_));
     if (verb == "recv") return receive(words);
@@ -137,43 +212,8 @@ class Transcript {
     while (words >> word) {
       const auto equals = word.find('=');
       const std::string key = word.substr(0, equals);
-      const auto seconds = std::chrono::seconds(std::stoi(word.substr(equals + 1)));
-      if (key == "interval") {
-        config_.interval = seconds;
-      } else if (key == "refused_retry") {
-        config_.refused_retry = seconds;
-      } else if (key == "members_per_registration") {
-        config_.members_per_registration = static_cast<std::size_t>(seconds.count());
-      } else if (key == "max_reply") {
-        config_.max_reply = static_cast<std::size_t>(seconds.count());
-      } else if (key == "version") {
-        config_.version = static_cast<std::uint8_t>(seconds.count());
-      } else if (key == "push") {
-        config_.push = true;
-      } else if (key == "trust") {
-        config_.trust = true;
-      } else if (key == "no_change") {
-        config_.no_change = true;
-      } else if (key == "delta_rounds") {
-        config_.delta_rounds = static_cast<unsigned>(seconds.count());
-      } else {
-        FAIL() << "unknown key " << key;
-      }
+      if (!role_.configure(key, word.substr(equals + 1))) FAIL() << "unknown key " << key;
     }
-  }
-
-  void want(std::istringstream& words) {
-    std::string group;
-    words >> group;
-    wanted_.erase(group);
-    std::string word;
-    while (words >> word) {
-      const auto quote = word.find('\'');
-      const std::string label =
-          quote == std::string::npos ? "" : word.substr(quote + 1, word.size() - quote - 2);
-      wanted_[group][member(word.substr(0, quote))] = label;
-    }
-    take(session().want(wanted_, now_));
   }
 
   void pass_time(std::istringstream& words) {
@@ -228,6 +268,7 @@ class Transcript {
     if (type == "set-lb-state-reply") frame.message = sasp::SetLbStateReply{code};
     if (type == "registration-reply") frame.message = sasp::RegistrationReply{code};
     if (type == "deregistration-reply") frame.message = sasp::DeregistrationReply{code};
+    if (type == "set-member-state-reply") frame.message = sasp::SetMemberStateReply{code};
     if (type == "send-weights") frame.message = sasp::SendWeights{groups};
     if (type == "get-weights-reply") {
       frame.message =
@@ -299,21 +340,10 @@ class Transcript {
     return text;
   }
 
-  void take(const sasp::LbStep& step) {
+  void take(const typename Role::Session::Step& step) {
     for (const auto& event : step.events) {
-      if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
-        if (weights->groups.empty()) outputs_.emplace_back("weights of no group");
-        for (const auto& group : weights->groups) {
-          std::string text = (weights->full ? "weights " : "partial ") + group.group.name;
-          for (const auto& item : group.items)
-            text += " " + describe(item);
-          outputs_.push_back(text);
-        }
-      } else if (const auto* notice = std::get_if<sasp::Notice>(&event)) {
-        outputs_.push_back("notice " + notice->text);
-      } else {
-        outputs_.push_back("established");
-      }
+      for (const auto& line : std::visit([](const auto& e) { return lines_of(e); }, event))
+        outputs_.push_back(line);
     }
     sent_.append(step.send);
     while (true) {
@@ -332,19 +362,44 @@ class Transcript {
     if (step.close) outputs_.push_back("close " + step.close->detail);
   }
 
-  sasp::LbSession& session() {
-    if (!session_) session_.emplace(config_);
+  static std::vector<std::string> lines_of(const sasp::Notice& notice) {
+    return {"notice " + notice.text};
+  }
+  static std::vector<std::string> lines_of(const sasp::Established&) { return {"established"}; }
+  template <class Event>
+  static std::vector<std::string> lines_of(const Event& event) {
+    return Role::outputs(event);
+  }
+
+  typename Role::Session& session() {
+    if (!session_) session_.emplace(role_.session());
     return *session_;
   }
 
   Cuts cuts_;
-  sasp::LbSessionConfig config_;
-  std::optional<sasp::LbSession> session_;
-  sasp::WantedGroups wanted_;
+  Role role_;
+  std::optional<typename Role::Session> session_;
   TimePoint now_;
   sasp::Framer sent_;
   std::uint32_t last_id_ = 0;
   std::deque<std::string> outputs_;
 };
+
+// The scripts of a folder under tests/, in order.
+inline std::vector<std::string> scripts_in(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(TESTS_DIR "/" + folder))
+    paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// "rfc_flow_9_4": a script's name as gtest takes it.
+inline std::string test_name(const ::testing::TestParamInfo<std::string>& script) {
+  std::string name = std::filesystem::path(script.param).stem();
+  for (char& c : name)
+    c = c == '-' || c == '.' ? '_' : c;
+  return name;
+}
 
 }  // namespace saspd::test

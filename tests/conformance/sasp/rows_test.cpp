@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -71,11 +72,16 @@ bool means(const std::string& listed, const std::string& name) {
   return name.starts_with(prefix) && name.size() > prefix.size() && name[prefix.size()] != '.';
 }
 
+// Of a load balancer's session, and of a member's. No name stands in both.
+const std::vector<fs::path> transcript_folders{tests / "conformance/sasp/lb",
+                                               tests / "conformance/sasp/member"};
+
 // The rows that a test is named after: a transcript by its first line.
 std::set<int> rows_named_by(const std::string& name) {
-  const std::string text = name.ends_with(".transcript")
-                               ? saspd::testing::read_file(tests / "conformance/sasp/lb" / name)
-                               : name;
+  std::string text = name;
+  for (const auto& folder : transcript_folders) {
+    if (fs::exists(folder / name)) text = saspd::testing::read_file(folder / name);
+  }
   std::smatch match;
   std::set<int> rows;
   if (!std::regex_search(text, match, std::regex(R"(^(?:# )?Rows? ?([\d, and]+))"))) return rows;
@@ -119,10 +125,14 @@ TEST(Rows, ListEachTestThatIsNamedAfterThem) {
   }
 }
 
-TEST(LbTranscripts, SayInTheirFirstLineWhichRuleTheyShow) {
-  for (const auto& entry : fs::directory_iterator(tests / "conformance/sasp/lb")) {
-    const std::string text = saspd::testing::read_file(entry.path());
-    EXPECT_TRUE(text.starts_with("# Row") || text.starts_with("# RFC 4678 ")) << entry.path();
+TEST(Transcripts, SayInTheirFirstLineWhichRuleTheyShow) {
+  Names names;
+  for (const auto& folder : transcript_folders) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string text = saspd::testing::read_file(entry.path());
+      EXPECT_TRUE(text.starts_with("# Row") || text.starts_with("# RFC 4678 ")) << entry.path();
+      EXPECT_TRUE(names.insert(entry.path().filename()).second) << entry.path();
+    }
   }
 }
 
