@@ -1,0 +1,24 @@
+// What a request for metrics asks, and what it gets. Pure: Beast parses the bytes.
+#pragma once
+
+#include <string_view>
+
+#include <boost/beast/http/status.hpp>
+
+namespace saspd::net {
+
+struct HttpVerdict {
+  enum class Page { reason, root, metrics };
+
+  boost::beast::http::status status = boost::beast::http::status::ok;
+  Page page = Page::reason;  // the status in words, unless it is ok
+  bool head_only = false;    // the answer has no body
+  bool keep_alive = false;   // another request may follow
+  unsigned version = 11;     // of HTTP, as Beast writes it
+};
+
+// `header` is all of a request up to its empty line, and with it. Whatever follows it is another
+// request: one with a body is refused.
+HttpVerdict judge_request(std::string_view header);
+
+}  // namespace saspd::net

@@ -1,0 +1,51 @@
+// The metrics of a running program over HTTP, as Prometheus asks for them: GET /metrics, read only.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "controller/base/address.hpp"
+#include "controller/base/error.hpp"
+
+namespace saspd::net {
+
+// What a client costs at most: one of max_clients places for `patience` of not asking and
+// `patience` of not reading. However many ask, a text is made once per `freshness`, and held once.
+struct MetricsLimits {
+  std::size_t max_header = std::size_t{8} << 10;  // of a request
+  std::size_t max_clients = 64;
+  std::chrono::milliseconds patience{10'000};
+  std::chrono::milliseconds freshness{1'000};
+  std::chrono::milliseconds retry{10'000};  // between two attempts to listen
+};
+
+// Metrics help to run a program, so the lack of them never stops it: an address that cannot be had
+// is tried again.
+class MetricsServer {
+ public:
+  // Called from the io_context, never after destruction.
+  struct Callbacks {
+    std::function<std::string()> text;  // the metrics now, in the text format 0.0.4
+    // Where it listens (with a real port if the one wanted is 0), or why it does not; the same
+    // reason once.
+    std::function<void(const Result<Endpoint>&)> on_listen;
+  };
+
+  MetricsServer(boost::asio::io_context& io, const Endpoint& where, Callbacks callbacks,
+                MetricsLimits limits = {});
+  MetricsServer(const MetricsServer&) = delete;
+  MetricsServer& operator=(const MetricsServer&) = delete;
+  // Closes all connections.
+  ~MetricsServer();
+
+ private:
+  class Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace saspd::net
