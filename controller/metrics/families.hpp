@@ -1,0 +1,31 @@
+// Metrics as Prometheus reads them. They are made from the state when somebody asks, so nothing is
+// kept twice; only what has no other place is counted for them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+
+namespace saspd::metrics {
+
+using Family = prometheus::MetricFamily;
+using Families = std::vector<Family>;
+
+// Name and value. A value comes from wherever it likes: what is no clean UTF-8 is made printable.
+using Labels = std::vector<std::pair<std::string_view, std::string>>;
+
+Family gauge(std::string name, std::string help);
+Family counter(std::string name, std::string help);
+void add(Family& family, double value, const Labels& labels = {});
+
+// "EPERM" for an error of the system, else the words of its category.
+std::string error_name(const std::error_code& code);
+
+// The text format 0.0.4, without families in which nothing is.
+std::string text(const Families& families);
+
+}  // namespace saspd::metrics

@@ -1,0 +1,20 @@
+// What every exporter tells of its own process, under the names that dashboards know.
+#pragma once
+
+#include <chrono>
+
+#include "controller/base/clock.hpp"
+#include "controller/metrics/families.hpp"
+
+namespace saspd::metrics {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+// Seconds since 1970, to the millisecond.
+double unix_seconds(WallTime time);
+
+// process_*; what the kernel does not tell is left out. Reads only /proc/self, which a sandbox
+// leaves visible.
+Families process_families(TimePoint now, WallTime wall);
+
+}  // namespace saspd::metrics
