@@ -60,6 +60,13 @@ Result<Endpoint> listen_endpoint(std::string_view text) {
   return endpoint;
 }
 
+Result<std::optional<Endpoint>> listen_or_off(std::string_view text) {
+  if (text == "off") return std::optional<Endpoint>();
+  const auto endpoint = listen_endpoint(text);
+  if (endpoint) return std::optional(*endpoint);
+  return fail(endpoint.error().code, endpoint.error().detail + ", or off");
+}
+
 Result<void> check_plaintext(std::string_view host, bool insecure_plaintext) {
   if (insecure_plaintext || is_loopback(host)) return {};
   return fail(

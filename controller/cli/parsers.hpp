@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,6 +81,9 @@ inline auto host_port(std::uint16_t default_port) {
 
 // ADDR:PORT with a port from 1 to 65535: where to listen.
 Result<Endpoint> listen_endpoint(std::string_view text);
+
+// The same, or "off": nothing.
+Result<std::optional<Endpoint>> listen_or_off(std::string_view text);
 
 // Advice moves traffic, so it crosses a network in the clear only when somebody said so. `host` is
 // an address or a name; of the names only "localhost" counts as this machine.

@@ -141,8 +141,10 @@ asio::awaitable<void> Link<Session>::serve() {
                                   : fmt::format("connection lost: {}", ec.message()));
       break;
     }
-    last_message_ = Clock::now();
-    perform(session_.handle_bytes(sasp::ByteView(reading_).first(size), *last_message_));
+    const auto now = Clock::now();
+    auto step = session_.handle_bytes(sasp::ByteView(reading_).first(size), now);
+    if (!step.close) last_message_ = now;  // else it was none
+    perform(std::move(step));
   }
 }
 

@@ -70,12 +70,14 @@ ExitCode Daemon::run() {
   }
   log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
+  open_metrics();
   start_links();
   work();  // the first list tells the GWM which members there are
   reconcile_later();
   wait_for_plane();
   io_.run();
   control_.reset();
+  metrics_.reset();
   log_.info("stopped; the weights stay as they are");
   return ExitCode::ok;
 }
@@ -86,6 +88,31 @@ Result<void> Daemon::open_control() {
   if (!control) return fail(control.error());
   control_ = std::move(*control);
   return {};
+}
+
+void Daemon::open_metrics() {
+  if (!options_.metrics) return;
+  const Endpoint& at = *options_.metrics;
+  if (!at.address.is_loopback()) {
+    log_.warning("--metrics {}: whoever reaches it can read the names and weights of all servers",
+                 at.text());
+  }
+  net::MetricsServer::Callbacks callbacks;
+  callbacks.text = [this] { return metrics_text(); };
+  callbacks.on_listen = [this](const Result<Endpoint>& listening) {
+    if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
+    log_.warning("no metrics: {}; tried again, see --metrics", listening.error().detail);
+  };
+  metrics_.emplace(io_, at, std::move(callbacks));
+}
+
+std::string Daemon::metrics_text() const {
+  const auto now = Clock::now();
+  const auto wall = std::chrono::system_clock::now();
+  auto families = metric_families(status(), counters_, options_.metrics_members, now, wall);
+  auto process = metrics::process_families(now, wall);
+  families.insert(families.end(), process.begin(), process.end());
+  return metrics::text(families);
 }
 
 void Daemon::start_links() {
@@ -145,6 +172,7 @@ void Daemon::reconcile_later() {
   reconcile_timer_.expires_after(options_.reconcile_interval);
   reconcile_timer_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
+    counters_.loop_lag = Clock::now() - reconcile_timer_.expiry();
     reconciler_.look_again();
     work();
     reconcile_later();
@@ -177,7 +205,9 @@ void Daemon::work_soon() {
 }
 
 Work Daemon::work() {
-  Work done = reconciler_.work(Clock::now());
+  const auto start = Clock::now();
+  Work done = reconciler_.work(start);
+  if (!options_.dry_run) counters_.count(done, Clock::now() - start);
   report(done);
   report_alarms();
   const auto wanted = reconciler_.wanted();
@@ -201,7 +231,8 @@ void Daemon::report(const Work& work) {
     log_.info("{} changes written", work.applied.size());
   if (work.failures.empty()) return kernel_state({});
   kernel_state(fmt::format("{} of {} changes not written, first: {}", work.failures.size(),
-                           work.failures.size() + work.applied.size(), work.failures.front()));
+                           work.failures.size() + work.applied.size(),
+                           work.failures.front().detail));
 }
 
 // The plan stays the same until the advice or the kernel changes; it is reported once.

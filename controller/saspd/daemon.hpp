@@ -13,6 +13,8 @@
 #include "controller/lb/dataplane.hpp"
 #include "controller/net/control_server.hpp"
 #include "controller/net/link.hpp"
+#include "controller/net/metrics_server.hpp"
+#include "controller/saspd/metrics.hpp"
 #include "controller/saspd/options.hpp"
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/status.hpp"
@@ -31,6 +33,8 @@ class Daemon {
   using Link = net::Link<sasp::LbSession>;
 
   Result<void> open_control();
+  void open_metrics();
+  std::string metrics_text() const;
   void start_links();
   sasp::LbSessionConfig session_config() const;
   void wait_for_signal();
@@ -63,6 +67,8 @@ class Daemon {
   std::optional<boost::asio::posix::stream_descriptor> plane_events_;
   std::vector<std::unique_ptr<Link>> links_;
   std::unique_ptr<net::ControlServer> control_;
+  std::optional<net::MetricsServer> metrics_;
+  MetricCounters counters_;
 
   bool work_posted_ = false;
   std::string kernel_error_;  // as last reported; empty: all well

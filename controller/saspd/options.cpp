@@ -257,10 +257,17 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.section("Operation");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
+  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off,
+             "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
+             "address that is taken is told and tried again",
+             "127.0.0.1:9860");
+  cli.option("--metrics-members", "on|off", options.metrics_members,
+             cli::one_of<bool>({{"on", true}, {"off", false}}),
+             "off: no metrics per member, of which there are about eight each", "on");
   cli.action("--check", check_only, "check the flags and the config file, and end");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step",
-                     "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
+                     "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
                      "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (const auto end = check_xdp(cli, options, attach, detach)) return *end;

@@ -54,6 +54,8 @@ struct Options {
   bool dry_run = false;
 
   std::string control = "/run/saspd/control";
+  std::optional<Endpoint> metrics;  // nothing: off
+  bool metrics_members = true;
   cli::LogOptions log;
 };
 

@@ -197,6 +197,8 @@ void Reconciler::adopt_services() {
     const auto& [name, group] = entry;
     return group.adopted && !actual_.contains(group.settings.services.front().key);
   });
+  std::erase_if(weight_changes_,
+                [this](const auto& entry) { return !actual_.contains(entry.first); });
   for (const auto& [key, pool] : actual_) {
     if (std::find(services_.begin(), services_.end(), key) != services_.end()) continue;
     const auto [entry, added] = groups_.try_emplace(lb::text(key));
@@ -391,7 +393,7 @@ void Reconciler::write_chunk(Work& work) {
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     if (failed != failures.end() && failed->index == i) {
-      work.failures.push_back(failed->error.detail);
+      work.failures.push_back(failed->error);
       give_up(chunk[i], *failed++);
       continue;
     }
@@ -413,6 +415,8 @@ void Reconciler::record(const lb::Change& change) {
   }
   if (change.action == lb::Action::remove_service) histories_.erase(change.service);
   if (!writes_weight(change)) return;
+  const auto reason = decisions_[change.service].members[change.destination.endpoint].reason;
+  ++weight_changes_[change.service][reason];
   const std::uint32_t weight = change.destination.weight;
   History& history = history_of(change);
   if (change.action == lb::Action::add_destination) history.first_seen = weight;
@@ -529,8 +533,10 @@ void Reconciler::view_service(const Group& group, const ServiceSettings& service
                               GroupView& view) const {
   const lb::Pool& pool = pool_of(service.key);
   const auto decision = decisions_.find(service.key);
+  const auto changes = weight_changes_.find(service.key);
   view.services.push_back({service.key, actual_.contains(service.key), service.manage.has_value(),
-                           pool.scheduler, decision != decisions_.end() && decision->second.held});
+                           pool.scheduler, decision != decisions_.end() && decision->second.held,
+                           changes != weight_changes_.end() ? changes->second : WeightChanges{}});
   const auto states = plane_.states(service.key);
   std::set<Endpoint> endpoints = group.members(service);
   for (const auto& [endpoint, destination] : pool.destinations)

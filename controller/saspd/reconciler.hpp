@@ -23,9 +23,8 @@ namespace saspd {
 
 // What one call of work() did.
 struct Work {
-  lb::Plan applied;  // acknowledged by the kernel; with dry_run: what would be written
-  std::vector<std::string>
-      failures;                     // one line each; the kernel is listed again before the next try
+  lb::Plan applied;             // acknowledged by the kernel; with dry_run: what would be written
+  std::vector<Error> failures;  // the kernel is listed again before the next try
   std::optional<Error> list_error;  // the kernel could not be listed
   bool more = false;                // call again, after giving other work a turn
 };
@@ -65,6 +64,9 @@ class Reconciler {
   // application members (sasp-interop row 26).
   sasp::WantedGroups wanted() const;
 
+  // Weights that the kernel took since the start, by the rule that decided them.
+  using WeightChanges = std::map<Reason, std::uint64_t>;
+
   // For status and why.
   struct MemberView {
     Endpoint endpoint;
@@ -83,6 +85,7 @@ class Reconciler {
     bool managed = false;
     std::string scheduler;
     bool held_all_zero = false;
+    WeightChanges weight_changes;
   };
   // Something an operator has to change. `urgent`: connections are lost, or advice is not followed.
   struct Alarm {
@@ -172,6 +175,7 @@ class Reconciler {
   Histories histories_;
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
+  std::map<lb::ServiceKey, WeightChanges> weight_changes_;
   bool decided_ = false;  // the decisions and the plan follow from the present advice and actual_
   std::deque<lb::Change> plan_;
 };

@@ -272,7 +272,7 @@ json::object reconcile_json(const Work& done, bool dry_run, std::size_t remainin
   const lb::Plan none;
   json::array failures;
   for (const auto& failure : done.failures)
-    failures.emplace_back(failure);
+    failures.emplace_back(failure.detail);
   return {{"schema_version", 1},
           {"dry_run", dry_run},
           {"written", changes_json(dry_run ? none : done.applied)},

@@ -48,6 +48,13 @@ TEST(ListenEndpoint, NeedsAnAddressAndAPort) {
   }
 }
 
+TEST(ListenOrOff, TakesAnAddressOrTheWord) {
+  EXPECT_EQ((*listen_or_off("[::1]:9860"))->text(), "[::1]:9860");
+  ASSERT_TRUE(listen_or_off("off"));
+  EXPECT_FALSE(listen_or_off("off")->has_value());
+  EXPECT_TRUE(listen_or_off("192.0.2.1:0").error().detail.ends_with(", or off"));
+}
+
 TEST(Number, IsWithinItsRange) {
   EXPECT_EQ(*number(1, 10)("10"), 10U);
   for (const auto* text :

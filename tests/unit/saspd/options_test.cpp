@@ -238,7 +238,9 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
       {{"--on-all-zero", "maybe"}, 64, {"--on-all-zero", "hold", "apply"}},
       {{"--reconcile-interval", "soon"}, 64, {"--reconcile-interval", "soon"}},
       {{"--tls-ca", "ca.pem"}, 64, {"--tls-ca", "not built yet"}},
-      {{"--metrics", "off"}, 64, {"--metrics", "not built yet"}},
+      {{"--metrics", "on"}, 64, {"--metrics", "'on'", "or off"}},
+      {{"--metrics", "127.0.0.1:0"}, 64, {"--metrics", "1 to 65535"}},
+      {{"--metrics-members", "some"}, 64, {"--metrics-members", "on", "off"}},
       {{"--colour"}, 64, {"--colour"}},
   };
   for (const auto& bad : table) {

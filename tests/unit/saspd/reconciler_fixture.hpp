@@ -74,7 +74,8 @@ class ReconcilerTest : public testing::Test {
     std::vector<std::string> failures;
     for (;;) {
       const Work work = reconciler().work(now_);
-      failures.insert(failures.end(), work.failures.begin(), work.failures.end());
+      for (const auto& failure : work.failures)
+        failures.push_back(failure.detail);
       if (work.list_error) failures.push_back(work.list_error->detail);
       if (!work.more) return failures;
     }

@@ -22,6 +22,18 @@ TEST_F(ReconcilerTest, MakesTheKernelFollowTheAdvice) {
   EXPECT_EQ(plane_.written.size(), 3U);
 }
 
+TEST_F(ReconcilerTest, CountsTheWeightsThatTheKernelTook) {
+  pass();
+  advise({40, 30, 20, 10});
+  plane_.fails_on(0);
+  pass();
+  pass();
+  advise({40, 30, 20, 10}, good | sasp::weight_flag::quiesce);
+  pass();
+  const auto changes = reconciler().view().at(0).services.at(0).weight_changes;
+  EXPECT_EQ(changes, (Reconciler::WeightChanges{{Reason::advice, 3}, {Reason::quiesced, 4}}));
+}
+
 TEST_F(ReconcilerTest, PreservesEverythingButTheWeight) {
   pass();
   advise({40});

@@ -1,0 +1,240 @@
+#include "controller/saspd/metrics.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace saspd {
+
+using metrics::add;
+using metrics::counter;
+using metrics::Families;
+using metrics::Family;
+using metrics::gauge;
+using metrics::Labels;
+
+namespace {
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return out;
+}
+
+void take(Families& families, std::initializer_list<Family> more) {
+  families.insert(families.end(), more.begin(), more.end());
+}
+
+// --- the process and the kernel
+
+void add_build(Families& families, const Status& status) {
+  Family info = gauge("saspd_build_info", "1; which saspd this is.");
+  add(info, 1, {{"version", SASPD_VERSION}, {"backend", status.backend}});
+  Family dry_run = gauge("saspd_dry_run", "1: nothing is written to the kernel (--dry-run).");
+  add(dry_run, status.dry_run ? 1 : 0);
+  take(families, {std::move(info), std::move(dry_run)});
+}
+
+Family errors(std::string name, std::string help, const std::string& backend,
+              const std::map<std::string, std::uint64_t>& counts) {
+  Family family = counter(std::move(name), std::move(help));
+  for (const auto& [error, count] : counts)
+    add(family, static_cast<double>(count), {{"backend", backend}, {"errno", error}});
+  return family;
+}
+
+void add_kernel(Families& families, const Status& status, const MetricCounters& counters) {
+  Family well = gauge("saspd_kernel_ok", "1: the kernel could be read and written last time.");
+  add(well, status.kernel_error.empty() ? 1 : 0);
+  Family duration{"saspd_apply_duration_seconds",
+                  "Passes that wrote: looking, deciding and writing, until the kernel answered.",
+                  prometheus::MetricType::Histogram,
+                  {counters.write_passes.Collect()}};
+  duration.metric.front().label = {{"backend", status.backend}};
+  Family lag = gauge("saspd_event_loop_lag_seconds", "How late the last periodic pass began.");
+  add(lag, seconds(counters.loop_lag));
+  Family packets = counter("saspd_xdp_packets_total", "Packets by what the XDP program did.");
+  for (const auto& [reason, count] : status.packets)
+    add(packets, static_cast<double>(count), {{"reason", reason}});
+  take(families,
+       {std::move(well),
+        errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
+               status.backend, counters.apply_errors),
+        errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",
+               status.backend, counters.list_errors),
+        std::move(duration), std::move(lag), std::move(packets)});
+}
+
+// --- GWMs
+
+void add_gwms(Families& families, const Status& status, TimePoint now, metrics::WallTime wall) {
+  Family connected = gauge("saspd_gwm_connected", "1: this GWM's advice is received.");
+  Family heard = gauge("saspd_gwm_last_valid_message_timestamp_seconds",
+                       "When this GWM was heard last, in seconds since 1970.");
+  Family interval = gauge("saspd_gwm_interval_seconds", "How often this GWM is asked.");
+  Family failures = counter("saspd_gwm_errors_total", "What was wrong with this GWM's messages.");
+  Family tolerances =
+      counter("saspd_gwm_tolerances_total", "Oddities of this GWM's messages that do not matter.");
+  for (const auto& gwm : status.gwms) {
+    const Labels labels{{"gwm", gwm.endpoint}};
+    add(connected, gwm.state == "established" ? 1 : 0, labels);
+    add(interval, seconds(gwm.interval), labels);
+    add(failures, static_cast<double>(gwm.protocol_errors),
+        {{"gwm", gwm.endpoint}, {"reason", "protocol"}});
+    if (gwm.last_message) {
+      const auto age = now - *gwm.last_message;
+      add(heard,
+          metrics::unix_seconds(wall -
+                                std::chrono::duration_cast<metrics::WallTime::duration>(age)),
+          labels);
+    }
+    for (std::size_t i = 0; i < sasp::tolerance_count; ++i) {
+      const auto kind = static_cast<sasp::Tolerance>(i);
+      if (gwm.tolerances[kind] == 0) continue;
+      add(tolerances, static_cast<double>(gwm.tolerances[kind]),
+          {{"gwm", gwm.endpoint}, {"kind", std::string(sasp::name(kind))}});
+    }
+  }
+  take(families, {std::move(connected), std::move(heard), std::move(interval), std::move(failures),
+                  std::move(tolerances)});
+}
+
+// --- groups
+
+bool is_bound(const Reconciler::GroupView& group) {
+  return std::any_of(group.services.begin(), group.services.end(),
+                     [](const auto& service) { return service.present; });
+}
+
+bool is_held(const Reconciler::GroupView& group) {
+  return std::any_of(group.services.begin(), group.services.end(),
+                     [](const auto& service) { return service.held_all_zero; });
+}
+
+void add_groups(Families& families, const Status& status) {
+  Family unbound = gauge("saspd_groups_unbound", "Groups without any service in the kernel.");
+  add(unbound, static_cast<double>(std::count_if(status.groups.begin(), status.groups.end(),
+                                                 [](const auto& g) { return !is_bound(g); })));
+  Family held = gauge("saspd_group_held", "1: advice for this group is held back.");
+  Family alarms = gauge("saspd_group_alarm", "1; something that an operator has to change.");
+  Family changes = counter("saspd_weight_changes_total", "Weights written, by the rule.");
+  for (const auto& group : status.groups) {
+    add(held, is_held(group) ? 1 : 0, {{"group", group.name}, {"reason", "all_zero"}});
+    for (const auto& alarm : group.alarms) {
+      add(alarms, 1,
+          {{"group", group.name},
+           {"service", alarm.service},
+           {"alarm", std::string(alarm.name)},
+           {"urgent", alarm.urgent ? "true" : "false"}});
+    }
+    std::map<Reason, std::uint64_t> written;
+    for (const auto& service : group.services) {
+      for (const auto& [reason, count] : service.weight_changes)
+        written[reason] += count;
+    }
+    for (const auto& [reason, count] : written)
+      add(changes, static_cast<double>(count),
+          {{"group", group.name}, {"reason", std::string(name(reason))}});
+  }
+  take(families, {std::move(unbound), std::move(held), std::move(alarms), std::move(changes)});
+}
+
+// --- members
+
+// As node_exporter has them, from /proc/net/ip_vs: the protocol in capitals, or FWM with the mark.
+Labels labels_of(const std::string& group, const Reconciler::MemberView& member) {
+  Labels labels{{"group", group}};
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&member.service);
+  const auto* mark = std::get_if<lb::FirewallMark>(&member.service);
+  labels.emplace_back("local_address", at != nullptr ? at->endpoint.address.text() : "");
+  labels.emplace_back("local_port", std::to_string(at != nullptr ? at->endpoint.port : 0));
+  labels.emplace_back("remote_address", member.endpoint.address.text());
+  labels.emplace_back("remote_port", std::to_string(member.endpoint.port));
+  labels.emplace_back("proto", at != nullptr ? upper(lb::name(at->protocol)) : "FWM");
+  labels.emplace_back("local_mark", mark != nullptr ? fmt::format("{:08X}", mark->mark) : "");
+  return labels;
+}
+
+struct MemberFamilies {
+  Family received = gauge("saspd_member_weight_received", "The weight that the GWM advises.");
+  Family effective = gauge("saspd_member_weight_effective", "The weight that was decided.");
+  Family kernel = gauge("saspd_member_weight_kernel", "The weight that the kernel has.");
+  Family state = gauge("saspd_member_state", "1: the member is in this state.");
+  Family slots = gauge("saspd_member_slots", "XDP: slots of the service's table.");
+  Family reachable = gauge("saspd_member_reachable", "XDP: 1: its next hop is known.");
+  Family packets = counter("saspd_member_packets_total", "XDP: packets sent to the member.");
+  Family bytes = counter("saspd_member_bytes_total", "XDP: bytes sent to the member.");
+  Family flows = counter("saspd_member_flows_total", "XDP: flows that the table led to it.");
+
+  void add_member(const std::string& group, const Reconciler::MemberView& member);
+  void add_states(const Reconciler::MemberView& member, const Labels& labels);
+};
+
+void MemberFamilies::add_member(const std::string& group, const Reconciler::MemberView& member) {
+  const Labels labels = labels_of(group, member);
+  if (member.advice) add(received, member.advice->weight, labels);
+  add(effective, member.effective_weight, labels);
+  if (member.kernel_weight) add(kernel, *member.kernel_weight, labels);
+  add_states(member, labels);
+  if (!member.state) return;
+  add(slots, member.state->slots, labels);
+  add(reachable, member.state->reachable ? 1 : 0, labels);
+  add(packets, static_cast<double>(member.state->packets), labels);
+  add(bytes, static_cast<double>(member.state->bytes), labels);
+  add(flows, static_cast<double>(member.state->flows), labels);
+}
+
+void MemberFamilies::add_states(const Reconciler::MemberView& member, const Labels& labels) {
+  const auto add_state = [&](std::string name, bool is) {
+    Labels with_state = labels;
+    with_state.emplace_back("state", std::move(name));
+    add(state, is ? 1 : 0, with_state);
+  };
+  if (member.advice) {
+    add_state("contact", member.advice->contact());
+    add_state("quiesced", member.advice->quiesced());
+    add_state("confident", member.advice->confident());
+  }
+  add_state("held_foreign_zero", member.reason == Reason::foreign_zero);
+}
+
+void add_members(Families& families, const Status& status) {
+  MemberFamilies members;
+  for (const auto& group : status.groups) {
+    for (const auto& member : group.members)
+      members.add_member(group.name, member);
+  }
+  for (Family* family :
+       {&members.received, &members.effective, &members.kernel, &members.state, &members.slots,
+        &members.reachable, &members.packets, &members.bytes, &members.flows})
+    families.push_back(std::move(*family));
+}
+
+}  // namespace
+
+void MetricCounters::count(const Work& work, Duration took) {
+  if (work.list_error) ++list_errors[metrics::error_name(work.list_error->code)];
+  for (const auto& failure : work.failures)
+    ++apply_errors[metrics::error_name(failure.code)];
+  if (!work.applied.empty() || !work.failures.empty()) write_passes.Observe(seconds(took));
+}
+
+Families metric_families(const Status& status, const MetricCounters& counters, bool with_members,
+                         TimePoint now, metrics::WallTime wall) {
+  Families families;
+  add_build(families, status);
+  add_kernel(families, status, counters);
+  add_gwms(families, status, now, wall);
+  add_groups(families, status);
+  if (with_members) add_members(families, status);
+  return families;
+}
+
+}  // namespace saspd
