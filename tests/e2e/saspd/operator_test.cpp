@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "tests/e2e/saspd/fixture.hpp"
+#include "tests/support/http_get.hpp"
 
 namespace saspd::test {
 namespace {
@@ -179,6 +180,45 @@ TEST_F(Operator, SeesAlarmsAndSystemMembers) {
   EXPECT_EQ(asks({"why", "marked/10.9.1.1"}).code, 0);
   Ipvsadm::run("-E -f 7 -s mh -b mh-fallback\n");
   EXPECT_TRUE(eventually([&] { return asks({"status", "--check"}).code == 0; }));
+}
+
+TEST_F(Operator, SeesTheWeightsInPrometheusText) {
+  start({"40", "30", "20", "quiesce"});
+  ASSERT_TRUE(comes_to("40 30 20 0"));
+  const Endpoint at = *Endpoint::parse("127.0.0.1:9860");
+  const auto line = [](std::string_view name, int server, std::string_view value) {
+    return fmt::format(
+        "saspd_member_{}{{group=\"web\",local_address=\"10.9.0.10\",local_port=\"80\","
+        "remote_address=\"10.9.1.{}\",remote_port=\"80\",proto=\"TCP\",local_mark=\"\"{}\n",
+        name, server, value);
+  };
+  std::string text;
+  const auto shows = [&](const std::string& expected) {
+    const bool found = eventually([&] {
+      text = test::http_get(at, "/metrics");
+      return text.find(expected) != std::string::npos;
+    });
+    EXPECT_TRUE(found) << expected << " is not in\n" << text;
+  };
+  shows(line("weight_kernel", 1, "} 40"));
+  shows(line("weight_received", 1, "} 40"));
+  shows(line("weight_effective", 4, "} 0"));
+  shows(line("state", 4, ",state=\"quiesced\"} 1"));
+  shows("saspd_gwm_connected{gwm=\"127.0.0.1:3860\"} 1\n");
+  shows("saspd_weight_changes_total{group=\"web\",reason=\"quiesced\"} 1\n");
+  shows("saspd_groups_unbound 0\n");
+  shows("process_resident_memory_bytes ");
+}
+
+TEST_F(Operator, RunsWithoutMetricsWhenTheirAddressIsTaken) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd({"--metrics", "127.0.0.1:3860"});  // the GWM's
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  EXPECT_NE(saspd_->log().find("warning: no metrics: cannot listen on 127.0.0.1:3860: "),
+            std::string::npos)
+      << saspd_->log();
 }
 
 // Last: it takes IPVS out of the guest's kernel.
