@@ -1,14 +1,17 @@
 #include "controller/net/control_server.hpp"
 
+#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -117,21 +120,75 @@ Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path)
   return {};
 }
 
+std::optional<gid_t> group_of(std::string_view name) {
+  const group* found = ::getgrnam(std::string(name).c_str());
+  if (found == nullptr) return std::nullopt;
+  return found->gr_gid;
+}
+
+// Those besides its first one.
+std::vector<gid_t> groups_of_peer(int socket) {
+  std::vector<gid_t> groups(64);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int error = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    if (error != 0 && errno != ERANGE) return {};
+    groups.resize(size / sizeof(gid_t));
+    if (error == 0) return groups;
+  }
+}
+
+ControlPeer peer_of(int socket, std::optional<gid_t> admins) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return {static_cast<uid_t>(-1), 0, false};
+  const auto [pid, uid, gid] = credentials;
+  bool may_write = uid == 0 || uid == ::geteuid() || gid == admins;
+  if (!may_write && admins) {
+    const auto groups = groups_of_peer(socket);
+    may_write = std::find(groups.begin(), groups.end(), *admins) != groups.end();
+  }
+  return {uid, pid, may_write};
+}
+
 }  // namespace
 
 json::object control_error(ExitCode code, std::string_view text) {
   return {{"error", text}, {"exit_code", static_cast<int>(code)}};
 }
 
+json::object control_forbidden(std::string_view command) {
+  return control_error(ExitCode::no_permission,
+                       fmt::format("{} is for root and the group {}", command, admin_group));
+}
+
+Result<json::object> parse_control_request(std::string_view line) {
+  json::parse_options options;
+  options.max_depth = max_depth;
+  error_code ec;
+  auto request = json::parse(line, ec, {}, options);
+  if (ec) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("the request is no JSON: {}", ec.message()));
+  }
+  if (!request.is_object()) {
+    return fail(std::errc::invalid_argument, "the request is no JSON object");
+  }
+  return std::move(request.get_object());
+}
+
 // The server itself. The coroutines of the clients hold on to it: they may be resumed once more,
 // with an error, after the owner has closed it.
 class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
  public:
-  Shared(asio::io_context& io, std::string path, Handler handler, ControlLimits limits)
+  Shared(asio::io_context& io, std::string path, Handler handler, ControlLimits limits,
+         std::optional<gid_t> admins)
       : io_(io),
         path_(std::move(path)),
         handler_(std::move(handler)),
         limits_(limits),
+        admins_(admins),
         acceptor_(io),
         accept_pause_(io) {}
 
@@ -140,9 +197,12 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
 
  private:
   struct Client {
-    explicit Client(Local::socket connected)
-        : socket(std::move(connected)), deadline(socket.get_executor()) {}
+    Client(Local::socket connected, std::optional<gid_t> admins)
+        : socket(std::move(connected)),
+          peer(peer_of(socket.native_handle(), admins)),
+          deadline(socket.get_executor()) {}
     Local::socket socket;
+    const ControlPeer peer;
     asio::steady_timer deadline;
     std::string input;
   };
@@ -152,7 +212,7 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
   static asio::awaitable<void> accept(std::shared_ptr<Shared> self);
   static asio::awaitable<void> serve(std::shared_ptr<Shared> self, ClientPtr client);
   void admit(Local::socket socket);
-  std::string answer(std::string_view line) const;
+  std::string answer(std::string_view line, const ControlPeer& peer) const;
   std::string line_of(const json::object& answer) const;
   void give_patience(const ClientPtr& client) const;
 
@@ -160,6 +220,7 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
   const std::string path_;
   const Handler handler_;
   const ControlLimits limits_;
+  const std::optional<gid_t> admins_;
   Local::acceptor acceptor_;
   asio::steady_timer accept_pause_;
   std::set<ClientPtr> clients_;
@@ -167,8 +228,10 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
 };
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, std::string path,
-                                                           Handler handler, ControlLimits limits) {
-  auto shared = std::make_shared<Shared>(io, std::move(path), std::move(handler), limits);
+                                                           Handler handler, ControlLimits limits,
+                                                           std::string_view admins) {
+  auto shared =
+      std::make_shared<Shared>(io, std::move(path), std::move(handler), limits, group_of(admins));
   if (auto opened = shared->open(); !opened) return fail(opened.error());
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(shared)));
 }
@@ -223,7 +286,7 @@ void ControlServer::Shared::admit(Local::socket socket) {
     socket.write_some(asio::buffer(line), ignored);
     return;
   }
-  const auto client = *clients_.insert(std::make_shared<Client>(std::move(socket))).first;
+  const auto client = *clients_.insert(std::make_shared<Client>(std::move(socket), admins_)).first;
   asio::co_spawn(io_, serve(shared_from_this(), client), asio::detached);
 }
 
@@ -240,7 +303,7 @@ asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self,
         too_long ? self->line_of(control_error(ExitCode::usage,
                                                fmt::format("the request has more than {} bytes",
                                                            self->limits_.max_request)))
-                 : self->answer(std::string_view(client->input).substr(0, size));
+                 : self->answer(std::string_view(client->input).substr(0, size), client->peer);
     client->input.erase(0, size);
     readable = !too_long;  // what follows would be the rest of it
 
@@ -255,19 +318,10 @@ asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self,
   self->clients_.erase(client);
 }
 
-std::string ControlServer::Shared::answer(std::string_view line) const {
-  json::parse_options options;
-  options.max_depth = max_depth;
-  error_code ec;
-  const auto request = json::parse(line, ec, {}, options);
-  if (ec) {
-    return line_of(
-        control_error(ExitCode::usage, fmt::format("the request is no JSON: {}", ec.message())));
-  }
-  if (!request.is_object()) {
-    return line_of(control_error(ExitCode::usage, "the request is no JSON object"));
-  }
-  return line_of(handler_(request.get_object()));
+std::string ControlServer::Shared::answer(std::string_view line, const ControlPeer& peer) const {
+  const auto request = parse_control_request(line);
+  if (!request) return line_of(control_error(ExitCode::usage, request.error().detail));
+  return line_of(handler_(*request, peer));
 }
 
 std::string ControlServer::Shared::line_of(const json::object& answer) const {

@@ -1,6 +1,8 @@
 // The control socket of a running program: one JSON object per line asks, one per line answers.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -25,20 +27,38 @@ struct ControlLimits {
   std::chrono::milliseconds patience{10'000};
 };
 
+// Who asks, as the kernel tells it (unix(7), SO_PEERCRED).
+struct ControlPeer {
+  uid_t uid = 0;
+  pid_t pid = 0;
+  bool may_write = false;  // root, the user of this program, and members of the admin group
+};
+inline constexpr std::string_view admin_group = "saspd-admin";
+
+// What is answered to a peer that may not write.
+boost::json::object control_forbidden(std::string_view command);
+
 // {"error": text, "exit_code": N}: what a client program prints, and the code it ends with.
 boost::json::object control_error(ExitCode code, std::string_view text);
 
-// A Unix stream socket of mode 0660. A request is answered with what `handler` returns; what is no
-// request (no JSON object, nested deeper than 8) with an error. Requests of one client are answered
-// one after the other.
+// A request, without or with its line break. An error if it is no JSON object, or nested deeper
+// than 8.
+Result<boost::json::object> parse_control_request(std::string_view line);
+
+// A Unix stream socket of mode 0660: whoever may open it may read. A request is answered with what
+// `handler` returns, what is none with an error. Requests of one client are answered one after the
+// other.
 class ControlServer {
  public:
-  using Handler = std::function<boost::json::object(const boost::json::object& request)>;
+  using Handler = std::function<boost::json::object(const boost::json::object& request,
+                                                    const ControlPeer& peer)>;
 
   // A socket file on which nobody listens is replaced. Errors name the path; address_in_use if
-  // another program listens there. `handler` is called from `io`, never after destruction.
+  // another program listens there. `handler` is called from `io`, never after destruction. A group
+  // of the name `admins` is looked up once, here.
   static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io, std::string path,
-                                                     Handler handler, ControlLimits limits = {});
+                                                     Handler handler, ControlLimits limits = {},
+                                                     std::string_view admins = admin_group);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   // Closes all connections, and removes the socket file if it is still ours.

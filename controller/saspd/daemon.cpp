@@ -84,7 +84,9 @@ ExitCode Daemon::run() {
 
 Result<void> Daemon::open_control() {
   auto control = net::ControlServer::open(
-      io_, options_.control, [this](const json::object& request) { return answer(request); });
+      io_, options_.control, [this](const json::object& request, const net::ControlPeer& peer) {
+        return answer(request, peer);
+      });
   if (!control) return fail(control.error());
   control_ = std::move(*control);
   return {};
@@ -289,7 +291,7 @@ Status Daemon::status() const {
 
 // --- answers to saspctl
 
-json::object Daemon::answer(const json::object& request) {
+json::object Daemon::answer(const json::object& request, const net::ControlPeer& peer) {
   const auto* command = request.if_contains("command");
   const auto* name = command != nullptr ? command->if_string() : nullptr;
   if (name == nullptr) return net::control_error(ExitCode::usage, "no command");
@@ -298,7 +300,7 @@ json::object Daemon::answer(const json::object& request) {
   if (*name == "export") return export_rules();
   if (*name == "plan") return plan();
   if (*name == "trace") return trace(request);
-  if (*name == "reconcile") return reconcile();
+  if (*name == "reconcile") return reconcile(peer);
   return net::control_error(ExitCode::usage,
                             fmt::format("unknown command '{}'", std::string_view(*name)));
 }
@@ -347,7 +349,9 @@ json::object Daemon::trace(const json::object& request) {
 }
 
 // What the periodic pass does, now: the listing and the first chunk of writes.
-json::object Daemon::reconcile() {
+json::object Daemon::reconcile(const net::ControlPeer& peer) {
+  if (!peer.may_write) return net::control_forbidden("reconcile");
+  log_.info("reconcile, asked by uid {} (pid {})", peer.uid, peer.pid);
   const auto plan = reconciler_.preview(Clock::now());
   if (!plan) {
     kernel_state(plan.error().detail);

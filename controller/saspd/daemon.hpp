@@ -49,11 +49,11 @@ class Daemon {
   Status status() const;
 
   // The answers to saspctl.
-  boost::json::object answer(const boost::json::object& request);
+  boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
   boost::json::object why(const boost::json::object& request) const;
   boost::json::object export_rules();
   boost::json::object plan() const;
-  boost::json::object reconcile();
+  boost::json::object reconcile(const net::ControlPeer& peer);
   boost::json::object trace(const boost::json::object& request);
 
   const Options& options_;

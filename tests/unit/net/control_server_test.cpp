@@ -1,11 +1,14 @@
 // The control socket against real clients on a real Unix socket, the hostile ones among them.
 #include "controller/net/control_server.hpp"
 
+#include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -88,8 +91,9 @@ class Peer {
 // A program with a control socket: an event loop in a thread of its own.
 class Program {
  public:
-  Program(const std::string& path, ControlServer::Handler handler, ControlLimits limits = {}) {
-    auto server = ControlServer::open(io_, path, std::move(handler), limits);
+  Program(const std::string& path, ControlServer::Handler handler, ControlLimits limits = {},
+          std::string_view admins = admin_group) {
+    auto server = ControlServer::open(io_, path, std::move(handler), limits, admins);
     EXPECT_TRUE(server) << server.error().detail;
     server_ = std::move(*server);
     thread_ = std::thread([this] { io_.run(); });
@@ -113,7 +117,9 @@ class ControlServerTest : public testing::Test {
   ControlServerTest() { std::filesystem::create_directories(folder_); }
   ~ControlServerTest() override { std::filesystem::remove_all(folder_); }
 
-  static json::object echo(const json::object& request) { return {{"echo", request}}; }
+  static json::object echo(const json::object& request, const ControlPeer&) {
+    return {{"echo", request}};
+  }
   static Result<std::unique_ptr<ControlServer>> open(asio::io_context& io,
                                                      const std::string& path) {
     return ControlServer::open(io, path, echo);
@@ -217,7 +223,7 @@ TEST_F(ControlServerTest, IsNotHeldUpByAClientThatNeverReads) {
   std::atomic<int> handled = 0;
   const Program program(
       path_,
-      [&](const json::object& request) {
+      [&](const json::object& request, const ControlPeer&) {
         ++handled;
         return request.contains("big") ? json::object{{"text", big}} : json::object{};
       },
@@ -236,7 +242,7 @@ TEST_F(ControlServerTest, IsNotHeldUpByAClientThatNeverReads) {
 
 TEST_F(ControlServerTest, SaysThatAnAnswerIsTooLarge) {
   const Program program(path_,
-                        [](const json::object&) {
+                        [](const json::object&, const ControlPeer&) {
                           return json::object{{"a", std::string(1000, 'x')}};
                         },
                         {.max_answer = 1000});
@@ -374,7 +380,7 @@ TEST_F(ControlServerTest, LeavesTheFileOfItsSuccessor) {
 TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
   asio::io_context io;
   int handled = 0;
-  auto server = ControlServer::open(io, path_, [&](const json::object&) {
+  auto server = ControlServer::open(io, path_, [&](const json::object&, const ControlPeer&) {
     ++handled;
     return json::object{};
   });
@@ -396,7 +402,7 @@ TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
   asio::io_context io;
   int handled = 0;
   std::unique_ptr<ControlServer> server;
-  auto opened = ControlServer::open(io, path_, [&](const json::object&) {
+  auto opened = ControlServer::open(io, path_, [&](const json::object&, const ControlPeer&) {
     ++handled;
     // The end comes when the second request is in the buffer and its read has been called done.
     asio::post(io, [&] { asio::post(io, [&] { server.reset(); }); });
@@ -408,6 +414,63 @@ TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
   peer.sends("{}\n{}\n");
   io.run_for(1s);
   EXPECT_EQ(handled, 1);
+}
+
+// What a process of another user is told by `program`. Between fork and the end only system calls.
+std::string asked_as(const std::string& path, uid_t uid, gid_t group,
+                     const std::vector<gid_t>& more) {
+  std::array<int, 2> answer{};
+  EXPECT_EQ(::pipe2(answer.data(), O_CLOEXEC), 0);
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  path.copy(at.sun_path, sizeof at.sun_path - 1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool changed = ::setgroups(more.size(), more.data()) == 0 &&
+                         ::setresgid(group, group, group) == 0 && ::setresuid(uid, uid, uid) == 0;
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    if (!changed || ::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
+        ::write(fd, "{}\n", 3) != 3)
+      ::_exit(1);
+    std::array<char, 256> line{};
+    const auto size = ::read(fd, line.data(), line.size());
+    ::_exit(size > 0 && ::write(answer[1], line.data(), static_cast<std::size_t>(size)) == size
+                ? 0
+                : 1);
+  }
+  ::close(answer[1]);
+  std::array<char, 256> line{};
+  const auto size = ::read(answer[0], line.data(), line.size());
+  ::close(answer[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status == 0 && size > 0 ? std::string(line.data(), static_cast<std::size_t>(size)) : "";
+}
+
+TEST_F(ControlServerTest, KnowsWhoMayWrite) {
+  const group* daemons = ::getgrnam("daemon");
+  if (::geteuid() != 0 || daemons == nullptr) GTEST_SKIP() << "needs root, and a group 'daemon'";
+  const gid_t admins = daemons->gr_gid;
+  const auto who = [](const json::object&, const ControlPeer& peer) -> json::object {
+    return {{"uid", peer.uid}, {"write", peer.may_write}};
+  };
+  constexpr uid_t nobody = 65534;
+  {
+    const Program program(path_, who, {}, "daemon");
+    // Group 0 is that of the socket.
+    EXPECT_EQ(asked_as(path_, 0, 0, {}), "{\"uid\":0,\"write\":true}\n");
+    EXPECT_EQ(asked_as(path_, nobody, 0, {}), "{\"uid\":65534,\"write\":false}\n");
+    EXPECT_EQ(asked_as(path_, nobody, 0, {10, admins}), "{\"uid\":65534,\"write\":true}\n");
+    EXPECT_EQ(asked_as(path_, nobody, admins, {0}), "{\"uid\":65534,\"write\":true}\n");
+    EXPECT_EQ(asked_as(path_, nobody, admins, {}), "") << "the socket is for its group";
+    std::vector<gid_t> many(500, 10);
+    EXPECT_EQ(asked_as(path_, nobody, 0, many), "{\"uid\":65534,\"write\":false}\n");
+    many.back() = admins;
+    EXPECT_EQ(asked_as(path_, nobody, 0, many), "{\"uid\":65534,\"write\":true}\n");
+  }
+  const Program program(path_, who, {}, "no such group");
+  EXPECT_EQ(asked_as(path_, nobody, 0, {admins}), "{\"uid\":65534,\"write\":false}\n");
+  EXPECT_EQ(asked_as(path_, 0, admins, {}), "{\"uid\":0,\"write\":true}\n");
 }
 
 }  // namespace
