@@ -36,8 +36,9 @@ Reading reading_of(const Health& health) {
   return reading;
 }
 
-bool MemberName::names(std::string_view group_name, const MemberKey& member) const {
-  return (!group || *group == group_name) && endpoint == Endpoint{member.address, member.port};
+bool names(const MemberName& name, std::string_view group, const MemberKey& member) {
+  return (!name.group || *name.group == group) &&
+         name.endpoint == Endpoint{member.address, member.port};
 }
 
 bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint now) {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
+#include "controller/base/member_name.hpp"
 #include "controller/gwm/health.hpp"
 #include "controller/gwm/probe_spec.hpp"
 #include "controller/gwm/registry.hpp"
@@ -57,13 +58,8 @@ struct Reading {
 };
 Reading reading_of(const Health& health);
 
-// Members as an operator names them: of one group or of all, whatever the protocol.
-struct MemberName {
-  std::optional<std::string> group;
-  Endpoint endpoint;
-  bool names(std::string_view group_name, const sasp::MemberKey& member) const;
-  auto operator<=>(const MemberName&) const = default;
-};
+// Whether an operator means this member of this group, whatever its protocol.
+bool names(const MemberName& name, std::string_view group, const sasp::MemberKey& member);
 
 struct WeigherConfig {
   std::uint16_t max_weight = 64;       // of the best member of a group, as the z/OS LBA has it

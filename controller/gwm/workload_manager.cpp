@@ -102,7 +102,7 @@ std::size_t WorkloadManager::drain(const MemberName& name, TimePoint now) {
     for (const auto& [group_name, group] : lb.groups) {
       found += static_cast<std::size_t>(
           std::count_if(group.begin(), group.end(),
-                        [&](const auto& member) { return name.names(group_name, member.first); }));
+                        [&](const auto& member) { return names(name, group_name, member.first); }));
     }
   }
   if (found > 0 && weigher_.drain(name)) event_at(name.endpoint.address, now);

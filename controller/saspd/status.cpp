@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 
+#include "controller/base/member_name.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 
 namespace saspd {
@@ -141,12 +142,6 @@ json::array changes_json(const lb::Plan& changes) {
   return array;
 }
 
-// "192.0.2.1:80", "192.0.2.1"
-Result<Endpoint> parse_member(std::string_view text) {
-  if (const auto address = IpAddress::parse(text)) return Endpoint{*address, 0};
-  return Endpoint::parse(text);
-}
-
 std::string explain(const Reconciler::MemberView& member) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
@@ -233,18 +228,13 @@ json::object status_json(const Status& status, TimePoint now) {
 }
 
 Result<json::object> why_json(const Status& status, std::string_view member, TimePoint now) {
-  // A group name may hold slashes, an endpoint never.
-  const auto slash = member.rfind('/');
-  const std::string_view group_name =
-      slash == std::string_view::npos ? std::string_view{} : member.substr(0, slash);
-  const auto endpoint =
-      parse_member(slash == std::string_view::npos ? member : member.substr(slash + 1));
-  if (!endpoint) return fail(at("MEMBER is ADDR:PORT or GROUP/ADDR:PORT", endpoint.error()));
+  const auto name = MemberName::parse(member);
+  if (!name) return fail(name.error());
   json::array found;
   for (const auto& group : status.groups) {
-    if (slash != std::string_view::npos && group.name != group_name) continue;
+    if (name->group && group.name != *name->group) continue;
     for (const auto& candidate : group.members) {
-      if (candidate.endpoint != *endpoint) continue;
+      if (candidate.endpoint != name->endpoint) continue;
       json::object object = member_json(candidate, now);
       object["group"] = group.name;
       object["detail"] = explain(candidate);

@@ -1,0 +1,22 @@
+#include "controller/base/member_name.hpp"
+
+namespace saspd {
+
+Result<MemberName> MemberName::parse(std::string_view text) {
+  MemberName name;
+  const auto slash = text.rfind('/');  // an endpoint has none
+  if (slash != std::string_view::npos) {
+    name.group = text.substr(0, slash);
+    text.remove_prefix(slash + 1);
+  }
+  if (const auto address = IpAddress::parse(text)) {
+    name.endpoint = {*address, 0};
+    return name;
+  }
+  const auto endpoint = Endpoint::parse(text);
+  if (!endpoint) return fail(at("MEMBER is ADDR:PORT or GROUP/ADDR:PORT", endpoint.error()));
+  name.endpoint = *endpoint;
+  return name;
+}
+
+}  // namespace saspd

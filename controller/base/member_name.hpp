@@ -1,0 +1,23 @@
+// Members as operators name them.
+#pragma once
+
+#include <compare>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/base/address.hpp"
+
+namespace saspd {
+
+struct MemberName {
+  std::optional<std::string> group;  // nothing: in any
+  Endpoint endpoint;                 // port 0: a system member
+
+  // "192.0.2.1:80", "192.0.2.1", or either behind "GROUP/". A group's name may hold slashes.
+  static Result<MemberName> parse(std::string_view text);
+
+  auto operator<=>(const MemberName&) const = default;
+};
+
+}  // namespace saspd
