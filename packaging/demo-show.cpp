@@ -1,16 +1,19 @@
 // The show of packaging/demo. It is the client: it opens real connections to the virtual address
-// all the time, changes the GWM's advice from phase to phase, and compares who answered with the
-// advice as it was written. It starts no process: in the guest each costs a tenth of a second.
+// all the time, changes the GWM's advice from phase to phase, stops a server and starts it again,
+// and compares who answered with the advice as it was written. Beside that it starts no process: in
+// the guest each costs a tenth of a second.
 
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <optional>
@@ -57,7 +60,7 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 // --- What is shown ---------------------------------------------------------------------------
 
 struct Advised {
-  enum class Kind { weight, quiesce, down };
+  enum class Kind { weight, quiesce, down, stopped };
   Kind kind = Kind::weight;
   std::uint16_t weight = 0;
 };
@@ -67,6 +70,9 @@ constexpr Advised weight(std::uint16_t value) {
 }
 constexpr Advised quiesce{Advised::Kind::quiesce, 0};
 constexpr Advised down{Advised::Kind::down, 0};
+// Its weight stays in the file; it is the server itself that is gone, and nobody says so.
+constexpr Advised stopped{Advised::Kind::stopped, 0};
+constexpr std::uint16_t weight_of_stopped = 20;
 
 constexpr std::size_t server_count = 4;
 
@@ -83,6 +89,9 @@ constexpr std::array phases = {
     Phase{"s3 down", {weight(40), weight(30), down, weight(10)}},
     Phase{"s3 back", {weight(10), weight(20), weight(30), weight(40)}},
     // Unscaled these would send nearly everything to s1: see "wrr" in the kernel.
+    // nginx is stopped and started; only sasp-gwm's probe can tell.
+    Phase{"s3 stopped", {weight(40), weight(30), stopped, weight(10)}},
+    Phase{"s3 started", {weight(40), weight(30), weight(weight_of_stopped), weight(10)}},
     Phase{"16-bit weights", {weight(60001), weight(40003), weight(20011), weight(10007)}},
 };
 
@@ -104,9 +113,12 @@ constexpr Rule rule_of(Backend backend) {
 }
 
 constexpr auto follow_limit = 10s;  // from new advice to the kernel
+// From the end of a server to the kernel: what packaging/demo-run lets sasp-gwm take to notice it
+// (two probes a second apart at most, of a second each) and a second for the push and the write.
+constexpr auto detection_limit = 4s;
 constexpr auto count_limit = 30s;
 constexpr auto connection_limit = 5s;
-constexpr auto show_limit = 75s;  // with setting up and clearing away it ends within 90 s
+constexpr auto show_limit = 95s;  // with setting up and clearing away it ends within two minutes
 constexpr auto pace = 4ms;        // between two connections: many, but slow enough to watch
 constexpr int parallel = 4;
 constexpr auto redraw_every = 200ms;
@@ -115,6 +127,7 @@ std::string text(const Advised& advised) {
   switch (advised.kind) {
     case Advised::Kind::quiesce: return "quiesce";
     case Advised::Kind::down: return "down";
+    case Advised::Kind::stopped: return "stopped";
     case Advised::Kind::weight: break;
   }
   return fmt::format("{}", advised.weight);
@@ -151,6 +164,8 @@ struct Arguments {
   std::string control;  // control socket of saspd
   std::string weights;  // weights file of sasp-gwm
   std::string group;
+  std::string farm;  // tests/support/farm, which stops and starts servers
+  std::string farm_name;
   std::vector<Server> servers;
 };
 
@@ -211,6 +226,8 @@ class Traffic {
 
   std::size_t total() const { return total_; }
   std::size_t failures() const { return failures_; }
+  // Of these, those that a host without a server refused, or a server that was just ending.
+  std::size_t refused() const { return refused_; }
   const std::string& first_failure() const { return first_failure_; }
   std::size_t of(std::size_t server) const { return by_server_.at(server); }
   std::size_t answered() const {
@@ -241,7 +258,14 @@ class Traffic {
   void record(const Result<std::string>& answer, bool counts) {
     ++total_;
     if (counts) ++ended_;
-    if (!answer) return failed(answer.error().detail);
+    if (!answer) {
+      const auto& code = answer.error().code;
+      const bool refused = code == std::errc::connection_refused ||
+                           code == std::errc::connection_reset ||
+                           code == asio::error::make_error_code(asio::error::eof);
+      if (refused) ++refused_;
+      return failed(answer.error().detail);
+    }
     const auto& servers = arguments_.servers;
     const auto server = std::find_if(servers.begin(), servers.end(),
                                      [&](const Server& s) { return s.name == *answer; });
@@ -260,6 +284,7 @@ class Traffic {
   int running_ = 0;
   std::size_t total_ = 0;
   std::size_t failures_ = 0;
+  std::size_t refused_ = 0;
   std::string first_failure_;
   std::size_t wanted_ = 0;
   std::size_t begun_ = 0;
@@ -356,10 +381,22 @@ bool follows(const Member& member, const Advised& advised) {
   if (!member.advised || member.kernel != member.effective) return false;
   switch (advised.kind) {
     case Advised::Kind::quiesce: return member.quiesced;
-    case Advised::Kind::down: return !member.contact;
+    case Advised::Kind::down:
+    case Advised::Kind::stopped: return !member.contact;
     case Advised::Kind::weight: break;
   }
   return member.contact && !member.quiesced && member.weight == advised.weight;
+}
+
+std::bitset<server_count> is_stopped(const Phase& phase) {
+  std::bitset<server_count> all;
+  for (std::size_t i = 0; i < server_count; ++i)
+    all[i] = phase.advice.at(i).kind == Advised::Kind::stopped;
+  return all;
+}
+
+std::chrono::seconds limit_of(const Phase& phase) {
+  return is_stopped(phase).any() ? detection_limit : follow_limit;
 }
 
 bool follow(const Members& members, const Phase& phase) {
@@ -391,13 +428,18 @@ double deviation(Backend backend, double share, double expected, std::size_t con
 
 // --- The advice ------------------------------------------------------------------------------
 
+std::string advice_line(const Advised& advised) {
+  return advised.kind == Advised::Kind::stopped ? fmt::format("{}", weight_of_stopped)
+                                                : text(advised);
+}
+
 // Replaced in one step, so that the GWM never reads half of it.
 Result<void> write_advice(const Arguments& arguments, const Phase& phase) {
   const std::string fresh = arguments.weights + ".new";
   std::ofstream file(fresh);
   for (std::size_t i = 0; i < server_count; ++i) {
     file << fmt::format("{} tcp:{} {}\n", arguments.group, arguments.servers.at(i).endpoint.text(),
-                        text(phase.advice.at(i)));
+                        advice_line(phase.advice.at(i)));
   }
   file.close();
   if (!file || std::rename(fresh.c_str(), arguments.weights.c_str()) != 0) {
@@ -437,11 +479,20 @@ class Screen {
   std::size_t height_ = 0;
 };
 
+// nginx is stopped, or started, as an operator would; nobody waits for it.
+Result<void> switch_server(const Arguments& arguments, std::string_view how, std::size_t server) {
+  const auto command = fmt::format("'{}' {} '{}' '{}' >/dev/null 2>&1 &", arguments.farm, how,
+                                   arguments.farm_name, arguments.servers.at(server).name);
+  if (std::system(command.c_str()) != 0) return fail(std::errc::io_error, "cannot run " + command);
+  return {};
+}
+
 struct Outcome {
   double follow_seconds = 0;  // from the new advice to the kernel
   std::size_t counted = 0;
-  std::size_t failures = 0;  // counted or not, since the phase began
-  double deviation = 0;      // the largest of the servers, in the unit of the rule
+  std::size_t failures = 0;   // counted or not, since the phase began
+  std::size_t unnoticed = 0;  // of these, before the weight of a server that was stopped was 0
+  double deviation = 0;       // the largest of the servers, in the unit of the rule
 };
 
 double seconds(SteadyClock::duration duration) {
@@ -487,19 +538,22 @@ class Show {
   asio::awaitable<Result<void>> play(const Phase& phase) {
     const auto begin = SteadyClock::now();
     const std::size_t failures_before = traffic_.failures();
+    const std::size_t refused_before = traffic_.refused();
     phase_ = &phase;
     traffic_.count(0);
     activity_ = "new advice";
     if (auto written = write_advice(arguments_, phase); !written) co_return written;
+    if (auto switched = switch_servers(phase); !switched) co_return switched;
 
     while (true) {
       co_await sleep(redraw_every);
       look();
       if (follow(members_, phase)) break;
-      if (past(begin + follow_limit)) co_return not_followed();
+      if (past(begin + limit_of(phase))) co_return not_followed();
     }
     Outcome& outcome = outcomes_.emplace_back();
     outcome.follow_seconds = seconds(SteadyClock::now() - begin);
+    if (is_stopped(phase).any()) outcome.unnoticed = traffic_.refused() - refused_before;
 
     activity_ = "counting";
     const auto count_begin = SteadyClock::now();
@@ -526,6 +580,17 @@ class Show {
     co_return Result<void>{};
   }
 
+  Result<void> switch_servers(const Phase& phase) {
+    const auto wanted = is_stopped(phase);
+    for (std::size_t i = 0; i < server_count; ++i) {
+      if (wanted[i] == stopped_[i]) continue;
+      auto switched = switch_server(arguments_, wanted[i] ? "stop" : "start", i);
+      if (!switched) return switched;
+    }
+    stopped_ = wanted;
+    return {};
+  }
+
   bool past(SteadyClock::time_point limit) const {
     return SteadyClock::now() > std::min(limit, show_end_);
   }
@@ -544,10 +609,9 @@ class Show {
 
   saspd::Error not_followed() {
     screen_.draw(table());
-    return fail(
-        std::errc::timed_out,
-        fmt::format("phase '{}': the kernel did not follow the advice within {} s{}{}",
-                    phase_->title, follow_limit / 1s, trouble_.empty() ? "" : ": ", trouble_));
+    return fail(std::errc::timed_out,
+                fmt::format("phase '{}': the kernel did not follow within {} s{}{}", phase_->title,
+                            limit_of(*phase_) / 1s, trouble_.empty() ? "" : ": ", trouble_));
   }
 
   std::vector<std::string> table() const {
@@ -587,14 +651,19 @@ class Show {
     }
     lines.push_back(fmt::format("  {} connections in all, also while the advice changed; {} failed",
                                 traffic_.total(), traffic_.failures()));
+    if (unnoticed() > 0) {
+      lines.push_back(fmt::format(
+          "  {} of them to a server that was stopped, before sasp-gwm had noticed", unnoticed()));
+    }
     lines.emplace_back();
     screen_.draw(lines);
   }
 
   Result<void> verdict() const {
-    if (traffic_.failures() > 0) {
-      return fail(std::errc::io_error, fmt::format("{} connections failed, first: {}",
-                                                   traffic_.failures(), traffic_.first_failure()));
+    if (traffic_.failures() > unnoticed()) {
+      return fail(std::errc::io_error,
+                  fmt::format("{} connections failed that should not, first: {}",
+                              traffic_.failures() - unnoticed(), traffic_.first_failure()));
     }
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       if (outcomes_.at(i).deviation > rule().max_deviation) {
@@ -607,6 +676,13 @@ class Show {
     return {};
   }
 
+  // Nobody can know that a server is gone before its probe does.
+  std::size_t unnoticed() const {
+    return std::accumulate(
+        outcomes_.begin(), outcomes_.end(), std::size_t{0},
+        [](std::size_t sum, const Outcome& outcome) { return sum + outcome.unnoticed; });
+  }
+
   Rule rule() const { return rule_of(arguments_.backend); }
 
   asio::io_context io_;
@@ -615,6 +691,7 @@ class Show {
   Screen screen_;
   SteadyClock::time_point show_end_;
   const Phase* phase_ = nullptr;
+  std::bitset<server_count> stopped_;
   std::string_view activity_;
   Members members_;
   std::string trouble_;  // why saspd could not be asked last time
@@ -625,10 +702,11 @@ class Show {
 
 Result<Arguments> parse_arguments(std::span<char*> words) {
   const std::string_view backend = words.size() > 1 ? words[1] : "";
-  if (words.size() != 6 + server_count || (backend != "ipvs" && backend != "xdp")) {
-    return fail(std::errc::invalid_argument,
-                "usage: demo-show ipvs|xdp VIP:PORT CONTROL_SOCKET WEIGHTS_FILE GROUP "
-                "NAME=ADDR:PORT (4 times); started by packaging/demo");
+  if (words.size() != 8 + server_count || (backend != "ipvs" && backend != "xdp")) {
+    return fail(
+        std::errc::invalid_argument,
+        "usage: demo-show ipvs|xdp VIP:PORT CONTROL_SOCKET WEIGHTS_FILE GROUP FARM FARM_NAME "
+        "NAME=ADDR:PORT (4 times); started by packaging/demo");
   }
   Arguments arguments;
   arguments.backend = backend == "xdp" ? Backend::xdp : Backend::ipvs;
@@ -638,7 +716,9 @@ Result<Arguments> parse_arguments(std::span<char*> words) {
   arguments.control = words[3];
   arguments.weights = words[4];
   arguments.group = words[5];
-  for (const std::string_view word : words.subspan(6)) {
+  arguments.farm = words[6];
+  arguments.farm_name = words[7];
+  for (const std::string_view word : words.subspan(8)) {
     const auto equals = word.find('=');
     if (equals == std::string_view::npos) {
       return fail(std::errc::invalid_argument, fmt::format("'{}': expected NAME=ADDR:PORT", word));

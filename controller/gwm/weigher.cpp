@@ -120,6 +120,7 @@ double Weigher::slow_start(const Target& target, TimePoint now) const {
 }
 
 bool Weigher::is_drained(std::string_view group, const MemberKey& member) const {
+  if (drained_.empty()) return false;
   const Endpoint endpoint{member.address, member.port};
   return drained_.contains({std::nullopt, endpoint}) ||
          drained_.contains({std::string(group), endpoint});

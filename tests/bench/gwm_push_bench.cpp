@@ -53,8 +53,7 @@ struct Lb {
 };
 
 void send_all(int fd, const Bytes& bytes) {
-  if (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(bytes.size())) {
+  if (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) {
     give_up("cannot write to the gwm");
   }
 }
@@ -88,9 +87,9 @@ class Farm {
   std::size_t pushes() const { return sum(&Lb::pushes); }
   std::size_t members() const { return sum(&Lb::members); }
   std::size_t fewest_pushes() const {
-    return std::min_element(lbs_.begin(), lbs_.end(), [](const Lb& a, const Lb& b) {
-             return a.pushes < b.pushes;
-           })->pushes;
+    return std::min_element(lbs_.begin(), lbs_.end(),
+                            [](const Lb& a, const Lb& b) { return a.pushes < b.pushes; })
+        ->pushes;
   }
   void reset() {
     for (auto& lb : lbs_)
@@ -180,7 +179,8 @@ double floor_seconds(const Plan& plan) {
   const Bytes bytes = *encode({1, SendWeights{{group}}});
   std::vector<std::array<int, 2>> pairs(static_cast<std::size_t>(plan.lbs));
   for (auto& pair : pairs) {
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) give_up("socketpair");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+      give_up("socketpair");
   }
   std::vector<std::uint8_t> sink(bytes.size());
   double cpu = 0;
@@ -191,7 +191,9 @@ double floor_seconds(const Plan& plan) {
     for (const auto& pair : pairs)
       send_all(pair[0], bytes);
     ::getrusage(RUSAGE_SELF, &after);
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+    const auto seconds = [](const timeval& t) {
+      return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+    };
     cpu += seconds(after.ru_utime) + seconds(after.ru_stime) - seconds(before.ru_utime) -
            seconds(before.ru_stime);
     for (const auto& pair : pairs)
@@ -238,8 +240,7 @@ void run(const Plan& plan, const std::string& programs) {
         plan.lbs, plan.members, plan.seconds, pushes / wall,
         farm.pushes() == 0 ? 0 : farm.members() / farm.pushes(), farm.fewest_pushes(),
         100 * cpu / wall, 1e6 * cpu / pushes, peak_megabytes(gwm.pid()),
-        1e6 * floor / plan.lbs / plan.seconds,
-        cpu / pushes / (floor / plan.lbs / plan.seconds));
+        1e6 * floor / plan.lbs / plan.seconds, cpu / pushes / (floor / plan.lbs / plan.seconds));
   }
   std::filesystem::remove_all(directory);
 }

@@ -309,6 +309,78 @@ TEST_F(SaspGwm, ProbesServersAndTellsAtOnceWhenOneIsGone) {
   EXPECT_TRUE(logs("down: connection refused"));
 }
 
+// --- Clients that misbehave, and one that does not and must not notice ---
+
+class AmongOthers : public SaspGwm {
+ protected:
+  // A well-behaved load balancer is answered all the time, and knows what it knew.
+  void given_a_good_one() {
+    given_gwm_with_weights("web 192.0.2.1:80 7\n");
+    good_.emplace(port);
+    EXPECT_EQ(number(registers_with(*good_, "lb1", {tcp("192.0.2.1")})), 0);
+  }
+  void good_one_is_served() {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(weights_of(*good_), (std::vector<int>{7}));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, 3s) << "it waited for the others";
+  }
+
+ private:
+  std::optional<SaspClient> good_;
+};
+
+TEST_F(AmongOthers, HalfMessagesAndSlowBytesHurtNobodyElse) {
+  given_a_good_one();
+  const auto whole = *encode({1, registers({group("lb2", "web", {tcp("192.0.2.1")})})});
+  std::vector<SaspClient> clients(200);
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    clients[i].connect(port);
+    clients[i].sends(ByteView(whole).first(i % whole.size()));
+  }
+  good_one_is_served();
+  for (std::size_t at = 0; at < whole.size(); at += 16) {
+    for (std::size_t i = 0; i < clients.size(); i += 10)
+      clients[i].sends(ByteView(whole).subspan(at, 1));
+    good_one_is_served();
+  }
+  EXPECT_EQ(times_logged("registered tcp:192.0.2.1:80 in group 'web' of 'lb2'"), 0U);
+}
+
+TEST_F(AmongOthers, AFloodOfRequestsIsReadAtItsPace) {
+  given_a_good_one();
+  SaspClient flood(port);
+  const auto one = *encode({1, asks({{"nobody", ""}})});
+  Bytes many;
+  for (int i = 0; i < 20'000; ++i)
+    many.insert(many.end(), one.begin(), one.end());
+  // More than the kernel's buffers hold is not taken, and must not be waited for.
+  EXPECT_GT(::send(flood.fd(), many.data(), many.size(), MSG_DONTWAIT | MSG_NOSIGNAL), 0);
+  for (int i = 0; i < 10; ++i)
+    good_one_is_served();
+  EXPECT_TRUE(flood.receives());
+  EXPECT_EQ(times_logged("request refused, 0x43"), 1U) << "told once";
+}
+
+TEST_F(AmongOthers, AStormOfReconnectsAndOneUidInManyHandsHurtNobodyElse) {
+  given_a_good_one();
+  const auto hello = *encode({1, lb_state("contested")});
+  for (int round = 0; round < 10; ++round) {
+    std::vector<SaspClient> clients(100);
+    for (auto& client : clients) {
+      client.connect(port);
+      client.sends(hello);
+    }
+    good_one_is_served();
+    // Whoever came last has the UID; the others are closed (RFC 4678 9.1).
+    EXPECT_EQ(clients.back().receives()->message, Message(SetLbStateReply{}));
+    std::size_t closed = 0;
+    for (auto& client : clients)
+      closed += client.is_closed(&client == &clients.back() ? 50ms : 2000ms) ? 1 : 0;
+    EXPECT_EQ(closed, clients.size() - 1);
+  }
+  EXPECT_GT(times_logged("lines were suppressed"), 0U) << "a storm does not fill the log";
+}
+
 TEST_F(SaspGwm, LogsTheSameRefusalOnceAndShowsNamesHarmlessly) {
   given_gwm();
   SaspClient client(port);
