@@ -11,6 +11,8 @@ using saspd::fuzz::check;
 
 namespace {
 
+constexpr MemberGoal first_goal{.presence = Presence::registered};
+
 MemberSession session() {
   MemberSessionConfig config;
   config.lb_uid = "lb1";
@@ -20,10 +22,10 @@ MemberSession session() {
     const auto endpoint = saspd::Endpoint::parse(address);
     config.members.push_back(MemberData::of({endpoint->address, 6, endpoint->port}, "label"));
   }
-  return {config, {.presence = Presence::registered}};
+  return {config, first_goal};
 }
 
-MemberGoal goal(std::uint8_t byte) {
+MemberGoal goal_of(std::uint8_t byte) {
   return {.presence = static_cast<Presence>(byte % 3),
           .state = static_cast<std::uint8_t>(byte >> 6),
           .quiesced = (byte & 4) != 0,
@@ -48,6 +50,7 @@ bool check_step(const MemberStep& step) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   MemberSession member = session();
+  MemberGoal goal = first_goal;
   saspd::TimePoint now{};
   bool reached = check_step(member.connected(now));
   ByteView input(data, size);
@@ -61,8 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       now = std::max(now, member.deadline().value_or(now));
       step = member.handle_timeout(now);
     } else if (announced == 1 && !part.empty()) {
-      step = member.want(goal(part[0]), now);
-      reached = false;
+      reached = reached && goal_of(part[0]) == goal;
+      goal = goal_of(part[0]);
+      step = member.want(goal, now);
     } else {
       step = member.handle_bytes(Bytes(part.begin(), part.end()), now);
     }
