@@ -19,4 +19,9 @@ Result<MemberName> MemberName::parse(std::string_view text) {
   return name;
 }
 
+std::string MemberName::text() const {
+  const std::string member = endpoint.port == 0 ? endpoint.address.text() : endpoint.text();
+  return group ? *group + "/" + member : member;
+}
+
 }  // namespace saspd

@@ -16,6 +16,7 @@ struct MemberName {
 
   // "192.0.2.1:80", "192.0.2.1", or either behind "GROUP/". A group's name may hold slashes.
   static Result<MemberName> parse(std::string_view text);
+  std::string text() const;
 
   auto operator<=>(const MemberName&) const = default;
 };

@@ -106,9 +106,19 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
   cli.section("General");
   cli.action("--check", options.check, "check flags, config file and weights file, and end");
+  cli.option("--control", "PATH", options.control, cli::text(1, 107),
+             "the control socket, for saspctl. Unless it is given, " +
+                 std::string(default_control) + ", or none where that cannot be made");
+  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off,
+             "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
+             "address that is taken is told and tried again",
+             "127.0.0.1:9861");
+  cli.option("--metrics-members", "on|off", options.metrics_members,
+             cli::one_of<bool>({{"on", true}, {"off", false}}),
+             "off: no metrics per member, of which there are four each", "on");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--control", "--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl",
-                     "--tls-name", "--tls-min"});
+  cli.not_built_yet(
+      {"--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name", "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
   options.probing.interval = probe_interval;

@@ -2,7 +2,9 @@
 // network.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct ServerLimits {
   unsigned max_requests_per_second = 0;  // of one connection; 0: no limit
 };
 
+inline constexpr std::string_view default_control = "/run/sasp-gwm/control";
+
 struct Options {
   std::vector<Endpoint> listen;
   RegistryConfig registry;
@@ -28,7 +32,10 @@ struct Options {
   ProbePlan probes;
   ProbeConfig probing;
   std::string weights;  // path of the weights file; empty: none
-  bool check = false;   // only tell whether the weights file is good
+  std::string control;  // path of the control socket; empty: default_control, which may fail
+  std::optional<Endpoint> metrics;  // nothing: off
+  bool metrics_members = true;
+  bool check = false;  // only tell whether the weights file is good
   cli::LogOptions log;
 };
 

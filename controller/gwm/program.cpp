@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 
 #include "controller/cli/config_file.hpp"
+#include "controller/gwm/control.hpp"
 #include "controller/gwm/describe.hpp"
+#include "controller/metrics/process.hpp"
 #include "controller/sasp/codec.hpp"
 
 namespace saspd::gwm {
@@ -105,6 +107,7 @@ ExitCode Program::start() {
     }
   }
   if (options_.check) return ExitCode::ok;
+  if (const ExitCode code = open_control(); code != ExitCode::ok) return code;
   for (const Endpoint& endpoint : options_.listen) {
     const auto bound = server_.listen(endpoint);
     if (!bound) {
@@ -119,7 +122,81 @@ ExitCode Program::start() {
   }
   if (!options_.weights.empty()) poll_weights();
   if (!options_.probes.empty()) watch_members();
+  open_metrics();
   return ExitCode::ok;
+}
+
+// ---- The operator -------------------------------------------------------------------------------
+
+ExitCode Program::open_control() {
+  const bool wanted = !options_.control.empty();
+  auto control = net::ControlServer::open(
+      io_, wanted ? options_.control : std::string(default_control),
+      [this](const boost::json::object& request, const net::ControlPeer& peer) {
+        return answer(request, peer);
+      });
+  if (control) {
+    control_ = std::move(*control);
+    return ExitCode::ok;
+  }
+  if (!wanted) {
+    log_.warning("{}; saspctl cannot ask, see --control", control.error().detail);
+    return ExitCode::ok;
+  }
+  log_.error("{}", control.error().detail);
+  const auto& code = control.error().code;
+  return code == std::errc::address_in_use      ? ExitCode::try_again
+         : code == std::errc::permission_denied ? ExitCode::no_permission
+                                                : ExitCode::io;
+}
+
+void Program::open_metrics() {
+  if (!options_.metrics) return;
+  const Endpoint& at = *options_.metrics;
+  if (!at.address.is_loopback()) {
+    log_.warning("--metrics {}: whoever reaches it can read the names and weights of all servers",
+                 at.text());
+  }
+  net::MetricsServer::Callbacks callbacks;
+  callbacks.text = [this] { return metrics_text(); };
+  callbacks.on_listen = [this](const Result<Endpoint>& listening) {
+    if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
+    log_.warning("no metrics: {}; tried again, see --metrics", listening.error().detail);
+  };
+  metrics_.emplace(io_, at, std::move(callbacks));
+}
+
+boost::json::object Program::answer(const boost::json::object& request,
+                                    const net::ControlPeer& peer) {
+  auto [answer, done] = carry_out(request, peer.may_write, manager_, surroundings(), Clock::now());
+  if (!done.empty()) log_.info("{}, by uid {} (pid {})", done, peer.uid, peer.pid);
+  work();
+  return std::move(answer);
+}
+
+std::string Program::metrics_text() const {
+  const auto now = Clock::now();
+  auto families = metric_families(manager_, surroundings(), counters_, prober_.counts(),
+                                  options_.metrics_members, now);
+  auto process = metrics::process_families(now, std::chrono::system_clock::now());
+  families.insert(families.end(), process.begin(), process.end());
+  return metrics::text(families);
+}
+
+Surroundings Program::surroundings() const {
+  Surroundings around;
+  around.health = [this](const ProbeTarget& target) { return prober_.health(target); };
+  around.peer = [this](ConnectionId id) -> std::optional<Endpoint> {
+    const auto peer = peers_.find(id);
+    if (peer == peers_.end()) return std::nullopt;
+    return peer->second.endpoint;
+  };
+  around.listen = options_.listen;
+  around.interval = std::chrono::seconds{options_.registry.interval};
+  around.connections = peers_.size();
+  around.weights_file = options_.weights;
+  around.weights_error = weights_error_;
+  return around;
 }
 
 // ---- The weights file ---------------------------------------------------------------------------
@@ -170,11 +247,13 @@ Message Program::handle(ConnectionId id, const GwmRequest& request) {
   if (outcome.changed) info(fmt::format("{}: {}", peer.endpoint.text(), describe(request.message)));
   tell_refusal(peer, std::move(outcome.refusal));
   tell_tolerances(peer, request.tolerances);
+  counters_.count(request.message, outcome.reply);
   work();
   return std::move(outcome.reply);
 }
 
 void Program::not_understood(ConnectionId id, const Error& why) {
+  ++counters_.not_understood;
   tell_refusal(peers_[id], why.detail);
 }
 
@@ -194,6 +273,7 @@ void Program::disconnected(ConnectionId id, const Error& why) {
 }
 
 void Program::not_accepted(const Error& why) {
+  ++counters_.rejected;
   warn(why.detail);
 }
 
@@ -303,7 +383,7 @@ void Program::send(const Push& push) {
     if (!encoded) return warn(fmt::format("push: {}", encoded.error().detail));
     bytes.insert(bytes.end(), encoded->begin(), encoded->end());
   }
-  server_.push(push.connection, std::move(bytes));
+  if (server_.push(push.connection, std::move(bytes))) counters_.pushed += push.messages.size();
 }
 
 void Program::wait_for_signal() {
@@ -327,6 +407,8 @@ void Program::reload() {
 // Without work the io_context ends.
 void Program::stop() {
   stopping_ = true;
+  control_.reset();
+  metrics_.reset();
   server_.stop();
   weights_timer_.cancel();
   work_timer_.cancel();

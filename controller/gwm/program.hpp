@@ -2,6 +2,7 @@
 // what is said about it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,11 +12,14 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "controller/gwm/log_limit.hpp"
+#include "controller/gwm/metrics.hpp"
 #include "controller/gwm/options.hpp"
 #include "controller/gwm/prober.hpp"
 #include "controller/gwm/weights_file.hpp"
 #include "controller/gwm/workload_manager.hpp"
+#include "controller/net/control_server.hpp"
 #include "controller/net/gwm_server.hpp"
+#include "controller/net/metrics_server.hpp"
 
 namespace saspd::gwm {
 
@@ -45,6 +49,8 @@ class Program final : private net::GwmServerOwner {
   void writable(ConnectionId id) override;
 
   ExitCode start();
+  ExitCode open_control();
+  void open_metrics();
   Result<void> read_weights();
   void read_weights_again();
   void poll_weights();
@@ -55,6 +61,11 @@ class Program final : private net::GwmServerOwner {
   void send(const Push& push);
   void reload();
   void stop();
+
+  // What saspctl and Prometheus are told.
+  boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
+  std::string metrics_text() const;
+  Surroundings surroundings() const;
 
   void tell_attached(const Peer& peer, const std::string& lb_uid);
   void close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid);
@@ -82,6 +93,9 @@ class Program final : private net::GwmServerOwner {
   Timer members_timer_;
   Prober prober_;
   std::uint64_t probed_generation_ = 0;
+  std::unique_ptr<net::ControlServer> control_;
+  std::optional<net::MetricsServer> metrics_;
+  MetricCounters counters_;
 };
 
 }  // namespace saspd::gwm

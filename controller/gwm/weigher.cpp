@@ -59,6 +59,13 @@ void Weigher::keep_only(const std::set<ProbeTarget>& targets) {
   std::erase_if(targets_, [&](const auto& target) { return !targets.contains(target.first); });
 }
 
+const Advice* Weigher::of_file(std::string_view group, const MemberKey& member) const {
+  const auto members = table_.find(group);
+  if (members == table_.end()) return nullptr;
+  const auto known = members->second.find(member);
+  return known == members->second.end() ? nullptr : &known->second;
+}
+
 std::vector<ProbeTarget> Weigher::targets_of(std::string_view group,
                                              const MemberKey& member) const {
   std::vector<ProbeTarget> targets;
@@ -71,11 +78,7 @@ std::vector<ProbeTarget> Weigher::targets_of(std::string_view group,
 Judgement Weigher::judge(std::string_view group, const MemberKey& member, TimePoint now) const {
   Judgement judgement;
   judgement.share = 1;
-  const auto members = table_.find(group);
-  if (members != table_.end()) {
-    const auto known = members->second.find(member);
-    if (known != members->second.end()) judgement.advice = known->second;
-  }
+  if (const Advice* said = of_file(group, member)) judgement.advice = *said;
   // A line that says quiesce or down gives no weight, but probes may find the member well later.
   Advice& advice = judgement.advice;
   judgement.weight_fixed = advice.confident;

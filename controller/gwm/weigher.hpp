@@ -93,6 +93,9 @@ class Weigher {
   bool undrain(const MemberName& member) { return drained_.erase(member) > 0; }
   const std::set<MemberName>& drained() const { return drained_; }
 
+  // What the weights file says of a member; nullptr: nothing.
+  const Advice* of_file(std::string_view group, const sasp::MemberKey& member) const;
+
   // What is probed of a member.
   std::vector<ProbeTarget> targets_of(std::string_view group, const sasp::MemberKey& member) const;
 

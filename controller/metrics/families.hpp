@@ -22,6 +22,9 @@ Family gauge(std::string name, std::string help);
 Family counter(std::string name, std::string help);
 void add(Family& family, double value, const Labels& labels = {});
 
+// "TCP" for "tcp", as node_exporter writes protocols.
+std::string capitals(std::string_view text);
+
 // "EPERM" for an error of the system, else the words of its category.
 std::string error_name(const std::error_code& code);
 

@@ -1,7 +1,6 @@
 #include "controller/saspd/metrics.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,13 +18,6 @@ namespace {
 
 double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return out;
 }
 
 void take(Families& families, std::initializer_list<Family> more) {
@@ -157,7 +149,7 @@ Labels labels_of(const std::string& group, const Reconciler::MemberView& member)
   labels.emplace_back("local_port", std::to_string(at != nullptr ? at->endpoint.port : 0));
   labels.emplace_back("remote_address", member.endpoint.address.text());
   labels.emplace_back("remote_port", std::to_string(member.endpoint.port));
-  labels.emplace_back("proto", at != nullptr ? upper(lb::name(at->protocol)) : "FWM");
+  labels.emplace_back("proto", at != nullptr ? metrics::capitals(lb::name(at->protocol)) : "FWM");
   labels.emplace_back("local_mark", mark != nullptr ? fmt::format("{:08X}", mark->mark) : "");
   return labels;
 }

@@ -23,6 +23,11 @@ TEST(MemberName, NeedsNoPortWhenItIsASystem) {
             (Endpoint{*IpAddress::parse("192.0.2.1"), 0}));
 }
 
+TEST(MemberName, IsWrittenAsItIsRead) {
+  for (const char* text : {"192.0.2.1", "[2001:db8::1]:80", "a/b/192.0.2.1:80", "web/2001:db8::1"})
+    EXPECT_EQ(MemberName::parse(text)->text(), text);
+}
+
 TEST(MemberName, SaysHowItIsWritten) {
   for (const char* text :
        {"", "web", "web/", "/", "web/192.0.2.1:", "192.0.2.1:80/web", "web:80"}) {

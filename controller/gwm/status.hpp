@@ -1,0 +1,58 @@
+// What sasp-gwm knows, as JSON for saspctl. Pure. Keys are relied upon by scripts.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "controller/base/member_name.hpp"
+#include "controller/gwm/workload_manager.hpp"
+
+namespace saspd::gwm {
+
+// What stands around the workload manager, for one answer. Everything is borrowed.
+struct Surroundings {
+  std::function<const Health*(const ProbeTarget&)> health;  // nullptr: it is not probed
+  std::function<std::optional<Endpoint>(ConnectionId)> peer;
+  std::vector<Endpoint> listen;
+  std::chrono::seconds interval{0};
+  std::size_t connections = 0;
+  std::string weights_file;   // empty: none
+  std::string weights_error;  // why the file could not be read last; empty: it could
+};
+
+// A farm may be larger than what is good to be told at once.
+inline constexpr std::size_t max_members_shown = 20'000;
+
+// How many members are there, each counted by the first that is true of it.
+struct MemberCounts {
+  std::size_t quiesced = 0;
+  std::size_t no_contact = 0;
+  std::size_t not_confident = 0;
+  std::size_t available = 0;
+
+  void add(const sasp::WeightEntry& entry);
+  std::size_t all() const { return quiesced + no_contact + not_confident + available; }
+};
+
+boost::json::object status_json(const WorkloadManager& manager, const Surroundings& around,
+                                TimePoint now);
+boost::json::object lbs_json(const WorkloadManager& manager, const Surroundings& around,
+                             TimePoint now);
+boost::json::object groups_json(const WorkloadManager& manager, TimePoint now);
+
+// Of one group, or of all. An error if there is no such group.
+Result<boost::json::object> members_json(const WorkloadManager& manager,
+                                         const std::optional<std::string>& group, TimePoint now);
+
+// How each of the members that `name` means came to its weight. An error if there is none.
+Result<boost::json::object> why_json(const WorkloadManager& manager, const Surroundings& around,
+                                     const MemberName& name, TimePoint now);
+
+// One text per load balancer and member: whoever compares two answers sees what has happened.
+boost::json::object watch_json(const WorkloadManager& manager, TimePoint now);
+
+}  // namespace saspd::gwm
