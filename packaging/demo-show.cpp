@@ -385,7 +385,8 @@ bool follows(const Member& member, const Advised& advised) {
     case Advised::Kind::stopped: return !member.contact;
     case Advised::Kind::weight: break;
   }
-  return member.contact && !member.quiesced && member.weight == advised.weight;
+  return member.contact && !member.quiesced && member.weight == advised.weight &&
+         member.effective > 0;  // not while its probe is still silent
 }
 
 std::bitset<server_count> is_stopped(const Phase& phase) {

@@ -123,6 +123,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
   options.probing.interval = probe_interval;
   options.probing.timeout = probe_timeout;
+  options.weigher.settle = 2 * probe_interval + probe_timeout;
   options.registry.interval = static_cast<std::uint16_t>(interval.count());
   if (const auto end = check(cli, options, insecure)) return *end;
   if (cli.print_config()) {

@@ -47,6 +47,7 @@ bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint
   const Reading before = std::exchange(of.reading, reading);
   const bool was_down = before.state == Reading::State::failing || !before.up;
   if (was_down && serves(reading)) of.came_back = now;
+  if (!of.known_since && reading.state != Reading::State::unknown) of.known_since = now;
   const double old = config_.damping / 100.0;
   const bool first = before.state != Reading::State::passing;
   of.percent = first ? reading.percent : of.percent * old + reading.percent * (1 - old);
@@ -97,9 +98,10 @@ void Weigher::take(const ProbeTarget& target, Judgement& judgement, bool& silent
                    TimePoint now) const {
   const auto known = targets_.find(target);
   if (known == targets_.end() || known->second.reading.state == Reading::State::unknown) {
-    silent = true;
+    silent = judgement.warms_up = true;
     return;
   }
+  judgement.known_since = std::max(judgement.known_since, known->second.known_since);
   const Reading& reading = known->second.reading;
   const bool passing = reading.state == Reading::State::passing;
   judgement.slow_start = std::min(judgement.slow_start, slow_start(known->second, now));
@@ -135,13 +137,27 @@ std::vector<WeightEntry> Weigher::weigh(std::string_view name, const Group& grou
   std::vector<WeightEntry> entries;
   judgements.reserve(group.size());
   entries.reserve(group.size());
-  for (const auto& [key, member] : group) {
+  for (const auto& [key, member] : group)
     judgements.push_back(judge(name, key, now));
-    entries.push_back(weight_entry(member, judgements.back().advice));
+  const bool all_wait = settles(judgements, now);
+  auto judgement = judgements.begin();
+  for (const auto& [key, member] : group) {
+    if (all_wait) judgement->advice.confident = false;
+    entries.push_back(weight_entry(member, judgement++->advice));
   }
   normalise(judgements, entries);
   spread_if_all_zero(entries);
   return entries;
+}
+
+bool Weigher::settles(const std::vector<Judgement>& judgements, TimePoint now) const {
+  const auto is_old = [&](const Judgement& judgement) {
+    if (judgement.warms_up) return false;
+    return !judgement.known_since || *judgement.known_since + config_.settle <= now;
+  };
+  return std::any_of(judgements.begin(), judgements.end(),
+                     [](const Judgement& judgement) { return judgement.warms_up; }) &&
+         std::none_of(judgements.begin(), judgements.end(), is_old);
 }
 
 // Only ratios within the group matter, so the best member that can get work has max_weight.

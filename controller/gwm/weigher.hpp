@@ -64,6 +64,10 @@ bool names(const MemberName& name, std::string_view group, const sasp::MemberKey
 struct WeigherConfig {
   std::uint16_t max_weight = 64;       // of the best member of a group, as the z/OS LBA has it
   std::chrono::seconds slow_start{0};  // until a member that was down has its whole share again
+  // When nobody of a group is known for longer than this, and some are still in their two samples,
+  // all of them wait: after a restart the first that is known must not get all the work, which the
+  // members that are not confident would lose (RFC 4678 5.3).
+  Duration settle{};
   unsigned damping = 0;  // percent of the old value that stays with each reading of an
                          // agent's percentage
 };
@@ -74,6 +78,8 @@ struct Judgement {
   double share = 0;           // else: relative to the other members of its group, 0 to 1 and more
   double slow_start = 1;      // how much of that it gets while it starts slowly
   bool drained = false;       // by the operator; advice.quiesce says it too
+  bool warms_up = false;      // a probe has not had its two samples
+  std::optional<TimePoint> known_since;  // by its last probe; nothing: without probes, or not yet
 };
 
 class Weigher {
@@ -110,9 +116,11 @@ class Weigher {
     Reading reading;
     double percent = 100;                // damped
     std::optional<TimePoint> came_back;  // from failing or down
+    std::optional<TimePoint> known_since;
   };
 
   void take(const ProbeTarget& target, Judgement& judgement, bool& silent, TimePoint now) const;
+  bool settles(const std::vector<Judgement>& judgements, TimePoint now) const;
   double slow_start(const Target& target, TimePoint now) const;
   bool is_drained(std::string_view group, const sasp::MemberKey& member) const;
   void normalise(const std::vector<Judgement>& judgements,

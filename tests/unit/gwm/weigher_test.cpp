@@ -215,6 +215,27 @@ TEST_F(WeigherTest, LeavesWeightsOfTheFileAsTheyAre) {
   EXPECT_EQ(rows(2), (std::vector<Row>{{known, 60001}, {known, 64}}));
 }
 
+// After a restart the members become known one after the other.
+TEST_F(WeigherTest, WaitsForAWholeGroupThatNobodyKnewYet) {
+  weigher = Weigher({.settle = seconds{5}}, plan({"tcp"}));
+  tells(tcp, {passing});
+  EXPECT_EQ(rows(3), (std::vector<Row>{{unknown, 64}, {unknown, 0}, {unknown, 0}}));
+  tells(tcp, {passing, failing});
+  EXPECT_EQ(rows(3)[0].flags, unknown);
+  tells(tcp, {passing, failing, passing});
+  EXPECT_EQ(rows(3), (std::vector<Row>{{known, 64}, {down, 0}, {known, 64}}));
+  now += seconds{5};
+  EXPECT_EQ(rows(4), (std::vector<Row>{{known, 64}, {down, 0}, {known, 64}, {unknown, 0}}))
+      << "a new one waits alone";
+}
+
+TEST_F(WeigherTest, DoesNotWaitForEverForOneThatIsNeverKnown) {
+  weigher = Weigher({.settle = seconds{5}}, plan({"tcp"}));
+  tells(tcp, {passing});
+  now += seconds{5};
+  EXPECT_EQ(rows(2), (std::vector<Row>{{known, 64}, {unknown, 0}}));
+}
+
 TEST_F(WeigherTest, LetsAMemberThatComesBackStartSlowly) {
   weigher = Weigher({.slow_start = seconds{100}}, plan({"tcp"}));
   tells(tcp, {passing, passing});
