@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/text.hpp"
-#include "controller/gwm/group_name.hpp"
+#include "controller/sasp/names.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -90,7 +90,7 @@ Result<Value> parse_value(std::string_view text) {
     auto spec = parse_kind(text.substr(sign + 1));
     if (!spec) continue;
     const std::string_view group = text.substr(0, sign);
-    if (const auto ok = check_group_name(group); !ok) return fail(ok.error());
+    if (const auto ok = sasp::check_group_name(group); !ok) return fail(ok.error());
     return Value{group, std::move(*spec)};
   }
   return fail(explain(text));

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/text.hpp"
-#include "controller/gwm/group_name.hpp"
+#include "controller/sasp/names.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -59,31 +59,6 @@ Result<Advice> parse_advice(std::string_view word) {
   return Advice{.confident = true, .weight = static_cast<std::uint16_t>(*weight)};
 }
 
-// The address as it is known from the wire, where ::192.0.2.1 is 192.0.2.1 (sasp-interop row 2).
-IpAddress canonical(const IpAddress& address) {
-  return sasp::from_wire(sasp::to_wire(address));
-}
-
-Result<sasp::MemberKey> parse_member(std::string_view word) {
-  if (const auto system = IpAddress::parse(word)) return sasp::MemberKey{canonical(*system), 0, 0};
-  std::uint8_t protocol = 6;
-  std::string_view rest = word;
-  for (const auto& [prefix, number] :
-       {std::pair{"tcp:", 6}, std::pair{"udp:", 17}, std::pair{"sctp:", 132}}) {
-    if (!word.starts_with(prefix)) continue;
-    protocol = static_cast<std::uint8_t>(number);
-    rest.remove_prefix(std::string_view(prefix).size());
-  }
-  const auto endpoint = Endpoint::parse(rest);
-  if (!endpoint || endpoint->port == 0) {
-    return fail(std::errc::invalid_argument,
-                fmt::format("'{}' is not a member: [tcp:|udp:|sctp:]ADDR:PORT with an IPv6 ADDR in "
-                            "brackets, or ADDR alone for a system",
-                            printable(word)));
-  }
-  return sasp::MemberKey{canonical(endpoint->address), protocol, endpoint->port};
-}
-
 struct Line {
   std::string_view group;
   sasp::MemberKey member;
@@ -95,10 +70,10 @@ Result<Line> parse_line(std::string_view line) {
   const std::string_view advice_word = take_last_word(line);
   const std::string_view member_word = take_last_word(line);
   if (line.empty()) return fail(std::errc::invalid_argument, std::string(line_form));
-  if (const auto ok = check_group_name(line); !ok) return fail(ok.error());
+  if (const auto ok = sasp::check_group_name(line); !ok) return fail(ok.error());
   const auto advice = parse_advice(advice_word);
   if (!advice) return fail(advice.error());
-  const auto member = parse_member(member_word);
+  const auto member = sasp::parse_member(member_word);
   if (!member) return fail(member.error());
   return Line{line, *member, *advice};
 }

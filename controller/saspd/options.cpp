@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "controller/base/text.hpp"
 #include "controller/cli/cli.hpp"
+#include "controller/sasp/names.hpp"
 #include "controller/saspd/service_spec.hpp"
 
 namespace saspd {
@@ -22,16 +22,6 @@ std::string host_name() {
   std::array<char, 256> buffer{};
   if (::gethostname(buffer.data(), buffer.size() - 1) != 0) return {};
   return buffer.data();
-}
-
-// RFC 4678 5.2 and sasp-interop row 9.
-Result<std::string> parse_lb_uid(std::string_view value) {
-  if (value.empty() || value.size() > sasp::max_lb_uid || !is_clean_utf8(value)) {
-    return refuse(
-        fmt::format("'{}' has {} bytes, expected 1 to {} of text without control characters",
-                    printable(value), value.size(), sasp::max_lb_uid));
-  }
-  return std::string(value);
 }
 
 Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view value) {
@@ -56,7 +46,7 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
       },
       "a GWM that advises the weights; port 3860 unless given. Of several, the first connected one "
       "counts");
-  cli.option("--lb-uid", "UID", options.lb_uid, parse_lb_uid,
+  cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
              "name of this director for the GWM, 1 to 64 bytes; must differ per director",
              host_name());
   cli.option("--mode", "pull|push", options.push,

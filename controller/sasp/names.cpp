@@ -1,0 +1,60 @@
+#include "controller/sasp/names.hpp"
+
+#include <fmt/format.h>
+
+#include "controller/base/text.hpp"
+#include "controller/sasp/messages.hpp"
+
+namespace saspd::sasp {
+namespace {
+
+IpAddress canonical(const IpAddress& address) {
+  return from_wire(to_wire(address));
+}
+
+}  // namespace
+
+Result<std::string> parse_lb_uid(std::string_view text) {
+  if (text.empty() || text.size() > max_lb_uid || !is_clean_utf8(text)) {
+    return fail(
+        std::errc::invalid_argument,
+        fmt::format("'{}' has {} bytes, expected 1 to {} of text without control characters",
+                    printable(text), text.size(), max_lb_uid));
+  }
+  return std::string(text);
+}
+
+Result<void> check_group_name(std::string_view name) {
+  if (name.empty()) return fail(std::errc::invalid_argument, "the name of the group is empty");
+  if (name.size() > max_text) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("the group has {} bytes, at most {}", name.size(), max_text));
+  }
+  if (!is_clean_utf8(name)) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("group '{}' is not UTF-8 without control characters", printable(name)));
+  }
+  return {};
+}
+
+Result<MemberKey> parse_member(std::string_view text) {
+  if (const auto system = IpAddress::parse(text)) return MemberKey{canonical(*system), 0, 0};
+  std::uint8_t protocol = 6;
+  std::string_view rest = text;
+  for (const auto& [prefix, number] :
+       {std::pair{"tcp:", 6}, std::pair{"udp:", 17}, std::pair{"sctp:", 132}}) {
+    if (!text.starts_with(prefix)) continue;
+    protocol = static_cast<std::uint8_t>(number);
+    rest.remove_prefix(std::string_view(prefix).size());
+  }
+  const auto endpoint = Endpoint::parse(rest);
+  if (!endpoint || endpoint->port == 0) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("'{}' is not a member: [tcp:|udp:|sctp:]ADDR:PORT with an IPv6 ADDR in "
+                            "brackets, or ADDR alone for a system",
+                            printable(text)));
+  }
+  return MemberKey{canonical(endpoint->address), protocol, endpoint->port};
+}
+
+}  // namespace saspd::sasp

@@ -1,0 +1,22 @@
+// The names of SASP as operators write them, for command lines and files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "controller/base/error.hpp"
+#include "controller/sasp/types.hpp"
+
+namespace saspd::sasp {
+
+// 1 to 64 bytes of clean UTF-8 (RFC 4678 5.2, sasp-interop rows 9 and 10).
+Result<std::string> parse_lb_uid(std::string_view text);
+
+// Is this a name that a group can have been registered with: 1 to 255 bytes of clean UTF-8?
+Result<void> check_group_name(std::string_view name);
+
+// "tcp:192.0.2.1:80", "udp:[2001:db8::1]:53", "sctp:…"; TCP if it says no protocol; "192.0.2.1" for
+// a system. The address is as it would come from the wire (row 2).
+Result<MemberKey> parse_member(std::string_view text);
+
+}  // namespace saspd::sasp
