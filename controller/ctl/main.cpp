@@ -1,17 +1,25 @@
-// saspctl: one question to a running saspd, and its answer.
+// saspctl: one question to a running saspd or sasp-gwm, and its answer.
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
+#include <thread>
+
+#include <fmt/chrono.h>
 
 #include "controller/ctl/outcome.hpp"
+#include "controller/ctl/watch.hpp"
 #include "controller/net/control_client.hpp"
 
 namespace {
 
 using saspd::ExitCode;
 using saspd::ctl::Options;
+using saspd::ctl::Outcome;
+using Answer = saspd::Result<boost::json::object>;
 
 bool wants_colors(const Options& options) {
   const char* no_color = std::getenv("NO_COLOR");  // no-color.org: set and not empty
@@ -19,15 +27,53 @@ bool wants_colors(const Options& options) {
          ::isatty(STDOUT_FILENO) == 1;
 }
 
-ExitCode run(const Options& options) {
-  const auto answer =
-      saspd::net::control_request(options.socket, saspd::ctl::request(options), options.timeout);
-  const auto outcome = saspd::ctl::outcome(options, answer, wants_colors(options));
+Answer ask(const Options& options) {
+  return saspd::net::control_request(options.socket, saspd::ctl::request(options), options.timeout);
+}
+
+ExitCode say(const Outcome& outcome) {
   std::cout << outcome.out << std::flush;
   if (!outcome.err.empty()) std::cerr << "saspctl: " << outcome.err << '\n';
   if (std::cout) return outcome.code;
   std::cerr << "saspctl: cannot write to stdout\n";
   return ExitCode::io;
+}
+
+std::string clock_time() {
+  return fmt::format("{:%H:%M:%S}", fmt::localtime(std::time(nullptr)));
+}
+
+// Until stdout is gone, or ^C. A program that was there and is restarted is waited for.
+ExitCode watch(const Options& options) {
+  saspd::ctl::Watched before;
+  std::string trouble;
+  for (bool first = true;; first = false) {
+    const auto answer = ask(options);
+    const auto problem = saspd::ctl::outcome(options, answer, false);
+    if (first && problem.code != ExitCode::ok) return say(problem);
+    if (problem.err != trouble && !problem.err.empty())
+      std::cerr << "saspctl: " << problem.err << '\n';
+    trouble = problem.err;
+    if (trouble.empty()) {
+      auto now = saspd::ctl::watched(*answer);
+      for (const auto& change : saspd::ctl::changes(before, now))
+        std::cout << saspd::ctl::watch_line(change, clock_time(), options.json);
+      before = std::move(now);
+    }
+    std::cout << std::flush;
+    if (!std::cout) return ExitCode::io;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
+ExitCode run(Options options) {
+  if (options.socket.empty()) {
+    options.socket = saspd::ctl::default_socket(options.command, [](std::string_view path) {
+      return ::access(std::string(path).c_str(), F_OK) == 0;
+    });
+  }
+  if (options.command == saspd::ctl::Command::watch) return watch(options);
+  return say(saspd::ctl::outcome(options, ask(options), wants_colors(options)));
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,21 +15,38 @@
 namespace saspd::ctl {
 namespace {
 
-struct CommandName {
+struct CommandForm {
   Command command;
   std::string_view name;
+  std::size_t at_least = 0;  // arguments
+  std::size_t at_most = 0;
+  std::string_view needs = {};                        // in words, if there are too few
+  std::array<std::string_view, 2> keys = {"member"};  // of the arguments, in the request
 };
-constexpr std::array<CommandName, 6> commands{{{Command::status, "status"},
-                                               {Command::why, "why"},
-                                               {Command::plan, "plan"},
-                                               {Command::reconcile, "reconcile"},
-                                               {Command::export_rules, "export"},
-                                               {Command::trace, "trace"}}};
+constexpr std::string_view a_member = "a member: ADDR:PORT or GROUP/ADDR:PORT";
+constexpr std::array<CommandForm, 13> commands{
+    {{Command::status, "status"},
+     {Command::gwm, "gwm"},
+     {Command::lbs, "lbs"},
+     {Command::groups, "groups"},
+     {Command::members, "members", 0, 1, "", {"group"}},
+     {Command::why, "why", 1, 1, a_member},
+     {Command::watch, "watch"},
+     {Command::plan, "plan"},
+     {Command::reconcile, "reconcile"},
+     {Command::drain, "drain", 1, 1, a_member},
+     {Command::undrain, "undrain", 1, 1, a_member},
+     {Command::export_rules, "export"},
+     {Command::trace,
+      "trace",
+      2,
+      2,
+      "the client's ADDR:PORT and the service, tcp:ADDR:PORT",
+      {"source", "destination"}}}};
 
 // The rest of the documented face.
-constexpr std::array<std::string_view, 14> not_built{
-    "gwm",        "groups", "members", "history", "watch",  "drain",  "undrain",
-    "set-weight", "hold",   "release", "doctor",  "decode", "reload", "log-level"};
+constexpr std::array<std::string_view, 8> not_built{"history", "set-weight", "hold",   "release",
+                                                    "doctor",  "decode",     "reload", "log-level"};
 
 std::string footer() {
   return fmt::format(
@@ -43,8 +59,18 @@ std::string footer() {
       "                                  advice is held back, it has an urgent alarm, or the "
       "kernel\n"
       "                                  cannot be written\n"
+      "  gwm                             the GWMs alone\n"
+      "  lbs                             the load balancers of sasp-gwm\n"
+      "  groups                          the groups, a line each\n"
+      "  members [GROUP]                 the members of each group, or of one\n"
       "  why MEMBER                      why a member has its weight; MEMBER is ADDR:PORT or\n"
       "                                  GROUP/ADDR:PORT, without :PORT if it has none\n"
+      "  watch                           a line for all that there is, then one per change, looked "
+      "for\n"
+      "                                  every second, until ^C\n"
+      "  drain MEMBER, undrain MEMBER    sasp-gwm tells every load balancer to give the member no "
+      "new\n"
+      "                                  connections, and ends that; root or group saspd-admin\n"
       "  plan                            what saspd would write now, after a look at the kernel\n"
       "  reconcile                       look at the kernel at once and write what differs, "
       "without\n"
@@ -59,8 +85,7 @@ std::string footer() {
       "                                  tcp:ADDR:PORT or udp:ADDR:PORT: slot, destination, next "
       "hop\n"
       "                                  (--backend xdp)\n"
-      "Not built yet: {}\n"
-      "  {}\n\n"
+      "Not built yet: {}\n\n"
       "Examples:\n"
       "  saspctl\n"
       "  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'\n"
@@ -70,47 +95,38 @@ std::string footer() {
       "65 no such member or an answer that is not understood, 69 saspd is not running, 74 I/O or "
       "the\n"
       "kernel cannot be read, 75 no answer in time, 77 no permission.",
-      fmt::join(std::span(not_built).first(9), " "),
-      fmt::join(std::span(not_built).subspan(9), " "));
+      fmt::join(not_built, " "));
 }
 
-std::string_view name_of(Command command) {
-  return std::find_if(commands.begin(), commands.end(),
-                      [&](const auto& known) { return known.command == command; })
-      ->name;
+const CommandForm& form_of(Command command) {
+  return *std::find_if(commands.begin(), commands.end(),
+                       [&](const auto& known) { return known.command == command; });
 }
 
 Result<Command> parse_command(std::string_view word) {
-  for (const auto& [command, name] : commands) {
-    if (word == name) return command;
+  std::vector<std::string_view> names;
+  for (const auto& form : commands) {
+    if (word == form.name) return form.command;
+    names.push_back(form.name);
   }
   if (std::find(not_built.begin(), not_built.end(), word) != not_built.end()) {
     return fail(std::errc::not_supported,
                 fmt::format("{} is not built yet in this version ({})", word, SASPD_VERSION));
   }
-  return fail(std::errc::invalid_argument,
-              fmt::format("unknown command '{}', expected status, why, plan, reconcile, export or "
-                          "trace",
-                          word));
+  return fail(std::errc::invalid_argument, fmt::format("unknown command '{}', expected one of {}",
+                                                       word, fmt::join(names, ", ")));
 }
 
 // What is wrong with command and arguments together.
-std::optional<std::string> check(const Options& options,
-                                 const std::vector<std::string>& arguments) {
-  const std::size_t wanted = options.command == Command::why     ? 1
-                             : options.command == Command::trace ? 2
-                                                                 : 0;
-  if (options.command == Command::why && arguments.empty()) {
-    return "why needs a member: ADDR:PORT or GROUP/ADDR:PORT";
-  }
-  if (options.command == Command::trace && arguments.size() < wanted) {
-    return "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT";
-  }
-  if (arguments.size() > wanted) {
-    return fmt::format("{} takes {}, got '{}'", name_of(options.command),
-                       wanted == 0   ? "no argument"
-                       : wanted == 1 ? "one argument"
-                                     : "two arguments",
+std::optional<std::string> check(const Options& options) {
+  const auto& form = form_of(options.command);
+  const auto& arguments = options.arguments;
+  if (arguments.size() < form.at_least) return fmt::format("{} needs {}", form.name, form.needs);
+  if (arguments.size() > form.at_most) {
+    return fmt::format("{} takes {}, got '{}'", form.name,
+                       form.at_most == 0   ? "no argument"
+                       : form.at_most == 1 ? "one argument"
+                                           : "two arguments",
                        arguments.back());
   }
   if (options.check && options.command != Command::status) return "--check is for status only";
@@ -124,9 +140,11 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   std::optional<std::string> command;
   std::optional<std::string> first;
   std::optional<std::string> second;
-  cli::Cli cli("saspctl", "Asks a running saspd what it does and why.", footer());
-  cli.option("--socket", "PATH", options.socket, cli::text(1, 107), "the control socket of saspd",
-             "/run/saspd/control");
+  cli::Cli cli("saspctl", "Asks a running saspd or sasp-gwm what it does and why.", footer());
+  cli.option("--socket", "PATH", options.socket, cli::text(1, 107),
+             fmt::format("the control socket [{}, or {} for lbs, drain and undrain, and where only "
+                         "that one is there]",
+                         saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer", "5");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
@@ -140,26 +158,18 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   const auto parsed = parse_command(command.value_or("status"));
   if (!parsed) return cli.refuse(ExitCode::usage, parsed.error().detail);
   options.command = *parsed;
-  std::vector<std::string> arguments;
   for (const auto& argument : {first, second}) {
-    if (argument) arguments.push_back(*argument);
+    if (argument) options.arguments.push_back(*argument);
   }
-  if (const auto error = check(options, arguments)) return cli.refuse(ExitCode::usage, *error);
-  if (options.command == Command::why) options.member = arguments[0];
-  if (options.command == Command::trace) {
-    options.source = arguments[0];
-    options.service = arguments[1];
-  }
+  if (const auto error = check(options)) return cli.refuse(ExitCode::usage, *error);
   return options;
 }
 
 boost::json::object request(const Options& options) {
-  boost::json::object request{{"command", name_of(options.command)}};
-  if (options.command == Command::why) request["member"] = options.member;
-  if (options.command == Command::trace) {
-    request["source"] = options.source;
-    request["destination"] = options.service;
-  }
+  const auto& form = form_of(options.command);
+  boost::json::object request{{"command", form.name}};
+  for (std::size_t i = 0; i < options.arguments.size(); ++i)
+    request[form.keys.at(i)] = options.arguments[i];
   return request;
 }
 

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
@@ -11,19 +13,44 @@
 
 namespace saspd::ctl {
 
-enum class Command { status, why, plan, reconcile, export_rules, trace };
+enum class Command {
+  status,
+  gwm,
+  lbs,
+  groups,
+  members,
+  why,
+  watch,
+  plan,
+  reconcile,
+  drain,
+  undrain,
+  export_rules,
+  trace,
+};
+
+inline constexpr std::string_view saspd_socket = "/run/saspd/control";
+inline constexpr std::string_view gwm_socket = "/run/sasp-gwm/control";
 
 struct Options {
   Command command = Command::status;
-  std::string member;   // of why, as given
-  std::string source;   // of trace: the client's ADDR:PORT
-  std::string service;  // of trace: tcp:ADDR:PORT
+  // The arguments of the command, as given: group; member; client and service.
+  std::vector<std::string> arguments;
   std::string socket;
   std::chrono::seconds timeout{};
   bool json = false;
   bool check = false;
   bool no_color = false;
 };
+
+// The socket for a command if none is given: that of sasp-gwm for what only it knows, and where
+// only it runs.
+template <class Exists>
+std::string default_socket(Command command, Exists exists) {
+  const bool gwm = command == Command::lbs || command == Command::drain ||
+                   command == Command::undrain || (!exists(saspd_socket) && exists(gwm_socket));
+  return std::string(gwm ? gwm_socket : saspd_socket);
+}
 
 // Either the options, or the code to end with; everything was said by then.
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);

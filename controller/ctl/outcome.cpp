@@ -6,6 +6,8 @@
 
 #include "controller/base/text.hpp"
 #include "controller/ctl/render.hpp"
+#include "controller/ctl/render_gwm.hpp"
+#include "controller/ctl/table.hpp"
 
 namespace saspd::ctl {
 
@@ -13,23 +15,27 @@ namespace json = boost::json;
 
 namespace {
 
+std::string_view program_of(const std::string& socket) {
+  return socket == gwm_socket ? "sasp-gwm" : "saspd";
+}
+
 // There is no answer: the cause, and what helps.
-Outcome no_answer(const Error& error) {
+Outcome no_answer(const Error& error, std::string_view program) {
   const auto& code = error.code;
-  const auto end = [&](ExitCode exit, std::string_view help) {
-    return Outcome{exit, {}, fmt::format("{}{}", printable(error.detail), help)};
+  const auto end = [&](ExitCode exit, const std::string& help) {
+    return Outcome{exit, {}, printable(error.detail) + help};
   };
   if (code == std::errc::no_such_file_or_directory || code == std::errc::connection_refused) {
-    return end(
-        ExitCode::unavailable,
-        "; saspd is not running (systemctl start saspd), or has another --control: give that "
-        "as --socket PATH");
+    return end(ExitCode::unavailable,
+               fmt::format("; {0} is not running (systemctl start {0}), or has another --control: "
+                           "give that as --socket PATH",
+                           program));
   }
   if (code == std::errc::permission_denied) {
     return end(ExitCode::no_permission, "; the socket is for root and its group: use sudo");
   }
   if (code == std::errc::timed_out || code == std::errc::resource_unavailable_try_again) {
-    return end(ExitCode::try_again, "; saspd is busy or stopped: try again");
+    return end(ExitCode::try_again, fmt::format("; {} is busy or stopped: try again", program));
   }
   return end(code == std::errc::bad_message ? ExitCode::data : ExitCode::io, "");
 }
@@ -44,33 +50,56 @@ Outcome refused(const json::object& answer, const json::value& error) {
           printable(text != nullptr ? std::string_view(*text) : "refused without a reason")};
 }
 
-std::string shown(const Options& options, const json::object& answer, bool colors) {
-  if (options.json) return json::serialize(answer) + "\n";
-  switch (options.command) {
+bool is_of_gwm(const json::object& answer) {
+  return text(answer, "program") == "sasp-gwm";
+}
+
+std::string shown_of_gwm(Command command, const json::object& answer, bool colors) {
+  switch (command) {
+    case Command::status: return gwm::render_status(answer, colors);
+    case Command::lbs: return gwm::render_lbs(answer, colors);
+    case Command::groups: return gwm::render_groups(answer, colors);
+    case Command::members: return gwm::render_members(answer, colors);
+    case Command::why: return gwm::render_why(answer, colors);
+    case Command::drain:
+    case Command::undrain: return gwm::render_done(answer);
+    default: return {};  // it refuses the others
+  }
+}
+
+std::string shown(Command command, const json::object& answer, bool colors) {
+  switch (command) {
     case Command::status: return render_status(answer, colors);
+    case Command::gwm: return render_gwm(answer, colors);
+    case Command::groups: return render_groups(answer, colors);
+    case Command::members: return render_members(answer, colors);
     case Command::why: return render_why(answer, colors);
     case Command::plan: return render_plan(answer);
     case Command::reconcile: return render_reconcile(answer, colors);
     case Command::export_rules: return render_export(answer);
     case Command::trace: return render_trace(answer, colors);
+    default: return {};
   }
-  return {};
 }
 
 bool is_well(const Options& options, const json::object& answer) {
   if (options.command == Command::reconcile) return all_written(answer);
-  return !options.check || problems(answer).empty();
+  if (!options.check) return true;
+  return is_of_gwm(answer) ? gwm::problems(answer).empty() : problems(answer).empty();
 }
 
 }  // namespace
 
 Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors) {
-  if (!answer) return no_answer(answer.error());
+  if (!answer) return no_answer(answer.error(), program_of(options.socket));
   if (const auto* error = answer->if_contains("error")) return refused(*answer, *error);
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};
-  return {is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy,
-          shown(options, *answer, colors),
+  const auto code = is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy;
+  if (options.json) return {code, json::serialize(*answer) + "\n", {}};
+  return {code,
+          is_of_gwm(*answer) ? shown_of_gwm(options.command, *answer, colors)
+                             : shown(options.command, *answer, colors),
           {}};
 }
 

@@ -7,10 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
-
 #include "controller/base/text.hpp"
+#include "controller/ctl/table.hpp"
 
 namespace saspd::ctl {
 
@@ -18,140 +16,11 @@ namespace json = boost::json;
 
 namespace {
 
-// --- reading an answer
-// -------------------------------------------------------------------------------
-
-const json::value* find(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
-
-std::string text(const json::value& value) {
-  if (const auto* string = value.if_string()) return printable(*string);
-  return printable(json::serialize(value));
-}
-
-std::string text(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value == nullptr ? "-" : text(*value);
-}
-
-bool is_true(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::optional<std::int64_t> number(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  if (value == nullptr || !value->is_int64()) return std::nullopt;
-  return value->get_int64();
-}
-
-const json::object* object_at(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value == nullptr ? nullptr : value->if_object();
-}
-
-// The objects of an array; none if there is no array.
-std::vector<const json::object*> objects(const json::object& object, std::string_view key) {
-  std::vector<const json::object*> found;
-  const auto* value = find(object, key);
-  const auto* array = value == nullptr ? nullptr : value->if_array();
-  if (array == nullptr) return found;
-  for (const auto& element : *array) {
-    if (const auto* item = element.if_object()) found.push_back(item);
-  }
-  return found;
-}
-
-// The texts of an array, none if there is no array.
-std::vector<std::string> texts(const json::object& object, std::string_view key) {
-  std::vector<std::string> found;
-  const auto* value = find(object, key);
-  const auto* array = value == nullptr ? nullptr : value->if_array();
-  if (array == nullptr) return found;
-  for (const auto& element : *array)
-    found.push_back(text(element));
-  return found;
-}
-
-// --- writing it down
-// ---------------------------------------------------------------------------------
-
-enum class Color { none, bold, good, doubtful, bad };
-
-std::string painted(std::string_view text, Color color, bool colors) {
-  if (!colors || color == Color::none) return std::string(text);
-  const int code = color == Color::bold       ? 1
-                   : color == Color::good     ? 32
-                   : color == Color::doubtful ? 33
-                                              : 31;
-  return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
-}
-
-struct Cell {
-  std::string text;
-  Color color = Color::none;
-};
-using Row = std::vector<Cell>;
-
-// Characters of clean UTF-8; that some take two columns is left to the reader.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// Columns as wide as their widest cell; the first row is the heading.
-std::string table(const std::vector<Row>& rows, bool colors) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], width(row[i].text));
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    out += "  ";
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      out += painted(row[i].text, row[i].color, colors);
-      if (i + 1 < row.size()) out.append(widths[i] - width(row[i].text) + 2, ' ');
-    }
-    out += '\n';
-  }
-  return out;
-}
-
-std::string duration(std::optional<std::int64_t> seconds, std::string_view otherwise) {
-  if (!seconds) return std::string(otherwise);
-  const auto s = *seconds;
-  if (s < 120) return fmt::format("{} s", s);
-  if (s < 7200) return fmt::format("{} min {} s", s / 60, s % 60);
-  if (s < 172'800) return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
-  return fmt::format("{} d {} h", s / 86'400, s % 86'400 / 3600);
-}
-
-std::string age(std::optional<std::int64_t> seconds) {
-  return seconds ? duration(seconds, "") + " ago" : "never";
-}
-
-// "192.0.2.1:80", "[2001:db8::1]:80"; a system member has no port (RFC 4678 5.1): "192.0.2.1".
-std::string member_name(const json::object& member) {
-  auto address = text(member, "address");
-  if (number(member, "port") == 0) return address;
-  const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", text(member, "port"));
-}
-
-// RFC 4678 5.3: of the flags only what an operator should look at.
 std::string advice_text(const json::object& member) {
   const auto* advice = object_at(member, "advice");
   if (advice == nullptr) return "-";
-  std::string out = text(*advice, "weight");
   const auto* flags = object_at(*advice, "flags");
-  if (flags == nullptr) return out;
-  if (is_true(*flags, "quiesce")) out += ", quiesced";
-  if (!is_true(*flags, "contact")) out += ", no contact";
-  if (!is_true(*flags, "confident")) out += ", not confident";
-  return out;
+  return text(*advice, "weight") + (flags != nullptr ? doubts(*flags) : "");
 }
 
 Color reason_color(std::string_view reason) {
@@ -188,7 +57,7 @@ Row member_row(const json::object& member, bool with_slots, bool with_service) {
   return row;
 }
 
-std::string render_members(const json::object& group, bool with_service, bool colors) {
+std::string members_table(const json::object& group, bool with_service, bool colors) {
   const auto members = objects(group, "members");
   if (members.empty()) return "  no members\n";
   std::vector<Row> rows{{{"MEMBER"}, {"LABEL"}, {"ADVICE"}, {"WEIGHT"}, {"KERNEL"}, {"REASON"}}};
@@ -237,7 +106,7 @@ std::string render_group(const json::object& group, bool colors) {
     if (is_true(*service, "managed")) out += ", managed";
     out += '\n';
   }
-  return out + render_members(group, services.size() > 1, colors) + render_alarms(group, colors);
+  return out + members_table(group, services.size() > 1, colors) + render_alarms(group, colors);
 }
 
 std::string render_gwms(const json::object& status, bool colors) {
@@ -373,6 +242,39 @@ std::string render_status(const json::object& status, bool colors) {
   for (const auto& problem : found)
     out += painted("not healthy: " + problem, Color::bad, colors) + "\n";
   return out;
+}
+
+std::string render_gwm(const json::object& gwms, bool colors) {
+  return render_gwms(gwms, colors);
+}
+
+std::string render_groups(const json::object& answer, bool colors) {
+  std::vector<Row> rows{
+      {{"GROUP"}, {"GWM"}, {"MEMBERS"}, {"IN THE KERNEL"}, {"HELD BACK"}, {"ALARMS"}}};
+  for (const auto* group : objects(answer, "groups")) {
+    const auto* counts = object_at(*group, "member_counts");
+    const bool bound = is_true(*group, "bound");
+    const bool held = find(*group, "held") != nullptr;
+    const auto alarms = objects(*group, "alarms").size();
+    rows.push_back({{text(*group, "name")},
+                    {text(*group, "gwm")},
+                    {counts != nullptr ? text(*counts, "all") : "-"},
+                    {bound ? "yes" : "no", bound ? Color::none : Color::bad},
+                    {text(*group, "held"), held ? Color::bad : Color::none},
+                    {alarms == 0 ? "-" : std::to_string(alarms),
+                     alarms == 0 ? Color::none : Color::doubtful}});
+  }
+  return rows.size() == 1 ? "  no groups\n" : table(rows, colors);
+}
+
+std::string render_members(const json::object& answer, bool colors) {
+  std::string out;
+  for (const auto* group : objects(answer, "groups")) {
+    if (!out.empty()) out += '\n';
+    out += painted(fmt::format("group {}", text(*group, "name")), Color::bold, colors) + '\n';
+    out += members_table(*group, true, colors);
+  }
+  return out.empty() ? "  no groups\n" : out;
 }
 
 std::string render_why(const json::object& why, bool colors) {

@@ -1,6 +1,5 @@
 // The answers of saspd as people read them. Pure: JSON in, text out. What an answer lacks is shown
-// as
-// "-"; text in it comes from peers and configuration, and is shown escaped.
+// as "-"; text in it comes from peers and configuration, and is shown escaped.
 #pragma once
 
 #include <string>
@@ -23,6 +22,11 @@ std::vector<std::string> problems(const boost::json::object& status);
 // Tables of the GWMs and of each group, then the problems; ends with a line break.
 std::string render_status(const boost::json::object& status, bool colors);
 
+// The tables alone: of the GWMs, of the groups, and of the members of each group.
+std::string render_gwm(const boost::json::object& gwms, bool colors);
+std::string render_groups(const boost::json::object& groups, bool colors);
+std::string render_members(const boost::json::object& members, bool colors);
+
 // A paragraph per group in which the member is.
 std::string render_why(const boost::json::object& why, bool colors);
 
@@ -35,10 +39,10 @@ bool all_written(const boost::json::object& reconcile);
 // A line per change that was written, and per one that was not; then what that comes to.
 std::string render_reconcile(const boost::json::object& reconcile, bool colors);
 
-// The rules as they are.
 // The way of a packet, a line for each thing that decided.
 std::string render_trace(const boost::json::object& trace, bool colors);
 
+// The rules as they are.
 std::string render_export(const boost::json::object& rules);
 
 }  // namespace saspd::ctl

@@ -315,7 +315,7 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
   object["weights_file"] = text_or_null(around.weights_file);
   object["weights_error"] = text_or_null(around.weights_error);
   object["groups"] = groups;
-  object["members"] = counts_json(all);
+  object["member_counts"] = counts_json(all);
   json::array drained;
   for (const auto& name : manager.weigher().drained())
     drained.emplace_back(name.text());
@@ -337,7 +337,7 @@ json::object groups_json(const WorkloadManager& manager, TimePoint now) {
   json::array groups;
   for_each_group(manager, [&](const auto& uid, const auto& name, const auto& group) {
     json::object object = group_json(uid, name);
-    object["members"] = counts_json(counts_of(manager, name, group, now));
+    object["member_counts"] = counts_json(counts_of(manager, name, group, now));
     groups.push_back(std::move(object));
   });
   json::object object = answer();

@@ -48,6 +48,19 @@ json::object not_listed(const Error& error) {
                             fmt::format("the kernel's table cannot be listed: {}", error.detail));
 }
 
+json::object unknown_command(std::string_view name) {
+  const auto refuse = [](std::string text) {
+    return net::control_error(ExitCode::usage, std::move(text));
+  };
+  if (name == "lbs") return refuse("lbs is for sasp-gwm, this is saspd");
+  if (name == "drain" || name == "undrain") {
+    return refuse(
+        fmt::format("{} is not built yet in saspd of this version ({}); sasp-gwm knows it", name,
+                    SASPD_VERSION));
+  }
+  return refuse(fmt::format("unknown command '{}'; this is saspd", name));
+}
+
 }  // namespace
 
 Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
@@ -296,13 +309,25 @@ json::object Daemon::answer(const json::object& request, const net::ControlPeer&
   const auto* name = command != nullptr ? command->if_string() : nullptr;
   if (name == nullptr) return net::control_error(ExitCode::usage, "no command");
   if (*name == "status") return status_json(status(), Clock::now());
+  if (*name == "gwm") return gwms_json(status(), Clock::now());
+  if (*name == "groups") return groups_json(status(), Clock::now());
+  if (*name == "members") return members(request);
+  if (*name == "watch") return watch_json(status());
   if (*name == "why") return why(request);
   if (*name == "export") return export_rules();
   if (*name == "plan") return plan();
   if (*name == "trace") return trace(request);
   if (*name == "reconcile") return reconcile(peer);
-  return net::control_error(ExitCode::usage,
-                            fmt::format("unknown command '{}'", std::string_view(*name)));
+  return unknown_command(*name);
+}
+
+json::object Daemon::members(const json::object& request) const {
+  const auto* group = request.if_contains("group");
+  const auto* name = group != nullptr ? group->if_string() : nullptr;
+  auto members = members_json(
+      status(), name != nullptr ? std::optional<std::string>(*name) : std::nullopt, Clock::now());
+  if (members) return std::move(*members);
+  return net::control_error(ExitCode::data, members.error().detail);
 }
 
 json::object Daemon::why(const json::object& request) const {

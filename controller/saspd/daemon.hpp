@@ -50,6 +50,7 @@ class Daemon {
 
   // The answers to saspctl.
   boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
+  boost::json::object members(const boost::json::object& request) const;
   boost::json::object why(const boost::json::object& request) const;
   boost::json::object export_rules();
   boost::json::object plan() const;

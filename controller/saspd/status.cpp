@@ -13,6 +13,10 @@ namespace json = boost::json;
 
 namespace {
 
+json::object answer() {
+  return {{"schema_version", 1}, {"program", "saspd"}};
+}
+
 std::int64_t seconds_since(TimePoint then, TimePoint now) {
   return std::chrono::floor<std::chrono::seconds>(now - then).count();
 }
@@ -208,8 +212,7 @@ json::object status_json(const Status& status, TimePoint now) {
   json::array groups;
   for (const auto& group : status.groups)
     groups.push_back(group_json(status, group, now));
-  json::object object;
-  object["schema_version"] = 1;
+  json::object object = answer();
   object["version"] = SASPD_VERSION;
   object["lb_uid"] = status.lb_uid;
   object["backend"] = status.backend;
@@ -224,6 +227,66 @@ json::object status_json(const Status& status, TimePoint now) {
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
   object["gwm"] = std::move(gwms);
   object["groups"] = std::move(groups);
+  return object;
+}
+
+json::object gwms_json(const Status& status, TimePoint now) {
+  json::object object = answer();
+  object["gwm"] = status_json(status, now).at("gwm");
+  return object;
+}
+
+json::object groups_json(const Status& status, TimePoint now) {
+  json::array groups;
+  for (const auto& group : status.groups) {
+    json::object object = group_json(status, group, now);
+    object.erase("members");
+    object["member_counts"] = {{"all", group.members.size()}};
+    groups.push_back(std::move(object));
+  }
+  json::object object = answer();
+  object["groups"] = std::move(groups);
+  return object;
+}
+
+Result<json::object> members_json(const Status& status, const std::optional<std::string>& wanted,
+                                  TimePoint now) {
+  json::array groups;
+  for (const auto& group : status.groups) {
+    if (wanted && group.name != *wanted) continue;
+    json::array members;
+    for (const auto& member : group.members)
+      members.push_back(member_json(member, now));
+    groups.push_back({{"name", group.name}, {"members", std::move(members)}});
+  }
+  if (wanted && groups.empty()) {
+    return fail(std::errc::no_such_device_or_address, fmt::format("no group '{}'", *wanted));
+  }
+  json::object object = answer();
+  object["groups"] = std::move(groups);
+  return object;
+}
+
+json::object watch_json(const Status& status) {
+  json::object items;
+  items["kernel"] = status.kernel_error.empty() ? "ok" : status.kernel_error;
+  for (const auto& gwm : status.gwms)
+    items[fmt::format("gwm {}", gwm.endpoint)] = gwm.state;
+  for (const auto& group : status.groups) {
+    for (const auto& service : group.services) {
+      items[fmt::format("service {} of {}", lb::text(service.key), group.name)] =
+          !service.present        ? "not in the kernel"
+          : service.held_all_zero ? "advice is held back"
+                                  : "ok";
+    }
+    for (const auto& member : group.members) {
+      items[fmt::format("{} of {} {}", MemberName{{}, member.endpoint}.text(), group.name,
+                        lb::text(member.service))] =
+          fmt::format("weight {}, {}", member.effective_weight, name(member.reason));
+    }
+  }
+  json::object object = answer();
+  object["items"] = std::move(items);
   return object;
 }
 

@@ -37,6 +37,16 @@ boost::json::object trace_json(const lb::Trace& trace);
 
 boost::json::object status_json(const Status& status, TimePoint now);
 
+// Parts of the status: the GWMs; the groups, with the number of their members; the members of one
+// group or of all. An error if there is no such group.
+boost::json::object gwms_json(const Status& status, TimePoint now);
+boost::json::object groups_json(const Status& status, TimePoint now);
+Result<boost::json::object> members_json(const Status& status,
+                                         const std::optional<std::string>& group, TimePoint now);
+
+// One text per GWM, group and member: whoever compares two answers sees what has happened.
+boost::json::object watch_json(const Status& status);
+
 // `member` is ADDR:PORT, or ADDR alone for a system member, or one of both after "GROUP/". Errors:
 // not in that form, or no such member.
 Result<boost::json::object> why_json(const Status& status, std::string_view member, TimePoint now);

@@ -30,7 +30,7 @@ TEST(SaspctlOptions, AskForTheStatusWhenNothingIsSaid) {
   const auto parsed = parse({});
   ASSERT_NE(parsed.options(), nullptr) << parsed.err;
   EXPECT_EQ(parsed.options()->command, Command::status);
-  EXPECT_EQ(parsed.options()->socket, "/run/saspd/control");
+  EXPECT_EQ(parsed.options()->socket, "");
   EXPECT_EQ(parsed.options()->timeout, std::chrono::seconds(5));
   EXPECT_FALSE(parsed.options()->json || parsed.options()->check);
   EXPECT_EQ(boost::json::serialize(request(*parsed.options())), R"({"command":"status"})");
@@ -46,7 +46,12 @@ TEST(SaspctlOptions, TakeFlagsOnBothSidesOfTheCommand) {
 }
 
 TEST(SaspctlOptions, AskByTheNameOfTheCommand) {
-  const std::vector<std::pair<const char*, Command>> commands{{"plan", Command::plan},
+  const std::vector<std::pair<const char*, Command>> commands{{"gwm", Command::gwm},
+                                                              {"lbs", Command::lbs},
+                                                              {"groups", Command::groups},
+                                                              {"members", Command::members},
+                                                              {"watch", Command::watch},
+                                                              {"plan", Command::plan},
                                                               {"reconcile", Command::reconcile},
                                                               {"export", Command::export_rules}};
   for (const auto& [name, command] : commands) {
@@ -55,6 +60,33 @@ TEST(SaspctlOptions, AskByTheNameOfTheCommand) {
     EXPECT_EQ(parsed.options()->command, command);
     EXPECT_EQ(request(*parsed.options()), (boost::json::object{{"command", name}}));
   }
+}
+
+TEST(SaspctlOptions, TakeAMemberOrAGroup) {
+  for (const char* command : {"why", "drain", "undrain"}) {
+    const auto parsed = parse({command, "web/192.0.2.1:80"});
+    ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+    EXPECT_EQ(request(*parsed.options()),
+              (boost::json::object{{"command", command}, {"member", "web/192.0.2.1:80"}}));
+  }
+  const auto members = parse({"members", "web"});
+  ASSERT_NE(members.options(), nullptr) << members.err;
+  EXPECT_EQ(request(*members.options()),
+            (boost::json::object{{"command", "members"}, {"group", "web"}}));
+}
+
+TEST(SaspctlOptions, AskTheProgramThatIsThere) {
+  const auto only = [](std::string_view there) {
+    return [there](std::string_view path) { return path == there; };
+  };
+  const auto both = [](std::string_view) { return true; };
+  const auto none = [](std::string_view) { return false; };
+  EXPECT_EQ(default_socket(Command::status, both), saspd_socket);
+  EXPECT_EQ(default_socket(Command::status, none), saspd_socket);
+  EXPECT_EQ(default_socket(Command::status, only(saspd_socket)), saspd_socket);
+  EXPECT_EQ(default_socket(Command::status, only(gwm_socket)), gwm_socket);
+  EXPECT_EQ(default_socket(Command::lbs, both), gwm_socket);
+  EXPECT_EQ(default_socket(Command::drain, none), gwm_socket);
 }
 
 TEST(SaspctlOptions, TakeAFlowToTrace) {
@@ -68,8 +100,13 @@ TEST(SaspctlOptions, TakeAFlowToTrace) {
 TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
       {{"stauts"},
-       "unknown command 'stauts', expected status, why, plan, reconcile, export or trace"},
-      {{""}, "unknown command '', expected status, why, plan, reconcile, export or trace"},
+       "unknown command 'stauts', expected one of status, gwm, lbs, groups, members, why, watch, "
+       "plan, reconcile, "
+       "drain, undrain, export, trace"},
+      {{""},
+       "unknown command '', expected one of status, gwm, lbs, groups, members, why, watch, plan, "
+       "reconcile, "
+       "drain, undrain, export, trace"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
       {{"reconcile", "--check"}, "--check is for status only"},
@@ -81,7 +118,10 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
        "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT"},
       {{"--timeout", "0"}, "--timeout: '0' is not a whole number of seconds from 1 to 3600"},
       {{"--socket", ""}, "--socket: '' has 0 bytes, expected 1 to 107"},
-      {{"drain", "web/192.0.2.1:80"}, "drain is not built yet in this version (0.1.0)"},
+      {{"drain"}, "drain needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
+      {{"members", "a", "b"}, "members takes one argument, got 'b'"},
+      {{"lbs", "--check"}, "--check is for status only"},
+      {{"hold", "web"}, "hold is not built yet in this version (0.1.0)"},
       {{"log-level"}, "log-level is not built yet in this version (0.1.0)"},
   };
   for (const auto& [arguments, says] : refusals) {
@@ -96,9 +136,10 @@ TEST(SaspctlOptions, NameEveryCommandOfTheFaceInTheHelp) {
   const auto parsed = parse({"--help"});
   EXPECT_EQ(parsed.end(), ExitCode::ok);
   for (const auto* command :
-       {"status", "gwm",    "groups",  "members",    "why MEMBER", "history",  "watch",
-        "plan",   "drain",  "undrain", "set-weight", "hold",       "release",  "reconcile",
-        "trace",  "doctor", "export",  "decode",     "reload",     "log-level"}) {
+       {"status",  "gwm",     "lbs",       "groups",       "members [GROUP]", "why MEMBER",
+        "history", "watch",   "plan",      "drain MEMBER", "undrain MEMBER",  "set-weight",
+        "hold",    "release", "reconcile", "trace",        "doctor",          "export",
+        "decode",  "reload",  "log-level"}) {
     EXPECT_NE(parsed.out.find(command), std::string::npos) << command;
   }
 }

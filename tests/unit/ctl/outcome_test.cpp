@@ -88,6 +88,37 @@ TEST(Outcome, NamesTheCauseAndTheFixWhenThereIsNoAnswer) {
   }
 }
 
+TEST(Outcome, NamesTheProgramWhoseSocketWasAsked) {
+  Options options;
+  options.socket = gwm_socket;
+  const auto end = outcome(options, fail(std::errc::connection_refused, "/run/x"), false);
+  EXPECT_NE(end.err.find("sasp-gwm is not running (systemctl start sasp-gwm)"), std::string::npos)
+      << end.err;
+}
+
+TEST(Outcome, ShowsWhatSaspGwmAnswersInItsOwnWay) {
+  boost::json::object answer{{"schema_version", 1}, {"program", "sasp-gwm"}};
+  Options options;
+  const std::vector<std::pair<Command, std::string>> shown{
+      {Command::status, "sasp-gwm - on "},
+      {Command::lbs, "  no load balancers\n"},
+      {Command::groups, "  no groups\n"},
+      {Command::members, "  no groups\n"},
+      {Command::why, ""},
+      {Command::drain, "- is drained in - groups"},
+      {Command::undrain, "- is drained in"},
+      {Command::plan, ""}};
+  for (const auto& [command, text] : shown) {
+    options.command = command;
+    EXPECT_EQ(outcome(options, answer, false).out.find(text), 0U) << text;
+  }
+  options.command = Command::status;
+  options.check = true;
+  EXPECT_EQ(outcome(options, answer, false).code, ExitCode::ok) << "no GWM is no problem there";
+  answer["weights_error"] = "weights: line 2: bad";
+  EXPECT_EQ(outcome(options, answer, false).code, ExitCode::not_healthy);
+}
+
 TEST(Outcome, EndsWithTheCodeThatTheDaemonGave) {
   const auto refused = [](boost::json::object answer) { return outcome({}, answer, false); };
   const auto end = refused({{"error", "no member 'x\x1b'"}, {"exit_code", 65}});

@@ -62,6 +62,32 @@ TEST(RenderStatus, AlignsGwmsGroupsAndMembers) {
       "unbound\n");
 }
 
+TEST(RenderGroups, HasALineForEach) {
+  EXPECT_EQ(render_groups(json(R"({"groups": [
+              {"name": "web", "gwm": "gwm:3860", "bound": true, "held": null, "alarms": [],
+               "member_counts": {"all": 4}},
+              {"name": "db", "gwm": null, "bound": false, "held": "all_zero", "alarms": [{}]}]})"),
+                          false),
+            "  GROUP  GWM       MEMBERS  IN THE KERNEL  HELD BACK  ALARMS\n"
+            "  web    gwm:3860  4        yes            -          -\n"
+            "  db     -         -        no             all_zero   1\n");
+  EXPECT_EQ(render_groups({}, false), "  no groups\n");
+}
+
+TEST(RenderMembers, HasATableForEachGroup) {
+  EXPECT_EQ(render_members(json(R"({"groups": [{"name": "web", "members": [
+              {"address": "10.0.0.1", "port": 80, "label": "", "reason": "advice",
+               "effective_weight": 1, "kernel_weight": 1, "service": "tcp:192.0.2.1:80"}]},
+              {"name": "db", "members": []}]})"),
+                           false),
+            "group web\n"
+            "  MEMBER       LABEL  ADVICE  WEIGHT  KERNEL  REASON  SERVICE\n"
+            "  10.0.0.1:80  -      -       1       1       advice  tcp:192.0.2.1:80\n"
+            "\n"
+            "group db\n"
+            "  no members\n");
+}
+
 TEST(RenderStatus, NamesTheServiceOfAMemberWhenAGroupHasSeveral) {
   const auto text = render_status(json(R"({"groups": [{"name": "g", "bound": true, "services": [
               {"spec": "tcp:192.0.2.1:80", "scheduler": "wrr", "present": true},

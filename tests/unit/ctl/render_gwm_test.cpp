@@ -1,0 +1,131 @@
+// The tables of saspctl for sasp-gwm, letter by letter.
+#include "controller/ctl/render_gwm.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+namespace saspd::ctl::gwm {
+namespace {
+
+boost::json::object json(std::string_view text) {
+  return boost::json::parse(text).as_object();
+}
+
+const std::string lbs = R"("lbs": [
+    {"uid": "director1", "connected": true, "endpoint": "192.0.2.9:4000", "forgotten_in_s": null,
+     "mode": "push", "trust": true, "no_change": true, "health": 127, "groups": 2, "members": 12,
+     "replacements": 0},
+    {"uid": "d\u001b2", "connected": false, "endpoint": null, "forgotten_in_s": 250, "mode": "pull",
+     "trust": false, "no_change": false, "health": 0, "groups": 0, "members": 0,
+     "replacements": 3}])";
+
+const std::string lbs_shown =
+    "  LB UID     CONNECTION                     MODE                TRUST  HEALTH  GROUPS  MEMBERS"
+    "  REPLACED\n"
+    "  director1  192.0.2.9:4000                 push, changes only  yes    127     2       12     "
+    "  0\n"
+    "  d\\x1b2     none, forgotten in 4 min 10 s  pull                no     0       0       0     "
+    " "
+    "  3\n";
+
+TEST(RenderGwmStatus, TellsCountsLoadBalancersAndProblems) {
+  const auto status = json(R"({"version": "0.1.0", "listen": ["127.0.0.1:3860", "[::1]:3860"],
+      "connections": 3, "weights_error": "weights: line 2: bad", "groups": 2,
+      "member_counts": {"all": 12, "available": 9, "quiesced": 1, "no_contact": 2,
+                        "not_confident": 0}, "drained": ["web/10.0.0.1:80"], )" +
+                           lbs + "}");
+  EXPECT_EQ(render_status(status, false),
+            "sasp-gwm 0.1.0 on 127.0.0.1:3860, [::1]:3860, 3 connections\n"
+            "groups   2\n"
+            "members  12: 9 available, 1 quiesced, 2 no contact\n"
+            "drained by the operator: web/10.0.0.1:80\n"
+            "\n" +
+                lbs_shown +
+                "\n"
+                "not healthy: weights: line 2: bad; the old weights stay\n"
+                "not healthy: load balancer d\\x1b2 is not connected\n");
+  EXPECT_EQ(problems(status).size(), 2U);
+}
+
+TEST(RenderLbs, IsTheTableAlone) {
+  EXPECT_EQ(render_lbs(json("{" + lbs + "}"), false), lbs_shown);
+  EXPECT_EQ(render_lbs({}, false), "  no load balancers\n");
+}
+
+TEST(RenderGwmGroups, CountsMembersByWhatTheyAre) {
+  EXPECT_EQ(render_groups(json(R"({"groups": [
+              {"name": "web", "lb_uid": "director1",
+               "member_counts": {"all": 2, "available": 1, "quiesced": 0, "no_contact": 0,
+                                 "not_confident": 1}},
+              {"name": "empty", "lb_uid": "director1", "member_counts": {"all": 0}}]})"),
+                          false),
+            "  GROUP  LB UID     MEMBERS\n"
+            "  web    director1  2: 1 available, 1 not known\n"
+            "  empty  director1  0\n");
+}
+
+const std::string member = R"("address": "10.0.0.1", "port": 80, "protocol": "tcp", "label": "s1",
+    "weight": 0, "flags": {"contact": true, "quiesce": true, "registered_by_lb": false,
+    "confident": true}, "state": 0)";
+
+TEST(RenderGwmMembers, HasATableForEachGroup) {
+  EXPECT_EQ(
+      render_members(json(R"({"groups": [{"name": "web", "lb_uid": "d1", "members": [{)" + member +
+                          R"(}, {"address": "2001:db8::1", "port": 0, "protocol": null, "label": "",
+                            "weight": 64, "flags": {"contact": true, "quiesce": false,
+                            "registered_by_lb": true, "confident": true}}]},
+                          {"name": "db", "lb_uid": "d1", "members": []}], "left_out": 7})"),
+                     false),
+      "group web of d1\n"
+      "  MEMBER       PROTOCOL  LABEL  WEIGHT  STATE      REGISTERED BY\n"
+      "  10.0.0.1:80  tcp       s1     0       quiesced   member\n"
+      "  2001:db8::1  -         -      64      available  load balancer\n"
+      "\n"
+      "group db of d1\n"
+      "  no members\n"
+      "\n"
+      "7 more members are left out: ask for one group\n");
+}
+
+TEST(RenderGwmWhy, TellsWhoSaidWhat) {
+  const auto why = json(R"({"members": [{)" + member + R"(,
+      "lb_uid": "d1", "group": "web", "detail": "quiesced by the operator: no new work",
+      "quiesced_by": ["operator", "agent"], "weights_file": {"says": "weight", "weight": 40},
+      "probes": [
+        {"probe": "agent:9777", "endpoint": "10.0.0.1:9777", "state": "up", "state_since_s": 130,
+         "samples": 9, "failures": 1, "run": 3,
+         "last": {"ok": true, "detail": "75% drain", "age_s": 1, "duration_ms": 3},
+         "agent": {"percent": 75, "health": "up", "admin": "drain"}},
+        {"probe": "tcp", "endpoint": "10.0.0.1:80", "state": "unknown"}],
+      "told": {"weight": 64, "contact": true, "quiesce": false, "confident": false}}]})");
+  EXPECT_EQ(render_why(why, false),
+            "web/10.0.0.1:80 of d1  s1\n"
+            "  weight   0, quiesced\n"
+            "  why      quiesced by the operator: no new work\n"
+            "  quiesced by the operator, the agent\n"
+            "  file     says weight 40\n"
+            "  probe    agent:9777 10.0.0.1:9777: up for 2 min 10 s, 1 of 9 failed; it says up, "
+            "drain, 75%\n"
+            "           last 1 s ago: 75% drain, in 3 ms\n"
+            "  probe    tcp 10.0.0.1:80: unknown, not probed yet\n"
+            "  told     weight 64, not confident\n");
+}
+
+TEST(RenderGwmDone, TellsWhatFollows) {
+  EXPECT_EQ(render_done(json(R"({"done": "drain", "member": "10.0.0.1:80", "members": 2})")),
+            "10.0.0.1:80 is drained in 2 groups: no new connections, until undrain or a restart of "
+            "sasp-gwm\n");
+  EXPECT_EQ(render_done(json(R"({"done": "undrain", "member": "10.0.0.1:80", "members": 1})")),
+            "10.0.0.1:80 is drained no more; whoever else quiesced it has to lift that\n");
+}
+
+TEST(RenderGwm, ShowsWhatIsMissingAsADash) {
+  EXPECT_NE(render_status({}, true).find("sasp-gwm - on "), std::string::npos);
+  EXPECT_NE(render_why(json(R"({"members": [{}]})"), false).find("-/-"), std::string::npos);
+  EXPECT_NE(render_members(json(R"({"groups": [{"members": [{}]}]})"), false).find("group - of -"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace saspd::ctl::gwm
