@@ -92,7 +92,8 @@ std::string footer() {
       "  saspctl why web/192.0.2.1:80\n"
       "  saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules\n\n"
       "Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,\n"
-      "65 no such member or an answer that is not understood, 69 saspd is not running, 74 I/O or "
+      "65 no such member or an answer that is not understood, 69 the program is not running, 74 "
+      "I/O or "
       "the\n"
       "kernel cannot be read, 75 no answer in time, 77 no permission.",
       fmt::join(not_built, " "));
@@ -142,8 +143,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   std::optional<std::string> second;
   cli::Cli cli("saspctl", "Asks a running saspd or sasp-gwm what it does and why.", footer());
   cli.option("--socket", "PATH", options.socket, cli::text(1, 107),
-             fmt::format("the control socket [{}, or {} for lbs, drain and undrain, and where only "
-                         "that one is there]",
+             fmt::format("the control socket [{}, or {} for lbs, and where only that one is there]",
                          saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer", "5");

@@ -43,12 +43,11 @@ struct Options {
   bool no_color = false;
 };
 
-// The socket for a command if none is given: that of sasp-gwm for what only it knows, and where
-// only it runs.
+// The socket for a command if none is given: saspd's; that of sasp-gwm for what only it knows, and
+// where only it runs.
 template <class Exists>
 std::string default_socket(Command command, Exists exists) {
-  const bool gwm = command == Command::lbs || command == Command::drain ||
-                   command == Command::undrain || (!exists(saspd_socket) && exists(gwm_socket));
+  const bool gwm = command == Command::lbs || (!exists(saspd_socket) && exists(gwm_socket));
   return std::string(gwm ? gwm_socket : saspd_socket);
 }
 

@@ -182,6 +182,28 @@ TEST_F(Operator, SeesAlarmsAndSystemMembers) {
   EXPECT_TRUE(eventually([&] { return asks({"status", "--check"}).code == 0; }));
 }
 
+TEST_F(Operator, SeesGroupsAndMembersAndWhatChanges) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  EXPECT_NE(asks({"gwm"}).text.find("  127.0.0.1:3860  established"), std::string::npos);
+  EXPECT_NE(asks({"groups"}).text.find("  web    127.0.0.1:3860  4        yes"), std::string::npos);
+  EXPECT_NE(asks({"members", "web"}).text.find("  10.9.1.4:80  -      10      10      10"),
+            std::string::npos);
+  EXPECT_EQ(asks({"members", "none"}).code, 65);
+  EXPECT_EQ(asks({"lbs"}).text, "saspctl: lbs is for sasp-gwm, this is saspd\n");
+  EXPECT_EQ(asks({"drain", "10.9.1.1:80"}).code, 64);
+
+  Program watch({programs + "/saspctl", "--socket", path("control"), "watch"}, path("watch.log"));
+  const auto sees = [&](std::string_view text) {
+    return eventually([&] { return watch.log().find(text) != std::string::npos; });
+  };
+  ASSERT_TRUE(sees("  10.9.1.4:80 of web tcp:10.9.0.10:80: weight 10, advice\n")) << watch.log();
+  advise({"40", "30", "20", "quiesce"});
+  ASSERT_TRUE(sees(": weight 10, advice -> weight 0, quiesced\n")) << watch.log();
+  gwm_.reset();
+  ASSERT_TRUE(sees("  gwm 127.0.0.1:3860: established -> down_trying\n")) << watch.log();
+}
+
 TEST_F(Operator, SeesTheWeightsInPrometheusText) {
   start({"40", "30", "20", "quiesce"});
   ASSERT_TRUE(comes_to("40 30 20 0"));
@@ -214,6 +236,7 @@ TEST_F(Operator, RunsWithoutMetricsWhenTheirAddressIsTaken) {
   given_service();
   advise({"40", "30", "20", "10"});
   start_gwm();
+  ASSERT_TRUE(eventually([&] { return gwm_->log().find("listens on") != std::string::npos; }));
   start_saspd({"--metrics", "127.0.0.1:3860"});  // the GWM's
   ASSERT_TRUE(comes_to("40 30 20 10"));
   EXPECT_NE(saspd_->log().find("warning: no metrics: cannot listen on 127.0.0.1:3860: "),

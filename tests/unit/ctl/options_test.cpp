@@ -86,7 +86,8 @@ TEST(SaspctlOptions, AskTheProgramThatIsThere) {
   EXPECT_EQ(default_socket(Command::status, only(saspd_socket)), saspd_socket);
   EXPECT_EQ(default_socket(Command::status, only(gwm_socket)), gwm_socket);
   EXPECT_EQ(default_socket(Command::lbs, both), gwm_socket);
-  EXPECT_EQ(default_socket(Command::drain, none), gwm_socket);
+  EXPECT_EQ(default_socket(Command::drain, both), saspd_socket);
+  EXPECT_EQ(default_socket(Command::drain, only(gwm_socket)), gwm_socket);
 }
 
 TEST(SaspctlOptions, TakeAFlowToTrace) {
