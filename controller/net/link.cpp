@@ -167,7 +167,6 @@ void Link<Session>::handle(const Event& event) {
   ever_established_ = true;
   established_since_ = Clock::now();
   set_state(LinkState::established);
-  callbacks_.on_notice("established");
 }
 
 template <class Session>

@@ -46,8 +46,7 @@ MemberStep MemberSession::connected(TimePoint now) {
 MemberStep MemberSession::want(MemberGoal goal, TimePoint now) {
   MemberStep step;
   if (goal == goal_) return step;
-  // A GWM that has refused one thing may accept another; a new state is not another.
-  if (goal.presence != goal_.presence || goal.quiesced != goal_.quiesced) {
+  if (!goal.differs_in_state_only(goal_)) {
     refused_.reset();
     retry_at_.reset();
   }
@@ -153,7 +152,7 @@ void MemberSession::state_answered(ReturnCode code, TimePoint now, MemberStep& s
 void MemberSession::refuse(Type asked, ReturnCode code, TimePoint now, MemberStep& step) {
   heartbeat_at_.reset();
   // The answer to a request that is no longer wanted.
-  if (asked_.presence != goal_.presence || asked_.quiesced != goal_.quiesced) return;
+  if (!asked_.differs_in_state_only(goal_)) return;
   reached_ = false;
   const bool is_ready = code != ReturnCode::not_understood;
   const std::optional<Duration> retry = is_ready ? std::optional(delay_after(code)) : std::nullopt;

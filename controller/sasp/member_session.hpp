@@ -47,6 +47,11 @@ struct MemberGoal {
   bool quiesced = false;
   std::uint8_t reason = deregistration_reason::none;  // with Presence::absent (RFC 4678 7.2.1)
   bool operator==(const MemberGoal&) const = default;
+
+  // Or in nothing: such a goal is no reason to ask again what was refused.
+  bool differs_in_state_only(const MemberGoal& other) const {
+    return presence == other.presence && quiesced == other.quiesced && reason == other.reason;
+  }
 };
 
 // The GWM has acknowledged all of the goal.

@@ -149,7 +149,8 @@ void Daemon::start_links() {
     callbacks.on_notice = [this, name = peer.text()](std::string_view text) {
       log_.info("gwm {}: {}", name, text);
     };
-    callbacks.on_state = [this, gwm](net::LinkState state) {
+    callbacks.on_state = [this, gwm, name = peer.text()](net::LinkState state) {
+      if (state == net::LinkState::established) log_.info("gwm {}: established", name);
       reconciler_.set_connected(gwm, state == net::LinkState::established);
       work_soon();
     };

@@ -1,0 +1,146 @@
+#include "controller/member/gwms.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+
+#include "controller/member/explain.hpp"
+
+namespace saspd::member {
+namespace {
+
+sasp::MemberSessionConfig session_config(const Options& options) {
+  sasp::MemberSessionConfig config;
+  config.lb_uid = options.lb_uid;
+  config.group = options.group;
+  config.members = options.members;
+  config.heartbeat = options.heartbeat;
+  config.reply_deadline = options.timeout;
+  // 20, 60 and 300 s, and shorter only where --retry-min may be: for a GWM on this machine.
+  config.retry = options.retry_min;
+  config.trust_retry = 3 * options.retry_min;
+  config.refused_retry = 15 * options.retry_min;
+  return config;
+}
+
+net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm) {
+  net::LinkSettings settings;
+  settings.host = gwm.host;
+  settings.port = gwm.port;
+  settings.retry_min = options.retry_min;
+  settings.connect_deadline = std::min(settings.connect_deadline, Duration{options.timeout});
+  settings.seed = std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
+  return settings;
+}
+
+}  // namespace
+
+Gwms::Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
+           std::function<void()> on_change, cli::Log& log, bool chatty)
+    : io_(io),
+      options_(options),
+      on_change_(std::move(on_change)),
+      log_(log),
+      chatty_(chatty),
+      goal_(goal) {
+  for (const auto& gwm : options.gwms)
+    add(gwm);
+}
+
+void Gwms::add(const cli::HostPort& gwm) {
+  const std::size_t number = links_.size();
+  Link::Callbacks callbacks;
+  callbacks.on_event = [this, number](const auto& event) { heard(number, event); };
+  callbacks.on_notice = [this, number](std::string_view text) { tell(number, std::string(text)); };
+  callbacks.on_state = [this, number](net::LinkState state) { moved(number, state); };
+  standings_.emplace_back().name = gwm.text();
+  links_.push_back(std::make_unique<Link>(io_, link_settings(options_, gwm),
+                                          sasp::MemberSession(session_config(options_), goal_),
+                                          std::move(callbacks)));
+}
+
+void Gwms::start() {
+  for (const auto& link : links_)
+    link->start();
+}
+
+void Gwms::want(const sasp::MemberGoal& goal) {
+  const bool only_state = goal.differs_in_state_only(goal_);
+  goal_ = goal;
+  for (auto& standing : standings_) {
+    if (only_state) break;
+    standing.reached = false;
+    standing.refused.reset();
+  }
+  for (const auto& link : links_)
+    link->tell([&goal](auto& session, TimePoint now) { return session.want(goal, now); });
+}
+
+std::size_t Gwms::reached() const {
+  return static_cast<std::size_t>(std::count_if(standings_.begin(), standings_.end(),
+                                                [](const auto& each) { return each.reached; }));
+}
+
+void Gwms::heard(std::size_t gwm, const sasp::MemberEvent& event) {
+  Standing& standing = standings_[gwm];
+  if (std::holds_alternative<sasp::GoalReached>(event)) {
+    if (!std::exchange(standing.reached, true)) tell(gwm, deed());
+    standing.refused.reset();
+  } else if (const auto* refused = std::get_if<sasp::Refused>(&event)) {
+    standing.reached = false;
+    standing.refused = *refused;
+    if (chatty_) {
+      log_.warning(
+          "gwm {}: {}{}", standing.name,
+          explain(refused->asked, refused->code, options_.lb_uid, options_.group).text,
+          refused->retry
+              ? fmt::format("; tried every {} s",
+                            std::chrono::ceil<std::chrono::seconds>(*refused->retry).count())
+              : "");
+    }
+  }
+  changed();
+}
+
+std::string Gwms::deed() const {
+  switch (goal_.presence) {
+    case sasp::Presence::registered: return "registered";
+    case sasp::Presence::absent: return "deregistered";
+    case sasp::Presence::untouched: break;
+  }
+  return goal_.quiesced ? "quiesced" : "not quiesced";
+}
+
+void Gwms::moved(std::size_t gwm, net::LinkState state) {
+  Standing& standing = standings_[gwm];
+  standing.lost = state != net::LinkState::connecting && state != net::LinkState::established;
+  if (standing.lost) {
+    standing.reached = false;
+    standing.error = links_[gwm]->view().last_error;
+  }
+  changed();
+}
+
+void Gwms::tell(std::size_t gwm, const std::string& text) {
+  if (chatty_) {
+    log_.info("gwm {}: {}", standings_[gwm].name, text);
+  } else {
+    log_.debug("gwm {}: {}", standings_[gwm].name, text);
+  }
+}
+
+void Gwms::changed() {
+  if (std::exchange(change_posted_, true)) return;
+  boost::asio::post(io_, [this] {
+    change_posted_ = false;
+    on_change_();
+  });
+}
+
+}  // namespace saspd::member

@@ -1,0 +1,61 @@
+// The connections of a member to all its GWMs, each of which is to reach the same goal.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "controller/cli/log.hpp"
+#include "controller/member/options.hpp"
+#include "controller/net/link.hpp"
+
+namespace saspd::member {
+
+class Gwms {
+ public:
+  // How far one GWM is.
+  struct Standing {
+    std::string name;                      // HOST:PORT
+    bool reached = false;                  // it has acknowledged the whole goal
+    std::optional<sasp::Refused> refused;  // what it said instead
+    bool lost = false;                     // there is no connection, and none is being made
+    std::string error;                     // why
+  };
+
+  // `on_change` is called from the io_context, never from within a call of this class. `chatty`:
+  // log for those who watch a program that runs for long.
+  Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
+       std::function<void()> on_change, cli::Log& log, bool chatty);
+
+  void start();
+  void want(const sasp::MemberGoal& goal);
+
+  const std::vector<Standing>& all() const { return standings_; }
+  std::size_t reached() const;
+
+ private:
+  using Link = net::Link<sasp::MemberSession>;
+
+  void add(const cli::HostPort& gwm);
+  void heard(std::size_t gwm, const sasp::MemberEvent& event);
+  void moved(std::size_t gwm, net::LinkState state);
+  std::string deed() const;  // what an acknowledged goal is called
+  void tell(std::size_t gwm, const std::string& text);
+  void changed();
+
+  boost::asio::io_context& io_;
+  const Options& options_;
+  std::function<void()> on_change_;
+  cli::Log& log_;
+  bool chatty_;
+  sasp::MemberGoal goal_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::vector<Standing> standings_;  // of the links, in their order
+  bool change_posted_ = false;
+};
+
+}  // namespace saspd::member

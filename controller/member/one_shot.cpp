@@ -1,0 +1,161 @@
+#include "controller/member/one_shot.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "controller/member/explain.hpp"
+#include "controller/member/load.hpp"
+
+namespace saspd::member {
+
+using boost::system::error_code;
+using std::chrono::seconds;
+
+namespace {
+
+std::string deed(const Options& options) {
+  switch (options.command) {
+    case Command::register_once: return "registered";
+    case Command::deregister: return "deregistered";
+    case Command::quiesce: return "quiesced";
+    case Command::resume: return "resumed";
+    default: return fmt::format("state {}", options.state.value_or(0));
+  }
+}
+
+bool drains(const Options& options) {
+  return options.command == Command::deregister && options.drain > seconds{0};
+}
+
+// The one that needs somebody to act first. Exit codes of 75 and 69 may cure themselves.
+ExitCode worse(ExitCode a, ExitCode b) {
+  for (const ExitCode code : {ExitCode::configuration, ExitCode::no_permission,
+                              ExitCode::unavailable, ExitCode::try_again}) {
+    if (a == code || b == code) return code;
+  }
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+OneShot::OneShot(const Options& options, cli::Log& log)
+    : options_(options),
+      signals_(io_),
+      timer_(io_),
+      phase_(drains(options) ? Phase::quiescing : Phase::acting),
+      gwms_(
+          io_, options, first_goal(options), [this] { changed(); }, log, false) {}
+
+sasp::MemberGoal OneShot::first_goal(const Options& options) {
+  sasp::MemberGoal goal;
+  goal.state = options.state ? *options.state : load_now().value_or(0);
+  if (options.command == Command::register_once) goal.presence = sasp::Presence::registered;
+  if (options.command == Command::deregister) {
+    goal.presence = drains(options) ? sasp::Presence::untouched : sasp::Presence::absent;
+    // RFC 4678 7.2.1: somebody takes the member out.
+    goal.reason = sasp::deregistration_reason::learned_and_purposeful;
+  }
+  goal.quiesced = options.command == Command::quiesce || drains(options);
+  return goal;
+}
+
+ExitCode OneShot::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  wait_for_signal();
+  gwms_.start();
+  expire_after(patience(), &OneShot::settle);
+  io_.run();
+  return report_all();
+}
+
+// Nothing that this GWM may still do is worth waiting for.
+bool OneShot::is_settled(const Gwms::Standing& gwm) const {
+  if (gwm.reached) return true;
+  const bool tries_again = options_.wait > seconds{0} && phase_ == Phase::acting;
+  if (!tries_again) return gwm.lost || gwm.refused;
+  return gwm.refused &&
+         explain(gwm.refused->asked, gwm.refused->code, {}, {}).code == ExitCode::configuration;
+}
+
+void OneShot::changed() {
+  if (phase_ == Phase::draining) return;
+  const auto& all = gwms_.all();
+  if (std::all_of(all.begin(), all.end(), [this](const auto& gwm) { return is_settled(gwm); })) {
+    settle();
+  }
+}
+
+// Where nobody has heard of the quiesce there is nothing to wait for.
+void OneShot::settle() {
+  if (phase_ == Phase::acting) return io_.stop();
+  if (gwms_.reached() > 0) return drain();
+  act();
+}
+
+void OneShot::drain() {
+  phase_ = Phase::draining;
+  expire_after(options_.drain, &OneShot::act);
+}
+
+void OneShot::act() {
+  phase_ = Phase::acting;
+  auto goal = first_goal(options_);
+  goal.presence = sasp::Presence::absent;
+  expire_after(patience(), &OneShot::settle);
+  gwms_.want(goal);
+  changed();
+}
+
+seconds OneShot::patience() const {
+  return options_.wait > seconds{0} ? options_.wait : options_.timeout;
+}
+
+void OneShot::expire_after(seconds patience, void (OneShot::*then)()) {
+  timer_.expires_after(patience);
+  timer_.async_wait([this, then](error_code ec) {
+    if (!ec) (this->*then)();
+  });
+}
+
+// A signal ends the drain, or else all.
+void OneShot::wait_for_signal() {
+  for (const int signal : {SIGTERM, SIGINT})
+    signals_.add(signal);
+  signals_.async_wait([this](error_code ec, int) {
+    if (ec) return;
+    if (phase_ == Phase::acting) return io_.stop();
+    act();
+    wait_for_signal();
+  });
+}
+
+ExitCode OneShot::report(const Gwms::Standing& gwm) const {
+  Explanation why{ExitCode::ok, {}};
+  if (gwm.refused) {
+    why = explain(gwm.refused->asked, gwm.refused->code, options_.lb_uid, options_.group);
+  } else if (gwm.lost) {
+    why = {ExitCode::unavailable, gwm.error};
+  } else if (!gwm.reached) {
+    why = {ExitCode::try_again, "no answer in time"};
+  }
+  if (why.code == ExitCode::ok) {
+    fmt::print("{}: {} {}\n", gwm.name, options_.subject(), deed(options_));
+  } else {
+    fmt::print(stderr, "sasp-member: {}: {} not {}: {}\n", gwm.name, options_.subject(),
+               deed(options_), why.text);
+  }
+  return why.code;
+}
+
+ExitCode OneShot::report_all() const {
+  ExitCode code = ExitCode::ok;
+  for (const auto& gwm : gwms_.all())
+    code = worse(code, report(gwm));
+  if (std::fflush(stdout) != 0) code = ExitCode::io;
+  return code;
+}
+
+}  // namespace saspd::member

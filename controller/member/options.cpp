@@ -1,0 +1,227 @@
+#include "controller/member/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "controller/cli/cli.hpp"
+#include "controller/sasp/names.hpp"
+
+namespace saspd::member {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::string_view footer =
+    "Commands:\n"
+    "  run          registers the members with every GWM and stays: tells their state, and "
+    "registers\n"
+    "               them again with a GWM that was restarted. On SIGTERM it quiesces them, waits\n"
+    "               --drain seconds, deregisters them and ends; a second signal ends the wait\n"
+    "  register     registers them, not quiesced, and ends\n"
+    "  deregister   takes them out, with --drain after a quiesce and so many seconds\n"
+    "  quiesce      no new connections for them\n"
+    "  resume       takes that back\n"
+    "  state N      tells the load balancer a state from 0 to 255, and resumes\n\n"
+    "A load balancer must allow its members to speak for themselves: saspd --trust.\n\n"
+    "Example, in the unit of a web server:\n"
+    "  ExecStartPost=-sasp-member register --config /etc/sasp-member.conf --wait 30\n"
+    "  ExecStop=-sasp-member deregister --config /etc/sasp-member.conf --drain 30\n\n"
+    "Exit codes: 0 every GWM has acknowledged (run: ended by a signal), 64 usage, 66 no such "
+    "file,\n"
+    "69 a GWM cannot be reached, 74 I/O, 75 try again: the load balancer or the member is not "
+    "known\n"
+    "there yet, or no answer, 77 members may not speak for themselves, 78 configuration.";
+
+struct CommandName {
+  std::string_view name;
+  Command command;
+};
+constexpr std::array<CommandName, 6> commands{{{"run", Command::run},
+                                               {"register", Command::register_once},
+                                               {"deregister", Command::deregister},
+                                               {"quiesce", Command::quiesce},
+                                               {"resume", Command::resume},
+                                               {"state", Command::state}}};
+
+Error refuse(std::string text) {
+  return fail(std::errc::invalid_argument, std::move(text));
+}
+
+Result<std::string> parse_group(std::string_view text) {
+  if (const auto fits = sasp::check_group_name(text); !fits) return fail(fits.error());
+  return std::string(text);
+}
+
+Result<std::optional<std::uint8_t>> parse_report(std::string_view text) {
+  if (text == "load") return std::optional<std::uint8_t>{};
+  const auto number = cli::number<std::uint8_t>(0, 255)(text);
+  if (!number) return refuse(number.error().detail + ", or load");
+  return std::optional{*number};
+}
+
+// Appends what was not given before.
+template <class T, class Parse>
+cli::Cli::Accept each_once(std::vector<T>& target, Parse parse) {
+  return [&target, parse](std::string_view text) -> Result<void> {
+    auto value = parse(text);
+    if (!value) return fail(value.error());
+    if (std::find(target.begin(), target.end(), *value) != target.end()) {
+      return refuse(fmt::format("'{}' was given before", text));
+    }
+    target.push_back(std::move(*value));
+    return {};
+  };
+}
+
+// The command and, for state, its number.
+Result<void> take_command(const std::optional<std::string>& command,
+                          const std::optional<std::string>& argument, Options& options) {
+  constexpr std::string_view expected = "run, register, deregister, quiesce, resume or state N";
+  if (!command) return refuse(fmt::format("no command: {}", expected));
+  const auto* const known = std::find_if(commands.begin(), commands.end(),
+                                         [&](const auto& each) { return each.name == *command; });
+  if (known == commands.end()) {
+    return refuse(fmt::format("unknown command '{}', expected {}", *command, expected));
+  }
+  options.command = known->command;
+  if (options.command != Command::state) {
+    if (!argument) return {};
+    return refuse(fmt::format("{} takes no argument, got '{}'", *command, *argument));
+  }
+  const auto number = cli::number<std::uint8_t>(0, 255)(argument.value_or(""));
+  if (!number) return refuse(fmt::format("state N: {}", number.error().detail));
+  options.state = *number;
+  return {};
+}
+
+Result<void> check_complete(const Options& options) {
+  if (options.gwms.empty()) return refuse("no --gwm HOST[:PORT] given");
+  if (options.lb_uid.empty()) return refuse("no --lb-uid UID given: that of the load balancer");
+  if (options.group.empty()) return refuse("no --group GROUP given");
+  if (options.members.empty()) return refuse("no --member tcp:ADDR:PORT given");
+  for (const auto& gwm : options.gwms) {
+    if (options.retry_min >= seconds{20} || cli::check_plaintext(gwm.host, false)) continue;
+    return refuse(
+        fmt::format("--retry-min {}: less than 20 s (RFC 4678 9.2) is only for a GWM on loopback, "
+                    "not for {}",
+                    options.retry_min.count(), gwm.text()));
+  }
+  return {};
+}
+
+// sasp-interop row 26, and no advice in the clear.
+Result<void> check_together(const Options& options, bool insecure_plaintext) {
+  const auto is_system = [](const sasp::MemberData& member) { return member.protocol == 0; };
+  const auto systems = std::count_if(options.members.begin(), options.members.end(), is_system);
+  if (systems != 0 && static_cast<std::size_t>(systems) != options.members.size()) {
+    return refuse(
+        "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both");
+  }
+  for (const auto& gwm : options.gwms) {
+    const auto allowed = cli::check_plaintext(gwm.host, insecure_plaintext);
+    if (!allowed) return fail(at("--gwm " + gwm.text(), allowed.error()));
+  }
+  return {};
+}
+
+struct Raw {
+  std::optional<std::string> command;
+  std::optional<std::string> argument;
+  std::vector<sasp::MemberKey> members;
+  std::string label;
+  bool insecure_plaintext = false;
+  bool check = false;
+};
+
+void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
+  cli.positional("COMMAND", raw.command, "see below");
+  cli.positional("N", raw.argument, "of state");
+  cli.with_config_file();
+  cli.section("Group Workload Manager");
+  cli.add_list("--gwm", "HOST[:PORT]", each_once(options.gwms, cli::host_port(sasp::default_port)),
+               "a GWM that is told; port 3860 unless given");
+  cli.flag("--insecure-plaintext", raw.insecure_plaintext,
+           "allow a GWM that is not on this machine without TLS");
+  cli.option("--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
+             "shortest wait before the next connection attempt, and until a GWM that does not know "
+             "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)",
+             "20");
+  cli.section("Members");
+  cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
+             "the load balancer that the members are for");
+  cli.option("--group", "GROUP", options.group, parse_group, "their group");
+  cli.add_list("--member", "tcp:ADDR:PORT", each_once(raw.members, sasp::parse_member),
+               "a server: tcp:, udp: or sctp:ADDR:PORT, or ADDR alone for a whole system");
+  cli.option("--label", "TEXT", raw.label, cli::text(0, sasp::max_text),
+             "how load balancers may show them", "");
+  cli.option("--report", "load|N", options.state, parse_report,
+             "the state byte told to the load balancer: a number from 0 to 255, or with run this "
+             "machine's load, 0 idle to 255 overloaded",
+             "0");
+  cli.section("Time");
+  cli.option(
+      "--drain", "SECONDS", options.drain, cli::seconds(0, 86400),
+      "run and deregister: how long connections may go on between quiesce and deregistration; "
+      "longer than the load balancer takes to hear of it",
+      "0");
+  cli.option("--heartbeat", "SECONDS", options.heartbeat, cli::seconds(1, 3600),
+             "run: how often a GWM is asked whether it still knows the members", "30");
+  cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
+             "how long to wait for an answer", "10");
+  cli.option("--wait", "SECONDS", options.wait, cli::seconds(0, 86400),
+             "not for run: try again for so long, for load balancers that come later", "0");
+}
+
+void add_general_flags(cli::Cli& cli, Options& options, Raw& raw) {
+  cli.section("General");
+  cli.option("--ready", "start|registered", options.ready_when_registered,
+             cli::one_of<bool>({{"start", false}, {"registered", true}}),
+             "run: when systemd is told that it is up: at once, or when a GWM has registered the "
+             "members",
+             "start");
+  cli.action("--check", raw.check, "check the flags and the config file, and end");
+  cli::add_log_options(cli, options.log);
+  cli.not_built_yet(
+      {"--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name", "--tls-min"});
+}
+
+}  // namespace
+
+std::string Options::subject() const {
+  std::string text = members.front().key().text();
+  if (members.size() > 1) text += fmt::format(" and {} more", members.size() - 1);
+  return text + fmt::format(" of group '{}' of '{}'", group, lb_uid);
+}
+
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
+  Options options;
+  Raw raw;
+  cli::Cli cli("sasp-member",
+               "Tells Group Workload Managers about the servers of this machine (RFC 4678).",
+               std::string(footer));
+  add_flags(cli, options, raw);
+  add_general_flags(cli, options, raw);
+  if (const auto end = cli.parse(argc, argv)) return *end;
+  if (cli.print_config()) {
+    fmt::print("{}", cli.config_text());
+    return ExitCode::ok;
+  }
+  for (const auto& member : raw.members)
+    options.members.push_back(sasp::MemberData::of(member, raw.label));
+  if (const auto taken = take_command(raw.command, raw.argument, options); !taken) {
+    return cli.refuse(ExitCode::usage, taken.error().detail);
+  }
+  if (const auto complete = check_complete(options); !complete) {
+    return cli.refuse(ExitCode::usage, complete.error().detail);
+  }
+  if (const auto fit = check_together(options, raw.insecure_plaintext); !fit) {
+    return cli.refuse(ExitCode::configuration, fit.error().detail);
+  }
+  if (raw.check) return ExitCode::ok;
+  return options;
+}
+
+}  // namespace saspd::member

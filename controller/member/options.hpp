@@ -1,0 +1,42 @@
+// What sasp-member was asked to do, checked as far as it can be without the network.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/base/exit_codes.hpp"
+#include "controller/cli/log.hpp"
+#include "controller/cli/parsers.hpp"
+#include "controller/sasp/messages.hpp"
+
+namespace saspd::member {
+
+enum class Command : std::uint8_t { run, register_once, deregister, quiesce, resume, state };
+
+struct Options {
+  Command command = Command::run;
+  std::vector<cli::HostPort> gwms;
+  std::string lb_uid;
+  std::string group;
+  std::vector<sasp::MemberData> members;
+  // The opaque state byte (RFC 4678 5.4); nothing: this machine's load, see load.hpp.
+  std::optional<std::uint8_t> state = std::uint8_t{0};
+  std::chrono::seconds drain{0};
+  std::chrono::seconds heartbeat{30};
+  std::chrono::seconds timeout{10};  // of a one-shot command
+  std::chrono::seconds wait{0};      // that a one-shot command tries again
+  std::chrono::seconds retry_min{20};
+  bool ready_when_registered = false;  // READY=1 only then, else at start
+  cli::LogOptions log;
+
+  // "tcp:192.0.2.1:80 of group 'web' of 'lb1'"
+  std::string subject() const;
+};
+
+// Either the options, or the code to end with; everything was said by then.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+
+}  // namespace saspd::member

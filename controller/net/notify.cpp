@@ -1,0 +1,72 @@
+#include "controller/net/notify.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "controller/base/address.hpp"
+
+namespace saspd::net {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::optional<Duration> wanted_watchdog() {
+  constexpr auto any = std::numeric_limits<std::int64_t>::max() / 1000;
+  const auto period = parse_number(environment("WATCHDOG_USEC"), 1, any);
+  if (!period) return std::nullopt;
+  // For another process, say the one that started us.
+  const std::string pid = environment("WATCHDOG_PID");
+  if (!pid.empty() && pid != std::to_string(::getpid())) return std::nullopt;
+  return std::chrono::microseconds(*period);
+}
+
+}  // namespace
+
+Notifier Notifier::from_environment() {
+  return Notifier(environment("NOTIFY_SOCKET"), wanted_watchdog());
+}
+
+void Notifier::tell(std::string_view lines) const {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_.empty() || socket_.size() >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, socket_.data(), socket_.size());
+  if (socket_.front() == '@') address.sun_path[0] = '\0';
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  // Not worth waiting for: the service manager reads at once or is not there.
+  ::sendto(fd, lines.data(), lines.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+           reinterpret_cast<const sockaddr*>(&address), size);
+  ::close(fd);
+}
+
+void Notifier::status(std::string_view text) const {
+  std::string line = "STATUS=";
+  for (const char c : text)
+    line += c == '\n' ? ' ' : c;
+  tell(line);
+}
+
+Watchdog::Watchdog(boost::asio::io_context& io, const Notifier& notifier)
+    : notifier_(notifier), timer_(io) {}
+
+void Watchdog::start() {
+  if (!notifier_.watchdog()) return;
+  notifier_.tell("WATCHDOG=1");
+  timer_.expires_after(*notifier_.watchdog() / 2);
+  timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) start();
+  });
+}
+
+}  // namespace saspd::net

@@ -1,0 +1,49 @@
+// What a program tells its service manager: the protocol of sd_notify(3), one datagram at a time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "controller/base/clock.hpp"
+
+namespace saspd::net {
+
+class Notifier {
+ public:
+  // As NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say; without them nobody is told.
+  static Notifier from_environment();
+
+  // `socket` is a path, or a name behind "@"; empty: nobody is told.
+  explicit Notifier(std::string socket, std::optional<Duration> watchdog = {})
+      : socket_(std::move(socket)), watchdog_(watchdog) {}
+
+  // "READY=1", or several such lines. Nobody needs to know when it does not arrive.
+  void tell(std::string_view lines) const;
+  // "STATUS=…", one line of text for systemctl status.
+  void status(std::string_view text) const;
+
+  // Within this time the service manager wants to hear WATCHDOG=1 again; nothing: it does not.
+  std::optional<Duration> watchdog() const { return watchdog_; }
+
+ private:
+  std::string socket_;
+  std::optional<Duration> watchdog_;
+};
+
+// Says WATCHDOG=1 twice per period as long as the io_context runs, so that an event loop that hangs
+// is noticed.
+class Watchdog {
+ public:
+  Watchdog(boost::asio::io_context& io, const Notifier& notifier);  // both outlive it
+  void start();
+
+ private:
+  const Notifier& notifier_;
+  boost::asio::basic_waitable_timer<Clock> timer_;
+};
+
+}  // namespace saspd::net
