@@ -208,7 +208,7 @@ TEST_F(SaspdOnIpvs, KeepsTheWeightsWhenTheGwmSendsGarbage) {
 TEST_F(SaspdOnIpvs, StaysUpWhenTheGwmCannotBeResolved) {
   given_service();
   Arguments arguments = saspd_arguments({"--insecure-plaintext"});
-  arguments[2] = "gwm.invalid";
+  *std::next(std::find(arguments.begin(), arguments.end(), "--gwm")) = "gwm.invalid";
   arguments.erase(std::find(arguments.begin(), arguments.end(), "--retry-min"),
                   std::find(arguments.begin(), arguments.end(), "--reconcile-interval"));
   saspd_.emplace(arguments, path("saspd.log"));
@@ -223,11 +223,13 @@ TEST_F(SaspdOnIpvs, EndsWithinASecondAlsoWhileADnsServerIsSilent) {
   const kernel::SocketAddress dns(*Endpoint::parse("127.0.0.1:53"));
   const kernel::Socket silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(silent.get(), dns.get(), dns.size), 0);
+  const timeval patience{10, 0};
+  ::setsockopt(silent.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   std::ofstream(path("resolv.conf")) << "nameserver 127.0.0.1\noptions timeout:30\n";
   kernel::output_of("mount --bind " + path("resolv.conf") + " /etc/resolv.conf");
   given_service();
   Arguments arguments = saspd_arguments({"--insecure-plaintext"});
-  arguments[2] = "gwm.example";
+  *std::next(std::find(arguments.begin(), arguments.end(), "--gwm")) = "gwm.example";
   arguments.erase(std::find(arguments.begin(), arguments.end(), "--retry-min"),
                   std::find(arguments.begin(), arguments.end(), "--reconcile-interval"));
   saspd_.emplace(arguments, path("saspd.log"));
