@@ -4,6 +4,7 @@
 // with IPVS in the guest, with XDP on this machine's kernel.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -35,6 +36,25 @@ constexpr int servers = 2;
 
 enum class Backend { ipvs, xdp };
 
+// 0, or why not. An interrupted connect() goes on, and must not be called again.
+int connects(int fd, const sockaddr_in &address) {
+  if (::connect(fd, reinterpret_cast<const sockaddr *>(&address),
+                sizeof address) == 0)
+    return 0;
+  if (errno != EINTR)
+    return errno;
+  pollfd wait{fd, POLLOUT, 0};
+  int ready = 0;
+  while ((ready = ::poll(&wait, 1, 5000)) < 0 && errno == EINTR) {
+  }
+  if (ready != 1)
+    return ETIMEDOUT;
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
 // Who answers one request on a connection of its own; empty: it failed, and
 // `why` says how.
 std::string request(std::string &why) {
@@ -49,9 +69,8 @@ std::string request(std::string &why) {
   constexpr std::string_view get = "GET / HTTP/1.0\r\n\r\n";
   std::string answer;
   why.clear();
-  if (::connect(fd, reinterpret_cast<const sockaddr *>(&address),
-                sizeof address) != 0) {
-    why = fmt::format("connect: {}", std::strerror(errno));
+  if (const int error = connects(fd, address); error != 0) {
+    why = fmt::format("connect: {}", std::strerror(error));
   } else if (::send(fd, get.data(), get.size(), MSG_NOSIGNAL) < 0) {
     why = fmt::format("send: {}", std::strerror(errno));
   } else {
