@@ -58,8 +58,11 @@ void WorkloadManager::publish(const Message& request, Outcome& outcome, TimePoin
                                                  : nullptr;
   if (starts != nullptr) publisher_.start(*registry_.find(*starts), *starts, now);
   if (outcome.changed) {
-    for (const std::string& lb_uid : lbs_changed_by(request)) {
+    for (const std::string& lb_uid : lbs_changed_by(request))
       publisher_.event(*registry_.find(lb_uid), lb_uid, now);
+    // States are told often, and change nobody who is probed.
+    if (std::holds_alternative<RegistrationRequest>(request) ||
+        std::holds_alternative<DeregistrationRequest>(request)) {
       ++generation_;
     }
   }

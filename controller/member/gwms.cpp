@@ -1,9 +1,6 @@
 #include "controller/member/gwms.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include <fmt/format.h>
@@ -35,7 +32,7 @@ net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm
   settings.port = gwm.port;
   settings.retry_min = options.retry_min;
   settings.connect_deadline = std::min(settings.connect_deadline, Duration{options.timeout});
-  settings.seed = std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
+  settings.seed = net::random_seed();
   return settings;
 }
 

@@ -12,7 +12,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "controller/net/tcp.hpp"
@@ -189,18 +188,11 @@ GwmServer::GwmServer(asio::io_context& io, GwmServerConfig config, GwmServerOwne
 GwmServer::~GwmServer() = default;
 
 Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
-  const auto at = from_endpoint(endpoint);
-  auto listener = std::make_shared<Listener>(Tcp::acceptor(io_), Timer(io_));
-  Tcp::acceptor& acceptor = listener->acceptor;
+  auto acceptor = listen_at(io_, endpoint);
+  if (!acceptor) return fail(acceptor.error());
   error_code ec;
-  acceptor.open(at.protocol(), ec);
-  if (!ec) acceptor.set_option(Tcp::acceptor::reuse_address(true), ec);
-  // One socket per family, whatever the system's default is.
-  if (!ec && at.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), ec);
-  if (!ec) acceptor.bind(at, ec);
-  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) return fail(system_failure(fmt::format("cannot listen on {}", endpoint.text()), ec));
-  const Endpoint bound = to_endpoint(acceptor.local_endpoint(ec));
+  const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
+  auto listener = std::make_shared<Listener>(std::move(*acceptor), Timer(io_));
   listeners_.push_back(listener);
   asio::co_spawn(io_, accept(std::move(listener)), asio::detached);
   return bound;

@@ -1,6 +1,9 @@
 #include "controller/net/link.hpp"
 
+#include <unistd.h>
+
 #include <exception>
+#include <random>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +25,10 @@ namespace {
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace
+
+std::uint64_t random_seed() {
+  return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
+}
 
 std::string_view name(LinkState state) {
   switch (state) {

@@ -28,6 +28,9 @@ enum class LinkState : std::uint8_t {
 };
 std::string_view name(LinkState state);
 
+// For LinkSettings::seed.
+std::uint64_t random_seed();
+
 struct LinkSettings {
   std::string host;  // a name is resolved again for every attempt
   std::uint16_t port = sasp::default_port;

@@ -12,7 +12,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -155,19 +154,10 @@ bool MetricsServer::Shared::try_to_listen() {
 }
 
 Result<Endpoint> MetricsServer::Shared::listen() {
-  const auto at = from_endpoint(where_);
-  Tcp::acceptor acceptor(io_);
+  auto acceptor = listen_at(io_, where_);
+  if (!acceptor) return fail(acceptor.error());
+  acceptor_ = std::move(*acceptor);
   error_code ec;
-  acceptor.open(at.protocol(), ec);
-  if (!ec) acceptor.set_option(Tcp::acceptor::reuse_address(true), ec);
-  if (!ec && at.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), ec);
-  if (!ec) acceptor.bind(at, ec);
-  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) {
-    return fail(std::error_code(ec),
-                fmt::format("cannot listen on {}: {}", where_.text(), ec.message()));
-  }
-  acceptor_ = std::move(acceptor);
   return to_endpoint(acceptor_.local_endpoint(ec));
 }
 

@@ -5,6 +5,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <fmt/format.h>
+
+#include <boost/asio/ip/v6_only.hpp>
+
 namespace saspd::net {
 
 namespace ip = boost::asio::ip;
@@ -24,6 +28,22 @@ void notice_dead_peers(ip::tcp::socket& socket) {
   socket.set_option(TcpOption<TCP_KEEPINTVL>(10), ignored);
   socket.set_option(TcpOption<TCP_KEEPCNT>(3), ignored);
   socket.set_option(TcpOption<TCP_USER_TIMEOUT>(30'000), ignored);
+}
+
+Result<ip::tcp::acceptor> listen_at(boost::asio::io_context& io, const Endpoint& endpoint) {
+  const auto at = from_endpoint(endpoint);
+  ip::tcp::acceptor acceptor(io);
+  boost::system::error_code ec;
+  acceptor.open(at.protocol(), ec);
+  if (!ec) acceptor.set_option(ip::tcp::acceptor::reuse_address(true), ec);
+  if (!ec && at.address().is_v6()) acceptor.set_option(ip::v6_only(true), ec);
+  if (!ec) acceptor.bind(at, ec);
+  if (!ec) acceptor.listen(boost::asio::socket_base::max_listen_connections, ec);
+  if (ec) {
+    return fail(std::error_code(ec),
+                fmt::format("cannot listen on {}: {}", endpoint.text(), ec.message()));
+  }
+  return acceptor;
 }
 
 Endpoint to_endpoint(const ip::tcp::endpoint& endpoint) {

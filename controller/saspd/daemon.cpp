@@ -6,7 +6,6 @@
 #include <csignal>
 #include <functional>
 #include <limits>
-#include <random>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,10 +21,6 @@ namespace {
 
 // Beyond this the single changes of one pass are for debugging; the journal gets their number.
 constexpr std::size_t max_changes_logged = 20;
-
-std::uint64_t random_seed() {
-  return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
-}
 
 Reconciler::Settings reconciler_settings(const Options& options) {
   Reconciler::Settings settings;
@@ -137,7 +132,7 @@ void Daemon::start_links() {
     settings.host = peer.host;
     settings.port = peer.port;
     settings.retry_min = options_.retry_min;
-    settings.seed = random_seed();
+    settings.seed = net::random_seed();
     Link::Callbacks callbacks;
     callbacks.on_event = [this, gwm](const sasp::LbEvent& event) {
       const auto* weights = std::get_if<sasp::WeightsReceived>(&event);

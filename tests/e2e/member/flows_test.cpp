@@ -7,21 +7,18 @@ namespace saspd::test {
 namespace {
 
 class Flows : public SaspdOnIpvs {
-protected:
+ protected:
   // sasp-member as member n; the exit code.
   int member_does(int n, Arguments words) {
     words.insert(words.begin(), programs + "/sasp-member");
-    words.insert(words.end(),
-                 {"--gwm", "127.0.0.1", "--lb-uid", "e2e", "--group", "web",
-                  "--member", fmt::format("tcp:10.9.1.{}:80", n)});
+    words.insert(words.end(), {"--gwm", "127.0.0.1", "--lb-uid", "e2e", "--group", "web",
+                               "--member", fmt::format("tcp:10.9.1.{}:80", n)});
     std::string output;
     const int code = ends_with(words, &output);
     EXPECT_EQ(code, 0) << output;
     return code;
   }
-  std::int64_t state_of(int n) const {
-    return member(n).at_pointer("/advice/state").as_int64();
-  }
+  std::int64_t state_of(int n) const { return member(n).at_pointer("/advice/state").as_int64(); }
 };
 
 // RFC 4678 9.3: the load balancer registers, members say how they are.
@@ -46,9 +43,8 @@ TEST_F(Flows, OfALoadBalancerThatRegistersItsMembers) {
 TEST_F(Flows, OfMembersThatRegisterThemselves) {
   advise({"20", "40", "5"});
   start_gwm();
-  run_saspd(
-      {"--trust", "--mode", "push", "--service",
-       "web=tcp:10.9.0.10:80,manage,scheduler=wlc,forward=masquerade,drain=0"});
+  run_saspd({"--trust", "--mode", "push", "--service",
+             "web=tcp:10.9.0.10:80,manage,scheduler=wlc,forward=masquerade,drain=0"});
   ASSERT_TRUE(gwm_becomes("established"));
   member_does(1, {"register"});
   member_does(2, {"register"});
@@ -59,5 +55,5 @@ TEST_F(Flows, OfMembersThatRegisterThemselves) {
   EXPECT_TRUE(comes_to("20 5"));
 }
 
-} // namespace
-} // namespace saspd::test
+}  // namespace
+}  // namespace saspd::test

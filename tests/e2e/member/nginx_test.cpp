@@ -37,18 +37,14 @@ constexpr int servers = 2;
 enum class Backend { ipvs, xdp };
 
 // 0, or why not. An interrupted connect() goes on, and must not be called again.
-int connects(int fd, const sockaddr_in &address) {
-  if (::connect(fd, reinterpret_cast<const sockaddr *>(&address),
-                sizeof address) == 0)
-    return 0;
-  if (errno != EINTR)
-    return errno;
+int connects(int fd, const sockaddr_in& address) {
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return 0;
+  if (errno != EINTR) return errno;
   pollfd wait{fd, POLLOUT, 0};
   int ready = 0;
   while ((ready = ::poll(&wait, 1, 5000)) < 0 && errno == EINTR) {
   }
-  if (ready != 1)
-    return ETIMEDOUT;
+  if (ready != 1) return ETIMEDOUT;
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -57,7 +53,7 @@ int connects(int fd, const sockaddr_in &address) {
 
 // Who answers one request on a connection of its own; empty: it failed, and
 // `why` says how.
-std::string request(std::string &why) {
+std::string request(std::string& why) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval patience{5, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -78,13 +74,11 @@ std::string request(std::string &why) {
     ssize_t n = 0;
     while ((n = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0)
       answer.append(buffer.data(), static_cast<std::size_t>(n));
-    if (n < 0)
-      why = fmt::format("receive: {}", std::strerror(errno));
+    if (n < 0) why = fmt::format("receive: {}", std::strerror(errno));
   }
   ::close(fd);
   const auto body = answer.find("\r\n\r\n");
-  if (!why.empty())
-    return {};
+  if (!why.empty()) return {};
   if (!answer.starts_with("HTTP/1.1 200") || body == std::string::npos) {
     why = fmt::format("answer of {} bytes", answer.size());
     return {};
@@ -94,17 +88,16 @@ std::string request(std::string &why) {
 
 // Requests all the time, from the client's namespace.
 class Crowd {
-public:
-  explicit Crowd(const std::string &network) {
+ public:
+  explicit Crowd(const std::string& network) {
     for (int i = 0; i < 3; ++i)
       threads_.emplace_back([this, network] { keep_asking(network); });
   }
   ~Crowd() { stop(); }
   void stop() {
     stopped_ = true;
-    for (auto &thread : threads_)
-      if (thread.joinable())
-        thread.join();
+    for (auto& thread : threads_)
+      if (thread.joinable()) thread.join();
   }
   std::map<std::string, int> answers() const {
     const std::lock_guard lock(mutex_);
@@ -115,11 +108,10 @@ public:
     return failures_;
   }
 
-private:
-  void keep_asking(const std::string &network) {
+ private:
+  void keep_asking(const std::string& network) {
     const int fd = ::open(network.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || ::setns(fd, CLONE_NEWNET) != 0)
-      std::abort();
+    if (fd < 0 || ::setns(fd, CLONE_NEWNET) != 0) std::abort();
     ::close(fd);
     while (!stopped_) {
       std::string why;
@@ -142,90 +134,71 @@ private:
 };
 
 class Nginx : public testing::Test {
-protected:
+ protected:
   void SetUp() override {
-    backend_ = std::string_view(std::getenv("SASPD_BACKEND")) == "xdp"
-                   ? Backend::xdp
-                   : Backend::ipvs;
+    backend_ =
+        std::string_view(std::getenv("SASPD_BACKEND")) == "xdp" ? Backend::xdp : Backend::ipvs;
     char name[] = "/tmp/saspd-member-XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     directory_ = name;
     ASSERT_EQ(shell(fmt::format("'{}' up {} {}", farm, name_, servers)), 0);
-    if (backend_ == Backend::xdp)
-      prepare_xdp();
-    gwm_ = within("director",
-                  {"sasp-gwm", "--listen", "10.0.0.1:3860", "--listen",
-                   "127.0.0.1:3860", "--insecure-plaintext", "--interval", "1",
-                   "--probe", "tcp", "--probe-interval", "1"},
-                  "gwm.log");
-    Arguments saspd{"saspd",       "--gwm",   "127.0.0.1", "--lb-uid",
-                    "director",    "--trust", "--mode",    "push",
-                    "--retry-min", "1",       "--control", path("control"),
-                    "--metrics",   "off",     "--service"};
+    if (backend_ == Backend::xdp) prepare_xdp();
+    gwm_ = within(
+        "director",
+        {"sasp-gwm", "--listen", "10.0.0.1:3860", "--listen", "127.0.0.1:3860",
+         "--insecure-plaintext", "--interval", "1", "--probe", "tcp", "--probe-interval", "1"},
+        "gwm.log");
+    Arguments saspd{"saspd",     "--gwm",         "127.0.0.1", "--lb-uid",    "director",
+                    "--trust",   "--mode",        "push",      "--retry-min", "1",
+                    "--control", path("control"), "--metrics", "off",         "--service"};
     if (backend_ == Backend::ipvs) {
-      saspd.push_back("web=tcp:" + vip +
-                      ":80,manage,scheduler=rr,forward=masquerade");
+      saspd.push_back("web=tcp:" + vip + ":80,manage,scheduler=rr,forward=masquerade");
     } else {
-      saspd.insert(saspd.end(), {"web=tcp:" + vip + ":80,manage", "--backend",
-                                 "xdp", "--pins", pins()});
+      saspd.insert(saspd.end(),
+                   {"web=tcp:" + vip + ":80,manage", "--backend", "xdp", "--pins", pins()});
     }
     saspd_ = within("director", saspd, "saspd.log");
     // A member that comes before its load balancer tries again after 20 s (RFC
     // 4678 9.2).
     ASSERT_TRUE(eventually(
-        [&] {
-          return gwm_->log().find("trusts its members") != std::string::npos;
-        },
-        seconds{20}));
+        [&] { return gwm_->log().find("trusts its members") != std::string::npos; }, seconds{20}));
     for (int n = 1; n <= servers; ++n)
       members_.push_back(start_member(n));
   }
   void TearDown() override {
     if (HasFailure())
-      show_logs({path("gwm.log"), path("saspd.log"), path("member1.log"),
-                 path("member2.log")});
+      show_logs({path("gwm.log"), path("saspd.log"), path("member1.log"), path("member2.log")});
     members_.clear();
     saspd_.reset();
     gwm_.reset();
     shell(fmt::format("'{}' down {}", farm, name_));
-    if (backend_ == Backend::xdp)
-      ::umount2(path("bpf").c_str(), MNT_DETACH);
+    if (backend_ == Backend::xdp) ::umount2(path("bpf").c_str(), MNT_DETACH);
     std::filesystem::remove_all(directory_);
   }
 
-  std::string path(const std::string &name) const {
-    return directory_ + "/" + name;
-  }
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
   std::string pins() const { return path("bpf/saspd"); }
-  std::string network(const std::string &host) const {
+  std::string network(const std::string& host) const {
     return fmt::format("/run/netns/{}-{}", name_, host);
   }
-  static int shell(const std::string &command) {
-    return std::system(command.c_str());
+  static int shell(const std::string& command) { return std::system(command.c_str()); }
+  void in(const std::string& host, const std::string& command) const {
+    ASSERT_EQ(shell(fmt::format("nsenter --net={} -- {}", network(host), command)), 0) << command;
   }
-  void in(const std::string &host, const std::string &command) const {
-    ASSERT_EQ(
-        shell(fmt::format("nsenter --net={} -- {}", network(host), command)), 0)
-        << command;
-  }
-  std::unique_ptr<Program> within(const std::string &host, Arguments arguments,
-                                  const std::string &log) const {
+  std::unique_ptr<Program> within(const std::string& host, Arguments arguments,
+                                  const std::string& log) const {
     arguments[0] = programs + "/" + arguments[0];
-    arguments.insert(arguments.begin(),
-                     {"nsenter", "--net=" + network(host), "--"});
+    arguments.insert(arguments.begin(), {"nsenter", "--net=" + network(host), "--"});
     return std::make_unique<Program>(arguments, path(log));
   }
   std::unique_ptr<Program> start_member(int n) const {
-    return within(fmt::format("s{}", n),
-                  {"sasp-member", "run", "--gwm", "10.0.0.1",
-                   "--insecure-plaintext", "--lb-uid", "director", "--group",
-                   "web", "--member", fmt::format("tcp:10.0.0.1{}:80", n),
-                   "--drain", "3"},
-                  fmt::format("member{}.log", n));
+    return within(
+        fmt::format("s{}", n),
+        {"sasp-member", "run", "--gwm", "10.0.0.1", "--insecure-plaintext", "--lb-uid", "director",
+         "--group", "web", "--member", fmt::format("tcp:10.0.0.1{}:80", n), "--drain", "3"},
+        fmt::format("member{}.log", n));
   }
-  void stop_server(int n) const {
-    shell(fmt::format("'{}' stop {} s{}", farm, name_, n));
-  }
+  void stop_server(int n) const { shell(fmt::format("'{}' stop {} s{}", farm, name_, n)); }
 
   // Direct Server Return through a director that routes the answers, as
   // packaging/demo-run has it.
@@ -245,16 +218,14 @@ protected:
     }
     std::filesystem::create_directory(path("bpf"));
     ASSERT_EQ(::mount("bpf", path("bpf").c_str(), "bpf", 0, ""), 0);
-    in("director",
-       fmt::format("{}/saspd --attach --interface client --pins {} --user root "
-                   ">/dev/null",
-                   programs, pins()));
+    in("director", fmt::format("{}/saspd --attach --interface client --pins {} --user root "
+                               ">/dev/null",
+                               programs, pins()));
   }
 
   // Both servers have registered themselves, and the director knows them.
-  void given_both_serve(const Crowd &crowd) const {
-    ASSERT_TRUE(eventually([&] { return crowd.answers().size() == servers; },
-                           seconds{30}));
+  void given_both_serve(const Crowd& crowd) const {
+    ASSERT_TRUE(eventually([&] { return crowd.answers().size() == servers; }, seconds{30}));
   }
 
   Backend backend_ = Backend::ipvs;
@@ -268,8 +239,7 @@ protected:
 TEST_F(Nginx, LosesNoRequestWhenItIsStoppedBehindItsMember) {
   std::optional<Crowd> crowd(network("client"));
   ASSERT_NO_FATAL_FAILURE(given_both_serve(*crowd));
-  crowd.emplace(
-      network("client")); // what failed before anybody served does not count
+  crowd.emplace(network("client"));  // what failed before anybody served does not count
   std::this_thread::sleep_for(seconds{2});
   members_[0]->send(SIGTERM);
   EXPECT_EQ(members_[0]->wait(seconds{8}), 0) << "after --drain";
@@ -295,5 +265,5 @@ TEST_F(Nginx, LosesRequestsWhenItIsStoppedWithoutAWord) {
   EXPECT_FALSE(crowd->failures().empty());
 }
 
-} // namespace
-} // namespace saspd::test
+}  // namespace
+}  // namespace saspd::test
