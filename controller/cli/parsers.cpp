@@ -71,9 +71,10 @@ Result<void> check_plaintext(std::string_view host, bool insecure_plaintext) {
   if (insecure_plaintext || is_loopback(host)) return {};
   return fail(
       std::errc::permission_denied,
-      fmt::format("{} is not loopback and TLS is off: advice would cross the network in the "
-                  "clear; --insecure-plaintext allows it",
-                  host));
+      fmt::format(
+          "{} is not loopback and TLS is off: advice would cross the network in the "
+          "clear; --tls-ca and its like turn TLS on, --insecure-plaintext allows it without",
+          host));
 }
 
 }  // namespace saspd::cli

@@ -1,0 +1,26 @@
+#include "controller/base/peer_identity.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace saspd {
+
+std::string PeerIdentity::text() const {
+  constexpr std::size_t max_names = 8;
+  std::vector<std::string> names = dns_names;
+  for (const IpAddress& address : addresses)
+    names.push_back(address.text());
+  names.insert(names.end(), uris.begin(), uris.end());
+  names.insert(names.end(), emails.begin(), emails.end());
+  const std::size_t left_out = names.size() - std::min(names.size(), max_names);
+  names.resize(names.size() - left_out);
+  std::string text =
+      common_name.empty() ? std::string("without a name") : fmt::format("'{}'", common_name);
+  if (!names.empty()) text += fmt::format(" ({}", fmt::join(names, ", "));
+  if (left_out > 0) text += fmt::format(" and {} more", left_out);
+  return names.empty() ? text : text + ")";
+}
+
+}  // namespace saspd

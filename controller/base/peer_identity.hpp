@@ -1,0 +1,28 @@
+// Who a peer is, as its verified certificate says. What it may do with that is decided elsewhere.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/base/address.hpp"
+
+namespace saspd {
+
+// Names that are no clean UTF-8, or longer than any real one, are left out: nothing that is shown
+// or compared was cut.
+struct PeerIdentity {
+  std::string common_name;  // of the subject; empty: it has none, or several
+  // The subject alternative names by type (RFC 5280 4.2.1.6).
+  std::vector<std::string> dns_names;  // in lower case
+  std::vector<IpAddress> addresses;
+  std::vector<std::string> uris;
+  std::vector<std::string> emails;
+  std::string fingerprint;  // SHA-256 of the certificate, 64 hexadecimal digits
+
+  // For people: "'director-1' (192.0.2.1, lb1.example)", cut to a line.
+  std::string text() const;
+
+  bool operator==(const PeerIdentity&) const = default;
+};
+
+}  // namespace saspd

@@ -1,0 +1,29 @@
+// What the --tls flags say, as values: controller/cli reads them, controller/net acts on them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace saspd {
+
+enum class TlsRole : std::uint8_t { client, server };
+
+enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
+
+// Paths are those of PEM files; empty: not given.
+struct TlsSettings {
+  std::string ca;    // the authorities whose certificates are believed
+  std::string cert;  // our own certificate, followed by intermediate ones
+  std::string key;   // of `cert`
+  std::string crl;   // certificates that the authorities took back
+  std::string name;  // whom the server's certificate must be for; empty: the host connected to
+  std::optional<TlsVersion> min;  // nothing: 1.2
+
+  // Any flag turns TLS on.
+  bool used() const {
+    return !ca.empty() || !cert.empty() || !key.empty() || !crl.empty() || !name.empty() || min;
+  }
+};
+
+}  // namespace saspd

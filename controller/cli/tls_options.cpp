@@ -1,0 +1,68 @@
+#include "controller/cli/tls_options.hpp"
+
+#include <climits>
+
+#include "controller/cli/cli.hpp"
+#include "controller/cli/parsers.hpp"
+
+namespace saspd::cli {
+namespace {
+
+Result<std::optional<TlsVersion>> parse_version(std::string_view value) {
+  const auto version =
+      one_of<TlsVersion>({{"1.2", TlsVersion::v1_2}, {"1.3", TlsVersion::v1_3}})(value);
+  if (!version) return fail(version.error());
+  return std::optional{*version};
+}
+
+Error incomplete(std::string_view given, std::string_view missing, std::string_view why) {
+  return fail(std::errc::invalid_argument, fmt::format("{} needs {}: {}", given, missing, why));
+}
+
+}  // namespace
+
+void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role) {
+  const bool is_client = role == TlsRole::client;
+  const auto path = text(1, PATH_MAX);
+  cli.section("TLS (on when any of these is given; PEM files, read again when they change)");
+  cli.option("--tls-ca", "FILE", settings.ca, path,
+             is_client ? "authorities whose server certificates are believed"
+                       : "every peer must have a certificate of one of these authorities");
+  cli.option("--tls-cert", "FILE", settings.cert, path,
+             "our own certificate, and intermediate ones behind it");
+  cli.option("--tls-key", "FILE", settings.key, path,
+             "its private key, which nobody but root, us and our group may read");
+  cli.option("--tls-crl", "FILE", settings.crl, path,
+             "revocation lists of those authorities: certificates on them are refused");
+  if (is_client) {
+    cli.option("--tls-name", "NAME", settings.name, text(1, 253),
+               "the name or address that the server's certificate must have; the host of --gwm "
+               "unless given");
+  }
+  // Without a default, so that giving it turns TLS on.
+  cli.option("--tls-min", "1.2|1.3", settings.min, parse_version,
+             "the oldest version of TLS that is spoken [1.2]");
+}
+
+Result<void> check_tls(const TlsSettings& settings, TlsRole role) {
+  if (!settings.used()) return {};
+  if (!settings.cert.empty() && settings.key.empty()) {
+    return incomplete("--tls-cert", "--tls-key FILE", "the certificate's private key");
+  }
+  if (settings.cert.empty() && !settings.key.empty()) {
+    return incomplete("--tls-key", "--tls-cert FILE", "the certificate that the key is of");
+  }
+  if (role == TlsRole::server && settings.cert.empty()) {
+    return incomplete("TLS", "--tls-cert FILE and --tls-key FILE",
+                      "a server shows its certificate to every peer");
+  }
+  if (role == TlsRole::client && settings.ca.empty()) {
+    return incomplete("TLS", "--tls-ca FILE", "the authority that the server's certificate is of");
+  }
+  if (settings.ca.empty() && !settings.crl.empty()) {
+    return incomplete("--tls-crl", "--tls-ca FILE", "the authority that the list is of");
+  }
+  return {};
+}
+
+}  // namespace saspd::cli

@@ -1,0 +1,123 @@
+#include "controller/net/stream.hpp"
+
+#include <new>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <openssl/x509v3.h>
+
+namespace saspd::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Without what was refused here every certificate of the authority would do.
+void must(int done) {
+  if (done != 1) throw std::bad_alloc();
+}
+
+}  // namespace
+
+// Its callback is ours alone; whether a certificate is asked for comes from the context.
+Stream::Tls::Tls(Socket socket, TlsContextPointer with)
+    : context(std::move(with)), stream(std::move(socket), context->context) {
+  view.role = context->role;
+  view.has_certificate = !context->own.empty();
+  stream.set_verify_callback([this](bool accepted, asio::ssl::verify_context& checked) {
+    return look_at(accepted, checked);
+  });
+}
+
+// RFC 9525: the name in the certificate must be the one that was asked for, an address is no name.
+void Stream::Tls::expect(std::string_view host) {
+  if (!context->settings.name.empty()) host = context->settings.name;
+  if (host.ends_with('.')) host.remove_suffix(1);  // the root of DNS, which no certificate has
+  view.server_name = host;
+  SSL* ssl = stream.native_handle();
+  if (const auto address = IpAddress::parse(host)) {
+    must(X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), address->bytes().data(),
+                                   address->bytes().size()));
+    return;
+  }
+  if (host.empty()) throw std::invalid_argument("a TLS client that expects nobody");
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  must(SSL_set1_host(ssl, view.server_name.c_str()));
+  must(static_cast<int>(SSL_set_tlsext_host_name(ssl, view.server_name.c_str())));
+}
+
+// Called for every certificate of the peer. Decides nothing; remembers what OpenSSL refused.
+bool Stream::Tls::look_at(bool accepted, asio::ssl::verify_context& checked) {
+  if (accepted || view.refused) return accepted;
+  X509_STORE_CTX* store = checked.native_handle();
+  RefusedCertificate refused;
+  refused.reason = X509_STORE_CTX_get_error(store);
+  if (const X509* certificate = X509_STORE_CTX_get_current_cert(store))
+    refused.certificate = certificate_info(*certificate);
+  if (const X509_CRL* list = X509_STORE_CTX_get0_current_crl(store))
+    refused.list_over = revocation_list_info(*list).next_update;
+  view.refused = std::move(refused);
+  return false;
+}
+
+Stream::Stream(Socket socket, TlsContextPointer tls)
+    : socket_(socket.get_executor()),
+      tls_(std::make_unique<Tls>(std::move(socket), std::move(tls))) {}
+
+Stream Stream::tls_client(Socket socket, TlsContextPointer tls, std::string_view host) {
+  Stream stream(std::move(socket), std::move(tls));
+  stream.tls_->expect(host);
+  return stream;
+}
+
+Stream Stream::tls_server(Socket socket, TlsContextPointer tls) {
+  return Stream(std::move(socket), std::move(tls));
+}
+
+asio::awaitable<Stream::error_code> Stream::handshake() {
+  if (!tls_) co_return error_code();
+  const auto side = tls_->view.role == TlsRole::client ? asio::ssl::stream_base::client
+                                                       : asio::ssl::stream_base::server;
+  const auto [ec] =
+      co_await tls_->stream.async_handshake(side, asio::as_tuple(asio::use_awaitable));
+  if (!ec) tls_->view.in_handshake = false;
+  co_return ec;
+}
+
+void Stream::close() {
+  error_code ignored;
+  if (tls_ && is_open() && !tls_->view.in_handshake) {
+    // As if the peer had said good-bye already: nothing is waited for. Nor is there a wait for
+    // room.
+    SSL_set_shutdown(tls_->stream.native_handle(), SSL_RECEIVED_SHUTDOWN);
+    socket().non_blocking(true, ignored);
+    tls_->stream.shutdown(ignored);
+  }
+  socket().close(ignored);
+}
+
+std::optional<PeerIdentity> Stream::peer() const {
+  if (!tls_ || tls_->view.in_handshake) return {};
+  SSL* ssl = tls_->stream.native_handle();
+  const X509* certificate = SSL_get0_peer_certificate(ssl);
+  const bool verified =
+      SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && SSL_get_verify_result(ssl) == X509_V_OK;
+  if (certificate == nullptr || !verified) return {};
+  return certificate_info(*certificate).identity;
+}
+
+bool Stream::is_tls_failure(const error_code& code) const {
+  return tls_ && code && (tls_->view.in_handshake || is_tls_error(code));
+}
+
+// With TLS a peer may end without a good-bye.
+bool Stream::is_end(const error_code& code) {
+  return code == asio::error::eof || code == asio::ssl::error::stream_truncated;
+}
+
+std::string Stream::explain(const error_code& code) const {
+  return tls_ ? explain_tls_failure(code, tls_->view) : code.message();
+}
+
+}  // namespace saspd::net

@@ -1,0 +1,83 @@
+// One connection, in the clear or over TLS, with the few operations that its users need.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include "controller/net/tls.hpp"
+#include "controller/net/tls_failure.hpp"
+
+namespace saspd::net {
+
+// At most one read and one write at a time, and none left when it is destroyed or moved: close()
+// ends them, soon. It has no timer: close() it when something takes too long.
+class Stream {
+ public:
+  using Socket = boost::asio::ip::tcp::socket;
+  using executor_type = Socket::executor_type;
+  using error_code = boost::system::error_code;
+
+  // In the clear.
+  explicit Stream(Socket socket) : socket_(std::move(socket)) {}
+  // Over TLS. A client says whom it connects to, a name or an address: the server's certificate
+  // must be for that, or for `--tls-name`.
+  static Stream tls_client(Socket socket, TlsContextPointer tls, std::string_view host);
+  static Stream tls_server(Socket socket, TlsContextPointer tls);
+
+  executor_type get_executor() { return socket().get_executor(); }
+  Socket& socket() { return tls_ ? tls_->stream.next_layer() : socket_; }
+  const Socket& socket() const { return tls_ ? tls_->stream.next_layer() : socket_; }
+  bool is_open() const { return socket().is_open(); }
+  bool is_tls() const { return tls_ != nullptr; }
+
+  // Before anything else; in the clear there is nothing to do.
+  boost::asio::awaitable<error_code> handshake();
+
+  template <class Buffers, class Token>
+  auto async_read_some(const Buffers& buffers, Token&& token) {
+    if (tls_) return tls_->stream.async_read_some(buffers, std::forward<Token>(token));
+    return socket_.async_read_some(buffers, std::forward<Token>(token));
+  }
+  template <class Buffers, class Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) {
+    if (tls_) return tls_->stream.async_write_some(buffers, std::forward<Token>(token));
+    return socket_.async_write_some(buffers, std::forward<Token>(token));
+  }
+
+  // At once. Says good-bye, but waits for no answer: a SASP message has its own length, so a peer
+  // that misses the good-bye takes no part for the whole.
+  void close();
+
+  // After the handshake: who the peer is, by a certificate that was verified. Nothing in the clear,
+  // and for a client that nobody demanded a certificate of.
+  std::optional<PeerIdentity> peer() const;
+
+  // An operation that ended with `code`: did TLS fail, did the peer close, and what to tell.
+  bool is_tls_failure(const error_code& code) const;
+  static bool is_end(const error_code& code);
+  std::string explain(const error_code& code) const;
+
+ private:
+  // In one place of the memory: OpenSSL calls back.
+  struct Tls {
+    Tls(Socket socket, TlsContextPointer context);
+    void expect(std::string_view host);
+    bool look_at(bool accepted, boost::asio::ssl::verify_context& checked);
+
+    TlsContextPointer context;
+    boost::asio::ssl::stream<Socket> stream;
+    TlsView view;
+  };
+  Stream(Socket socket, TlsContextPointer tls);
+
+  Socket socket_;  // not the one in use, if there is TLS
+  std::unique_ptr<Tls> tls_;
+};
+
+}  // namespace saspd::net
