@@ -7,6 +7,7 @@
 
 #include "controller/cli/cli.hpp"
 #include "controller/cli/parsers.hpp"
+#include "controller/cli/tls_options.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -18,16 +19,21 @@ constexpr std::string_view footer =
     "read again when it changes and on SIGHUP; if a line is bad the old weights stay. Replace it "
     "by\n"
     "renaming a new file over it.\n"
+    "Certificates are read again too; connections that are open keep theirs.\n"
     "Exit codes: 0 ok, 64 usage, 65 bad weights file, 66 no such file, 74 cannot listen,\n"
     "77 not permitted, 78 configuration.";
 
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
+  if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
+    return cli.refuse(ExitCode::configuration, complete.error().detail);
   for (const Endpoint& endpoint : options.listen) {
     if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
       return cli.refuse(ExitCode::usage,
                         fmt::format("--listen {} is given twice", endpoint.text()));
     }
-    if (const auto plain = cli::check_plaintext(endpoint.address.text(), insecure); !plain) {
+    const auto plain =
+        cli::check_plaintext(endpoint.address.text(), insecure || options.tls.used());
+    if (!plain) {
       return cli.refuse(ExitCode::configuration,
                         fmt::format("--listen {}: {}", endpoint.text(), plain.error().detail));
     }
@@ -51,6 +57,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
            "where load balancers and members connect [127.0.0.1:3860]");
   cli.flag("--insecure-plaintext", insecure,
            "listen without TLS on an address that is not loopback");
+  cli::add_tls_options(cli, options.tls, TlsRole::server);
   cli.section("Advice");
   cli.option("--weights", "FILE", options.weights, cli::text(1, 4096), "the weights file");
   cli.add_list(
@@ -105,7 +112,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--max-members", "N", options.registry.max_members,
              cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
   cli.section("General");
-  cli.action("--check", options.check, "check flags, config file and weights file, and end");
+  cli.action("--check", options.check, "check flags and files, and end");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl. Unless it is given, " +
                  std::string(default_control) + ", or none where that cannot be made");
@@ -117,8 +124,6 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              cli::one_of<bool>({{"on", true}, {"off", false}}),
              "off: no metrics per member, of which there are four each", "on");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet(
-      {"--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name", "--tls-min"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
   options.probing.interval = probe_interval;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/base/tls_settings.hpp"
 #include "controller/cli/log.hpp"
 #include "controller/gwm/probe_schedule.hpp"
 #include "controller/gwm/weigher.hpp"
@@ -31,11 +32,12 @@ struct Options {
   WeigherConfig weigher;
   ProbePlan probes;
   ProbeConfig probing;
+  TlsSettings tls;
   std::string weights;  // path of the weights file; empty: none
   std::string control;  // path of the control socket; empty: default_control, which may fail
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;
-  bool check = false;  // only tell whether the weights file is good
+  bool check = false;  // only tell whether the files are good
   cli::LogOptions log;
 };
 

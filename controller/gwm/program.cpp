@@ -1,7 +1,6 @@
 #include "controller/gwm/program.hpp"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <csignal>
 #include <utility>
@@ -24,13 +23,6 @@ namespace {
 // A changed file is read when two looks find the same (FileWatch): within a second.
 constexpr auto weights_poll = std::chrono::milliseconds{500};
 constexpr auto members_poll = std::chrono::milliseconds{200};
-
-std::optional<FileStamp> stamp_of(const std::string& path) {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
-  return FileStamp{found.st_dev, found.st_ino, found.st_size,
-                   found.st_ctim.tv_sec * 1'000'000'000 + found.st_ctim.tv_nsec};
-}
 
 // Every connection needs a descriptor; the usual limit of 1024 is there for select(2).
 void use_all_descriptors() {
@@ -60,12 +52,13 @@ std::size_t members_in(const AdviceTable& table) {
   return sum;
 }
 
-net::GwmServerConfig server_config(const Options& options) {
+net::GwmServerConfig server_config(const Options& options, const net::TlsCredentials* tls) {
   net::GwmServerConfig config;
   config.session.interval = options.registry.interval;
   config.session.max_message = options.server.max_message;
   config.max_connections = options.server.max_connections;
   config.max_requests_per_second = options.server.max_requests_per_second;
+  config.tls = tls;
   return config;
 }
 
@@ -79,7 +72,8 @@ Program::Program(const Options& options, cli::Log& log)
     : options_(options),
       log_(log),
       manager_(manager_config(options)),
-      server_(io_, server_config(options), *this),
+      tls_(credentials()),
+      server_(io_, server_config(options, tls_.get()), *this),
       signals_(io_),
       weights_timer_(io_),
       work_timer_(io_),
@@ -106,6 +100,12 @@ ExitCode Program::start() {
       return bad_content ? ExitCode::data : ExitCode::no_input;
     }
   }
+  if (tls_) {
+    if (const auto loaded = tls_->load(); !loaded) {
+      log_.error("{}", loaded.error().detail);
+      return ExitCode::configuration;
+    }
+  }
   if (options_.check) return ExitCode::ok;
   if (const ExitCode code = open_control(); code != ExitCode::ok) return code;
   for (const Endpoint& endpoint : options_.listen) {
@@ -115,11 +115,12 @@ ExitCode Program::start() {
       const bool forbidden = bound.error().code == std::errc::permission_denied;
       return forbidden ? ExitCode::no_permission : ExitCode::io;
     }
-    log_.info("sasp-gwm {} listens on {}", SASPD_VERSION, bound->text());
+    log_.info("sasp-gwm {} listens on {}{}", SASPD_VERSION, bound->text(), tls_ ? " with TLS" : "");
   }
   if (options_.weights.empty() && options_.probes.empty()) {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
+  if (tls_) tls_->watch();
   if (!options_.weights.empty()) poll_weights();
   if (!options_.probes.empty()) watch_members();
   open_metrics();
@@ -178,6 +179,10 @@ std::string Program::metrics_text() const {
   const auto now = Clock::now();
   auto families = metric_families(manager_, surroundings(), counters_, prober_.counts(),
                                   options_.metrics_members, now);
+  if (tls_) {
+    families.push_back(metrics::certificate_ends(
+        "sasp_gwm_tls_certificate_expiry_timestamp_seconds", net::tls_ends(*tls_->current())));
+  }
   auto process = metrics::process_families(now, std::chrono::system_clock::now());
   families.insert(families.end(), process.begin(), process.end());
   return metrics::text(families);
@@ -202,11 +207,10 @@ Surroundings Program::surroundings() const {
 // ---- The weights file ---------------------------------------------------------------------------
 
 Result<void> Program::read_weights() {
-  // The stamp is taken first: a change after it makes the next look see another one.
-  const auto stamp = stamp_of(options_.weights);
+  const auto stamps = stamps_of({options_.weights});
   const auto text = cli::read_text_file(options_.weights);
   if (!text) return fail(text.error());
-  watch_.was_read(stamp);
+  watch_.was_read(stamps);
   auto table = parse_weights(*text);
   if (!table) return fail(at(options_.weights, table.error()));
   log_.info("{}: {} members in {} groups", options_.weights, members_in(*table), table->size());
@@ -227,16 +231,17 @@ void Program::poll_weights() {
   weights_timer_.expires_after(weights_poll);
   weights_timer_.async_wait([this](error_code ec) {
     if (ec) return;
-    if (watch_.should_read(stamp_of(options_.weights))) read_weights_again();
+    if (watch_.should_read(stamps_of({options_.weights}))) read_weights_again();
     poll_weights();
   });
 }
 
 // ---- Connections --------------------------------------------------------------------------------
 
-void Program::connected(ConnectionId id, const Endpoint& endpoint) {
+void Program::connected(ConnectionId id, const Endpoint& endpoint,
+                        const std::optional<PeerIdentity>& identity) {
   peers_[id].endpoint = endpoint;
-  log_.debug("{}: connected", endpoint.text());
+  log_.debug("{}: connected{}", endpoint.text(), identity ? ", " + identity->text() : "");
 }
 
 Message Program::handle(ConnectionId id, const GwmRequest& request) {
@@ -262,7 +267,8 @@ void Program::disconnected(ConnectionId id, const Error& why) {
   if (const std::string* lb_uid = manager_.attached_to(id)) {
     info(fmt::format("lb '{}' disconnected from {}: {}; kept for {} s", *lb_uid, peer, why.detail,
                      options_.registry.retention.count()));
-  } else if (why.code.category() == category() || why.code == std::errc::timed_out) {
+  } else if (why.code.category() == category() || why.code == std::errc::timed_out ||
+             why.code == std::errc::protocol_error) {
     warn(fmt::format("{}: {}; connection closed", peer, why.detail));
   } else {
     log_.debug("{}: {}", peer, why.detail);
@@ -398,7 +404,18 @@ void Program::wait_for_signal() {
   });
 }
 
+std::unique_ptr<net::TlsCredentials> Program::credentials() {
+  if (!options_.tls.used()) return nullptr;
+  return std::make_unique<net::TlsCredentials>(
+      io_, options_.tls, TlsRole::server,
+      [this](net::TlsCredentials::Tone tone, const std::string& text) {
+        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
+        log_.info("{}", text);
+      });
+}
+
 void Program::reload() {
+  if (tls_) tls_->reload();
   if (options_.weights.empty()) return;
   weights_error_.clear();  // who asks gets an answer
   read_weights_again();
@@ -410,6 +427,7 @@ void Program::stop() {
   control_.reset();
   metrics_.reset();
   server_.stop();
+  if (tls_) tls_->stop();
   weights_timer_.cancel();
   work_timer_.cancel();
   members_timer_.cancel();

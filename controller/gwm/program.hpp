@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "controller/base/file_watch.hpp"
 #include "controller/gwm/log_limit.hpp"
 #include "controller/gwm/metrics.hpp"
 #include "controller/gwm/options.hpp"
@@ -41,7 +42,8 @@ class Program final : private net::GwmServerOwner {
     sasp::ToleranceCounts tolerances;
   };
 
-  void connected(ConnectionId id, const Endpoint& peer) override;
+  void connected(ConnectionId id, const Endpoint& peer,
+                 const std::optional<PeerIdentity>& identity) override;
   sasp::Message handle(ConnectionId id, const sasp::GwmRequest& request) override;
   void not_understood(ConnectionId id, const Error& why) override;
   void disconnected(ConnectionId id, const Error& why) override;
@@ -59,6 +61,7 @@ class Program final : private net::GwmServerOwner {
   void watch_members();
   void probed(const ProbeTarget& target, const Health& health);
   void send(const Push& push);
+  std::unique_ptr<net::TlsCredentials> credentials();
   void reload();
   void stop();
 
@@ -86,6 +89,7 @@ class Program final : private net::GwmServerOwner {
   std::uint32_t last_push_id_ = 0;
 
   boost::asio::io_context io_{1};
+  std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   net::GwmServer server_;
   boost::asio::signal_set signals_;
   Timer weights_timer_;

@@ -103,9 +103,4 @@ Result<AdviceTable> parse_weights(std::string_view text) {
   return table;
 }
 
-bool FileWatch::should_read(const std::optional<FileStamp>& stamp) {
-  const auto before = std::exchange(last_seen_, stamp);
-  return stamp && stamp != read_ && stamp == before;
-}
-
 }  // namespace saspd::gwm

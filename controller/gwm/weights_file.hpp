@@ -23,28 +23,4 @@ namespace saspd::gwm {
 // beginning of a line and behind a space.
 Result<AdviceTable> parse_weights(std::string_view text);
 
-// What stat(2) tells of the file; two equal stamps are taken for the same content.
-struct FileStamp {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::int64_t size = 0;
-  std::int64_t changed_ns = 0;  // ctime, which no writer can set back
-  bool operator==(const FileStamp&) const = default;
-};
-
-// Decides when the file is read again: when it is another one than was read, and has not changed
-// from one look to the next. A file that is just being written is then not read by half (a weight
-// of 40 cut to 4 would look fine).
-class FileWatch {
- public:
-  // The content behind this stamp was read; nothing: it could not be.
-  void was_read(const std::optional<FileStamp>& stamp) { read_ = last_seen_ = stamp; }
-  // To be called regularly. No stamp: the file is not there, which changes nothing.
-  bool should_read(const std::optional<FileStamp>& stamp);
-
- private:
-  std::optional<FileStamp> read_;
-  std::optional<FileStamp> last_seen_;
-};
-
 }  // namespace saspd::gwm

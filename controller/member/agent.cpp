@@ -36,7 +36,10 @@ ExitCode Agent::run() {
   log_.info("sasp-member {} for {}", SASPD_VERSION, options_.subject());
   watchdog_.start();
   if (!options_.state) report_load();
-  gwms_.start();
+  if (const auto started = gwms_.start(); !started) {
+    log_.error("{}", started.error().detail);
+    return ExitCode::configuration;
+  }
   tell_manager();
   io_.run();
   log_.info("stopped");
@@ -55,7 +58,8 @@ void Agent::wait_for_signal() {
 
 void Agent::signalled(int signal) {
   if (signal == SIGHUP) {
-    log_.warning("SIGHUP: there is nothing to reload; restart sasp-member for a new configuration");
+    gwms_.reload_certificates();
+    log_.warning("SIGHUP: flags are not read again; restart sasp-member for a new configuration");
     return;
   }
   switch (phase_) {

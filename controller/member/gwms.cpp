@@ -26,11 +26,13 @@ sasp::MemberSessionConfig session_config(const Options& options) {
   return config;
 }
 
-net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm) {
+net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm,
+                                const net::TlsCredentials* tls) {
   net::LinkSettings settings;
   settings.host = gwm.host;
   settings.port = gwm.port;
   settings.retry_min = options.retry_min;
+  settings.tls = tls;
   settings.connect_deadline = std::min(settings.connect_deadline, Duration{options.timeout});
   settings.seed = net::random_seed();
   return settings;
@@ -45,7 +47,8 @@ Gwms::Gwms(boost::asio::io_context& io, const Options& options, const sasp::Memb
       on_change_(std::move(on_change)),
       log_(log),
       chatty_(chatty),
-      goal_(goal) {
+      goal_(goal),
+      tls_(credentials()) {
   for (const auto& gwm : options.gwms)
     add(gwm);
 }
@@ -57,14 +60,33 @@ void Gwms::add(const cli::HostPort& gwm) {
   callbacks.on_notice = [this, number](std::string_view text) { tell(number, std::string(text)); };
   callbacks.on_state = [this, number](net::LinkState state) { moved(number, state); };
   standings_.emplace_back().name = gwm.text();
-  links_.push_back(std::make_unique<Link>(io_, link_settings(options_, gwm),
+  links_.push_back(std::make_unique<Link>(io_, link_settings(options_, gwm, tls_.get()),
                                           sasp::MemberSession(session_config(options_), goal_),
                                           std::move(callbacks)));
 }
 
-void Gwms::start() {
+Result<void> Gwms::start() {
+  if (tls_) {
+    if (const auto loaded = tls_->load(); !loaded) return loaded;
+    tls_->watch();
+  }
   for (const auto& link : links_)
     link->start();
+  return {};
+}
+
+std::unique_ptr<net::TlsCredentials> Gwms::credentials() {
+  if (!options_.tls.used()) return nullptr;
+  return std::make_unique<net::TlsCredentials>(
+      io_, options_.tls, TlsRole::client,
+      [this](net::TlsCredentials::Tone tone, const std::string& text) {
+        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
+        log_.info("{}", text);
+      });
+}
+
+void Gwms::reload_certificates() {
+  if (tls_) tls_->reload();
 }
 
 void Gwms::want(const sasp::MemberGoal& goal) {

@@ -31,7 +31,9 @@ class Gwms {
   Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
        std::function<void()> on_change, cli::Log& log, bool chatty);
 
-  void start();
+  // An error of the certificates; then nothing was started.
+  Result<void> start();
+  void reload_certificates();
   void want(const sasp::MemberGoal& goal);
 
   const std::vector<Standing>& all() const { return standings_; }
@@ -45,6 +47,7 @@ class Gwms {
   void moved(std::size_t gwm, net::LinkState state);
   std::string deed() const;  // what an acknowledged goal is called
   void tell(std::size_t gwm, const std::string& text);
+  std::unique_ptr<net::TlsCredentials> credentials();
   void changed();
 
   boost::asio::io_context& io_;
@@ -53,6 +56,7 @@ class Gwms {
   cli::Log& log_;
   bool chatty_;
   sasp::MemberGoal goal_;
+  std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<Standing> standings_;  // of the links, in their order
   bool change_posted_ = false;

@@ -65,7 +65,10 @@ sasp::MemberGoal OneShot::first_goal(const Options& options) {
 ExitCode OneShot::run() {
   std::signal(SIGPIPE, SIG_IGN);
   wait_for_signal();
-  gwms_.start();
+  if (const auto started = gwms_.start(); !started) {
+    fmt::print(stderr, "sasp-member: {}\n", started.error().detail);
+    return ExitCode::configuration;
+  }
   expire_after(patience(), &OneShot::settle);
   io_.run();
   return report_all();

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "controller/cli/cli.hpp"
+#include "controller/cli/tls_options.hpp"
 #include "controller/sasp/names.hpp"
 
 namespace saspd::member {
@@ -120,8 +121,10 @@ Result<void> check_together(const Options& options, bool insecure_plaintext) {
     return refuse(
         "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both");
   }
+  if (const auto complete = cli::check_tls(options.tls, TlsRole::client); !complete)
+    return complete;
   for (const auto& gwm : options.gwms) {
-    const auto allowed = cli::check_plaintext(gwm.host, insecure_plaintext);
+    const auto allowed = cli::check_plaintext(gwm.host, insecure_plaintext || options.tls.used());
     if (!allowed) return fail(at("--gwm " + gwm.text(), allowed.error()));
   }
   return {};
@@ -133,7 +136,6 @@ struct Raw {
   std::vector<sasp::MemberKey> members;
   std::string label;
   bool insecure_plaintext = false;
-  bool check = false;
 };
 
 void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
@@ -149,6 +151,7 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
              "shortest wait before the next connection attempt, and until a GWM that does not know "
              "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)",
              "20");
+  cli::add_tls_options(cli, options.tls, TlsRole::client);
   cli.section("Members");
   cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
              "the load balancer that the members are for");
@@ -175,17 +178,16 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
              "not for run: try again for so long, for load balancers that come later", "0");
 }
 
-void add_general_flags(cli::Cli& cli, Options& options, Raw& raw) {
+void add_general_flags(cli::Cli& cli, Options& options) {
   cli.section("General");
   cli.option("--ready", "start|registered", options.ready_when_registered,
              cli::one_of<bool>({{"start", false}, {"registered", true}}),
              "run: when systemd is told that it is up: at once, or when a GWM has registered the "
              "members",
              "start");
-  cli.action("--check", raw.check, "check the flags and the config file, and end");
+  cli.action("--check", options.check, "check flags, config file and certificates, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet(
-      {"--metrics", "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name", "--tls-min"});
+  cli.not_built_yet({"--metrics"});
 }
 
 }  // namespace
@@ -203,7 +205,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
                "Tells Group Workload Managers about the servers of this machine (RFC 4678).",
                std::string(footer));
   add_flags(cli, options, raw);
-  add_general_flags(cli, options, raw);
+  add_general_flags(cli, options);
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (cli.print_config()) {
     fmt::print("{}", cli.config_text());
@@ -220,7 +222,6 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   if (const auto fit = check_together(options, raw.insecure_plaintext); !fit) {
     return cli.refuse(ExitCode::configuration, fit.error().detail);
   }
-  if (raw.check) return ExitCode::ok;
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/base/tls_settings.hpp"
 #include "controller/cli/log.hpp"
 #include "controller/cli/parsers.hpp"
 #include "controller/sasp/messages.hpp"
@@ -29,6 +30,8 @@ struct Options {
   std::chrono::seconds timeout{10};  // of a one-shot command
   std::chrono::seconds wait{0};      // that a one-shot command tries again
   std::chrono::seconds retry_min{20};
+  TlsSettings tls;
+  bool check = false;                  // only tell whether all is good, files included
   bool ready_when_registered = false;  // READY=1 only then, else at start
   cli::LogOptions log;
 

@@ -75,6 +75,15 @@ double unix_seconds(WallTime time) {
   return static_cast<double>(since.count()) / 1e3;
 }
 
+Family certificate_ends(std::string name,
+                        const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends) {
+  Family family = gauge(std::move(name),
+                        "When the first certificate of this role ends, in seconds since 1970.");
+  for (const auto& [role, end] : ends)
+    add(family, unix_seconds(end), {{"role", role}});
+  return family;
+}
+
 Families process_families(TimePoint now, WallTime wall) {
   Families families;
   add_one(families,

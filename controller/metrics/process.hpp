@@ -13,6 +13,10 @@ using WallTime = std::chrono::system_clock::time_point;
 // Seconds since 1970, to the millisecond.
 double unix_seconds(WallTime time);
 
+// Ends of certificates by role.
+Family certificate_ends(std::string name,
+                        const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends);
+
 // process_*; what the kernel does not tell is left out. Reads only /proc/self, which a sandbox
 // leaves visible.
 Families process_families(TimePoint now, WallTime wall);

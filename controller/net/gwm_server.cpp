@@ -64,18 +64,17 @@ class Pace {
 // A socket and its session. Whatever ends it, close() is told why.
 class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(ConnectionId id, Tcp::socket socket, const Endpoint& peer,
-             const GwmServerConfig& config)
+  Connection(ConnectionId id, Stream stream, const Endpoint& peer, const GwmServerConfig& config)
       : id_(id),
         peer_(peer),
         config_(config),
         session_(config.session),
         pace_(config.max_requests_per_second),
-        socket_(std::move(socket)),
-        read_watchdog_(socket_.get_executor()),
-        write_watchdog_(socket_.get_executor()),
-        pause_(socket_.get_executor()),
-        written_(socket_.get_executor(), TimePoint::max()) {}
+        stream_(std::move(stream)),
+        read_watchdog_(stream_.get_executor()),
+        write_watchdog_(stream_.get_executor()),
+        pause_(stream_.get_executor()),
+        written_(stream_.get_executor(), TimePoint::max()) {}
 
   ConnectionId id() const { return id_; }
   const Endpoint& peer() const { return peer_; }
@@ -84,18 +83,35 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   std::size_t accounted = 0;
   // Why it was closed; nothing while it is open.
   const std::optional<Error>& closed() const { return closed_; }
+  bool is_tls() const { return stream_.is_tls(); }
+  std::optional<PeerIdentity> identity() const { return stream_.peer(); }
+
+  // Ends in time with a peer that may be served, or closes.
+  asio::awaitable<void> handshake() {
+    read_deadline_ = Clock::now() + config_.handshake_deadline;
+    watch(read_watchdog_, read_deadline_, "no TLS handshake in time");
+    const auto ec = co_await stream_.handshake();
+    read_deadline_.reset();
+    read_watchdog_.cancel();
+    if (ec) close(fail(std::errc::protocol_error, fmt::format("TLS: {}", stream_.explain(ec))));
+  }
 
   // Reads what is there, one byte at least, into the session, or closes. A message that has begun
   // must be complete in time.
   asio::awaitable<void> read() {
     read_deadline_ = session_.deadline();
     watch(read_watchdog_, read_deadline_, "the rest of a message did not come in time");
-    const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(buffer_), as_result);
+    const auto [ec, n] = co_await stream_.async_read_some(asio::buffer(buffer_), as_result);
     read_deadline_.reset();
     read_watchdog_.cancel();
-    if (ec == asio::error::eof) close(fail(std::error_code(ec), "closed by the peer"));
-    if (ec) close(system_failure("reading", ec));
-    session_.handle_bytes(std::span(buffer_).first(n));
+    if (ec) close(failure("reading", ec));
+    const auto bytes = std::span(buffer_).first(n);
+    if (!std::exchange(has_spoken_, true) && !is_tls() && looks_like_tls(bytes)) {
+      close(fail(std::errc::protocol_error,
+                 "the peer speaks TLS and we do not: give --tls-cert and --tls-key here, or no "
+                 "--tls option there"));
+    }
+    session_.handle_bytes(bytes);
   }
 
   // The next message of what was read; nothing when more has to be read or the stream is broken,
@@ -128,9 +144,9 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
     while (rest.size() > 0 && !closed_) {
       write_deadline_ = Clock::now() + config_.write_deadline;
       watch(write_watchdog_, write_deadline_, "the peer does not read what is sent to it");
-      const auto [ec, n] = co_await socket_.async_write_some(rest, as_result);
+      const auto [ec, n] = co_await stream_.async_write_some(rest, as_result);
       write_deadline_.reset();
-      if (ec) close(system_failure("writing", ec));
+      if (ec) close(failure("writing", ec));
       rest += n;
     }
     write_watchdog_.cancel();
@@ -142,8 +158,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   void close(Error why) {
     if (closed_) return;
     closed_ = std::move(why);
-    error_code ignored;
-    socket_.close(ignored);
+    stream_.close();
     read_watchdog_.cancel();
     write_watchdog_.cancel();
     pause_.cancel();
@@ -153,6 +168,14 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   bool push_was_refused = false;
 
  private:
+  Error failure(std::string_view what, const error_code& code) const {
+    if (stream_.is_tls_failure(code)) {
+      return fail(std::errc::protocol_error, fmt::format("TLS: {}", stream_.explain(code)));
+    }
+    if (Stream::is_end(code)) return fail(std::error_code(code), "closed by the peer");
+    return system_failure(what, code);
+  }
+
   // Closes when `deadline` (a member of this) is met before it is taken back.
   void watch(Timer& timer, const std::optional<TimePoint>& deadline, const char* what) {
     if (!deadline) return;
@@ -169,7 +192,8 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   const GwmServerConfig& config_;
   sasp::GwmSession session_;
   Pace pace_;
-  Tcp::socket socket_;
+  Stream stream_;
+  bool has_spoken_ = false;
   Timer read_watchdog_;
   Timer write_watchdog_;
   std::optional<TimePoint> read_deadline_;
@@ -220,38 +244,68 @@ std::optional<Error> GwmServer::refusal(const Endpoint& peer) const {
                 fmt::format("{} connections are open, closing a new one from {}",
                             connections_.size(), peer.text()));
   }
-  const auto same = connections_from_.find(peer.address);
-  if (same == connections_from_.end() || same->second < config_.max_per_address ||
-      peer.address.is_loopback()) {
-    return {};
+  const auto same = sources_.find(peer.address);
+  if (same == sources_.end() || peer.address.is_loopback()) return {};
+  const Source& source = same->second;
+  if (source.connections >= config_.max_per_address) {
+    return fail(std::errc::too_many_files_open,
+                fmt::format("{} connections are open from {}, closing a new one",
+                            source.connections, peer.address.text()));
   }
-  return fail(std::errc::too_many_files_open,
-              fmt::format("{} connections are open from {}, closing a new one", same->second,
-                          peer.address.text()));
+  if (source.handshakes >= config_.max_handshakes_per_address) {
+    return fail(std::errc::too_many_files_open,
+                fmt::format("{} TLS handshakes with {} are unfinished, closing a new connection",
+                            source.handshakes, peer.address.text()));
+  }
+  return {};
 }
 
 void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
   if (const auto why = refusal(peer)) return owner_.not_accepted(*why);
   notice_dead_peers(socket);
   const ConnectionId id = ++last_id_;
-  auto connection = std::make_shared<Connection>(id, std::move(socket), peer, config_);
+  auto stream = config_.tls != nullptr
+                    ? Stream::tls_server(std::move(socket), config_.tls->current())
+                    : Stream(std::move(socket));
+  auto connection = std::make_shared<Connection>(id, std::move(stream), peer, config_);
   connections_.emplace(id, connection);
-  ++connections_from_[peer.address];
-  owner_.connected(id, peer);
+  Source& source = sources_[peer.address];
+  ++source.connections;
+  if (connection->is_tls()) ++source.handshakes;
   asio::co_spawn(io_, serve(std::move(connection)), asio::detached);
 }
 
+// Until then the owner knows nothing of the connection.
+asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
+  if (connection.is_tls()) {
+    co_await connection.handshake();
+    --sources_[connection.peer().address].handshakes;
+  }
+  if (!connection.closed()) {
+    owner_.connected(connection.id(), connection.peer(), connection.identity());
+    co_return true;
+  }
+  if (connection.closed()->code != std::errc::operation_canceled)
+    owner_.not_accepted(at(connection.peer().text(), *connection.closed()));
+  co_return false;
+}
+
 asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
+  const bool welcomed = co_await welcome(*connection);
   while (!connection->closed()) {
     co_await connection->read();
     co_await answer_all(*connection);
     account(*connection);
   }
-  unfinished_ -= connection->accounted;
-  connections_.erase(connection->id());
-  const auto same = connections_from_.find(connection->peer().address);
-  if (--same->second == 0) connections_from_.erase(same);
-  owner_.disconnected(connection->id(), *connection->closed());
+  forget(*connection);
+  if (welcomed) owner_.disconnected(connection->id(), *connection->closed());
+}
+
+void GwmServer::forget(const Connection& connection) {
+  unfinished_ -= connection.accounted;
+  const auto source = sources_.find(connection.peer().address);
+  if (--source->second.connections == 0) sources_.erase(source);
+  connections_.erase(connection.id());
 }
 
 // Each reply is out before the next request is looked at, so that at most one is in memory.

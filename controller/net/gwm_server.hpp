@@ -13,6 +13,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "controller/base/peer_identity.hpp"
+#include "controller/net/stream.hpp"
 #include "controller/sasp/gwm_session.hpp"
 
 namespace saspd::net {
@@ -27,14 +29,16 @@ class GwmServerOwner {
   GwmServerOwner(const GwmServerOwner&) = delete;
   GwmServerOwner& operator=(const GwmServerOwner&) = delete;
 
-  virtual void connected(ConnectionId id, const Endpoint& peer) = 0;
+  // With TLS after the handshake; `identity` is what a verified certificate says, if there is one.
+  virtual void connected(ConnectionId id, const Endpoint& peer,
+                         const std::optional<PeerIdentity>& identity) = 0;
   // Returns the reply, which is written before the peer's next request is looked at.
   virtual sasp::Message handle(ConnectionId id, const sasp::GwmRequest& request) = 0;
   // A message that was refused with 0x10, or skipped.
   virtual void not_understood(ConnectionId id, const Error& why) = 0;
   // The last call for this connection.
   virtual void disconnected(ConnectionId id, const Error& why) = 0;
-  // A connection could not be accepted, or there are too many.
+  // A connection could not be accepted, there are too many, or TLS failed.
   virtual void not_accepted(const Error& why) = 0;
   // push() would take bytes again, after it had refused some for this connection.
   virtual void writable(ConnectionId id) = 0;
@@ -54,6 +58,10 @@ struct GwmServerConfig {
   // A peer that asks more often is read more slowly: its requests wait in the kernel's buffers, and
   // then on its own side. 0: no limit.
   unsigned max_requests_per_second = 1000;
+  const TlsCredentials* tls = nullptr;  // nothing: in the clear. Outlives the server
+  Duration handshake_deadline = std::chrono::seconds{5};
+  // Unfinished handshakes from one address, loopback excepted: nobody is known before one.
+  std::size_t max_handshakes_per_address = 64;
   // A peer that takes no byte of a reply for so long is closed.
   Duration write_deadline = std::chrono::seconds{10};
 };
@@ -87,9 +95,16 @@ class GwmServer {
   using Timer = boost::asio::basic_waitable_timer<Clock>;
   struct Listener;
   class Connection;
+  // What comes from one address.
+  struct Source {
+    std::size_t connections = 0;
+    std::size_t handshakes = 0;  // of these
+  };
 
   boost::asio::awaitable<void> accept(std::shared_ptr<Listener> listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
+  boost::asio::awaitable<bool> welcome(Connection& connection);
+  void forget(const Connection& connection);
   boost::asio::awaitable<void> answer_all(Connection& connection);
   boost::asio::awaitable<void> write(std::shared_ptr<Connection> connection, std::uint64_t turn,
                                      sasp::Bytes bytes);
@@ -104,7 +119,7 @@ class GwmServer {
   GwmServerOwner& owner_;
   std::list<std::shared_ptr<Listener>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
-  std::map<IpAddress, std::size_t> connections_from_;
+  std::map<IpAddress, Source> sources_;
   std::size_t unfinished_ = 0;  // bytes, of all connections
   ConnectionId last_id_ = 0;
 };

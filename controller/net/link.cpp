@@ -37,6 +37,7 @@ std::string_view name(LinkState state) {
     case LinkState::established: return "established";
     case LinkState::down_trying: return "down_trying";
     case LinkState::down_duplicate: return "down_duplicate";
+    case LinkState::tls_error: return "tls_error";
   }
   return "unknown";
 }
@@ -49,7 +50,6 @@ Link<Session>::Link(asio::io_context& io, LinkSettings settings, Session session
       session_(std::move(session)),
       backoff_(settings_.retry_min, settings_.seed),
       callbacks_(std::move(callbacks)),
-      socket_(io),
       session_timer_(io),
       retry_timer_(io),
       state_since_(Clock::now()) {}
@@ -68,12 +68,14 @@ asio::awaitable<void> Link<Session>::run() {
     set_state(LinkState::connecting);
     established_since_.reset();
     closed_by_peer_ = false;
+    tls_failed_ = false;
     if (co_await connect()) co_await serve();
     const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
     const auto retry = backoff_.next({lived, closed_by_peer_ && Session::exclusive});
-    set_state(retry.duplicate_suspected ? LinkState::down_duplicate
-              : ever_established_       ? LinkState::down_trying
-                                        : LinkState::trying);
+    set_state(tls_failed_                 ? LinkState::tls_error
+              : retry.duplicate_suspected ? LinkState::down_duplicate
+              : ever_established_         ? LinkState::down_trying
+                                          : LinkState::trying);
     if (retry.duplicate_suspected) {
       last_error_ += fmt::format(
           ", {} times in a row soon after it was established: "
@@ -106,53 +108,98 @@ template <class Session>
 asio::awaitable<bool> Link<Session>::connect() {
   const auto endpoints = co_await resolve();
   for (const auto& endpoint : endpoints) {
-    socket_ = Tcp::socket(io_);
-    // The timer closes the socket of this attempt, which ends the wait for it with an error.
+    stream_ = std::make_shared<Stream>(Tcp::socket(io_));
+    const bool tls_has_failed = tls_failed_;
+    // The timer closes the stream of this attempt, which ends the wait for it with an error.
     session_timer_.expires_after(settings_.connect_deadline);
     bool late = false;
     session_timer_.async_wait([this, &late](error_code ec) {
       if (ec) return;
       late = true;
-      socket_.close(ec);
+      stream_->close();
     });
-    const auto [ec] = co_await socket_.async_connect(endpoint, as_result);
+    std::string error = co_await open(endpoint);
     session_timer_.cancel();
     // Lets the cancelled wait run while `late` is still alive.
     co_await asio::post(io_, asio::use_awaitable);
-    if (!ec && !late) co_return true;
-    const std::string where = to_endpoint(endpoint).text();
-    last_error_ =
-        late ? fmt::format(
-                   "no connection to {} within {} s", where,
-                   std::chrono::ceil<std::chrono::seconds>(settings_.connect_deadline).count())
-             : fmt::format("cannot connect to {}: {}", where, ec.message());
+    if (late) {
+      error = fmt::format(
+          "no {} {} within {} s", stream_->is_tls() ? "TLS handshake with" : "connection to",
+          to_endpoint(endpoint).text(),
+          std::chrono::ceil<std::chrono::seconds>(settings_.connect_deadline).count());
+    }
+    if (error.empty()) {
+      tls_failed_ = false;
+      co_return true;
+    }
+    stream_->close();
+    // What TLS said of one address tells more than another one that nobody listens at.
+    if (!tls_has_failed) last_error_ = std::move(error);
   }
   co_return false;
 }
 
+// Why it failed; empty if it did not. With TLS the socket moves into another stream.
+template <class Session>
+asio::awaitable<std::string> Link<Session>::open(const Tcp::endpoint& endpoint) {
+  const auto [ec] = co_await stream_->socket().async_connect(endpoint, as_result);
+  if (ec) {
+    co_return fmt::format("cannot connect to {}: {}", to_endpoint(endpoint).text(), ec.message());
+  }
+  if (settings_.tls == nullptr) co_return "";
+  stream_ = std::make_shared<Stream>(
+      Stream::tls_client(std::move(stream_->socket()), settings_.tls->current(), settings_.host));
+  const auto failure = co_await stream_->handshake();
+  tls_failed_ = tls_failed_ || stream_->is_tls_failure(failure);
+  co_return failure
+      ? fmt::format("TLS with {}: {}", to_endpoint(endpoint).text(), stream_->explain(failure))
+      : "";
+}
+
 template <class Session>
 asio::awaitable<void> Link<Session>::serve() {
-  notice_dead_peers(socket_);
+  notice_dead_peers(stream_->socket());
   ++connection_;
   outgoing_.clear();
   writing_.clear();
   last_error_.clear();
   connected_ = true;
   perform(session_.connected(Clock::now()));
-  while (connected_) {
-    const auto [ec, size] = co_await socket_.async_read_some(asio::buffer(reading_), as_result);
+  for (bool first = true; connected_; first = false) {
+    const auto [ec, size] = co_await stream_->async_read_some(asio::buffer(reading_), as_result);
     if (!connected_) break;  // dropped meanwhile, and last_error_ says why
     if (ec) {
-      closed_by_peer_ = ec == asio::error::eof || ec == asio::error::connection_reset;
-      drop(ec == asio::error::eof ? "the gwm closed the connection"
-                                  : fmt::format("connection lost: {}", ec.message()));
+      read_failed(ec);
+      break;
+    }
+    const auto bytes = sasp::ByteView(reading_).first(size);
+    if (first && is_tls_by_mistake(bytes)) {
+      drop("the gwm speaks TLS here, and we do not: give --tls-ca");
       break;
     }
     const auto now = Clock::now();
-    auto step = session_.handle_bytes(sasp::ByteView(reading_).first(size), now);
+    auto step = session_.handle_bytes(bytes, now);
     if (!step.close) last_message_ = now;  // else it was none
     perform(std::move(step));
   }
+}
+
+template <class Session>
+bool Link<Session>::is_tls_by_mistake(sasp::ByteView first_bytes) const {
+  return !stream_->is_tls() && looks_like_tls(first_bytes);
+}
+
+// A refusal of our certificate by TLS 1.3 comes here: the handshake was over for us before the GWM
+// had seen it.
+template <class Session>
+void Link<Session>::read_failed(const error_code& code) {
+  tls_failed_ = stream_->is_tls_failure(code);
+  closed_by_peer_ = Stream::is_end(code) || code == asio::error::connection_reset;
+  if (tls_failed_) return drop(fmt::format("TLS: {}", stream_->explain(code)));
+  if (!Stream::is_end(code)) return drop(fmt::format("connection lost: {}", code.message()));
+  drop(stream_->is_tls() || established_since_
+           ? "the gwm closed the connection"
+           : "the gwm closed the connection before it answered; does it want TLS?");
 }
 
 // Does what the session says, in the order of SessionStep.
@@ -180,13 +227,19 @@ template <class Session>
 void Link<Session>::write_more() {
   if (!writing_.empty() || outgoing_.empty()) return;
   writing_ = std::exchange(outgoing_, {});
-  asio::async_write(socket_, asio::buffer(writing_),
-                    [this, connection = connection_](error_code ec, std::size_t) {
-                      if (connection != connection_ || !connected_) return;
+  asio::async_write(*stream_, asio::buffer(writing_),
+                    [this, stream = stream_](error_code ec, std::size_t) {
+                      if (stream != stream_ || !connected_) return;
                       writing_.clear();
-                      if (ec) return drop(fmt::format("connection lost: {}", ec.message()));
+                      if (ec) return write_failed(ec);
                       write_more();
                     });
+}
+
+// With TLS the last word of the GWM may still have to be read: why it ended the connection.
+template <class Session>
+void Link<Session>::write_failed(const error_code& code) {
+  if (!stream_->is_tls()) drop(fmt::format("connection lost: {}", code.message()));
 }
 
 template <class Session>
@@ -205,8 +258,7 @@ void Link<Session>::drop(std::string why) {
   last_error_ = std::move(why);
   connected_ = false;
   session_timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
+  stream_->close();
 }
 
 template <class Session>

@@ -1,9 +1,11 @@
-// Keeps one session connected to its GWM: resolve, connect, read, write, wait, again. All decisions
-// about messages are the session's; this is the socket, the timers and the back-off.
+// Keeps one session connected to its GWM: resolve, connect, read, write, wait, again, over TCP or
+// TLS. All decisions about messages are the session's; this is the socket, the timers and the
+// back-off.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +15,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "controller/net/stream.hpp"
 #include "controller/sasp/backoff.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/sasp/member_session.hpp"
@@ -21,10 +24,11 @@ namespace saspd::net {
 
 enum class LinkState : std::uint8_t {
   trying,          // no connection yet, waiting for the next attempt
-  connecting,      // TCP and the opening exchange
+  connecting,      // TCP, TLS and the opening exchange
   established,     // the opening exchange is over
   down_trying,     // was established, waiting for the next attempt
   down_duplicate,  // the same, and another load balancer seems to have our LB UID (Backoff)
+  tls_error,       // waiting for the next attempt, and the last one failed by TLS
 };
 std::string_view name(LinkState state);
 
@@ -35,8 +39,9 @@ struct LinkSettings {
   std::string host;  // a name is resolved again for every attempt
   std::uint16_t port = sasp::default_port;
   Duration retry_min = std::chrono::seconds{20};
-  Duration connect_deadline = std::chrono::seconds{5};
-  std::uint64_t seed = 0;  // of the jitter; must differ between hosts
+  const TlsCredentials* tls = nullptr;                  // nothing: in the clear. Outlives the link
+  Duration connect_deadline = std::chrono::seconds{5};  // TCP and TLS
+  std::uint64_t seed = 0;                               // of the jitter; must differ between hosts
 };
 
 struct LinkView {
@@ -85,11 +90,15 @@ class Link {
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<std::vector<Tcp::endpoint>> resolve();
   boost::asio::awaitable<bool> connect();
+  boost::asio::awaitable<std::string> open(const Tcp::endpoint& endpoint);
   boost::asio::awaitable<void> serve();
+  void read_failed(const boost::system::error_code& code);
+  bool is_tls_by_mistake(sasp::ByteView first_bytes) const;
   void perform(Step step);
   void handle(const Event& event);
   void write_more();
   void arm_timer();
+  void write_failed(const boost::system::error_code& code);
   void drop(std::string why);
   void set_state(LinkState state);
 
@@ -99,14 +108,14 @@ class Link {
   sasp::Backoff backoff_;
   Callbacks callbacks_;
 
-  Tcp::socket socket_;
+  std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
   Timer session_timer_;
   Timer retry_timer_;
   std::vector<Tcp::endpoint> last_good_;  // of the last name lookup that gave any
   sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
   sasp::Bytes outgoing_;
   sasp::Bytes writing_;
-  bool connected_ = false;        // the session talks over socket_
+  bool connected_ = false;        // the session talks over stream_
   std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
 
   LinkState state_ = LinkState::trying;
@@ -114,6 +123,7 @@ class Link {
   std::optional<TimePoint> established_since_;
   bool ever_established_ = false;
   bool closed_by_peer_ = false;
+  bool tls_failed_ = false;
   std::optional<TimePoint> last_message_;
   std::string last_error_;
 };

@@ -76,6 +76,10 @@ ExitCode Daemon::run() {
            : code == std::errc::permission_denied ? ExitCode::no_permission
                                                   : ExitCode::io;
   }
+  if (const auto loaded = load_certificates(); !loaded) {
+    log_.error("{}", loaded.error().detail);
+    return ExitCode::configuration;
+  }
   log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
   open_metrics();
@@ -120,9 +124,26 @@ std::string Daemon::metrics_text() const {
   const auto now = Clock::now();
   const auto wall = std::chrono::system_clock::now();
   auto families = metric_families(status(), counters_, options_.metrics_members, now, wall);
+  if (tls_) {
+    families.push_back(metrics::certificate_ends("saspd_tls_certificate_expiry_timestamp_seconds",
+                                                 net::tls_ends(*tls_->current())));
+  }
   auto process = metrics::process_families(now, wall);
   families.insert(families.end(), process.begin(), process.end());
   return metrics::text(families);
+}
+
+Result<void> Daemon::load_certificates() {
+  if (!options_.tls.used()) return {};
+  tls_ = std::make_unique<net::TlsCredentials>(
+      io_, options_.tls, TlsRole::client,
+      [this](net::TlsCredentials::Tone tone, const std::string& text) {
+        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
+        log_.info("{}", text);
+      });
+  if (const auto loaded = tls_->load(); !loaded) return loaded;
+  tls_->watch();
+  return {};
 }
 
 void Daemon::start_links() {
@@ -133,6 +154,7 @@ void Daemon::start_links() {
     settings.port = peer.port;
     settings.retry_min = options_.retry_min;
     settings.seed = net::random_seed();
+    settings.tls = tls_.get();
     Link::Callbacks callbacks;
     callbacks.on_event = [this, gwm](const sasp::LbEvent& event) {
       const auto* weights = std::get_if<sasp::WeightsReceived>(&event);
@@ -171,9 +193,10 @@ void Daemon::wait_for_signal() {
   signals_.async_wait([this](boost::system::error_code ec, int signal) {
     if (ec) return;
     if (signal != SIGHUP) return io_.stop();
+    if (tls_) tls_->reload();
     log_.warning(
-        "SIGHUP: reload is not built yet in this version; restart saspd to apply a new "
-        "configuration (weights and connections stay)");
+        "SIGHUP: the configuration is not read again in this version; restart saspd to apply a new "
+        "one (weights and connections stay)");
     signals_.clear();
     wait_for_signal();
   });

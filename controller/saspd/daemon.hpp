@@ -35,6 +35,7 @@ class Daemon {
   Result<void> open_control();
   void open_metrics();
   std::string metrics_text() const;
+  Result<void> load_certificates();
   void start_links();
   sasp::LbSessionConfig session_config() const;
   void wait_for_signal();
@@ -66,6 +67,7 @@ class Daemon {
   boost::asio::signal_set signals_;
   boost::asio::basic_waitable_timer<Clock> reconcile_timer_;
   std::optional<boost::asio::posix::stream_descriptor> plane_events_;
+  std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   std::vector<std::unique_ptr<Link>> links_;
   std::unique_ptr<net::ControlServer> control_;
   std::optional<net::MetricsServer> metrics_;

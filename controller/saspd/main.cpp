@@ -97,6 +97,19 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
   return ExitCode::ok;
 }
 
+// The certificates; everything else of --check is done when the options are there.
+ExitCode check(const Options& options, saspd::cli::Log& log) {
+  const auto warnings = saspd::net::check_tls_files(options.tls, saspd::TlsRole::client);
+  if (!warnings) {
+    log.error("{}", warnings.error().detail);
+    return ExitCode::configuration;
+  }
+  for (const auto& warning : *warnings)
+    log.warning("{}", warning);
+  std::puts("saspd: the configuration is good");
+  return ExitCode::ok;
+}
+
 // --- the daemon
 
 saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& options) {
@@ -143,7 +156,7 @@ ExitCode perform(const Options& options) {
     case XdpOptions::Action::detach: return detach(options.xdp, log);
     case XdpOptions::Action::run: break;
   }
-  return run(options, log);
+  return options.check ? check(options, log) : run(options, log);
 }
 
 }  // namespace

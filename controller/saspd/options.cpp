@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "controller/cli/cli.hpp"
+#include "controller/cli/tls_options.hpp"
 #include "controller/sasp/names.hpp"
 #include "controller/saspd/service_spec.hpp"
 
@@ -192,12 +193,15 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
                       "loopback, not for {}",
                       options.retry_min.count(), gwm.text()));
     }
-    const auto allowed = cli::check_plaintext(gwm.host, options.insecure_plaintext);
+    const auto allowed =
+        cli::check_plaintext(gwm.host, options.insecure_plaintext || options.tls.used());
     if (!allowed) {
       return cli.refuse(ExitCode::configuration,
                         fmt::format("--gwm {}: {}", gwm.text(), allowed.error().detail));
     }
   }
+  if (const auto complete = cli::check_tls(options.tls, TlsRole::client); !complete)
+    return cli.refuse(ExitCode::configuration, complete.error().detail);
   return std::nullopt;
 }
 
@@ -205,7 +209,6 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
 
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
   Options options;
-  bool check_only = false;
   cli::Cli cli(
       "saspd",
       "Turns the advice of a Group Workload Manager (SASP, RFC 4678) into weights of IPVS or XDP.",
@@ -240,6 +243,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       "74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.");
   cli.with_config_file();
   add_gwm_options(cli, options);
+  cli::add_tls_options(cli, options.tls, TlsRole::client);
   add_service_options(cli, options);
   bool attach = false;
   bool detach = false;
@@ -254,11 +258,9 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--metrics-members", "on|off", options.metrics_members,
              cli::one_of<bool>({{"on", true}, {"off", false}}),
              "off: no metrics per member, of which there are about eight each", "on");
-  cli.action("--check", check_only, "check the flags and the config file, and end");
+  cli.action("--check", options.check, "check flags, config file and certificates, and end");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step",
-                     "--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-name",
-                     "--tls-min"});
+  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (const auto end = check_xdp(cli, options, attach, detach)) return *end;
   if (attach || detach) {
@@ -268,10 +270,6 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   if (const auto end = check(cli, options)) return *end;
   if (cli.print_config()) {
     fmt::print("{}", cli.config_text());
-    return ExitCode::ok;
-  }
-  if (check_only) {
-    fmt::print("saspd: the configuration is good\n");
     return ExitCode::ok;
   }
   return options;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/base/tls_settings.hpp"
 #include "controller/cli/log.hpp"
 #include "controller/cli/parsers.hpp"
 #include "controller/saspd/reconciler.hpp"
@@ -43,6 +44,7 @@ struct Options {
   bool trust = false;
   bool no_change = false;
   std::chrono::seconds retry_min{20};
+  TlsSettings tls;
   bool insecure_plaintext = false;
 
   Backend backend = Backend::ipvs;
@@ -56,6 +58,7 @@ struct Options {
   std::string control = "/run/saspd/control";
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;
+  bool check = false;  // only tell whether all is good, files included
   cli::LogOptions log;
 };
 

@@ -16,6 +16,7 @@
 #include "tests/support/kernel_datagrams.hpp"
 #include "tests/support/kernel_traffic.hpp"
 #include "tests/support/program.hpp"
+#include "tests/support/test_pki.hpp"
 
 namespace saspd::test {
 namespace {
@@ -82,12 +83,10 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
     std::ofstream(path("weights.new")) << text;
     std::filesystem::rename(path("weights.new"), path("weights"));
   }
-  void start_gwm() {
-    network_.director.run([this] {
-      gwm_.emplace(
-          Arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")},
-          path("gwm.log"));
-    });
+  void start_gwm(const Arguments& more = {}) {
+    Arguments arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    network_.director.run([&] { gwm_.emplace(arguments, path("gwm.log")); });
   }
   void start_saspd(const std::string& service = "web=tcp:192.0.2.10:80", int members = 4,
                    const Arguments& more = {}) {
@@ -481,6 +480,42 @@ TEST_F(SaspdOnXdp, RunsAsAUserWithoutRights) {
   ASSERT_TRUE(weights_become({3, 1, 0, 0}));
   ASSERT_TRUE(eventually([&] { return of_members("slots").at(1) > 0; }));
   expect_shares(connect(400), {3, 1, 0, 0});
+  EXPECT_EQ(failed_, 0);
+}
+
+// A GWM that cannot be believed any more takes no weight with it.
+TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
+  const TestPki pki;
+  const TestPki impostor;
+  const auto flags = [](const TlsSettings& tls) {
+    return Arguments{"--tls-ca", tls.ca, "--tls-cert", tls.cert, "--tls-key", tls.key};
+  };
+  const auto gwm_becomes = [this](std::string_view state) {
+    return eventually([&] {
+             const auto now = status();
+             return now.is_object() && now.at_pointer("/gwm/0/state").as_string() == state;
+           }) ||
+           (ADD_FAILURE() << json::serialize(status()), false);
+  };
+  attach();
+  advise({"4", "3", "2", "1"});
+  start_gwm(flags(pki.settings("gwm")));
+  start_saspd("web=tcp:192.0.2.10:80", 4, flags(pki.settings("director-1")));
+  ASSERT_TRUE(gwm_becomes("established"));
+  ASSERT_TRUE(weights_become({4, 3, 2, 1}));
+
+  gwm_.reset();
+  advise({"1", "1", "1", "1"});
+  start_gwm(flags(impostor.settings("gwm")));
+  ASSERT_TRUE(gwm_becomes("tls_error"));
+  const auto why = json::serialize(status().at_pointer("/gwm/0/last_error"));
+  EXPECT_NE(why.find("which is not in --tls-ca"), std::string::npos) << why;
+  EXPECT_EQ(of_members("kernel_weight"), (std::vector<std::int64_t>{4, 3, 2, 1}));
+
+  gwm_.reset();
+  start_gwm(flags(pki.settings("gwm")));
+  ASSERT_TRUE(weights_become({1, 1, 1, 1}));
+  connect(40);
   EXPECT_EQ(failed_, 0);
 }
 

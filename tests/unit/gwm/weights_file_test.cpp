@@ -111,36 +111,5 @@ TEST(WeightsFile, RefusesAMemberTwiceInAGroup) {
   EXPECT_EQ(table.error().detail, "line 4: tcp:192.0.2.1:80 stands in group 'web' already");
 }
 
-class FileWatchTest : public testing::Test {
- protected:
-  static FileStamp stamp(std::int64_t changed) { return {1, 2, 3, changed}; }
-  FileWatch watch;
-};
-
-TEST_F(FileWatchTest, ReadsAChangedFileWhenItHasSettled) {
-  watch.was_read(stamp(1));
-  EXPECT_FALSE(watch.should_read(stamp(1)));
-  EXPECT_FALSE(watch.should_read(stamp(2))) << "may be half written";
-  EXPECT_FALSE(watch.should_read(stamp(3))) << "still being written";
-  EXPECT_TRUE(watch.should_read(stamp(3)));
-  watch.was_read(stamp(3));
-  EXPECT_FALSE(watch.should_read(stamp(3)));
-}
-
-TEST_F(FileWatchTest, WaitsForAFileThatVanished) {
-  watch.was_read(stamp(1));
-  EXPECT_FALSE(watch.should_read({}));
-  EXPECT_FALSE(watch.should_read({}));
-  EXPECT_FALSE(watch.should_read(stamp(2)));
-  EXPECT_TRUE(watch.should_read(stamp(2)));
-}
-
-TEST_F(FileWatchTest, ReadsNothingWhenTheSameFileComesBack) {
-  watch.was_read(stamp(1));
-  EXPECT_FALSE(watch.should_read({}));
-  EXPECT_FALSE(watch.should_read(stamp(1)));
-  EXPECT_FALSE(watch.should_read(stamp(1)));
-}
-
 }  // namespace
 }  // namespace saspd::gwm

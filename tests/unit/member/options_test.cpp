@@ -148,7 +148,8 @@ TEST(MemberOptions, AreRefusedWithTheirReason) {
       {{"run", "--heartbeat", "0"}, 64, "--heartbeat: '0'"},
       {{"run", "--label", std::string(256, 'x')}, 64, "has 256 bytes, expected 0 to 255"},
       {{"run", "--ready", "soon"}, 64, "'soon' is not one of: start, registered"},
-      {{"run", "--tls-ca", "x"}, 64, "--tls-ca is not built yet"},
+      {{"run", "--tls-cert", "x"}, 78, "--tls-cert needs --tls-key"},
+      {{"run", "--tls-min", "1.3"}, 78, "TLS needs --tls-ca"},
   };
   for (const auto& bad : cases) {
     const auto parsed = parse_more(bad.flags);

@@ -14,6 +14,7 @@
 
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
+#include "tests/support/test_pki.hpp"
 
 namespace saspd::net {
 namespace {
@@ -32,7 +33,9 @@ Bytes request(std::uint32_t id) {
 // An owner that writes down what it is told; asked from the test's thread.
 class Owner final : public GwmServerOwner {
  public:
-  void connected(ConnectionId, const Endpoint&) override { add(&Owner::connected_); }
+  void connected(ConnectionId, const Endpoint&, const std::optional<PeerIdentity>&) override {
+    add(&Owner::connected_);
+  }
   sasp::Message handle(ConnectionId, const sasp::GwmRequest&) override {
     add(&Owner::requests_);
     return reply;
@@ -81,7 +84,9 @@ class Owner final : public GwmServerOwner {
 class GwmServerTest : public ::testing::Test {
  protected:
   ~GwmServerTest() override {
-    if (!thread_.joinable()) return;
+    if (thread_.joinable()) stop_server();
+  }
+  void stop_server() {
     on_server([this] { server_->stop(); });
     thread_.join();
   }
@@ -413,6 +418,44 @@ TEST_F(GwmServerTest, SaysWhyItCannotListen) {
 TEST_F(GwmServerTest, ListensOnIpv6BesideIpv4) {
   given_server();
   on_server([&] { EXPECT_TRUE(server_->listen({*IpAddress::parse("::1"), port})); });
+}
+
+// ---- TLS ----------------------------------------------------------------------------------------
+
+class GwmServerWithTls : public GwmServerTest {
+ protected:
+  void given_tls_server(Duration handshake_deadline) {
+    const auto loaded = tls_.load();
+    ASSERT_TRUE(loaded) << loaded.error().detail;
+    GwmServerConfig config;
+    config.tls = &tls_;
+    config.handshake_deadline = handshake_deadline;
+    given_server(config);
+  }
+
+ private:
+  test::TestPki pki_;
+  TlsCredentials tls_{io_, pki_.settings("gwm"), TlsRole::server,
+                      [](TlsCredentials::Tone, const std::string&) {}};
+};
+
+TEST_F(GwmServerWithTls, EndsAHandshakeThatTakesTooLong) {
+  given_tls_server(100ms);
+  SaspClient client(port);
+  EXPECT_TRUE(client.is_closed());
+  ASSERT_TRUE(eventually([&] { return owner.not_accepted().size() == 1; }));
+  EXPECT_TRUE(owner.not_accepted()[0].detail.ends_with(": no TLS handshake in time"));
+  EXPECT_EQ(owner.connected(), 0);
+  EXPECT_TRUE(owner.reasons().empty()) << "who was never there does not leave";
+}
+
+TEST_F(GwmServerWithTls, StopsInTheMiddleOfAHandshake) {
+  given_tls_server(1min);
+  SaspClient client(port);
+  std::this_thread::sleep_for(50ms);
+  stop_server();
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(owner.not_accepted().empty()) << "nobody's fault";
 }
 
 }  // namespace

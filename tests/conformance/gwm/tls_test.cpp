@@ -1,0 +1,423 @@
+// sasp-gwm with TLS as it runs: the link of saspd, openssl s_client and plain peers against it,
+// over loopback. Who is refused is told on both sides.
+#include <arpa/inet.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <boost/asio/io_context.hpp>
+
+#include "controller/net/link.hpp"
+#include "tests/support/http_get.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/sasp_client.hpp"
+#include "tests/support/test_pki.hpp"
+
+namespace saspd::gwm {
+namespace {
+
+using namespace std::chrono_literals;
+using net::LinkState;
+using saspd::testing::SaspClient;
+using test::Arguments;
+using test::eventually;
+using test::Program;
+using test::TestPki;
+
+const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
+const std::string sasp_member = PROGRAMS "/sasp-member";
+
+// A port that nobody listens on now.
+std::uint16_t free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof address;
+  ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+// A load balancer, with saspd's own link. It runs while somebody waits for something.
+class LoadBalancer {
+ public:
+  LoadBalancer(std::uint16_t port, std::optional<TlsSettings> tls, const std::string& host) {
+    net::LinkSettings settings;
+    settings.host = host;
+    settings.port = port;
+    settings.retry_min = 100ms;
+    if (tls) {
+      tls_.emplace(io_, *tls, TlsRole::client,
+                   [](net::TlsCredentials::Tone, const std::string&) {});
+      const auto loaded = tls_->load();
+      EXPECT_TRUE(loaded) << loaded.error().detail;
+      settings.tls = &*tls_;
+    }
+    sasp::LbSessionConfig session;
+    session.lb_uid = "director-1";
+    session.interval = 1s;
+    session.trust = true;
+    net::Link<sasp::LbSession>::Callbacks callbacks;
+    callbacks.on_event = [this](const sasp::LbEvent& event) {
+      if (const auto* got = std::get_if<sasp::WeightsReceived>(&event)) take(*got);
+    };
+    callbacks.on_notice = [](std::string_view) {};
+    callbacks.on_state = [this](LinkState state) { states.push_back(state); };
+    link_.emplace(io_, settings, sasp::LbSession(session), std::move(callbacks));
+    link_->tell([](auto& lb, TimePoint now) {
+      return lb.want({{"web", {{sasp::MemberKey{*IpAddress::parse("10.0.0.1"), 6, 80}, ""}}}}, now);
+    });
+    link_->start();
+  }
+
+  template <class Condition>
+  bool until(Condition condition, std::chrono::milliseconds patience = 10s) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition() && std::chrono::steady_clock::now() < end)
+      io_.run_for(20ms);
+    return condition();
+  }
+  bool becomes(LinkState state) {
+    return until([&] { return link_->view().state == state; });
+  }
+  bool fails_with(const std::string& words) {
+    return until([&] { return last_error().find(words) != std::string::npos; });
+  }
+  bool was(LinkState state) const {
+    return std::find(states.begin(), states.end(), state) != states.end();
+  }
+  std::string last_error() const { return link_->view().last_error; }
+
+  int weight = -1;   // as advised last
+  int received = 0;  // answers with weights
+  std::vector<LinkState> states;
+
+ private:
+  void take(const sasp::WeightsReceived& got) {
+    ++received;
+    for (const auto& group : got.groups) {
+      for (const auto& entry : group.items)
+        weight = entry.weight;
+    }
+  }
+
+  boost::asio::io_context io_;
+  std::optional<net::TlsCredentials> tls_;
+  std::optional<net::Link<sasp::LbSession>> link_;
+};
+
+class GwmWithTls : public ::testing::Test {
+ protected:
+  ~GwmWithTls() override {
+    if (HasFailure() && program_) std::cerr << program_->log();
+  }
+
+  // With the certificate of `name`; other options may follow.
+  void given_gwm(const std::string& name = "gwm", const Arguments& more = {}) {
+    Arguments arguments = flags(pki.settings(name));
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    start(arguments);
+  }
+  void given_plain_gwm() { start({}); }
+
+  static Arguments flags(const TlsSettings& settings) {
+    return {"--tls-ca", settings.ca, "--tls-cert", settings.cert, "--tls-key", settings.key};
+  }
+  LoadBalancer load_balancer(const std::string& certificate = "director-1",
+                             const std::string& host = "127.0.0.1") const {
+    return {port, pki.settings(certificate), host};
+  }
+  LoadBalancer plain_load_balancer() const { return {port, std::nullopt, "127.0.0.1"}; }
+
+  bool logs(const std::string& text) const {
+    return eventually([&] { return program_->log().find(text) != std::string::npos; });
+  }
+  void replace(const std::string& from, const std::string& to) const {
+    std::filesystem::copy_file(pki.path(from), pki.path("new"),
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(pki.path("new"), pki.path(to));
+  }
+  // What openssl s_client says to the GWM's certificate, and the other way round.
+  std::string s_client(const Arguments& more) const {
+    std::filesystem::remove(pki.path("s_client.log"));
+    Arguments arguments{"timeout",  "5",        "openssl",
+                        "s_client", "-connect", fmt::format("127.0.0.1:{}", port),
+                        "-ign_eof", "-CAfile",  pki.path("ca.pem")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Program program(arguments, pki.path("s_client.log"));
+    EXPECT_TRUE(program.wait(10s));
+    return program.log();
+  }
+  static Arguments with(Arguments arguments, const Arguments& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  Arguments member(const std::string& command, const Arguments& tls) const {
+    return with({sasp_member, command, "--gwm", fmt::format("localhost:{}", port), "--lb-uid",
+                 "director-1", "--group", "web", "--member", "tcp:10.0.0.2:80"},
+                tls);
+  }
+  // The exit code of a run that ends by itself, and what it said.
+  std::pair<int, std::string> ends(const Arguments& arguments) const {
+    return runs(with({sasp_gwm}, arguments));
+  }
+  std::pair<int, std::string> runs(const Arguments& arguments) const {
+    std::filesystem::remove(pki.path("end"));
+    Program program(arguments, pki.path("end"));
+    const int code = program.wait(10s).value_or(-1);
+    return {code, program.log()};
+  }
+
+  TestPki pki;
+  std::optional<Program> program_;
+  std::uint16_t port = 0;
+  std::uint16_t metrics_port = 0;
+
+ private:
+  void start(const Arguments& more) {
+    std::ofstream(pki.path("weights")) << "web 10.0.0.1:80 40\n";
+    bool listens = false;
+    for (int tries = 0; tries < 5 && !listens; ++tries) {  // another program may take the port
+      port = free_port();
+      metrics_port = free_port();
+      Arguments arguments{sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)};
+      for (const std::string& argument :
+           {std::string("--metrics"), fmt::format("127.0.0.1:{}", metrics_port),
+            std::string("--weights"), pki.path("weights"), std::string("--control"),
+            pki.path("control"), std::string("--interval"), std::string("1"),
+            std::string("--log-level"), std::string("debug")})
+        arguments.push_back(argument);
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      std::filesystem::remove(pki.path("gwm.log"));
+      program_.emplace(arguments, pki.path("gwm.log"));
+      listens = eventually([&] {
+        return program_->log().find("listens on") != std::string::npos ||
+               program_->wait(0ms).has_value();
+      });
+      listens = listens && !program_->wait(0ms);
+    }
+    ASSERT_TRUE(listens) << program_->log();
+  }
+};
+
+TEST_F(GwmWithTls, AdvisesOverTlsAndKnowsItsPeer) {
+  given_gwm();
+  auto lb = load_balancer("director-1", "localhost");
+  EXPECT_TRUE(lb.until([&] { return lb.weight == 40; })) << lb.last_error();
+  EXPECT_TRUE(logs("with TLS"));
+  EXPECT_TRUE(logs("connected, 'director-1'"));
+}
+
+TEST_F(GwmWithTls, ShowsWhenItsCertificatesEnd) {
+  given_gwm("gwm", {"--tls-crl", pki.path("crl.pem")});
+  const auto loaded = net::load_tls(pki.settings("gwm"), TlsRole::server);
+  ASSERT_TRUE(loaded);
+  const auto end = (*loaded)->own.front().not_after.time_since_epoch().count();
+  const auto line =
+      fmt::format("sasp_gwm_tls_certificate_expiry_timestamp_seconds{{role=\"own\"}} {}\n", end);
+  std::string text;
+  EXPECT_TRUE(eventually([&] {
+    text = test::http_get({*IpAddress::parse("127.0.0.1"), metrics_port}, "/metrics");
+    return text.find(line) != std::string::npos;
+  })) << text;
+  EXPECT_NE(text.find("{role=\"ca\"}"), std::string::npos);
+  EXPECT_NE(text.find("{role=\"crl\"}"), std::string::npos);
+}
+
+TEST_F(GwmWithTls, IsNotBelievedUnderAnotherName) {
+  given_gwm();
+  auto settings = pki.settings("director-1");
+  settings.name = "gwm.example.org";
+  LoadBalancer lb(port, settings, "127.0.0.1");
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  EXPECT_EQ(lb.last_error(),
+            fmt::format("TLS with 127.0.0.1:{}: the peer's certificate is for 'localhost' "
+                        "(localhost, gwm.example, 127.0.0.1, ::1), not for 'gwm.example.org'; "
+                        "--tls-name says whom to expect",
+                        port));
+  EXPECT_FALSE(lb.was(LinkState::established));
+  EXPECT_TRUE(logs("TLS: the peer refuses our certificate: bad certificate, or for another name"));
+}
+
+TEST_F(GwmWithTls, RecoversFromATlsError) {
+  pki.issue("other", {"--usage", "server", "--san", "DNS:other.example"});
+  given_gwm("other");
+  auto lb = load_balancer();
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  replace("gwm.key", "other.key");
+  replace("gwm.pem", "other.pem");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("certificates read again"));
+  EXPECT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+}
+
+// TLS 1.3: the link's handshake was over; it is no success, and the reason is told.
+TEST_F(GwmWithTls, DemandsACertificate) {
+  given_gwm();
+  auto lb = load_balancer("");
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  EXPECT_EQ(lb.last_error(),
+            "TLS: the peer demands a certificate of ours (alert 116): give --tls-cert and "
+            "--tls-key");
+  EXPECT_FALSE(lb.was(LinkState::established));
+  EXPECT_EQ(lb.weight, -1);
+  EXPECT_TRUE(logs("TLS: the peer has no certificate, and --tls-ca demands one"));
+  EXPECT_NE(s_client({"-tls1_3"}).find("alert certificate required"), std::string::npos);
+  EXPECT_NE(s_client({"-tls1_2"}).find("alert handshake failure"), std::string::npos);
+}
+
+TEST_F(GwmWithTls, RefusesARevokedCertificate) {
+  given_gwm("gwm", {"--tls-crl", pki.path("crl.pem")});
+  auto revoked = load_balancer("revoked");
+  EXPECT_TRUE(revoked.becomes(LinkState::tls_error));
+  EXPECT_EQ(revoked.last_error(), "TLS: the peer refuses our certificate: revoked (alert 44)");
+  EXPECT_TRUE(logs("(CN=revoked) was revoked by CN=saspd test CA"));
+  auto good = load_balancer();
+  EXPECT_TRUE(good.becomes(LinkState::established)) << good.last_error();
+}
+
+TEST_F(GwmWithTls, RevokesWhileItRuns) {
+  given_gwm("gwm", {"--tls-crl", pki.path("crl.pem")});
+  auto before = load_balancer("member-1");
+  EXPECT_TRUE(before.becomes(LinkState::established)) << before.last_error();
+  pki.revoke("member-1");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("certificates read again"));
+  auto after = load_balancer("member-1");
+  EXPECT_TRUE(after.becomes(LinkState::tls_error)) << after.last_error();
+}
+
+TEST_F(GwmWithTls, RefusesAnExpiredCertificate) {
+  given_gwm();
+  pki.issue("late", {"--from", "20200101000000Z", "--until", "20210131120000Z"});
+  const auto said = s_client({"-cert", pki.path("late.pem"), "-key", pki.path("late.key")});
+  EXPECT_NE(said.find("alert certificate expired"), std::string::npos) << said;
+  EXPECT_TRUE(logs("the peer's certificate (CN=late) expired on 2021-01-31 12:00:00 UTC"));
+}
+
+TEST_F(GwmWithTls, SpeaksNoOldTls) {
+  given_gwm("gwm", {"--tls-min", "1.3"});
+  const auto said = s_client(
+      {"-tls1_2", "-cert", pki.path("director-1.pem"), "-key", pki.path("director-1.key")});
+  EXPECT_NE(said.find("alert protocol version"), std::string::npos) << said;
+  EXPECT_TRUE(logs("older than we accept (--tls-min)"));
+  auto lb = load_balancer();
+  EXPECT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+}
+
+// ---- One side without TLS -----------------------------------------------------------------------
+
+TEST_F(GwmWithTls, TellsOfAPlainPeer) {
+  given_gwm();
+  SaspClient client(port);
+  client.sends(1, sasp::GetWeightsRequest{{{"lb1", ""}}});
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(logs("TLS: the peer does not speak TLS on this connection"));
+  auto lb = plain_load_balancer();
+  EXPECT_TRUE(lb.fails_with("does it want TLS?")) << lb.last_error();
+}
+
+TEST_F(GwmWithTls, APlainOneTellsOfAPeerWithTls) {
+  given_plain_gwm();
+  auto lb = load_balancer();
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  EXPECT_TRUE(lb.fails_with("does it speak TLS there?")) << lb.last_error();
+  EXPECT_TRUE(logs("the peer speaks TLS and we do not"));
+}
+
+// ---- New certificates ---------------------------------------------------------------------------
+
+TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
+  pki.issue("next", {"--usage", "server", "--cn", "next", "--san", "IP:127.0.0.1"});
+  replace("gwm.pem", "live.pem");
+  replace("gwm.key", "live.key");
+  given_gwm("live");
+  auto lb = load_balancer();
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+
+  replace("next.key", "live.key");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("does not belong to the certificate"));
+  EXPECT_TRUE(logs("the old certificates stay in use"));
+  const Arguments identity{"-cert", pki.path("director-1.pem"), "-key", pki.path("director-1.key")};
+  EXPECT_NE(s_client(identity).find("subject=CN = localhost"), std::string::npos);
+
+  replace("next.pem", "live.pem");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("certificates read again, for new connections"));
+  EXPECT_NE(s_client(identity).find("subject=CN = next"), std::string::npos);
+
+  const int before = lb.received;
+  EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << "the connection goes on";
+  EXPECT_FALSE(lb.was(LinkState::down_trying));
+}
+
+// ---- sasp-member --------------------------------------------------------------------------------
+
+TEST_F(GwmWithTls, RegistersAMember) {
+  given_gwm();
+  auto lb = load_balancer();
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+  const auto [code, said] = runs(member("register", flags(pki.settings("member-1"))));
+  EXPECT_EQ(code, 0) << said;
+  EXPECT_TRUE(logs("connected, 'member-1' (127.0.0.1)"));
+}
+
+TEST_F(GwmWithTls, TellsAMemberWhyItIsRefused) {
+  given_gwm();
+  const auto [code, said] = runs(member("register", {"--tls-ca", pki.path("ca.pem")}));
+  EXPECT_EQ(code, 69) << said;
+  EXPECT_NE(said.find("the peer demands a certificate of ours"), std::string::npos) << said;
+}
+
+TEST_F(GwmWithTls, AMemberChecksItsFiles) {
+  port = free_port();
+  auto settings = pki.settings("member-1");
+  EXPECT_EQ(runs(member("register", with(flags(settings), {"--check"}))).first, 0);
+  settings.key = pki.path("director-1.key");
+  for (const Arguments& more : {Arguments{"--check"}, Arguments{}}) {
+    for (const auto* command : {"register", "run"}) {
+      const auto [code, said] = runs(member(command, with(flags(settings), more)));
+      EXPECT_EQ(code, 78);
+      EXPECT_NE(said.find("does not belong to the certificate"), std::string::npos) << said;
+    }
+  }
+}
+
+// ---- Flags --------------------------------------------------------------------------------------
+
+TEST_F(GwmWithTls, EndsWhenTheFlagsOrFilesDoNotFit) {
+  const auto refused = [&](const Arguments& arguments, const std::string& words) {
+    const auto [code, said] = ends(arguments);
+    EXPECT_EQ(code, 78) << said;
+    EXPECT_NE(said.find(words), std::string::npos) << said;
+  };
+  refused({"--tls-ca", pki.path("ca.pem")}, "needs --tls-cert FILE and --tls-key FILE");
+  refused({"--tls-cert", pki.path("gwm.pem")}, "needs --tls-key FILE");
+  auto settings = pki.settings("gwm");
+  settings.key = pki.path("director-1.key");
+  refused(flags(settings), "does not belong to the certificate");
+  auto check = flags(settings);
+  check.emplace_back("--check");
+  refused(check, "does not belong to the certificate");
+}
+
+TEST_F(GwmWithTls, ChecksItsFilesWithoutStarting) {
+  auto check = flags(pki.settings("gwm"));
+  check.emplace_back("--check");
+  const auto [code, said] = ends(check);
+  EXPECT_EQ(code, 0) << said;
+}
+
+// Not even TLS makes an address that is not loopback one of these tests'; the check of the flags
+// alone shows that it would be allowed.
+TEST_F(GwmWithTls, NeedsNoPermissionForPlaintext) {
+  auto check = flags(pki.settings("gwm"));
+  check.insert(check.end(), {"--listen", "192.0.2.1:3860", "--check"});
+  EXPECT_EQ(ends(check).first, 0);
+  EXPECT_EQ(ends({"--listen", "192.0.2.1:3860", "--check"}).first, 78);
+}
+
+}  // namespace
+}  // namespace saspd::gwm
