@@ -7,6 +7,13 @@
 
 namespace saspd {
 
+bool PeerIdentity::has_name(std::string_view name) const {
+  const auto among = [name](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  return !name.empty() && (name == common_name || among(dns_names) || among(uris) || among(emails));
+}
+
 std::string PeerIdentity::text() const {
   constexpr std::size_t max_names = 8;
   std::vector<std::string> names = dns_names;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/base/address.hpp"
@@ -18,6 +19,9 @@ struct PeerIdentity {
   std::vector<std::string> uris;
   std::vector<std::string> emails;
   std::string fingerprint;  // SHA-256 of the certificate, 64 hexadecimal digits
+
+  // Is it the common name, or a DNS, URI or e-mail name?
+  bool has_name(std::string_view name) const;
 
   // For people: "'director-1' (192.0.2.1, lb1.example)", cut to a line.
   std::string text() const;

@@ -155,6 +155,12 @@ std::vector<std::string> problems(const json::object& status) {
   if (find(status, "weights_error") != nullptr) {
     found.push_back(fmt::format("{}; the old weights stay", text(status, "weights_error")));
   }
+  if (find(status, "authority_error") != nullptr) {
+    found.push_back(
+        fmt::format("{}; who may speak for whom stays as it was", text(status, "authority_error")));
+  }
+  for (const auto* alarm : objects(status, "alarms"))
+    found.push_back(fmt::format("{}: {}", text(*alarm, "name"), text(*alarm, "detail")));
   for (const auto* lb : objects(status, "lbs")) {
     if (!is_true(*lb, "connected")) {
       found.push_back(fmt::format("load balancer {} is not connected", text(*lb, "uid")));

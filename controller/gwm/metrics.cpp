@@ -29,6 +29,11 @@ Family one(Family family, double value) {
 
 // --- the program
 
+void add_file(Families& families, const char* name, const char* help, const std::string& file,
+              const std::string& error) {
+  if (!file.empty()) families.push_back(one(gauge(name, help), error.empty() ? 1 : 0));
+}
+
 void add_program(Families& families, const Surroundings& around) {
   Family info = gauge("sasp_gwm_build_info", "1; which sasp-gwm this is.");
   add(info, 1, {{"version", SASPD_VERSION}});
@@ -36,10 +41,10 @@ void add_program(Families& families, const Surroundings& around) {
   families.push_back(
       one(gauge("sasp_gwm_connections", "Connections of load balancers and members."),
           real(around.connections)));
-  if (around.weights_file.empty()) return;
-  families.push_back(
-      one(gauge("sasp_gwm_weights_file_ok", "1: the weights file could be read last time."),
-          around.weights_error.empty() ? 1 : 0));
+  add_file(families, "sasp_gwm_weights_file_ok", "1: the weights file could be read last time.",
+           around.weights_file, around.weights_error);
+  add_file(families, "sasp_gwm_authority_file_ok", "1: the authority file could be read last time.",
+           around.authority_file, around.authority_error);
 }
 
 // "get_weights" of "get weights request"
@@ -49,7 +54,7 @@ std::string request_name(std::string_view type) {
   return name;
 }
 
-void add_counters(Families& families, const MetricCounters& counters,
+void add_counters(Families& families, const Surroundings& around, const MetricCounters& counters,
                   const Prober::Counts& probes) {
   Family requests =
       counter("sasp_gwm_requests_total", "Requests by the return code of the answer.");
@@ -68,6 +73,9 @@ void add_counters(Families& families, const MetricCounters& counters,
   families.push_back(
       one(counter("sasp_gwm_not_understood_total", "Messages that are no request of the protocol."),
           real(counters.not_understood)));
+  families.push_back(one(counter("sasp_gwm_unauthorized_requests_total",
+                                 "Requests of peers that had no right to them."),
+                         real(around.unauthorized.requests)));
   families.push_back(one(counter("sasp_gwm_pushes_total", "Send Weights messages that were sent."),
                          real(counters.pushed)));
   families.push_back(
@@ -172,7 +180,7 @@ Families metric_families(const WorkloadManager& manager, const Surroundings& aro
                          bool with_members, TimePoint now) {
   Families families;
   add_program(families, around);
-  add_counters(families, counters, probes);
+  add_counters(families, around, counters, probes);
   add_lbs(families, manager);
   add_members(families, manager, with_members, now);
   return families;

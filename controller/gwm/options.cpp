@@ -26,6 +26,11 @@ constexpr std::string_view footer =
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
     return cli.refuse(ExitCode::configuration, complete.error().detail);
+  if (options.foreign_members && !options.authority.empty()) {
+    return cli.refuse(ExitCode::configuration,
+                      "--allow-foreign-members is for use without --authority: there it is a line "
+                      "with member=*");
+  }
   for (const Endpoint& endpoint : options.listen) {
     if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
       return cli.refuse(ExitCode::usage,
@@ -57,7 +62,16 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
            "where load balancers and members connect [127.0.0.1:3860]");
   cli.flag("--insecure-plaintext", insecure,
            "listen without TLS on an address that is not loopback");
+  cli.list("--allow", "ADDR[/BITS]", options.allowed, IpNetwork::parse,
+           "who may connect: addresses and networks [everybody]");
   cli::add_tls_options(cli, options.tls, TlsRole::server);
+  cli.section("Authority (who may speak for whom; refused with 0x11)");
+  cli.option("--authority", "FILE", options.authority, cli::text(1, 4096),
+             "the authority file: which load balancers and members a peer may speak for. Without: "
+             "with TLS the names in its certificate are the LB UIDs that a peer may use; in the "
+             "clear it may use any");
+  cli.flag("--allow-foreign-members", options.foreign_members,
+           "without an authority file: members speak for any address, not only for their own");
   cli.section("Advice");
   cli.option("--weights", "FILE", options.weights, cli::text(1, 4096), "the weights file");
   cli.add_list(
@@ -89,10 +103,6 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.section("Registry");
   cli.option("--retention", "SECONDS", options.registry.retention, cli::seconds(0, 604800),
              "how long a load balancer without connection is remembered", "300");
-  cli.option("--member-address", "own|any", options.registry.any_member_address,
-             cli::one_of<bool>({{"own", false}, {"any", true}}),
-             "members speak for their own address only (loopback peers for any), or for any",
-             "own");
   cli.flag("--mixed-groups", options.registry.mixed_groups,
            "accept systems and applications in one group");
   cli.section("Limits");
@@ -102,6 +112,9 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              cli::number<unsigned>(0, 1'000'000),
              "requests per second of one connection; what is more is read later. 0: no limit",
              "1000");
+  cli.option("--max-connection-rate", "N", options.server.max_new_per_second,
+             cli::number<unsigned>(0, 1'000'000),
+             "new connections per second from one address, loopback excepted. 0: no limit", "100");
   cli.option("--max-message", "BYTES", options.server.max_message,
              cli::number<std::size_t>(1024, 0x7FFFFFFF), "longest message", "16777216");
   cli.option("--max-lbs", "N", options.registry.max_lbs, cli::number<std::size_t>(1, 1'000'000),

@@ -21,6 +21,7 @@ struct ServerLimits {
   std::size_t max_connections = 0;
   std::size_t max_message = 0;           // bytes
   unsigned max_requests_per_second = 0;  // of one connection; 0: no limit
+  unsigned max_new_per_second = 0;       // connections from one address; 0: no limit
 };
 
 inline constexpr std::string_view default_control = "/run/sasp-gwm/control";
@@ -33,7 +34,10 @@ struct Options {
   ProbePlan probes;
   ProbeConfig probing;
   TlsSettings tls;
-  std::string weights;  // path of the weights file; empty: none
+  std::vector<IpNetwork> allowed;  // who may connect at all; empty: everybody
+  bool foreign_members = false;    // without authority file: members speak for any address
+  std::string authority;           // path of the authority file; empty: none
+  std::string weights;             // path of the weights file; empty: none
   std::string control;  // path of the control socket; empty: default_control, which may fail
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;

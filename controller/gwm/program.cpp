@@ -21,7 +21,7 @@ using boost::system::error_code;
 namespace {
 
 // A changed file is read when two looks find the same (FileWatch): within a second.
-constexpr auto weights_poll = std::chrono::milliseconds{500};
+constexpr auto files_poll = std::chrono::milliseconds{500};
 constexpr auto members_poll = std::chrono::milliseconds{200};
 
 // Every connection needs a descriptor; the usual limit of 1024 is there for select(2).
@@ -58,6 +58,8 @@ net::GwmServerConfig server_config(const Options& options, const net::TlsCredent
   config.session.max_message = options.server.max_message;
   config.max_connections = options.server.max_connections;
   config.max_requests_per_second = options.server.max_requests_per_second;
+  config.max_new_per_second = options.server.max_new_per_second;
+  config.allowed = options.allowed;
   config.tls = tls;
   return config;
 }
@@ -72,10 +74,11 @@ Program::Program(const Options& options, cli::Log& log)
     : options_(options),
       log_(log),
       manager_(manager_config(options)),
+      authority_(options.foreign_members),
       tls_(credentials()),
       server_(io_, server_config(options, tls_.get()), *this),
       signals_(io_),
-      weights_timer_(io_),
+      files_timer_(io_),
       work_timer_(io_),
       members_timer_(io_),
       prober_(io_, options.probing,
@@ -93,10 +96,10 @@ ExitCode Program::run() {
 }
 
 ExitCode Program::start() {
-  if (!options_.weights.empty()) {
-    if (const auto read = read_weights(); !read) {
-      log_.error("{}", read.error().detail);
-      const bool bad_content = read.error().code == std::errc::invalid_argument;
+  for (const auto read : {&Program::read_weights, &Program::read_authority}) {
+    if (const auto done = (this->*read)(); !done) {
+      log_.error("{}", done.error().detail);
+      const bool bad_content = done.error().code == std::errc::invalid_argument;
       return bad_content ? ExitCode::data : ExitCode::no_input;
     }
   }
@@ -121,7 +124,7 @@ ExitCode Program::start() {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
   if (tls_) tls_->watch();
-  if (!options_.weights.empty()) poll_weights();
+  poll_files();
   if (!options_.probes.empty()) watch_members();
   open_metrics();
   return ExitCode::ok;
@@ -201,16 +204,20 @@ Surroundings Program::surroundings() const {
   around.connections = peers_.size();
   around.weights_file = options_.weights;
   around.weights_error = weights_error_;
+  around.authority_file = options_.authority;
+  around.authority_error = authority_error_;
+  around.unauthorized = unauthorized_;
   return around;
 }
 
-// ---- The weights file ---------------------------------------------------------------------------
+// ---- Files --------------------------------------------------------------------------------------
 
 Result<void> Program::read_weights() {
+  if (options_.weights.empty()) return {};
   const auto stamps = stamps_of({options_.weights});
   const auto text = cli::read_text_file(options_.weights);
   if (!text) return fail(text.error());
-  watch_.was_read(stamps);
+  weights_watch_.was_read(stamps);
   auto table = parse_weights(*text);
   if (!table) return fail(at(options_.weights, table.error()));
   log_.info("{}: {} members in {} groups", options_.weights, members_in(*table), table->size());
@@ -227,12 +234,35 @@ void Program::read_weights_again() {
   log_.warning("{}; the old weights stay", error);
 }
 
-void Program::poll_weights() {
-  weights_timer_.expires_after(weights_poll);
-  weights_timer_.async_wait([this](error_code ec) {
+Result<void> Program::read_authority() {
+  if (options_.authority.empty()) return {};
+  const auto stamps = stamps_of({options_.authority});
+  const auto text = cli::read_text_file(options_.authority);
+  if (!text) return fail(text.error());
+  authority_watch_.was_read(stamps);
+  auto authority = Authority::parse(*text);
+  if (!authority) return fail(at(options_.authority, authority.error()));
+  authority_ = std::move(*authority);
+  log_.info("{}: {} lines", options_.authority, authority_.size());
+  judge_again();
+  return {};
+}
+
+void Program::read_authority_again() {
+  const auto read = read_authority();
+  const std::string error = read ? std::string() : read.error().detail;
+  if (std::exchange(authority_error_, error) == error || read) return;
+  log_.warning("{}; who may speak for whom stays as it was", error);
+}
+
+void Program::poll_files() {
+  if (options_.weights.empty() && options_.authority.empty()) return;
+  files_timer_.expires_after(files_poll);
+  files_timer_.async_wait([this](error_code ec) {
     if (ec) return;
-    if (watch_.should_read(stamps_of({options_.weights}))) read_weights_again();
-    poll_weights();
+    if (weights_watch_.should_read(stamps_of({options_.weights}))) read_weights_again();
+    if (authority_watch_.should_read(stamps_of({options_.authority}))) read_authority_again();
+    poll_files();
   });
 }
 
@@ -240,17 +270,31 @@ void Program::poll_weights() {
 
 void Program::connected(ConnectionId id, const Endpoint& endpoint,
                         const std::optional<PeerIdentity>& identity) {
-  peers_[id].endpoint = endpoint;
+  Peer& peer = peers_[id];
+  peer.endpoint = endpoint;
+  peer.identity = identity;
+  peer.rights = authority_.rights_of(endpoint.address, identity);
   log_.debug("{}: connected{}", endpoint.text(), identity ? ", " + identity->text() : "");
+}
+
+// Under another authority. Who speaks for a load balancer without right to it is told nothing more.
+void Program::judge_again() {
+  for (auto& [id, peer] : peers_) {
+    peer.rights = authority_.rights_of(peer.endpoint.address, peer.identity);
+    const std::string* lb_uid = manager_.attached_to(id);
+    if (lb_uid == nullptr || peer.rights.may_be(*lb_uid, "")) continue;
+    server_.close(id, fail(std::errc::permission_denied,
+                           fmt::format("{} may not speak as it any more", peer.rights.peer)));
+  }
 }
 
 Message Program::handle(ConnectionId id, const GwmRequest& request) {
   Peer& peer = peers_[id];
-  Outcome outcome = manager_.handle({id, peer.endpoint.address}, request.message, Clock::now());
+  Outcome outcome = manager_.handle({id, peer.rights}, request.message, Clock::now());
   if (outcome.replaced) close_replaced(*outcome.replaced, peer, *outcome.attached);
   if (outcome.attached) tell_attached(peer, *outcome.attached);
   if (outcome.changed) info(fmt::format("{}: {}", peer.endpoint.text(), describe(request.message)));
-  tell_refusal(peer, std::move(outcome.refusal));
+  tell_refusal(peer, std::move(outcome.refusal), outcome.unauthorized);
   tell_tolerances(peer, request.tolerances);
   counters_.count(request.message, outcome.reply);
   work();
@@ -307,11 +351,13 @@ void Program::tell_attached(const Peer& peer, const std::string& lb_uid) {
 }
 
 // The same refusal again is no news.
-void Program::tell_refusal(Peer& peer, std::string refusal) {
+void Program::tell_refusal(Peer& peer, std::string refusal, bool unauthorized) {
+  if (unauthorized) unauthorized_.count(peer.endpoint, refusal, Clock::now());
   if (refusal == peer.last_refusal) return;
   peer.last_refusal = std::move(refusal);
   if (peer.last_refusal.empty()) return;
-  warn(fmt::format("{}: request refused, {}", peer.endpoint.text(), peer.last_refusal));
+  warn(fmt::format("{}{}: request refused, {}", unauthorized ? "unauthorized: " : "",
+                   peer.endpoint.text(), peer.last_refusal));
 }
 
 // Once per peer and kind (sasp-interop row 1).
@@ -416,9 +462,10 @@ std::unique_ptr<net::TlsCredentials> Program::credentials() {
 
 void Program::reload() {
   if (tls_) tls_->reload();
-  if (options_.weights.empty()) return;
   weights_error_.clear();  // who asks gets an answer
   read_weights_again();
+  authority_error_.clear();
+  read_authority_again();
 }
 
 // Without work the io_context ends.
@@ -428,7 +475,7 @@ void Program::stop() {
   metrics_.reset();
   server_.stop();
   if (tls_) tls_->stop();
-  weights_timer_.cancel();
+  files_timer_.cancel();
   work_timer_.cancel();
   members_timer_.cancel();
   prober_.stop();

@@ -35,9 +35,11 @@ class Program final : private net::GwmServerOwner {
  private:
   using Timer = boost::asio::basic_waitable_timer<Clock>;
 
-  // A connection, as far as the log is concerned.
+  // A connection: who it is, what it may do, and what the log has said of it.
   struct Peer {
     Endpoint endpoint;
+    std::optional<PeerIdentity> identity;  // of a verified certificate
+    Rights rights;
     std::string last_refusal;  // the same one again is no news
     sasp::ToleranceCounts tolerances;
   };
@@ -55,7 +57,9 @@ class Program final : private net::GwmServerOwner {
   void open_metrics();
   Result<void> read_weights();
   void read_weights_again();
-  void poll_weights();
+  Result<void> read_authority();
+  void read_authority_again();
+  void poll_files();
   void wait_for_signal();
   void work();
   void watch_members();
@@ -72,16 +76,20 @@ class Program final : private net::GwmServerOwner {
 
   void tell_attached(const Peer& peer, const std::string& lb_uid);
   void close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid);
-  void tell_refusal(Peer& peer, std::string refusal);
+  void tell_refusal(Peer& peer, std::string refusal, bool unauthorized = false);
   void tell_tolerances(Peer& peer, const sasp::ToleranceCounts& of_message);
+  void judge_again();
   void info(const std::string& text);
   void warn(const std::string& text);
 
   const Options& options_;
   cli::Log& log_;
   WorkloadManager manager_;
-  FileWatch watch_;
+  FileWatch weights_watch_;
   std::string weights_error_;  // told already
+  Authority authority_;
+  FileWatch authority_watch_;
+  std::string authority_error_;  // told already
   std::unordered_map<ConnectionId, Peer> peers_;
   LogLimit info_limit_;
   LogLimit warning_limit_;
@@ -92,7 +100,7 @@ class Program final : private net::GwmServerOwner {
   std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   net::GwmServer server_;
   boost::asio::signal_set signals_;
-  Timer weights_timer_;
+  Timer files_timer_;
   Timer work_timer_;
   Timer members_timer_;
   Prober prober_;
@@ -100,6 +108,7 @@ class Program final : private net::GwmServerOwner {
   std::unique_ptr<net::ControlServer> control_;
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
+  Unauthorized unauthorized_;
 };
 
 }  // namespace saspd::gwm

@@ -111,6 +111,7 @@ Extent extent_of(std::string_view lb_uid, std::string_view name, const Group& gr
 struct Refusal {
   ReturnCode code{};
   std::string why;
+  bool unauthorized = false;
 };
 using Verdict = std::optional<Refusal>;  // nothing: accepted
 
@@ -122,8 +123,11 @@ struct Known {
   const std::string* attached;  // the LB that the sender's connection speaks for, or nullptr
 };
 
+std::string group_text(const std::string& name) {
+  return name.empty() ? "all groups" : fmt::format("group '{}'", name);
+}
 std::string where(const std::string& lb_uid, const std::string& name) {
-  return fmt::format("group '{}' of '{}'", name, lb_uid);
+  return fmt::format("{} of '{}'", group_text(name), lb_uid);
 }
 
 Verdict names_are_text(const Head& head) {
@@ -159,6 +163,23 @@ Verdict names_fit(const Head& head) {
   return {};
 }
 
+Refusal unauthorized(std::string why) {
+  return {ReturnCode::not_accepted, std::move(why), true};
+}
+
+// RFC 4678 10: an LB UID is no secret; who may use it is decided before anything is said of it.
+Verdict sender_may_be_lb(const Known& known, const Head& head) {
+  const Rights& rights = known.sender.rights;
+  for (const Named& group : head.groups) {
+    if (!head.from_lb || rights.may_be(group.lb_uid, group.name)) continue;
+    const bool other_group = rights.may_be(group.lb_uid, "");
+    return unauthorized(fmt::format("{} may not speak as load balancer '{}'{}", rights.peer,
+                                    group.lb_uid,
+                                    other_group ? " for " + group_text(group.name) : ""));
+  }
+  return {};
+}
+
 Verdict lb_is_known(const Known& known, const Head& head) {
   if (head.from_lb && head.introduces_lb) return {};
   const auto code = head.from_lb ? ReturnCode::unknown_lb_uid : ReturnCode::lb_not_contacted;
@@ -186,19 +207,19 @@ Verdict sender_is_entitled(const Known& known, const Head& head) {
 
 // sasp-interop row 37: a member speaks for itself, so not for a whole group either.
 template <class Groups>
-Verdict addresses_are_own(const Known& known, const Head& head, const Groups& groups) {
-  const IpAddress& own = known.sender.address;
-  if (head.from_lb || known.config.any_member_address || own.is_loopback()) return {};
+Verdict sender_may_be_members(const Known& known, const Head& head, const Groups& groups) {
+  if (head.from_lb) return {};
+  const Rights& rights = known.sender.rights;
   for (const auto& [group, items] : groups) {
-    if (items.empty()) {
-      return Refusal{ReturnCode::not_accepted,
-                     fmt::format("a member speaks for all of {}", where(group.lb_uid, group.name))};
+    if (items.empty() && !rights.may_speak_for_all(group.name)) {
+      return unauthorized(fmt::format("{} may not speak for all members of {}", rights.peer,
+                                      where(group.lb_uid, group.name)));
     }
     for (const auto& item : items) {
       const MemberKey key = member_of(item).key();
-      if (key.address == own) continue;
-      return Refusal{ReturnCode::not_accepted,
-                     fmt::format("{} speaks for {}", own.text(), key.text())};
+      if (rights.may_speak_for(key.address, group.name)) continue;
+      return unauthorized(fmt::format("{} may not speak for member {} of {}", rights.peer,
+                                      key.text(), where(group.lb_uid, group.name)));
     }
   }
   return {};
@@ -343,9 +364,10 @@ Verdict members_fit(const Known& known, const RegistrationRequest& request) {
 Verdict judge(const Known& known, const Head& head, const RegistrationRequest& request) {
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
+  if (auto refusal = sender_may_be_lb(known, head)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = addresses_are_own(known, head, request.groups)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = kinds_fit(known, request)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = members_are(false, known, request.groups)) return refusal;
@@ -357,9 +379,10 @@ Verdict judge(const Known& known, const Head& head, const DeregistrationRequest&
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = members_have_a_group(request)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
+  if (auto refusal = sender_may_be_lb(known, head)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = addresses_are_own(known, head, request.groups)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = groups_are_known(known, head)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = groups_stand_once(head)) return refusal;
@@ -369,6 +392,7 @@ Verdict judge(const Known& known, const Head& head, const DeregistrationRequest&
 Verdict judge(const Known& known, const Head& head, const GetWeightsRequest&) {
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
+  if (auto refusal = sender_may_be_lb(known, head)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
   if (auto refusal = groups_are_known(known, head)) return refusal;
@@ -378,9 +402,10 @@ Verdict judge(const Known& known, const Head& head, const GetWeightsRequest&) {
 Verdict judge(const Known& known, const Head& head, const SetMemberStateRequest& request) {
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
+  if (auto refusal = sender_may_be_lb(known, head)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = addresses_are_own(known, head, request.groups)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = groups_are_known(known, head)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = groups_stand_once(head)) return refusal;
@@ -390,6 +415,7 @@ Verdict judge(const Known& known, const Head& head, const SetMemberStateRequest&
 Verdict judge(const Known& known, const Head& head, const SetLbStateRequest&) {
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
+  if (auto refusal = sender_may_be_lb(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
   return lb_fits(known, head);
 }
@@ -519,6 +545,7 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
   if (const auto refusal = judge(known, head, request)) {
     outcome.reply = reply_to(request, refusal->code);
     outcome.refusal = fmt::format("{}: {}", text(refusal->code), refusal->why);
+    outcome.unauthorized = refusal->unauthorized;
   } else {
     outcome.reply = reply_to(request, ReturnCode::successful);
     outcome.changed = carry_out(request, lbs_);

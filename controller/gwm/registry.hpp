@@ -7,9 +7,10 @@
 //         a DeRegistration that lists members without naming their group (row 28)
 //   0x50  empty group name, where it cannot mean "all groups"
 //   0x51  LB UID of 0 or more than 64 bytes (row 9)
+//   0x11  somebody who may not be that LB, or not in that group (row 37, authority.hpp)
 //   0x61  a member speaks of an LB that is not known here    0x43  an LB does
-//   0x11  a member, and its LB has not set the trust flag; a member, for an address that is not its
-//         own (row 37); an LB for another LB
+//   0x11  a member, and its LB has not set the trust flag; a member, for an address that it may not
+//         speak for (row 37); an LB for another LB
 //   0x42  unknown group     0x45  a member of the wrong kind (rows 25, 26)
 //   0x44  member twice      0x46  group twice
 //   0x41  not registered    0x40  already registered
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
+#include "controller/gwm/authority.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::gwm {
@@ -32,8 +34,7 @@ struct RegistryConfig {
   std::uint16_t interval = 10;  // seconds, advised to load balancers (RFC 4678 7.3.2)
   // How long an LB without a connection is remembered (RFC 4678 9.1).
   std::chrono::seconds retention{300};
-  bool mixed_groups = false;        // systems and applications in one group (row 26)
-  bool any_member_address = false;  // members speak for other addresses than their own (row 37)
+  bool mixed_groups = false;  // systems and applications in one group (row 26)
   std::size_t max_lbs = 1024;
   std::size_t max_groups = 65535;       // of all LBs together
   std::size_t max_members = 1'000'000;  // of all LBs together
@@ -41,10 +42,10 @@ struct RegistryConfig {
   std::size_t max_reply = sasp::default_max_message;
 };
 
-// Who sends a request. A member on this host (a loopback address) may speak for any address.
+// Who sends a request.
 struct Sender {
   ConnectionId connection = 0;
-  IpAddress address;
+  const Rights& rights;
 };
 
 // What an LB was told of a member last.
@@ -93,9 +94,10 @@ struct LoadBalancer {
 using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
 
 struct Outcome {
-  sasp::Message reply;   // of a Get Weights: without the weights
-  std::string refusal;   // code, reason and names, when the code is not 0x00
-  bool changed = false;  // something is different now
+  sasp::Message reply;        // of a Get Weights: without the weights
+  std::string refusal;        // code, reason and names, when the code is not 0x00
+  bool unauthorized = false;  // refused because the sender has no right to it
+  bool changed = false;       // something is different now
   // Set when the sender's connection speaks for this LB from now on,
   std::optional<std::string> attached;
   // and this one, which did so, has to be closed (RFC 4678 9.1, row 36).

@@ -16,6 +16,8 @@ using namespace sasp;
 namespace {
 
 constexpr std::string_view program = "sasp-gwm";
+// How long an event is an alarm; a metric counts it for ever.
+constexpr auto alarm_time = std::chrono::hours{1};
 
 json::object answer() {
   return {{"schema_version", 1}, {"program", program}};
@@ -76,6 +78,22 @@ MemberCounts counts_of(const WorkloadManager& manager, const std::string& name, 
   for (const auto& entry : manager.weigher().weigh(name, group, now))
     counts.add(entry);
   return counts;
+}
+
+// The form of saspd's alarms.
+json::array alarms_json(const Surroundings& around, TimePoint now) {
+  json::array alarms;
+  const Unauthorized& unauthorized = around.unauthorized;
+  if (unauthorized.requests > 0 && now - unauthorized.last_at < alarm_time) {
+    alarms.push_back(
+        {{"name", "unauthorized"},
+         {"urgent", true},
+         {"detail", fmt::format("{} request(s) without right to it, the last {} s ago "
+                                "from {}",
+                                unauthorized.requests, seconds_since(unauthorized.last_at, now),
+                                unauthorized.last)}});
+  }
+  return alarms;
 }
 
 // --- members
@@ -295,6 +313,12 @@ void MemberCounts::add(const WeightEntry& entry) {
                                                  : available);
 }
 
+void Unauthorized::count(const Endpoint& peer, const std::string& refusal, TimePoint now) {
+  ++requests;
+  last = fmt::format("{}: {}", peer.text(), refusal);
+  last_at = now;
+}
+
 json::object status_json(const WorkloadManager& manager, const Surroundings& around,
                          TimePoint now) {
   MemberCounts all;
@@ -314,6 +338,9 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
   object["connections"] = around.connections;
   object["weights_file"] = text_or_null(around.weights_file);
   object["weights_error"] = text_or_null(around.weights_error);
+  object["authority_file"] = text_or_null(around.authority_file);
+  object["authority_error"] = text_or_null(around.authority_error);
+  object["alarms"] = alarms_json(around, now);
   object["groups"] = groups;
   object["member_counts"] = counts_json(all);
   json::array drained;

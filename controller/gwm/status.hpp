@@ -13,6 +13,15 @@
 
 namespace saspd::gwm {
 
+// Requests of peers that had no right to them: an alarm.
+struct Unauthorized {
+  std::uint64_t requests = 0;
+  std::string last;  // who, and what was refused
+  TimePoint last_at;
+
+  void count(const Endpoint& peer, const std::string& refusal, TimePoint now);
+};
+
 // What stands around the workload manager, for one answer. Everything is borrowed.
 struct Surroundings {
   std::function<const Health*(const ProbeTarget&)> health;  // nullptr: it is not probed
@@ -20,8 +29,11 @@ struct Surroundings {
   std::vector<Endpoint> listen;
   std::chrono::seconds interval{0};
   std::size_t connections = 0;
-  std::string weights_file;   // empty: none
-  std::string weights_error;  // why the file could not be read last; empty: it could
+  std::string weights_file;    // empty: none
+  std::string weights_error;   // why the file could not be read last; empty: it could
+  std::string authority_file;  // likewise
+  std::string authority_error;
+  Unauthorized unauthorized;
 };
 
 // A farm may be larger than what is good to be told at once.

@@ -1,10 +1,8 @@
 #include "controller/gwm/weights_file.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include <fmt/format.h>
 
+#include "controller/base/lines.hpp"
 #include "controller/base/text.hpp"
 #include "controller/sasp/names.hpp"
 
@@ -13,33 +11,6 @@ namespace {
 
 constexpr std::string_view line_form =
     "expected GROUP [tcp:|udp:|sctp:]ADDR[:PORT] WEIGHT|quiesce|down|unknown";
-constexpr std::string_view blanks = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-std::string_view without_comment(std::string_view line) {
-  for (auto hash = line.find('#'); hash != std::string_view::npos;
-       hash = line.find('#', hash + 1)) {
-    if (hash == 0 || blanks.find(line[hash - 1]) != std::string_view::npos) {
-      return line.substr(0, hash);
-    }
-  }
-  return line;
-}
-
-// Cuts the last word off; empty when there is none.
-std::string_view take_last_word(std::string_view& text) {
-  text = trimmed(text);
-  const auto blank = text.find_last_of(blanks);
-  const auto start = blank == std::string_view::npos ? 0 : blank + 1;
-  const std::string_view word = text.substr(start);
-  text = trimmed(text.substr(0, start));
-  return word;
-}
 
 std::optional<Advice> word_advice(std::string_view word) {
   if (word == "quiesce") return Advice{.confident = true, .quiesce = true};
@@ -81,25 +52,17 @@ Result<Line> parse_line(std::string_view line) {
 }  // namespace
 
 Result<AdviceTable> parse_weights(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // written by an editor for Windows
   AdviceTable table;
-  std::size_t number = 0;
-  while (!text.empty()) {
-    const std::string_view whole = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(whole.size() + 1, text.size()));
-    ++number;
-    const std::string_view content = trimmed(without_comment(whole));
-    if (content.empty()) continue;
+  const auto read = for_each_line(text, [&](std::string_view content) -> Result<void> {
     const auto line = parse_line(content);
-    if (!line) return fail(at(fmt::format("line {}", number), line.error()));
+    if (!line) return fail(line.error());
     const auto [known, is_new] =
         table[std::string(line->group)].try_emplace(line->member, line->advice);
-    if (!is_new) {
-      return fail(std::errc::invalid_argument,
-                  fmt::format("line {}: {} stands in group '{}' already", number,
-                              line->member.text(), line->group));
-    }
-  }
+    if (is_new) return {};
+    return fail(std::errc::invalid_argument,
+                fmt::format("{} stands in group '{}' already", line->member.text(), line->group));
+  });
+  if (!read) return fail(read.error());
   return table;
 }
 

@@ -23,7 +23,8 @@ Explanation explain(sasp::Type asked, ReturnCode code, const std::string& lb_uid
           ExitCode::no_permission,
           fmt::format("the gwm does not let members speak for themselves ({:#04x}): load balancer "
                       "'{}' must allow it (saspd --trust); and a member speaks for the address "
-                      "that it connects from (else sasp-gwm --member-address any)",
+                      "that it connects from and those in its certificate (else sasp-gwm "
+                      "--authority or --allow-foreign-members)",
                       number, lb_uid)};
     case ReturnCode::not_registered:
       return {ExitCode::try_again,

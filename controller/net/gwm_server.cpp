@@ -71,6 +71,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
         session_(config.session),
         pace_(config.max_requests_per_second),
         stream_(std::move(stream)),
+        ask_until_(Clock::now() + config.first_request_deadline),
         read_watchdog_(stream_.get_executor()),
         write_watchdog_(stream_.get_executor()),
         pause_(stream_.get_executor()),
@@ -100,7 +101,10 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   // must be complete in time.
   asio::awaitable<void> read() {
     read_deadline_ = session_.deadline();
-    watch(read_watchdog_, read_deadline_, "the rest of a message did not come in time");
+    const bool in_message = read_deadline_.has_value();
+    if (!in_message && !has_asked_) read_deadline_ = ask_until_;
+    watch(read_watchdog_, read_deadline_,
+          in_message ? "the rest of a message did not come in time" : "no request in time");
     const auto [ec, n] = co_await stream_.async_read_some(asio::buffer(buffer_), as_result);
     read_deadline_.reset();
     read_watchdog_.cancel();
@@ -118,6 +122,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   // which closes.
   std::optional<sasp::GwmEvent> next() {
     auto event = session_.next(Clock::now());
+    if (event && *event) has_asked_ = true;
     if (event) return std::move(*event);
     close(event.error());
     return {};
@@ -194,6 +199,8 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   Pace pace_;
   Stream stream_;
   bool has_spoken_ = false;
+  bool has_asked_ = false;
+  TimePoint ask_until_;
   Timer read_watchdog_;
   Timer write_watchdog_;
   std::optional<TimePoint> read_deadline_;
@@ -238,14 +245,35 @@ asio::awaitable<void> GwmServer::accept(std::shared_ptr<Listener> listener) {
   }
 }
 
-std::optional<Error> GwmServer::refusal(const Endpoint& peer) const {
+bool GwmServer::comes_too_often(const IpAddress& address) {
+  const TimePoint now = Clock::now();
+  if (now - second_began_ >= std::chrono::seconds{1}) {
+    newcomers_.clear();
+    second_began_ = now;
+  }
+  return config_.max_new_per_second > 0 && ++newcomers_[address] > config_.max_new_per_second;
+}
+
+std::optional<Error> GwmServer::refusal(const Endpoint& peer) {
+  const auto contains = [&](const IpNetwork& network) { return network.contains(peer.address); };
+  if (!config_.allowed.empty() &&
+      std::none_of(config_.allowed.begin(), config_.allowed.end(), contains)) {
+    return fail(std::errc::permission_denied,
+                fmt::format("{} may not connect", peer.address.text()));
+  }
   if (connections_.size() >= config_.max_connections) {
     return fail(std::errc::too_many_files_open,
                 fmt::format("{} connections are open, closing a new one from {}",
                             connections_.size(), peer.text()));
   }
+  if (config_.spare_loopback && peer.address.is_loopback()) return {};
+  if (comes_too_often(peer.address)) {
+    return fail(std::errc::too_many_files_open,
+                fmt::format("more than {} new connections a second from {}, closing one",
+                            config_.max_new_per_second, peer.address.text()));
+  }
   const auto same = sources_.find(peer.address);
-  if (same == sources_.end() || peer.address.is_loopback()) return {};
+  if (same == sources_.end()) return {};
   const Source& source = same->second;
   if (source.connections >= config_.max_per_address) {
     return fail(std::errc::too_many_files_open,

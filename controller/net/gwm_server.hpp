@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "controller/base/ip_network.hpp"
 #include "controller/base/peer_identity.hpp"
 #include "controller/net/stream.hpp"
 #include "controller/sasp/gwm_session.hpp"
@@ -50,8 +52,11 @@ class GwmServerOwner {
 struct GwmServerConfig {
   sasp::GwmSessionConfig session;
   std::size_t max_connections = 4096;
-  // From one address, loopback excepted.
+  std::vector<IpNetwork> allowed{};  // who may connect; empty: everybody
+  // From one address, as the other limits of an address.
   std::size_t max_per_address = 1024;
+  unsigned max_new_per_second = 100;  // 0: no limit
+  bool spare_loopback = true;         // no limits of an address for this host
   // Unfinished messages of all connections together. Who adds to more, and has more than a small
   // message in it, is closed.
   std::size_t max_unfinished = std::size_t{256} << 20;
@@ -60,8 +65,11 @@ struct GwmServerConfig {
   unsigned max_requests_per_second = 1000;
   const TlsCredentials* tls = nullptr;  // nothing: in the clear. Outlives the server
   Duration handshake_deadline = std::chrono::seconds{5};
-  // Unfinished handshakes from one address, loopback excepted: nobody is known before one.
+  // Unfinished handshakes from one address: nobody is known before one.
   std::size_t max_handshakes_per_address = 64;
+  // A peer that has asked nothing for so long since it came is closed: it would hold one of
+  // the places. Who has asked once may be silent for ever.
+  Duration first_request_deadline = std::chrono::seconds{60};
   // A peer that takes no byte of a reply for so long is closed.
   Duration write_deadline = std::chrono::seconds{10};
 };
@@ -112,7 +120,8 @@ class GwmServer {
   // What to write; empty when nothing is.
   Result<sasp::Bytes> answer(ConnectionId id, const sasp::GwmEvent& event);
   void add(Tcp::socket socket, const Endpoint& peer);
-  std::optional<Error> refusal(const Endpoint& peer) const;
+  std::optional<Error> refusal(const Endpoint& peer);
+  bool comes_too_often(const IpAddress& address);
 
   boost::asio::io_context& io_;
   GwmServerConfig config_;
@@ -120,6 +129,8 @@ class GwmServer {
   std::list<std::shared_ptr<Listener>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::map<IpAddress, Source> sources_;
+  std::map<IpAddress, unsigned> newcomers_;  // of this second
+  TimePoint second_began_;
   std::size_t unfinished_ = 0;  // bytes, of all connections
   ConnectionId last_id_ = 0;
 };

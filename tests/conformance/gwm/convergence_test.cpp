@@ -196,7 +196,8 @@ class Simulation {
   }
 
   Outcome member_sends(int n, Message request) {
-    return gwm_->handle({1'000'000, member(n).address}, by_member(std::move(request)), now_);
+    return gwm_->handle({1'000'000, authority_.rights_of(member(n).address, {})},
+                        by_member(std::move(request)), now_);
   }
   void quiesce_by_member(const Lb& lb) {
     const int n = any(max_members);
@@ -283,8 +284,8 @@ class Simulation {
       const auto event = lb.peer->next(now_);
       if (!event || !*event) break;
       const auto& request = std::get<GwmRequest>(**event);
-      Outcome outcome =
-          gwm_->handle({id, *IpAddress::parse("198.51.100.1")}, request.message, now_);
+      Outcome outcome = gwm_->handle(
+          {id, authority_.rights_of(*IpAddress::parse("198.51.100.1"), {})}, request.message, now_);
       to_lb(lb, *encode({request.message_id, std::move(outcome.reply)}));
     }
     if (lb.connection == id && arrived.size() < bytes.size()) hang_up(lb);
@@ -299,6 +300,7 @@ class Simulation {
 
   std::mt19937 random_;
   TimePoint now_ = start;
+  Authority authority_{false};
   std::unique_ptr<WorkloadManager> gwm_;
   std::vector<Lb> lbs_;
   std::vector<ConnectionId> slow_;

@@ -417,6 +417,7 @@ TEST_F(SaspGwm, EndsWithinASecondOfSigtermWhateverIsOpen) {
 TEST_F(SaspGwm, RefusesWhatItCannotDo) {
   write_file("weights", "web 192.0.2.1:80 1\nweb 192.0.2.1:80 2\n");
   write_file("config", "interval = 5\nlisten = nonsense\n");
+  write_file("authority", "director-1 lb=lb1\ndirector-2 lb\n");
   struct Case {
     Arguments arguments;
     int code;
@@ -439,7 +440,10 @@ TEST_F(SaspGwm, RefusesWhatItCannotDo) {
       {{"--metrics", "9861"}, 64, "or off"},
       {{"--tls-cert", path("cert")}, 78, "--tls-cert needs --tls-key"},
       {{"--tls-min", "1.3"}, 78, "TLS needs --tls-cert"},
-      {{"--member-address", "some"}, 64, "own, any"},
+      {{"--allow", "192.0.2.1/24"}, 64, "192.0.2.1/24 is an address in 192.0.2.0/24"},
+      {{"--authority", path("none")}, 66, "cannot read " + path("none") + ": No such file"},
+      {{"--authority", path("authority"), "--check"}, 65, path("authority") + ": line 2: lb: exp"},
+      {{"--authority", path("authority"), "--allow-foreign-members"}, 78, "member=*"},
       {{"--weights", path("none")}, 66, "cannot read " + path("none") + ": No such file"},
       {{"--weights", path("weights")}, 65, path("weights") + ": line 2: tcp:192.0.2.1:80"},
       {{"--weights", path("weights"), "--check"}, 65, "line 2"},

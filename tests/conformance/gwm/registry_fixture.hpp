@@ -106,10 +106,13 @@ class RegistryFixture {
   explicit RegistryFixture(RegistryConfig config = {}, ProbePlan probes = {})
       : manager({config, {}, std::move(probes)}) {}
 
+  Authority authority{false};
+
   // From the LB's connection (a number per LB), or a member's.
   Outcome handle(const Message& request, ConnectionId connection,
                  const std::string& address = "198.51.100.1") {
-    return manager.handle({connection, *IpAddress::parse(address)}, request, now);
+    return manager.handle({connection, authority.rights_of(*IpAddress::parse(address), {})},
+                          request, now);
   }
   void given(const Message& request, ConnectionId connection) {
     const Outcome outcome = handle(request, connection);

@@ -60,7 +60,8 @@ const auto* const every_code = testing::AddGlobalTestEnvironment(new EveryCode);
 
 class ReturnCodes : public testing::Test {
  protected:
-  static void check(const std::vector<Case>& cases, const RegistryConfig& config = {}) {
+  static void check(const std::vector<Case>& cases, const RegistryConfig& config = {},
+                    const std::optional<Authority>& authority = {}) {
     for (const Case& c : cases) {
       SCOPED_TRACE(c.name);
       RegistryFixture gwm(config);
@@ -71,11 +72,15 @@ class ReturnCodes : public testing::Test {
       gwm.handle(by_member(registers({group("lb1", "web", {tcp("192.0.2.2")})})), 9, "192.0.2.2");
       gwm.given(registers({group("lb2", "web", {tcp("192.0.2.1")})}), lb2);
       ASSERT_EQ(written(gwm.manager), before);
+      if (authority) gwm.authority = *authority;
       const Outcome outcome = gwm.handle(c.request, c.connection, c.address);
       const ReturnCode code = code_of(outcome.reply);
       EXPECT_EQ(number(code), c.code) << outcome.refusal;
       codes_seen[type_of(c.request)].insert(number(code));
       EXPECT_EQ(outcome.refusal.empty(), code == ReturnCode::successful);
+      if (authority) {
+        EXPECT_EQ(outcome.unauthorized, code == ReturnCode::not_accepted);
+      }
       EXPECT_EQ(written(gwm.manager), c.after.empty() ? before : c.after);
       if (!outcome.attached) {
         EXPECT_EQ(outcome.changed, !c.after.empty());
@@ -206,11 +211,9 @@ TEST_F(ReturnCodes, OfAMembersRegistration) {
       {"already registered by the LB", web("lb1", tcp("192.0.2.1")), stranger, 0x40, "",
        "192.0.2.1"},
   });
-  RegistryConfig any;
-  any.any_member_address = true;
   check({{"row 37: another's address, allowed", web("lb1", tcp("192.0.2.3")), stranger, 0, after,
           "192.0.2.4"}},
-        any);
+        {}, Authority(true));
 }
 
 TEST_F(ReturnCodes, OfRegistrationWhenKindsMayMix) {
@@ -379,6 +382,42 @@ TEST_F(ReturnCodes, OfSetMemberState) {
       {"in a group of others", sets({states("lb1", "hosts", {state(tcp("192.0.2.1"), true)})}), lb1,
        0x41},
   });
+}
+
+// Row 37 and RFC 4678 10: lb1 belongs to 198.51.100.1, which has the groups web and w*.
+TEST_F(ReturnCodes, OfWhoHasNoRight) {
+  const auto authority = Authority::parse(
+      "* from=198.51.100.1 lb=lb1 group=web group=w*\n"
+      "* from=198.51.100.2 lb=lb2 lb=lb3\n"
+      "* from=192.0.2.3 member=own group=web\n");
+  ASSERT_TRUE(authority) << authority.error().detail;
+  const std::string thief = "198.51.100.2";
+  const auto quiesces = sets({states("lb1", "web", {state(tcp("192.0.2.1"), true)})});
+  const auto self = [](const std::string& name) {
+    return by_member(registers({group("lb1", name, {tcp("192.0.2.3")})}));
+  };
+  check(
+      {
+          {"its LB, a group of its own", asks({{"lb1", "web"}}), lb1, 0},
+          {"its LB, all that it has", asks({{"lb1", ""}}), lb1, 0},
+          {"another's group", registers({group("lb1", "mail")}), lb1, 0x11},
+          {"on the connection of the LB", asks({{"lb1", "web"}}), lb1, 0x11, "", thief},
+          {"theft by a Get Weights", asks({{"lb1", "web"}}), stranger, 0x11, "", thief},
+          {"theft by a Set LB State", lb_state("lb1"), stranger, 0x11, "", thief},
+          {"theft by a Registration", registers({group("lb1", "x")}), stranger, 0x11, "", thief},
+          {"theft by a DeRegistration", deregisters({group("lb1", "")}), stranger, 0x11, "", thief},
+          {"a quiesce of another's servers", quiesces, stranger, 0x11, "", thief},
+          {"nothing is said of what there is", asks({{"lb9", "web"}}), stranger, 0x11, "", thief},
+          {"from nowhere", lb_state("lb3"), stranger, 0x11, "", "203.0.113.1"},
+          {"a member in its group", self("web"), stranger, 0,
+           lb1_with("lb1/empty:\nlb1/hosts: 192.0.2.1\n"
+                    "lb1/web: tcp:192.0.2.1:80 tcp:192.0.2.2:80 self tcp:192.0.2.3:80 self\n"),
+           "192.0.2.3"},
+          {"a member in another group", self("hosts"), stranger, 0x11, "", "192.0.2.3"},
+          {"a member without any right", self("web"), stranger, 0x11, "", thief},
+          {"a member as an LB", lb_state("lb3"), stranger, 0x11, "", "192.0.2.3"},
+      },
+      {}, *authority);
 }
 
 TEST_F(ReturnCodes, OfSetLbState) {

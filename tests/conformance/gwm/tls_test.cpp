@@ -26,6 +26,7 @@ using test::TestPki;
 
 const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
 const std::string sasp_member = PROGRAMS "/sasp-member";
+const std::string saspctl = PROGRAMS "/saspctl";
 
 // A port that nobody listens on now.
 std::uint16_t free_port() {
@@ -138,6 +139,10 @@ class GwmWithTls : public ::testing::Test {
                                std::filesystem::copy_options::overwrite_existing);
     std::filesystem::rename(pki.path("new"), pki.path(to));
   }
+  void write_authority(const std::string& text) const {
+    std::ofstream(pki.path("new")) << text;
+    std::filesystem::rename(pki.path("new"), pki.path("authority"));
+  }
   // What openssl s_client says to the GWM's certificate, and the other way round.
   std::string s_client(const Arguments& more) const {
     std::filesystem::remove(pki.path("s_client.log"));
@@ -153,9 +158,10 @@ class GwmWithTls : public ::testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
-  Arguments member(const std::string& command, const Arguments& tls) const {
+  Arguments member(const std::string& command, const Arguments& tls,
+                   const std::string& address = "127.0.0.1") const {
     return with({sasp_member, command, "--gwm", fmt::format("localhost:{}", port), "--lb-uid",
-                 "director-1", "--group", "web", "--member", "tcp:10.0.0.2:80"},
+                 "director-1", "--group", "web", "--member", "tcp:" + address + ":80"},
                 tls);
   }
   // The exit code of a run that ends by itself, and what it said.
@@ -279,12 +285,13 @@ TEST_F(GwmWithTls, RefusesARevokedCertificate) {
 
 TEST_F(GwmWithTls, RevokesWhileItRuns) {
   given_gwm("gwm", {"--tls-crl", pki.path("crl.pem")});
-  auto before = load_balancer("member-1");
+  pki.issue("spare", {"--cn", "director-1"});
+  auto before = load_balancer("spare");
   EXPECT_TRUE(before.becomes(LinkState::established)) << before.last_error();
-  pki.revoke("member-1");
+  pki.revoke("spare");
   program_->send(SIGHUP);
   EXPECT_TRUE(logs("certificates read again"));
-  auto after = load_balancer("member-1");
+  auto after = load_balancer("spare");
   EXPECT_TRUE(after.becomes(LinkState::tls_error)) << after.last_error();
 }
 
@@ -351,6 +358,88 @@ TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
   const int before = lb.received;
   EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << "the connection goes on";
   EXPECT_FALSE(lb.was(LinkState::down_trying));
+}
+
+// ---- Authority (RFC 4678 10)
+// ---------------------------------------------------------------------
+
+// The RFC's own attack: whoever knows an LB UID replaces the load balancer's connection.
+TEST_F(GwmWithTls, AStolenUidGetsNothingAndAnAlarm) {
+  given_gwm();
+  auto victim = load_balancer("director-1");
+  ASSERT_TRUE(victim.until([&] { return victim.weight == 40; })) << victim.last_error();
+
+  auto thief = load_balancer("member-1");
+  EXPECT_TRUE(thief.fails_with("0x11")) << thief.last_error();
+  EXPECT_EQ(thief.weight, -1);
+  EXPECT_TRUE(logs("unauthorized: "));
+  EXPECT_TRUE(
+      logs("'member-1' (127.0.0.1) at 127.0.0.1 may not speak as load balancer "
+           "'director-1'"));
+
+  const int before = victim.received;
+  EXPECT_TRUE(victim.until([&] { return victim.received > before + 1; })) << victim.last_error();
+  EXPECT_FALSE(victim.was(LinkState::down_trying)) << "its connection is its own";
+  const auto [code, status] = runs({saspctl, "--socket", pki.path("control"), "status", "--check"});
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(status.find("unauthorized: "), std::string::npos) << status;
+  const auto metrics = test::http_get({*IpAddress::parse("127.0.0.1"), metrics_port}, "/metrics");
+  EXPECT_EQ(metrics.find("sasp_gwm_unauthorized_requests_total 0\n"), std::string::npos);
+  EXPECT_NE(metrics.find("sasp_gwm_unauthorized_requests_total "), std::string::npos);
+}
+
+TEST_F(GwmWithTls, TheAuthorityFileSaysWhoIsWho) {
+  write_authority("member-1 lb=director-1\n");
+  given_gwm("gwm", {"--authority", pki.path("authority")});
+  auto named = load_balancer("member-1");
+  EXPECT_TRUE(named.until([&] { return named.weight == 40; })) << named.last_error();
+  auto other = load_balancer("director-1");
+  EXPECT_TRUE(other.fails_with("0x11")) << other.last_error();
+}
+
+TEST_F(GwmWithTls, WhoLosesItsRightLosesItsConnection) {
+  write_authority("director-1 lb=director-1\n");
+  given_gwm("gwm", {"--authority", pki.path("authority")});
+  auto lb = load_balancer("director-1");
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+
+  write_authority("director-1 lb\n");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("line 1: lb: expected PEER"));
+  EXPECT_TRUE(logs("who may speak for whom stays as it was"));
+  const int before = lb.received;
+  EXPECT_TRUE(lb.until([&] { return lb.received > before; })) << lb.last_error();
+
+  write_authority("director-1 lb=director-2\n");  // without a signal
+  EXPECT_TRUE(lb.until([&] { return lb.was(LinkState::down_trying); }));
+  EXPECT_TRUE(logs("may not speak as it any more"));
+  EXPECT_TRUE(lb.fails_with("0x11")) << lb.last_error();
+}
+
+TEST_F(GwmWithTls, AMemberSpeaksForItselfOnly) {
+  given_gwm();
+  auto lb = load_balancer();
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+  const auto [code, said] = runs(member("register", flags(pki.settings("member-1")), "10.0.0.2"));
+  EXPECT_EQ(code, 77) << said;
+  EXPECT_NE(said.find("--allow-foreign-members"), std::string::npos) << said;
+  EXPECT_TRUE(logs("may not speak for member tcp:10.0.0.2:80"));
+}
+
+TEST_F(GwmWithTls, AMemberSpeaksForOthersWhereThatIsAllowed) {
+  given_gwm("gwm", {"--allow-foreign-members"});
+  auto lb = load_balancer();
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+  const auto [code, said] = runs(member("register", flags(pki.settings("member-1")), "10.0.0.2"));
+  EXPECT_EQ(code, 0) << said;
+}
+
+TEST_F(GwmWithTls, OnlyAllowedAddressesMayConnect) {
+  given_gwm("gwm", {"--allow", "192.0.2.0/24", "--allow", "2001:db8::1"});
+  auto lb = load_balancer();
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  EXPECT_FALSE(lb.was(LinkState::established));
+  EXPECT_TRUE(logs("127.0.0.1 may not connect"));
 }
 
 // ---- sasp-member --------------------------------------------------------------------------------

@@ -132,6 +132,75 @@ class GwmServerTest : public ::testing::Test {
   std::thread thread_;
 };
 
+// ---- Who may connect, and how often -------------------------------------------------------------
+
+TEST_F(GwmServerTest, LetsInWhomTheListNames) {
+  GwmServerConfig config;
+  config.allowed = {*IpNetwork::parse("192.0.2.0/24"), *IpNetwork::parse("127.0.0.0/8")};
+  given_server(config);
+  SaspClient client(port);
+  EXPECT_TRUE(eventually([&] { return owner.connected() == 1; }));
+}
+
+TEST_F(GwmServerTest, ClosesAtOnceWhoIsNotOnTheList) {
+  GwmServerConfig config;
+  config.allowed = {*IpNetwork::parse("192.0.2.0/24")};
+  given_server(config);
+  SaspClient client(port);
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_EQ(owner.connected(), 0);
+  EXPECT_EQ(owner.not_accepted().at(0).detail, "127.0.0.1 may not connect");
+}
+
+TEST_F(GwmServerTest, ClosesWhoComesTooOften) {
+  GwmServerConfig config;
+  config.max_new_per_second = 3;
+  config.spare_loopback = false;
+  given_server(config);
+  std::vector<std::unique_ptr<SaspClient>> clients;
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (owner.not_accepted().empty() && std::chrono::steady_clock::now() < end)
+    clients.push_back(std::make_unique<SaspClient>(port));
+  ASSERT_FALSE(owner.not_accepted().empty());
+  EXPECT_EQ(owner.not_accepted()[0].detail,
+            "more than 3 new connections a second from 127.0.0.1, closing one");
+  EXPECT_GE(owner.connected(), 3);
+  // The next second is another one.
+  const int before = owner.connected();
+  EXPECT_TRUE(eventually([&] {
+    clients.push_back(std::make_unique<SaspClient>(port));
+    return owner.connected() > before;
+  }));
+}
+
+TEST_F(GwmServerTest, ClosesWhoAsksNothing) {
+  GwmServerConfig config;
+  config.first_request_deadline = 300ms;
+  given_server(config);
+  SaspClient asks(port);
+  asks.sends(request(1));
+  EXPECT_TRUE(asks.receives());
+  SaspClient silent(port);
+  EXPECT_TRUE(silent.is_closed());
+  EXPECT_EQ(owner.reasons().at(0).detail, "no request in time");
+  asks.sends(request(2));
+  EXPECT_TRUE(asks.receives()) << "who has asked may be silent";
+}
+
+TEST_F(GwmServerTest, BoundsWhatOneAddressHasOpen) {
+  GwmServerConfig config;
+  config.max_per_address = 2;
+  config.spare_loopback = false;
+  given_server(config);
+  const SaspClient first(port);
+  const SaspClient second(port);
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 2; }));
+  SaspClient third(port);
+  EXPECT_TRUE(third.is_closed());
+  EXPECT_EQ(owner.not_accepted().at(0).detail,
+            "2 connections are open from 127.0.0.1, closing a new one");
+}
+
 TEST_F(GwmServerTest, AnswersRequestsThatCameTogetherInTheirOrder) {
   given_server();
   SaspClient client(port);

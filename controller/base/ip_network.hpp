@@ -1,0 +1,31 @@
+// A range of IP addresses with a common prefix, as a value.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "controller/base/address.hpp"
+
+namespace saspd {
+
+class IpNetwork {
+ public:
+  // Of one address.
+  explicit IpNetwork(const IpAddress& address);
+  // "192.0.2.0/24", "2001:db8::/32", or an address alone. An address with bits behind the prefix is
+  // refused, with the network that it is in: either may have been meant.
+  static Result<IpNetwork> parse(std::string_view text);
+
+  bool contains(const IpAddress& address) const;
+  std::string text() const;
+
+  bool operator==(const IpNetwork&) const = default;
+
+ private:
+  IpNetwork(const IpAddress& address, unsigned length);
+
+  IpAddress first_;
+  unsigned length_;  // of the prefix, in bits
+};
+
+}  // namespace saspd

@@ -1,0 +1,190 @@
+#include "controller/gwm/authority.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "controller/base/lines.hpp"
+#include "controller/base/text.hpp"
+
+namespace saspd::gwm {
+namespace {
+
+constexpr std::string_view line_form =
+    "expected PEER [lb=UID|member=own|ADDR[/BITS]]... [group=NAME]... [from=ADDR[/BITS]]...";
+constexpr std::string_view by_fingerprint = "sha256:";
+
+bool any_matches(const std::vector<NamePattern>& patterns, std::string_view name) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const NamePattern& pattern) { return pattern.matches(name); });
+}
+
+bool any_contains(const std::vector<IpNetwork>& networks, const IpAddress& address) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const IpNetwork& network) { return network.contains(address); });
+}
+
+// The empty name means all groups.
+bool covers(const Grant& grant, std::string_view group) {
+  if (!group.empty()) return any_matches(grant.groups, group);
+  return std::any_of(grant.groups.begin(), grant.groups.end(),
+                     [](const NamePattern& pattern) { return pattern.is_any(); });
+}
+
+template <class Accepts>
+bool any_grants(const std::vector<Grant>& grants, Accepts accepts) {
+  return std::any_of(grants.begin(), grants.end(), accepts);
+}
+
+void add_own_addresses(std::vector<IpNetwork>& members, const IpAddress& address,
+                       const std::optional<PeerIdentity>& identity) {
+  members.emplace_back(address);
+  if (!identity) return;
+  for (const IpAddress& named : identity->addresses)
+    members.emplace_back(named);
+}
+
+std::vector<NamePattern> names_of(const PeerIdentity& identity) {
+  std::vector<NamePattern> names;
+  if (!identity.common_name.empty()) names.push_back(NamePattern::exactly(identity.common_name));
+  for (const auto* more : {&identity.dns_names, &identity.uris, &identity.emails}) {
+    for (const auto& name : *more)
+      names.push_back(NamePattern::exactly(name));
+  }
+  return names;
+}
+
+Result<void> add_network(std::vector<IpNetwork>& networks, std::string_view value) {
+  auto network = IpNetwork::parse(value);
+  if (!network) return fail(network.error());
+  networks.push_back(std::move(*network));
+  return {};
+}
+
+Error refuse(std::string text) {
+  return fail(std::errc::invalid_argument, std::move(text));
+}
+
+bool is_fingerprint(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// One word behind the peer.
+Result<void> add_right(AuthorityRule& rule, std::vector<NamePattern>& groups, std::string_view key,
+                       std::string_view value) {
+  Grant& grant = rule.grant;
+  if (value.empty() || !is_clean_utf8(value)) return refuse(std::string(line_form));
+  if (key == "from") return add_network(rule.from, value);
+  if (key == "lb") {
+    grant.lbs.push_back(NamePattern::parse(value));
+  } else if (key == "group") {
+    groups.push_back(NamePattern::parse(value));
+  } else if (key != "member") {
+    return refuse(std::string(line_form));
+  } else if (value == "own") {
+    rule.own_member = true;
+  } else if (value == "*") {
+    grant.any_member = true;
+  } else {
+    return add_network(grant.members, value);
+  }
+  return {};
+}
+
+Result<void> check_peer(std::string_view peer) {
+  if (!is_clean_utf8(peer)) return refuse(fmt::format("'{}' is no name", printable(peer)));
+  if (!peer.starts_with(by_fingerprint) || is_fingerprint(peer.substr(by_fingerprint.size())))
+    return {};
+  return refuse("sha256: expected 64 hexadecimal digits in lower case, without colons");
+}
+
+Result<AuthorityRule> parse_rule(std::string_view line) {
+  AuthorityRule rule;
+  rule.peer = take_first_word(line);
+  if (const auto ok = check_peer(rule.peer); !ok) return fail(ok.error());
+  std::vector<NamePattern> groups;
+  while (!line.empty()) {
+    const std::string_view word = take_first_word(line);
+    const auto equals = std::min(word.find('='), word.size());
+    const auto value = word.substr(std::min(equals + 1, word.size()));
+    if (const auto added = add_right(rule, groups, word.substr(0, equals), value); !added)
+      return fail(at(printable(word), added.error()));
+  }
+  const Grant& grant = rule.grant;
+  if (grant.lbs.empty() && grant.members.empty() && !grant.any_member && !rule.own_member)
+    return refuse(fmt::format("'{}' is granted nothing; {}", rule.peer, line_form));
+  if (!groups.empty()) rule.grant.groups = std::move(groups);
+  return rule;
+}
+
+bool fits(const AuthorityRule& rule, const IpAddress& address,
+          const std::optional<PeerIdentity>& identity) {
+  const std::string_view peer = rule.peer;
+  if (!rule.from.empty() && !any_contains(rule.from, address)) return false;
+  if (peer == "*") return true;
+  if (!identity) return false;
+  if (peer.starts_with(by_fingerprint))
+    return identity->fingerprint == peer.substr(by_fingerprint.size());
+  return identity->has_name(peer);
+}
+
+}  // namespace
+
+NamePattern NamePattern::parse(std::string_view text) {
+  const bool is_prefix = text.ends_with('*');
+  return {std::string(text.substr(0, text.size() - (is_prefix ? 1 : 0))), is_prefix};
+}
+
+bool Rights::may_be(std::string_view lb_uid, std::string_view group) const {
+  return any_grants(grants, [&](const Grant& grant) {
+    return any_matches(grant.lbs, lb_uid) && (group.empty() || covers(grant, group));
+  });
+}
+
+bool Rights::may_speak_for(const IpAddress& member, std::string_view group) const {
+  return any_grants(grants, [&](const Grant& grant) {
+    return (grant.any_member || any_contains(grant.members, member)) && covers(grant, group);
+  });
+}
+
+bool Rights::may_speak_for_all(std::string_view group) const {
+  return any_grants(grants,
+                    [&](const Grant& grant) { return grant.any_member && covers(grant, group); });
+}
+
+Authority::Authority(bool foreign_members) : foreign_members_(foreign_members) {}
+
+Result<Authority> Authority::parse(std::string_view text) {
+  Authority authority(false);
+  authority.from_file_ = true;
+  const auto read = for_each_line(text, [&](std::string_view line) -> Result<void> {
+    auto rule = parse_rule(line);
+    if (!rule) return fail(rule.error());
+    authority.rules_.push_back(std::move(*rule));
+    return {};
+  });
+  if (!read) return fail(read.error());
+  return authority;
+}
+
+Rights Authority::rights_of(const IpAddress& address,
+                            const std::optional<PeerIdentity>& identity) const {
+  Rights rights{address.text(), {}};
+  if (identity) rights.peer = fmt::format("{} at {}", identity->text(), rights.peer);
+  if (!from_file_) {
+    Grant grant;
+    grant.lbs = identity ? names_of(*identity) : std::vector{NamePattern::any()};
+    grant.any_member = foreign_members_ || (!identity && address.is_loopback());
+    add_own_addresses(grant.members, address, identity);
+    rights.grants.push_back(std::move(grant));
+    return rights;
+  }
+  for (const AuthorityRule& rule : rules_) {
+    if (!fits(rule, address, identity)) continue;
+    Grant& grant = rights.grants.emplace_back(rule.grant);
+    if (rule.own_member) add_own_addresses(grant.members, address, identity);
+  }
+  return rights;
+}
+
+}  // namespace saspd::gwm

@@ -1,0 +1,98 @@
+// Who may speak for whom. SASP itself has no security (RFC 4678 10): whoever knows an LB UID can
+// take its connection over and its traffic away. Here a peer's certificate and address say what it
+// may do. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/ip_network.hpp"
+#include "controller/base/peer_identity.hpp"
+
+namespace saspd::gwm {
+
+// The names "web" or, with a star, all that begin so: "web*", "*".
+class NamePattern {
+ public:
+  static NamePattern parse(std::string_view text);
+  static NamePattern exactly(std::string name) { return {std::move(name), false}; }
+  static NamePattern any() { return {{}, true}; }
+
+  bool matches(std::string_view name) const {
+    return is_prefix_ ? name.starts_with(text_) : name == text_;
+  }
+  bool is_any() const { return is_prefix_ && text_.empty(); }
+  bool operator==(const NamePattern&) const = default;
+
+ private:
+  NamePattern(std::string text, bool is_prefix) : text_(std::move(text)), is_prefix_(is_prefix) {}
+
+  std::string text_;
+  bool is_prefix_;
+};
+
+// One permission. Either role, or both.
+struct Grant {
+  std::vector<NamePattern> lbs;    // as which load balancers the peer may speak
+  std::vector<IpNetwork> members;  // and for the members at which addresses
+  bool any_member = false;         // at all addresses
+  std::vector<NamePattern> groups{NamePattern::any()};  // both in these groups only
+};
+
+// What one peer may do: the sum of its grants.
+struct Rights {
+  std::string peer;  // for the log: "192.0.2.1", "'director-1' at 192.0.2.1"
+  std::vector<Grant> grants;
+
+  // As a load balancer, in a group. Without a name: in any, for what it has registered itself.
+  bool may_be(std::string_view lb_uid, std::string_view group) const;
+  bool may_speak_for(const IpAddress& member, std::string_view group) const;
+  // For all of them; without a name those of every group.
+  bool may_speak_for_all(std::string_view group) const;
+};
+
+// A line of the authority file.
+struct AuthorityRule {
+  std::string peer;             // "*": any; "sha256:" and the fingerprint; else a name
+  std::vector<IpNetwork> from;  // empty: from everywhere
+  bool own_member = false;      // the peer's own addresses
+  Grant grant;
+};
+
+class Authority {
+ public:
+  // Without an authority file. A peer with a certificate is the load balancer whose UID is a name
+  // in it (common name; DNS, URI and e-mail alternative names), and speaks for members at its own
+  // address and those of the certificate. One without may be any load balancer, and speaks for
+  // members at its own address; from this host (loopback) at any. `foreign_members`: everybody
+  // speaks for members at any address.
+  explicit Authority(bool foreign_members);
+
+  // An authority file: what no line grants is refused. All of the text or nothing: the error says
+  // the line.
+  //
+  //   # peer         rights
+  //   director-1     lb=director-1                      a name in the certificate
+  //   lb7.example    lb=lb7 from=192.0.2.0/24           and only from there
+  //   sha256:8d0c…   lb=spare* group=web group=mail     the certificate itself
+  //   app-1          member=own group=web               its own address, and that of its
+  //   certificate rack-4         member=10.4.0.0/16                 member=* for any
+  //   *              lb=lab from=192.0.2.77             any peer, also one without certificate
+  //
+  // A peer has the rights of all lines that fit.
+  static Result<Authority> parse(std::string_view text);
+
+  // `identity`: of a verified certificate.
+  Rights rights_of(const IpAddress& address, const std::optional<PeerIdentity>& identity) const;
+
+  std::size_t size() const { return rules_.size(); }
+
+ private:
+  bool from_file_ = false;
+  bool foreign_members_ = false;
+  std::vector<AuthorityRule> rules_;
+};
+
+}  // namespace saspd::gwm
