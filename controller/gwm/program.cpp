@@ -75,6 +75,8 @@ Program::Program(const Options& options, cli::Log& log)
       log_(log),
       manager_(manager_config(options)),
       authority_(options.foreign_members),
+      watchdog_(io_, notifier_),
+      status_line_(io_, notifier_, [this] { return status_line(); }),
       tls_(credentials()),
       server_(io_, server_config(options, tls_.get()), *this),
       signals_(io_),
@@ -90,6 +92,9 @@ ExitCode Program::run() {
   use_all_descriptors();
   wait_for_signal();
   if (const ExitCode code = start(); code != ExitCode::ok || options_.check) return code;
+  notifier_.ready();
+  watchdog_.start();
+  status_line_.start();
   io_.run();
   log_.info("stopped");
   return ExitCode::ok;
@@ -189,6 +194,19 @@ std::string Program::metrics_text() const {
   auto process = metrics::process_families(now, std::chrono::system_clock::now());
   families.insert(families.end(), process.begin(), process.end());
   return metrics::text(families);
+}
+
+std::string Program::status_line() const {
+  Extent extent;
+  std::size_t connected = 0;
+  for (const auto& [uid, lb] : manager_.load_balancers()) {
+    extent += lb.extent;
+    if (lb.connection) ++connected;
+  }
+  std::string line =
+      fmt::format("{} of {} load balancers connected, {} groups, {} members", connected,
+                  manager_.load_balancers().size(), extent.groups, extent.members);
+  return weights_error_.empty() ? line : fmt::format("{}; {}", line, weights_error_);
 }
 
 Surroundings Program::surroundings() const {
@@ -461,16 +479,21 @@ std::unique_ptr<net::TlsCredentials> Program::credentials() {
 }
 
 void Program::reload() {
+  notifier_.reloading();
   if (tls_) tls_->reload();
   weights_error_.clear();  // who asks gets an answer
   read_weights_again();
   authority_error_.clear();
   read_authority_again();
+  notifier_.ready();
 }
 
 // Without work the io_context ends.
 void Program::stop() {
+  notifier_.tell("STOPPING=1");
   stopping_ = true;
+  watchdog_.stop();
+  status_line_.stop();
   control_.reset();
   metrics_.reset();
   server_.stop();

@@ -21,6 +21,7 @@
 #include "controller/net/control_server.hpp"
 #include "controller/net/gwm_server.hpp"
 #include "controller/net/metrics_server.hpp"
+#include "controller/net/notify.hpp"
 
 namespace saspd::gwm {
 
@@ -72,6 +73,7 @@ class Program final : private net::GwmServerOwner {
   // What saspctl and Prometheus are told.
   boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
   std::string metrics_text() const;
+  std::string status_line() const;
   Surroundings surroundings() const;
 
   void tell_attached(const Peer& peer, const std::string& lb_uid);
@@ -97,6 +99,9 @@ class Program final : private net::GwmServerOwner {
   std::uint32_t last_push_id_ = 0;
 
   boost::asio::io_context io_{1};
+  net::Notifier notifier_ = net::Notifier::from_environment();
+  net::Watchdog watchdog_;
+  net::StatusLine status_line_;
   std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   net::GwmServer server_;
   boost::asio::signal_set signals_;

@@ -58,8 +58,10 @@ void Agent::wait_for_signal() {
 
 void Agent::signalled(int signal) {
   if (signal == SIGHUP) {
+    notifier_.reloading();
     gwms_.reload_certificates();
     log_.warning("SIGHUP: flags are not read again; restart sasp-member for a new configuration");
+    if (ready_) notifier_.ready();
     return;
   }
   switch (phase_) {
@@ -132,7 +134,7 @@ void Agent::report_load() {
 void Agent::tell_manager() {
   if (!ready_ && (ever_registered_ || !options_.ready_when_registered)) {
     ready_ = true;
-    notifier_.tell("READY=1");
+    notifier_.ready();
   }
   const std::string_view word = phase_ == Phase::serving    ? "registered with"
                                 : phase_ == Phase::draining ? "draining, quiesced at"

@@ -8,6 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "controller/base/address.hpp"
 
@@ -57,6 +60,13 @@ void Notifier::status(std::string_view text) const {
   tell(line);
 }
 
+// notify-reload of systemd 253 tells by the time that this is the answer to its signal.
+void Notifier::reloading() const {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                   std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+}
+
 Watchdog::Watchdog(boost::asio::io_context& io, const Notifier& notifier)
     : notifier_(notifier), timer_(io) {}
 
@@ -66,6 +76,21 @@ void Watchdog::start() {
   timer_.expires_after(*notifier_.watchdog() / 2);
   timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) start();
+  });
+}
+
+StatusLine::StatusLine(boost::asio::io_context& io, const Notifier& notifier,
+                       std::function<std::string()> text)
+    : notifier_(notifier), text_(std::move(text)), timer_(io) {}
+
+void StatusLine::start(Duration every) {
+  if (!notifier_.is_heard()) return;
+  std::string text = text_();
+  if (text != told_) notifier_.status(text);
+  told_ = std::move(text);
+  timer_.expires_after(every);
+  timer_.async_wait([this, every](boost::system::error_code ec) {
+    if (!ec) start(every);
   });
 }
 

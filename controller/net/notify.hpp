@@ -1,6 +1,7 @@
 // What a program tells its service manager: the protocol of sd_notify(3), one datagram at a time.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,11 @@ class Notifier {
   // "STATUS=…", one line of text for systemctl status.
   void status(std::string_view text) const;
 
+  // Around a reload; after it the service is ready again.
+  void reloading() const;
+  void ready() const { tell("READY=1"); }
+
+  bool is_heard() const { return !socket_.empty(); }
   // Within this time the service manager wants to hear WATCHDOG=1 again; nothing: it does not.
   std::optional<Duration> watchdog() const { return watchdog_; }
 
@@ -40,9 +46,29 @@ class Watchdog {
  public:
   Watchdog(boost::asio::io_context& io, const Notifier& notifier);  // both outlive it
   void start();
+  void stop() { timer_.cancel(); }
 
  private:
   const Notifier& notifier_;
+  boost::asio::basic_waitable_timer<Clock> timer_;
+};
+
+// Keeps the line of systemctl status true: asks for the text every `period`, as long as there is
+// anybody who hears it, and tells it when it has changed. It should hold nothing that changes by
+// itself, like an age.
+class StatusLine {
+ public:
+  static constexpr Duration period = std::chrono::seconds{2};
+
+  StatusLine(boost::asio::io_context& io, const Notifier& notifier,  // both outlive it
+             std::function<std::string()> text);
+  void start(Duration every = period);
+  void stop() { timer_.cancel(); }
+
+ private:
+  const Notifier& notifier_;
+  std::function<std::string()> text_;
+  std::string told_;
   boost::asio::basic_waitable_timer<Clock> timer_;
 };
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
@@ -63,6 +64,8 @@ Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
       log_(log),
       plane_(plane),
       reconciler_(plane, reconciler_settings(options)),
+      watchdog_(io_, notifier_),
+      status_line_(io_, notifier_, [this] { return status_line(); }),
       signals_(io_),
       reconcile_timer_(io_) {}
 
@@ -87,6 +90,9 @@ ExitCode Daemon::run() {
   work();  // the first list tells the GWM which members there are
   reconcile_later();
   wait_for_plane();
+  notifier_.ready();
+  watchdog_.start();
+  status_line_.start();
   io_.run();
   control_.reset();
   metrics_.reset();
@@ -192,14 +198,25 @@ void Daemon::wait_for_signal() {
     signals_.add(signal);
   signals_.async_wait([this](boost::system::error_code ec, int signal) {
     if (ec) return;
-    if (signal != SIGHUP) return io_.stop();
-    if (tls_) tls_->reload();
-    log_.warning(
-        "SIGHUP: the configuration is not read again in this version; restart saspd to apply a new "
-        "one (weights and connections stay)");
+    if (signal != SIGHUP) return stop();
+    reload();
     signals_.clear();
     wait_for_signal();
   });
+}
+
+void Daemon::reload() {
+  notifier_.reloading();
+  if (tls_) tls_->reload();
+  log_.warning(
+      "SIGHUP: the configuration is not read again in this version; restart saspd to apply a new "
+      "one (weights and connections stay)");
+  notifier_.ready();
+}
+
+void Daemon::stop() {
+  notifier_.tell("STOPPING=1");
+  io_.stop();
 }
 
 void Daemon::reconcile_later() {
@@ -242,6 +259,7 @@ Work Daemon::work() {
   const auto start = Clock::now();
   Work done = reconciler_.work(start);
   if (!options_.dry_run) counters_.count(done, Clock::now() - start);
+  if (!options_.dry_run && !done.applied.empty()) last_change_ = std::chrono::system_clock::now();
   report(done);
   report_alarms();
   const auto wanted = reconciler_.wanted();
@@ -319,6 +337,25 @@ Status Daemon::status() const {
                            session.protocol_errors(), session.tolerances()});
   }
   return status;
+}
+
+// The time of the last change is a time of day, because its age would need a line per second.
+std::string Daemon::status_line() const {
+  const auto up = std::count_if(links_.begin(), links_.end(), [](const auto& link) {
+    return link->view().state == net::LinkState::established;
+  });
+  const auto [groups, members] = reconciler_.extent();
+  std::string line =
+      fmt::format("{} of {} GWMs up, {} groups, {} members, ", up, links_.size(), groups, members);
+  if (options_.dry_run) {
+    line += "dry run";
+  } else if (last_change_) {
+    line += fmt::format("last change {:%FT%TZ}",
+                        std::chrono::floor<std::chrono::seconds>(*last_change_));
+  } else {
+    line += "no change yet";
+  }
+  return kernel_error_.empty() ? line : fmt::format("{}; {}", line, kernel_error_);
 }
 
 // --- answers to saspctl

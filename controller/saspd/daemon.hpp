@@ -14,6 +14,7 @@
 #include "controller/net/control_server.hpp"
 #include "controller/net/link.hpp"
 #include "controller/net/metrics_server.hpp"
+#include "controller/net/notify.hpp"
 #include "controller/saspd/metrics.hpp"
 #include "controller/saspd/options.hpp"
 #include "controller/saspd/reconciler.hpp"
@@ -39,6 +40,8 @@ class Daemon {
   void start_links();
   sasp::LbSessionConfig session_config() const;
   void wait_for_signal();
+  void reload();
+  void stop();
   void reconcile_later();
   void wait_for_plane();
   void work_soon();
@@ -48,6 +51,7 @@ class Daemon {
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
   Status status() const;
+  std::string status_line() const;
 
   // The answers to saspctl.
   boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
@@ -64,6 +68,9 @@ class Daemon {
   Reconciler reconciler_;
 
   boost::asio::io_context io_{1};
+  net::Notifier notifier_ = net::Notifier::from_environment();
+  net::Watchdog watchdog_;
+  net::StatusLine status_line_;
   boost::asio::signal_set signals_;
   boost::asio::basic_waitable_timer<Clock> reconcile_timer_;
   std::optional<boost::asio::posix::stream_descriptor> plane_events_;
@@ -73,6 +80,7 @@ class Daemon {
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
 
+  std::optional<std::chrono::system_clock::time_point> last_change_;  // that the kernel took
   bool work_posted_ = false;
   std::string kernel_error_;  // as last reported; empty: all well
   lb::Plan planned_;          // with --dry-run: what was reported last

@@ -468,6 +468,13 @@ sasp::WantedGroups Reconciler::wanted() const {
   return wanted;
 }
 
+Reconciler::Extent Reconciler::extent() const {
+  Extent extent{groups_.size(), 0};
+  for (const auto& [service, decision] : decisions_)
+    extent.members += decision.members.size();
+  return extent;
+}
+
 std::map<std::string, std::vector<Reconciler::Alarm>> Reconciler::alarms() const {
   std::map<std::string, std::vector<Alarm>> all;
   for (const auto& [name, group] : groups_) {

@@ -105,6 +105,12 @@ class Reconciler {
   std::vector<GroupView> view() const;
   std::map<std::string, std::vector<Alarm>> alarms()
       const;  // by group; without those that have none
+  // Without looking at each member.
+  struct Extent {
+    std::size_t groups = 0;
+    std::size_t members = 0;  // those whose weight was decided
+  };
+  Extent extent() const;
 
  private:
   // What we did and saw of one destination. Forgotten when the destination vanishes: whoever

@@ -5,12 +5,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <thread>
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/hex.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
+#include "tests/support/service_manager.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -185,6 +187,25 @@ TEST_F(SaspGwm, ReadsItsWeightsFileOnSighup) {
   write_file("weights", "web 192.0.2.1:80 41\n");
   program_->send(SIGHUP);
   EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }, 400ms));
+}
+
+TEST_F(SaspGwm, TellsItsServiceManagerHowItIs) {
+  test::ServiceManager manager(path("notify"));
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  EXPECT_TRUE(manager.hears("READY=1"));
+  EXPECT_TRUE(manager.hears("STATUS=0 of 0 load balancers connected, 0 groups, 0 members\n"));
+  EXPECT_TRUE(manager.hears("WATCHDOG=1\nWATCHDOG=1\n"));
+  SaspClient client(port);
+  EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1"), tcp("192.0.2.2")})), 0);
+  EXPECT_TRUE(manager.hears("STATUS=1 of 1 load balancers connected, 1 groups, 2 members\n"));
+  write_file("weights", "web 192.0.2.1:80 41\nweb 192.0.2.2:80 3\n");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41, 3}; }));
+  const std::regex reload("RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*\nREADY=1\n");
+  EXPECT_TRUE(std::regex_search(manager.heard(), reload)) << manager.heard();
+  program_->send(SIGTERM);
+  EXPECT_TRUE(manager.hears("STOPPING=1"));
+  EXPECT_EQ(program_->wait(1s), 0);
 }
 
 TEST_F(SaspGwm, AdvisesNothingItDoesNotKnow) {

@@ -2,9 +2,7 @@
 // balancer reads it: by Get Weights.
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -13,6 +11,7 @@
 
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
+#include "tests/support/service_manager.hpp"
 
 namespace saspd::member {
 namespace {
@@ -270,57 +269,37 @@ TEST_F(SaspMember, KeepsToTheGwmThatIsThere) {
 
 class Supervised : public SaspMember {
  protected:
-  Supervised() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path("notify").copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    ::setenv("NOTIFY_SOCKET", path("notify").c_str(), 1);
-    ::setenv("WATCHDOG_USEC", "400000", 1);
+  // The GWM is not supervised.
+  void given_gwm_and_manager() {
+    given_gwm();
+    manager_.emplace(path("notify"));
   }
-  ~Supervised() override {
-    ::unsetenv("NOTIFY_SOCKET");
-    ::unsetenv("WATCHDOG_USEC");
-    ::close(fd_);
-  }
-  // Of all that was said.
-  bool hears(const std::string& text) {
-    return eventually([&] {
-      char buffer[4096];
-      for (ssize_t n = 0; (n = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT)) >= 0;)
-        heard_ += std::string(buffer, static_cast<std::size_t>(n)) + "\n";
-      return heard_.find(text) != std::string::npos;
-    });
-  }
-
-  std::string heard_;
-
- private:
-  int fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  std::optional<test::ServiceManager> manager_;
 };
 
 TEST_F(Supervised, TellsItsServiceManagerHowItIs) {
-  given_gwm();
+  given_gwm_and_manager();
   given_member({"--drain", "1"});
-  EXPECT_TRUE(hears("READY=1")) << "a load balancer that is late is no reason not to start";
-  EXPECT_TRUE(
-      hears("STATUS=tcp:10.0.0.1:80 of group 'web' of 'lb1': registered with 0 of 1 gwm(s)"));
+  EXPECT_TRUE(manager_->hears("READY=1"))
+      << "a load balancer that is late is no reason not to start";
+  EXPECT_TRUE(manager_->hears(
+      "STATUS=tcp:10.0.0.1:80 of group 'web' of 'lb1': registered with 0 of 1 gwm(s)"));
   given_lb();
-  EXPECT_TRUE(hears("registered with 1 of 1 gwm(s)"));
-  EXPECT_TRUE(hears("WATCHDOG=1\nWATCHDOG=1"));
+  EXPECT_TRUE(manager_->hears("registered with 1 of 1 gwm(s)"));
+  EXPECT_TRUE(manager_->hears("WATCHDOG=1\nWATCHDOG=1"));
   member_->send(SIGTERM);
-  EXPECT_TRUE(hears("STOPPING=1\nEXTEND_TIMEOUT_USEC=6000000"));
+  EXPECT_TRUE(manager_->hears("STOPPING=1\nEXTEND_TIMEOUT_USEC=6000000"));
   EXPECT_EQ(member_->wait(4s), 0);
 }
 
 TEST_F(Supervised, IsReadyWhenItIsRegisteredIfWanted) {
-  given_gwm();
+  given_gwm_and_manager();
   given_member({"--ready", "registered"});
   ASSERT_TRUE(logs("does not know load balancer"));
-  EXPECT_TRUE(hears("STATUS="));
-  EXPECT_EQ(heard_.find("READY=1"), std::string::npos);
+  EXPECT_TRUE(manager_->hears("STATUS="));
+  EXPECT_EQ(manager_->heard().find("READY=1"), std::string::npos);
   given_lb();
-  EXPECT_TRUE(hears("READY=1"));
+  EXPECT_TRUE(manager_->hears("READY=1"));
 }
 
 // ---- one-shot commands

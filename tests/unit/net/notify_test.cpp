@@ -123,5 +123,46 @@ TEST(Watchdog, IsFedTwicePerPeriod) {
   EXPECT_EQ(manager.hears(), "");
 }
 
+TEST(Notifier, SaysWhenAReloadBegan) {
+  const ServiceManager manager(unique("@reload"));
+  const auto usec = [] {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  };
+  const auto before = usec();
+  Notifier(manager.name()).reloading();
+  const std::string said = manager.hears();
+  const std::string start = "RELOADING=1\nMONOTONIC_USEC=";
+  ASSERT_EQ(said.substr(0, start.size()), start);
+  const long began = std::stol(said.substr(start.size()));
+  EXPECT_LE(before, began);
+  EXPECT_LE(began, usec());
+}
+
+TEST(StatusLine, IsToldWhenItChanges) {
+  const ServiceManager manager(unique("@status"));
+  const Notifier notifier(manager.name());
+  boost::asio::io_context io;
+  std::string text = "one";
+  StatusLine line(io, notifier, [&] { return text; });
+  line.start(milliseconds{1});
+  EXPECT_EQ(manager.hears(), "STATUS=one");
+  io.run_one();
+  EXPECT_EQ(manager.hears(), "");
+  text = "two";
+  EXPECT_EQ(manager.hears(), "") << "not before its time";
+  io.run_one();
+  EXPECT_EQ(manager.hears(), "STATUS=two");
+  line.stop();
+  io.run();
+  EXPECT_EQ(manager.hears(), "");
+
+  const Notifier nobody("");
+  boost::asio::io_context idle;
+  StatusLine unheard(idle, nobody, [] { return ADD_FAILURE(), std::string(); });
+  unheard.start();
+  EXPECT_EQ(idle.run(), 0U);
+}
+
 }  // namespace
 }  // namespace saspd::net
