@@ -1,9 +1,12 @@
 #include "bpf/xdp.hpp"
 
 #include <net/if.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -91,6 +94,14 @@ lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoi
 }
 
 // --- opening
+
+bool maps_want_capability() {
+  utsname kernel{};
+  std::pair version{0, 0};
+  if (::uname(&kernel) != 0) return true;
+  std::sscanf(kernel.release, "%d.%d", &version.first, &version.second);  // NOLINT: else 0.0
+  return version < std::pair{5, 19};
+}
 
 Result<std::unique_ptr<Xdp>> Xdp::open(std::string pins, Now now) {
   std::unique_ptr<Xdp> xdp(new Xdp(std::move(pins), std::move(now)));

@@ -29,6 +29,9 @@ lb_address_key address_key(const IpAddress& address);
 lb_service_key service_key(const lb::VirtualEndpoint& service);
 lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoint& destination);
 
+// Whether the running kernel asks for CAP_BPF, besides the pins: before 5.19.
+bool maps_want_capability();
+
 class Xdp final : public lb::Dataplane {
  public:
   using Now = std::function<TimePoint()>;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace saspd {
 
@@ -23,6 +24,13 @@ struct TlsSettings {
   // Any flag turns TLS on.
   bool used() const {
     return !ca.empty() || !cert.empty() || !key.empty() || !crl.empty() || !name.empty() || min;
+  }
+  std::vector<std::string> files() const {
+    std::vector<std::string> files;
+    for (const auto* path : {&ca, &cert, &key, &crl}) {
+      if (!path->empty()) files.push_back(*path);
+    }
+    return files;
   }
 };
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "controller/cli/config_file.hpp"
+#include "controller/cli/privileges.hpp"
 #include "controller/gwm/control.hpp"
 #include "controller/gwm/describe.hpp"
 #include "controller/metrics/process.hpp"
@@ -100,12 +101,12 @@ ExitCode Program::run() {
   return ExitCode::ok;
 }
 
+// Root opens the sockets; whoever we are then reads the keys, and everything anew later.
 ExitCode Program::start() {
-  for (const auto read : {&Program::read_weights, &Program::read_authority}) {
-    if (const auto done = (this->*read)(); !done) {
-      log_.error("{}", done.error().detail);
-      const bool bad_content = done.error().code == std::errc::invalid_argument;
-      return bad_content ? ExitCode::data : ExitCode::no_input;
+  if (const ExitCode code = read_files(); code != ExitCode::ok) return code;
+  if (!options_.check) {
+    for (const auto step : {&Program::open_control, &Program::listen, &Program::drop_privileges}) {
+      if (const ExitCode code = (this->*step)(); code != ExitCode::ok) return code;
     }
   }
   if (tls_) {
@@ -115,16 +116,6 @@ ExitCode Program::start() {
     }
   }
   if (options_.check) return ExitCode::ok;
-  if (const ExitCode code = open_control(); code != ExitCode::ok) return code;
-  for (const Endpoint& endpoint : options_.listen) {
-    const auto bound = server_.listen(endpoint);
-    if (!bound) {
-      log_.error("{}", bound.error().detail);
-      const bool forbidden = bound.error().code == std::errc::permission_denied;
-      return forbidden ? ExitCode::no_permission : ExitCode::io;
-    }
-    log_.info("sasp-gwm {} listens on {}{}", SASPD_VERSION, bound->text(), tls_ ? " with TLS" : "");
-  }
   if (options_.weights.empty() && options_.probes.empty()) {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
@@ -135,12 +126,55 @@ ExitCode Program::start() {
   return ExitCode::ok;
 }
 
+ExitCode Program::read_files() {
+  for (const auto read : {&Program::read_weights, &Program::read_authority}) {
+    if (const auto done = (this->*read)(); !done) {
+      log_.error("{}", done.error().detail);
+      const bool bad_content = done.error().code == std::errc::invalid_argument;
+      return bad_content ? ExitCode::data : ExitCode::no_input;
+    }
+  }
+  return ExitCode::ok;
+}
+
+ExitCode Program::listen() {
+  for (const Endpoint& endpoint : options_.listen) {
+    const auto bound = server_.listen(endpoint);
+    if (!bound) {
+      log_.error("{}", bound.error().detail);
+      const bool forbidden = bound.error().code == std::errc::permission_denied;
+      return forbidden ? ExitCode::no_permission : ExitCode::io;
+    }
+    log_.info("sasp-gwm {} listens on {}{}", SASPD_VERSION, bound->text(), tls_ ? " with TLS" : "");
+  }
+  return ExitCode::ok;
+}
+
+ExitCode Program::drop_privileges() {
+  cli::Needs needs{.user = "sasp-gwm", .keep = {}, .reads = options_.tls.files()};
+  for (const auto* file : {&options_.weights, &options_.authority}) {
+    if (!file->empty()) needs.reads.push_back(*file);
+  }
+  if (control_) needs.gives.push_back(control_path());
+  const auto dropped = cli::drop_privileges(needs);
+  if (!dropped) {
+    log_.error("{}", dropped.error().detail);
+    return ExitCode::no_permission;
+  }
+  if (!dropped->empty()) log_.warning("{}", *dropped);
+  return ExitCode::ok;
+}
+
 // ---- The operator -------------------------------------------------------------------------------
+
+std::string Program::control_path() const {
+  return options_.control.empty() ? std::string(default_control) : options_.control;
+}
 
 ExitCode Program::open_control() {
   const bool wanted = !options_.control.empty();
   auto control = net::ControlServer::open(
-      io_, wanted ? options_.control : std::string(default_control),
+      io_, control_path(),
       [this](const boost::json::object& request, const net::ControlPeer& peer) {
         return answer(request, peer);
       });

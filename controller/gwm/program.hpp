@@ -54,7 +54,11 @@ class Program final : private net::GwmServerOwner {
   void writable(ConnectionId id) override;
 
   ExitCode start();
+  ExitCode read_files();
+  std::string control_path() const;
   ExitCode open_control();
+  ExitCode listen();
+  ExitCode drop_privileges();
   void open_metrics();
   Result<void> read_weights();
   void read_weights_again();

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "controller/cli/privileges.hpp"
 #include "controller/member/agent.hpp"
 #include "controller/member/one_shot.hpp"
 #include "controller/net/tls.hpp"
@@ -11,8 +12,7 @@ namespace {
 // Destroying an event loop would wait for a name lookup that is under way, for as long as a silent
 // DNS server takes; the end of the process does not.
 template <class Work>
-[[noreturn]] void run(const saspd::member::Options& options) {
-  saspd::cli::Log log(options.log);
+[[noreturn]] void run(const saspd::member::Options& options, saspd::cli::Log& log) {
   Work work(options, log);
   std::quick_exit(static_cast<int>(work.run()));
 }
@@ -30,6 +30,20 @@ saspd::ExitCode check(const saspd::member::Options& options) {
   return saspd::ExitCode::ok;
 }
 
+// To connect, and to read files, is all there is to do. What ends at once does not tell that it is
+// still root.
+bool drop_privileges(const saspd::member::Options& options, saspd::cli::Log& log) {
+  const auto dropped = saspd::cli::drop_privileges(
+      {.user = "sasp-member", .keep = {}, .reads = options.tls.files()});
+  if (!dropped) {
+    log.error("{}", dropped.error().detail);
+    return false;
+  }
+  const bool stays = options.command == saspd::member::Command::run;
+  if (stays && !dropped->empty()) log.warning("{}", *dropped);
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,9 +51,11 @@ int main(int argc, char** argv) {
   if (const auto* end = std::get_if<saspd::ExitCode>(&parsed)) return static_cast<int>(*end);
   const auto& options = std::get<saspd::member::Options>(parsed);
   if (options.check) return static_cast<int>(check(options));
+  saspd::cli::Log log(options.log);
+  if (!drop_privileges(options, log)) return static_cast<int>(saspd::ExitCode::no_permission);
   if (options.command == saspd::member::Command::run) {
-    run<saspd::member::Agent>(options);
+    run<saspd::member::Agent>(options, log);
   } else {
-    run<saspd::member::OneShot>(options);
+    run<saspd::member::OneShot>(options, log);
   }
 }

@@ -355,16 +355,8 @@ TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings
       poll_(poll),
       timer_(io) {}
 
-std::vector<std::string> TlsCredentials::paths() const {
-  std::vector<std::string> paths;
-  for (const auto* path : {&settings_.ca, &settings_.cert, &settings_.key, &settings_.crl}) {
-    if (!path->empty()) paths.push_back(*path);
-  }
-  return paths;
-}
-
 Result<void> TlsCredentials::load() {
-  files_.was_read(stamps_of(paths()));
+  files_.was_read(stamps_of(settings_.files()));
   auto loaded = load_tls(settings_, role_);
   if (!loaded) return fail(loaded.error());
   current_ = std::move(*loaded);
@@ -397,7 +389,7 @@ void TlsCredentials::stop() {
 }
 
 void TlsCredentials::look() {
-  if (files_.should_read(stamps_of(paths()))) reload();
+  if (files_.should_read(stamps_of(settings_.files()))) reload();
   if (wall_now() - warned_at_ >= 24h) tell_warnings();
 }
 

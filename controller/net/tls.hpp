@@ -74,7 +74,6 @@ class TlsCredentials {
  private:
   using Timer = boost::asio::basic_waitable_timer<Clock>;
 
-  std::vector<std::string> paths() const;
   void look();
   void tell_warnings();
 

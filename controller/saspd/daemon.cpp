@@ -59,10 +59,11 @@ json::object unknown_command(std::string_view name) {
 
 }  // namespace
 
-Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
+Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Needs needs, cli::Log& log)
     : options_(options),
       log_(log),
       plane_(plane),
+      needs_(std::move(needs)),
       reconciler_(plane, reconciler_settings(options)),
       watchdog_(io_, notifier_),
       status_line_(io_, notifier_, [this] { return status_line(); }),
@@ -72,17 +73,7 @@ Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log)
 ExitCode Daemon::run() {
   std::signal(SIGPIPE, SIG_IGN);
   wait_for_signal();
-  if (const auto opened = open_control(); !opened) {
-    log_.error("{}", opened.error().detail);
-    const auto& code = opened.error().code;
-    return code == std::errc::address_in_use      ? ExitCode::try_again
-           : code == std::errc::permission_denied ? ExitCode::no_permission
-                                                  : ExitCode::io;
-  }
-  if (const auto loaded = load_certificates(); !loaded) {
-    log_.error("{}", loaded.error().detail);
-    return ExitCode::configuration;
-  }
+  if (const ExitCode code = start(); code != ExitCode::ok) return code;
   log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
   open_metrics();
@@ -98,6 +89,34 @@ ExitCode Daemon::run() {
   metrics_.reset();
   log_.info("stopped; the weights stay as they are");
   return ExitCode::ok;
+}
+
+// Root makes the socket; whoever we are then reads the keys, now and later.
+ExitCode Daemon::start() {
+  const auto refuse = [this](const Error& error, ExitCode code) {
+    log_.error("{}", error.detail);
+    return code;
+  };
+  if (const auto opened = open_control(); !opened) {
+    const auto& code = opened.error().code;
+    return refuse(opened.error(), code == std::errc::address_in_use      ? ExitCode::try_again
+                                  : code == std::errc::permission_denied ? ExitCode::no_permission
+                                                                         : ExitCode::io);
+  }
+  if (const auto dropped = drop_privileges(); !dropped) {
+    return refuse(dropped.error(), ExitCode::no_permission);
+  }
+  if (const auto loaded = load_certificates(); !loaded) {
+    return refuse(loaded.error(), ExitCode::configuration);
+  }
+  return ExitCode::ok;
+}
+
+Result<void> Daemon::drop_privileges() {
+  const auto dropped = cli::drop_privileges(needs_);
+  if (!dropped) return fail(dropped.error());
+  if (!dropped->empty()) log_.warning("{}", *dropped);
+  return {};
 }
 
 Result<void> Daemon::open_control() {

@@ -10,6 +10,7 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "controller/cli/log.hpp"
+#include "controller/cli/privileges.hpp"
 #include "controller/lb/dataplane.hpp"
 #include "controller/net/control_server.hpp"
 #include "controller/net/link.hpp"
@@ -24,8 +25,8 @@ namespace saspd {
 
 class Daemon {
  public:
-  // `plane` and `log` must outlive the daemon.
-  Daemon(const Options& options, lb::Dataplane& plane, cli::Log& log);
+  // `plane` and `log` must outlive the daemon. What is not among `needs` is given up at start.
+  Daemon(const Options& options, lb::Dataplane& plane, cli::Needs needs, cli::Log& log);
 
   // Returns after SIGTERM or SIGINT; the kernel's table stays as it is.
   ExitCode run();
@@ -33,7 +34,9 @@ class Daemon {
  private:
   using Link = net::Link<sasp::LbSession>;
 
+  ExitCode start();
   Result<void> open_control();
+  Result<void> drop_privileges();
   void open_metrics();
   std::string metrics_text() const;
   Result<void> load_certificates();
@@ -65,6 +68,7 @@ class Daemon {
   const Options& options_;
   cli::Log& log_;
   lb::Dataplane& plane_;
+  const cli::Needs needs_;
   Reconciler reconciler_;
 
   boost::asio::io_context io_{1};

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "bpf/attach.hpp"
+#include "controller/cli/privileges.hpp"
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
 #include "controller/saspd/xdp_plane.hpp"
@@ -126,6 +127,21 @@ saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& o
   return plane;
 }
 
+// What goes on being needed once all is open. Pins are opened again when others take their place.
+saspd::cli::Needs needs_of(const Options& options) {
+  using saspd::cli::Capability;
+  saspd::cli::Needs needs;
+  needs.user = "saspd";
+  needs.reads = options.tls.files();
+  needs.gives = {options.control};
+  if (options.backend == Backend::ipvs) needs.keep = {Capability::net_admin};
+  if (options.backend == Backend::xdp) {
+    needs.writes = {options.xdp.pins + "/settings"};
+    if (saspd::bpf::maps_want_capability()) needs.keep = {Capability::bpf};
+  }
+  return needs;
+}
+
 ExitCode run(const Options& options, saspd::cli::Log& log) {
   const bool xdp = options.backend == Backend::xdp;
   const auto lock = saspd::InstanceLock::take(xdp ? "xdp" : "ipvs");
@@ -142,7 +158,7 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
     log.error("{}", plane.error().detail);
     return exit_code_of(plane.error().code);
   }
-  saspd::Daemon daemon(options, **plane, log);
+  saspd::Daemon daemon(options, **plane, needs_of(options), log);
   const ExitCode code = daemon.run();
   // Destroying the event loop would wait for a name lookup that is under way, for as long as a
   // silent DNS server takes; the end of the process does not.

@@ -2,6 +2,7 @@
 // wire is checked against bytes written by hand from RFC 4678 first, then with our codec.
 #include <arpa/inet.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/hex.hpp"
+#include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 #include "tests/support/service_manager.hpp"
@@ -60,7 +62,8 @@ class SaspGwm : public ::testing::Test {
     bool listens = false;
     for (int tries = 0; tries < 5 && !listens; ++tries) {  // another program may take the port
       port = free_port();
-      Arguments arguments{sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)};
+      Arguments arguments = machine_;
+      arguments.insert(arguments.end(), {sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)});
       arguments.insert(arguments.end(), more.begin(), more.end());
       program_.emplace(arguments, path("log"));
       listens = eventually(
@@ -112,8 +115,7 @@ class SaspGwm : public ::testing::Test {
 
   std::optional<Program> program_;
   std::uint16_t port = 0;
-
- private:
+  Arguments machine_;  // in front of the program: where_user()
   std::string directory_;
 };
 
@@ -207,6 +209,78 @@ TEST_F(SaspGwm, TellsItsServiceManagerHowItIs) {
   EXPECT_TRUE(manager.hears("STOPPING=1"));
   EXPECT_EQ(program_->wait(1s), 0);
 }
+
+// ---- As root ------------------------------------------------------------------------------------
+
+class StartedByRoot : public SaspGwm {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  }
+  void given_user(std::optional<int> number) {
+    machine_ = test::where_user(directory_, "sasp-gwm", number);
+  }
+  // A file that was replaced is read again by whoever the program is now.
+  void expect_that_it_follows_its_weights() {
+    SaspClient client(port);
+    EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+    EXPECT_EQ(weights_of(client), std::vector{40});
+    write_file("weights", "web 192.0.2.1:80 41\n");
+    ASSERT_EQ(::chown(path("weights").c_str(), owner_, owner_), 0);
+    EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }));
+  }
+  uid_t owner_ = 0;
+};
+
+TEST_F(StartedByRoot, BecomesItsOwnUser) {
+  given_user(4711);
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  write_file("weights", "web 192.0.2.1:80 40\n");
+  given_gwm({"--weights", path("weights"), "--control", path("control")});
+  test::expect_only(program_->pid(), 4711, 0);
+  expect_that_it_follows_its_weights();
+  struct stat socket {};
+  ASSERT_EQ(::stat(path("control").c_str(), &socket), 0);
+  EXPECT_EQ(socket.st_uid, 4711U);
+  EXPECT_EQ(program_->log().find("warning"), std::string::npos) << program_->log();
+}
+
+TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
+  given_user(std::nullopt);
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  test::expect_only(program_->pid(), 0, 0);
+  expect_that_it_follows_its_weights();
+  EXPECT_TRUE(logs(" warning: there is no user sasp-gwm: stays root, without any capability\n"));
+}
+
+TEST_F(StartedByRoot, StaysRootWhereItsUserCannotReadTheWeights) {
+  given_user(4711);
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");  // in a folder of mode 0700
+  test::expect_only(program_->pid(), 0, 0);
+  expect_that_it_follows_its_weights();
+  EXPECT_TRUE(logs(fmt::format("user sasp-gwm cannot open {}: stays root, without any capability\n",
+                               path("weights"))));
+}
+
+// sudo in somebody's home.
+TEST_F(StartedByRoot, ReadsTheWeightsOfAnotherUser) {
+  given_user(4711);
+  owner_ = 4712;
+  ASSERT_EQ(::chown(path("").c_str(), owner_, owner_), 0);
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  test::expect_only(program_->pid(), 0, test::cap_dac_read_search);
+  expect_that_it_follows_its_weights();
+  EXPECT_TRUE(logs("stays root, with no capability but CAP_DAC_READ_SEARCH\n"));
+}
+
+TEST_F(StartedByRoot, ListensWhereOnlyRootMay) {
+  given_user(4711);
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  given_gwm({"--listen", fmt::format("127.0.0.1:{}", 700 + ::getpid() % 300)});
+  test::expect_only(program_->pid(), 4711, 0);
+}
+
+// ------------------------------------------------------------------------------------------------
 
 TEST_F(SaspGwm, AdvisesNothingItDoesNotKnow) {
   given_gwm();

@@ -1,6 +1,7 @@
 // sasp-gwm with TLS as it runs: the link of saspd, openssl s_client and plain peers against it,
 // over loopback. Who is refused is told on both sides.
 #include <arpa/inet.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 
 #include "controller/net/link.hpp"
 #include "tests/support/http_get.hpp"
+#include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 #include "tests/support/test_pki.hpp"
@@ -179,6 +181,7 @@ class GwmWithTls : public ::testing::Test {
   std::optional<Program> program_;
   std::uint16_t port = 0;
   std::uint16_t metrics_port = 0;
+  Arguments machine_;  // in front of the program: where_user()
 
  private:
   void start(const Arguments& more) {
@@ -187,7 +190,8 @@ class GwmWithTls : public ::testing::Test {
     for (int tries = 0; tries < 5 && !listens; ++tries) {  // another program may take the port
       port = free_port();
       metrics_port = free_port();
-      Arguments arguments{sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)};
+      Arguments arguments = machine_;
+      arguments.insert(arguments.end(), {sasp_gwm, "--listen", fmt::format("127.0.0.1:{}", port)});
       for (const std::string& argument :
            {std::string("--metrics"), fmt::format("127.0.0.1:{}", metrics_port),
             std::string("--weights"), pki.path("weights"), std::string("--control"),
@@ -358,6 +362,31 @@ TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
   const int before = lb.received;
   EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << "the connection goes on";
   EXPECT_FALSE(lb.was(LinkState::down_trying));
+}
+
+// Root reads neither the key nor its successor, its own user does: mode 0640, and that group.
+TEST_F(GwmWithTls, ReadsItsKeysAsItsOwnUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  ASSERT_EQ(::chmod(pki.path("ca.pem").c_str(), 0644), 0);
+  const auto put = [this](const std::string& name) {
+    const auto key = pki.path(name + ".key");
+    ASSERT_EQ(::chmod(pki.path(name + ".pem").c_str(), 0644), 0);
+    ASSERT_EQ(::chown(key.c_str(), 0, 4711), 0);
+    ASSERT_EQ(::chmod(key.c_str(), 0640), 0);
+    std::filesystem::rename(key, pki.path("live.key"));
+    std::filesystem::rename(pki.path(name + ".pem"), pki.path("live.pem"));
+  };
+  pki.issue("next", {"--usage", "server", "--cn", "next", "--san", "IP:127.0.0.1"});
+  std::filesystem::permissions(pki.path(""), std::filesystem::perms(0711));
+  machine_ = test::where_user(pki.path(""), "sasp-gwm", 4711);
+  put("gwm");
+  given_gwm("live");
+  auto lb = load_balancer();
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+  test::expect_only(program_->pid(), 4711, 0);
+  put("next");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("certificates read again, for new connections"));
 }
 
 // ---- Authority (RFC 4678 10)

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 #include "tests/support/service_manager.hpp"
@@ -83,7 +84,8 @@ class SaspMember : public ::testing::Test {
   }
 
   Arguments arguments(const Arguments& command, std::uint16_t port) const {
-    Arguments all{programs + "/sasp-member"};
+    Arguments all = machine_;
+    all.push_back(programs + "/sasp-member");
     all.insert(all.end(), command.begin(), command.end());
     for (const std::string& flag :
          {std::string("--gwm"), fmt::format("127.0.0.1:{}", port), std::string("--retry-min"),
@@ -135,8 +137,7 @@ class SaspMember : public ::testing::Test {
   std::optional<Program> gwm_;
   std::optional<Program> member_;
   std::optional<SaspClient> lb_;
-
- private:
+  Arguments machine_;  // in front of the program: where_user()
   std::string directory_;
 };
 
@@ -262,6 +263,40 @@ TEST_F(SaspMember, KeepsToTheGwmThatIsThere) {
   member_->send(SIGTERM);
   EXPECT_EQ(member_->wait(3s), 0);
   EXPECT_FALSE(is_registered());
+}
+
+// ---- root
+// -----------------------------------------------------------------------------------------
+
+class StartedByRoot : public SaspMember {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+    given_gwm();
+    given_lb();
+  }
+  void given_user(std::optional<int> number) {
+    machine_ = test::where_user(directory_, "sasp-member", number);
+  }
+};
+
+TEST_F(StartedByRoot, BecomesItsOwnUser) {
+  given_user(4711);
+  given_member();
+  ASSERT_TRUE(becomes_registered());
+  test::expect_only(member_->pid(), 4711, 0);
+  EXPECT_EQ(member_->log().find("warning"), std::string::npos) << member_->log();
+}
+
+TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
+  given_user(std::nullopt);
+  member_.emplace(arguments({"run", "--report", "load"}, port_), path("member.log"));
+  ASSERT_TRUE(becomes_registered());
+  test::expect_only(member_->pid(), 0, 0);
+  EXPECT_TRUE(logs(" warning: there is no user sasp-member: stays root, without any capability\n"));
+  std::string said;
+  EXPECT_EQ(ends({"quiesce"}, &said), 0);
+  EXPECT_EQ(said.find("stays root"), std::string::npos) << "it does not stay: " << said;
 }
 
 // ---- systemd

@@ -1,14 +1,36 @@
-// saspd as a process of the system, on real IPVS: what its service manager hears.
+// saspd as a process of the system, on real IPVS: what its service manager hears, and what it may
+// do.
+
+#include <sys/stat.h>
 
 #include <regex>
 
 #include "tests/e2e/saspd/fixture.hpp"
+#include "tests/support/http_get.hpp"
+#include "tests/support/privileges.hpp"
 #include "tests/support/service_manager.hpp"
 
 namespace saspd::test {
 namespace {
 
-class SaspdProcess : public SaspdOnIpvs {};
+class SaspdProcess : public SaspdOnIpvs {
+ protected:
+  void start_where_user(std::optional<int> number, const Arguments& more = {}) {
+    Arguments arguments = saspd_arguments(more);
+    const auto prefix = where_user(directory_, "saspd", number);
+    arguments.insert(arguments.begin(), prefix.begin(), prefix.end());
+    saspd_.emplace(arguments, path("saspd.log"));
+  }
+  // By netlink: reading, writing, and a table that vanishes and comes back.
+  void expect_that_it_works() {
+    ASSERT_TRUE(comes_to("40 30 20 10"));
+    advise({"1", "2", "3", "4"});
+    ASSERT_TRUE(comes_to("1 2 3 4"));
+    kernel::output_of("ipvsadm -C");
+    given_service();
+    ASSERT_TRUE(comes_to("1 2 3 4"));
+  }
+};
 
 TEST_F(SaspdProcess, TellsItsServiceManagerHowItIs) {
   ServiceManager manager(path("notify"));
@@ -29,6 +51,65 @@ TEST_F(SaspdProcess, TellsItsServiceManagerHowItIs) {
   saspd_->send(SIGTERM);
   EXPECT_TRUE(manager.hears("STOPPING=1"));
   EXPECT_EQ(saspd_->wait(seconds{2}), 0);
+}
+
+TEST_F(SaspdProcess, StartedByRootBecomesItsOwnUser) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_where_user(4711);
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  expect_only(saspd_->pid(), 4711, cap_net_admin);
+  expect_that_it_works();
+  struct stat socket {};
+  ASSERT_EQ(::stat(path("control").c_str(), &socket), 0);
+  EXPECT_EQ(socket.st_uid, 4711U);
+  EXPECT_EQ(socket.st_gid, 4711U) << "its group may ask";
+  EXPECT_EQ(socket.st_mode & 07777U, 0660U);
+  EXPECT_NE(http_get(*Endpoint::parse("127.0.0.1:9860"), "/metrics").find("process_open_fds"),
+            std::string::npos);
+  expect_only(saspd_->pid(), 4711, cap_net_admin);
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{2}), 0);
+  EXPECT_EQ(saspd_->log().find("warning"), std::string::npos) << saspd_->log();
+}
+
+TEST_F(SaspdProcess, StartedByRootWithoutThatUserKeepsOneCapability) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_where_user(std::nullopt);
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  expect_only(saspd_->pid(), 0, cap_net_admin);
+  expect_that_it_works();
+  EXPECT_NE(saspd_->log().find(" warning: there is no user saspd: stays root, with no capability "
+                               "but CAP_NET_ADMIN\n"),
+            std::string::npos)
+      << saspd_->log();
+}
+
+// As a container or a unit may start it: not root, and with more than it needs.
+TEST_F(SaspdProcess, StartedByAnotherUserKeepsNoMoreThanItNeeds) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  Arguments arguments = saspd_arguments();
+  const Arguments prefix{"setpriv",
+                         "--reuid=4711",
+                         "--regid=4711",
+                         "--clear-groups",
+                         "--inh-caps=+net_admin,+net_raw",
+                         "--ambient-caps=+net_admin,+net_raw"};
+  arguments.insert(arguments.begin(), prefix.begin(), prefix.end());
+  saspd_.emplace(arguments, path("saspd.log"));
+  expect_that_it_works();
+  const Rights rights = rights_of(saspd_->pid());
+  EXPECT_EQ(rights.user, "4711\t4711\t4711\t4711");
+  EXPECT_EQ(rights.effective, cap_net_admin);
+  EXPECT_EQ(rights.permitted, cap_net_admin);
+  EXPECT_EQ(rights.ambient, 0U);
+  EXPECT_EQ(rights.no_new_privileges, "1");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "tests/support/director_network.hpp"
 #include "tests/support/kernel_datagrams.hpp"
 #include "tests/support/kernel_traffic.hpp"
+#include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/test_pki.hpp"
 
@@ -59,6 +60,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   // Exit code of a program in the director that ends by itself.
   int ends_with(Arguments arguments, std::string* output = nullptr) {
     arguments[0] = programs + "/" + arguments[0];
+    arguments.insert(arguments.begin(), machine_.begin(), machine_.end());
     std::filesystem::remove(path("ctl.log"));
     int code = -1;
     network_.director.run([&] {
@@ -113,6 +115,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
     }
     arguments.insert(arguments.end(), more.begin(), more.end());
     arguments.insert(arguments.begin(), as_user_.begin(), as_user_.end());
+    arguments.insert(arguments.begin(), machine_.begin(), machine_.end());
     network_.director.run([&] { saspd_.emplace(arguments, path("saspd.log")); });
   }
   void start(const std::vector<std::string>& words, const std::string& mode = "native") {
@@ -181,6 +184,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   std::optional<Program> gwm_;
   std::optional<Program> saspd_;
   Arguments as_user_;  // in front of saspd: a command that gives rights up
+  Arguments machine_;  // in front of saspd and what it is attached by: where_user()
   int failed_ = 0;
 };
 
@@ -517,6 +521,44 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   ASSERT_TRUE(weights_become({1, 1, 1, 1}));
   connect(40);
   EXPECT_EQ(failed_, 0);
+}
+
+// saspd --attach gave it the pins. A program that is attached anew has new ones, and they are its
+// own too.
+TEST_F(SaspdOnXdp, StartedByRootBecomesItsOwnUser) {
+  machine_ = where_user(directory_, "saspd", 4711);
+  attach();
+  advise({"3", "1", "0", "0"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(weights_become({3, 1, 0, 0}));
+  expect_only(saspd_->pid(), 4711, 0);
+  attach("native", {"--replace"});
+  advise({"0", "0", "3", "1"});
+  ASSERT_TRUE(weights_become({0, 0, 3, 1}));
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
+  expect_shares(connect(400), {0, 0, 3, 1});
+  EXPECT_EQ(failed_, 0);
+  expect_only(saspd_->pid(), 4711, 0);
+}
+
+TEST_F(SaspdOnXdp, StartedByRootWithoutThatUserKeepsNoCapability) {
+  machine_ = where_user(directory_, "saspd", std::nullopt);
+  attach();
+  advise({"3", "1", "0", "0"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(weights_become({3, 1, 0, 0}));
+  expect_only(saspd_->pid(), 0, 0);
+  attach("native", {"--replace"});
+  advise({"0", "0", "3", "1"});
+  ASSERT_TRUE(weights_become({0, 0, 3, 1}));
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
+  expect_shares(connect(400), {0, 0, 3, 1});
+  EXPECT_EQ(failed_, 0);
+  EXPECT_NE(saspd_->log().find("there is no user saspd: stays root, without any capability\n"),
+            std::string::npos)
+      << saspd_->log();
 }
 
 TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
