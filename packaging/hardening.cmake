@@ -17,6 +17,8 @@ function(saspd_harden target)
   # Without optimisation fortify does nothing but warn. A packager's own level gives way to ours.
   target_compile_options(${target} INTERFACE
     $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
+  # A format that is not constant is an error everywhere, as Debian's own builds have it (blhc looks).
+  target_compile_options(${target} INTERFACE -Wformat -Werror=format-security)
   target_compile_definitions(${target} INTERFACE _GLIBCXX_ASSERTIONS)
   target_link_options(${target} INTERFACE
     LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack LINKER:-z,separate-code LINKER:-z,nodlopen)
