@@ -100,7 +100,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
                         "--gwm",
                         "127.0.0.1",
                         "--lb-uid",
-                        "xdp",
+                        lb_uid_,
                         "--control",
                         path("control"),
                         "--retry-min",
@@ -183,6 +183,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   std::vector<std::unique_ptr<kernel::Servers>> servers_;
   std::optional<Program> gwm_;
   std::optional<Program> saspd_;
+  std::string lb_uid_ = "xdp";
   Arguments as_user_;  // in front of saspd: a command that gives rights up
   Arguments machine_;  // in front of saspd and what it is attached by: where_user()
   int failed_ = 0;
@@ -504,6 +505,7 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   attach();
   advise({"4", "3", "2", "1"});
   start_gwm(flags(pki.settings("gwm")));
+  lb_uid_ = "director-1";
   start_saspd("web=tcp:192.0.2.10:80", 4, flags(pki.settings("director-1")));
   ASSERT_TRUE(gwm_becomes("established"));
   ASSERT_TRUE(weights_become({4, 3, 2, 1}));
