@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/http_get.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
@@ -14,17 +15,10 @@ using namespace std::chrono_literals;
 using saspd::testing::SaspClient;
 using test::Arguments;
 using test::eventually;
+using test::free_port;
 using test::Program;
 
 const std::string programs = PROGRAMS;
-
-// A port that nobody listens on now.
-std::uint16_t free_port() {
-  boost::asio::io_context io;
-  return boost::asio::ip::tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0})
-      .local_endpoint()
-      .port();
-}
 
 class GwmOperator : public ::testing::Test {
  protected:

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/hex.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
@@ -24,21 +25,10 @@ using saspd::testing::hex;
 using saspd::testing::SaspClient;
 using test::Arguments;
 using test::eventually;
+using test::free_port;
 using test::Program;
 
 const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
-
-// A port that nobody listens on now.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{
-      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-  socklen_t size = sizeof address;
-  ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 class SaspGwm : public ::testing::Test {
  protected:

@@ -1,6 +1,5 @@
 // sasp-gwm with TLS as it runs: the link of saspd, openssl s_client and plain peers against it,
 // over loopback. Who is refused is told on both sides.
-#include <arpa/inet.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "controller/net/link.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/http_get.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
@@ -23,24 +23,13 @@ using net::LinkState;
 using saspd::testing::SaspClient;
 using test::Arguments;
 using test::eventually;
+using test::free_port;
 using test::Program;
 using test::TestPki;
 
 const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
 const std::string sasp_member = PROGRAMS "/sasp-member";
 const std::string saspctl = PROGRAMS "/saspctl";
-
-// A port that nobody listens on now.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{
-      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-  socklen_t size = sizeof address;
-  ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 // A load balancer, with saspd's own link. It runs while somebody waits for something.
 class LoadBalancer {

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/support/free_port.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
@@ -22,35 +23,32 @@ using namespace std::chrono_literals;
 using saspd::testing::SaspClient;
 using test::Arguments;
 using test::eventually;
+using test::free_port;
 using test::Program;
 
 const std::string programs = PROGRAMS;
 
-// A port that somebody listens at: nobody, or a peer that takes connections and never answers.
-class Port {
+// A peer that takes connections and never answers.
+class SilentPeer {
  public:
-  explicit Port(bool listens) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  SilentPeer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{
         .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     socklen_t size = sizeof address;
     ::bind(fd_, reinterpret_cast<const sockaddr*>(&address), size);
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    number_ = ntohs(address.sin_port);
-    if (listens) ::listen(fd_, 16);
+    port_ = ntohs(address.sin_port);
+    ::listen(fd_, 16);
   }
-  Port(const Port&) = delete;
-  Port& operator=(const Port&) = delete;
-  ~Port() { ::close(fd_); }
-  std::uint16_t number() const { return number_; }
+  SilentPeer(const SilentPeer&) = delete;
+  SilentPeer& operator=(const SilentPeer&) = delete;
+  ~SilentPeer() { ::close(fd_); }
+  std::uint16_t port() const { return port_; }
 
  private:
   int fd_;
-  std::uint16_t number_ = 0;
+  std::uint16_t port_ = 0;
 };
-
-std::uint16_t free_port() {
-  return Port(false).number();
-}
 
 class SaspMember : public ::testing::Test {
  protected:
@@ -231,8 +229,8 @@ TEST_F(SaspMember, EndsInTimeWhenTheGwmIsStuck) {
 }
 
 TEST_F(SaspMember, EndsInTimeWhenTheGwmNeverAnswered) {
-  const Port silent(true);
-  port_ = silent.number();
+  const SilentPeer silent;
+  port_ = silent.port();
   given_member({"--drain", "60"});
   ASSERT_TRUE(logs("sasp-member"));
   std::this_thread::sleep_for(300ms);
@@ -387,8 +385,8 @@ TEST_F(SaspMember, EndsWithACodeForScripts) {
   std::string said;
   EXPECT_EQ(ends_at(free_port(), {"register"}, &said), 69);
   EXPECT_NE(said.find("Connection refused"), std::string::npos) << said;
-  const Port silent(true);
-  EXPECT_EQ(ends_at(silent.number(), {"register", "--timeout", "1"}, &said), 75);
+  const SilentPeer silent;
+  EXPECT_EQ(ends_at(silent.port(), {"register", "--timeout", "1"}, &said), 75);
   EXPECT_NE(said.find("no answer in time"), std::string::npos) << said;
 
   given_gwm();

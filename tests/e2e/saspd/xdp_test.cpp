@@ -177,6 +177,16 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
     }
   }
 
+  // A program that is attached anew has new pins.
+  void expect_follows_a_replaced_program() {
+    attach("native", {"--replace"});
+    advise({"0", "0", "3", "1"});
+    ASSERT_TRUE(weights_become({0, 0, 3, 1}));
+    ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
+    expect_shares(connect(400), {0, 0, 3, 1});
+    EXPECT_EQ(failed_, 0);
+  }
+
   kernel::DirectorNetwork network_{4};
   kernel::BpfFileSystem file_system_;
   std::string directory_;
@@ -525,8 +535,7 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   EXPECT_EQ(failed_, 0);
 }
 
-// saspd --attach gave it the pins. A program that is attached anew has new ones, and they are its
-// own too.
+// saspd --attach gave it the pins, and those of a replaced program too.
 TEST_F(SaspdOnXdp, StartedByRootBecomesItsOwnUser) {
   machine_ = where_user(directory_, "saspd", 4711);
   attach();
@@ -535,12 +544,7 @@ TEST_F(SaspdOnXdp, StartedByRootBecomesItsOwnUser) {
   start_saspd();
   ASSERT_TRUE(weights_become({3, 1, 0, 0}));
   expect_only(saspd_->pid(), 4711, 0);
-  attach("native", {"--replace"});
-  advise({"0", "0", "3", "1"});
-  ASSERT_TRUE(weights_become({0, 0, 3, 1}));
-  ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
-  expect_shares(connect(400), {0, 0, 3, 1});
-  EXPECT_EQ(failed_, 0);
+  expect_follows_a_replaced_program();
   expect_only(saspd_->pid(), 4711, 0);
 }
 
@@ -552,12 +556,7 @@ TEST_F(SaspdOnXdp, StartedByRootWithoutThatUserKeepsNoCapability) {
   start_saspd();
   ASSERT_TRUE(weights_become({3, 1, 0, 0}));
   expect_only(saspd_->pid(), 0, 0);
-  attach("native", {"--replace"});
-  advise({"0", "0", "3", "1"});
-  ASSERT_TRUE(weights_become({0, 0, 3, 1}));
-  ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
-  expect_shares(connect(400), {0, 0, 3, 1});
-  EXPECT_EQ(failed_, 0);
+  expect_follows_a_replaced_program();
   EXPECT_NE(saspd_->log().find("there is no user saspd: stays root, without any capability\n"),
             std::string::npos)
       << saspd_->log();
