@@ -54,16 +54,16 @@ Result<LogFormat> parse_format(std::string_view text) {
 }  // namespace
 
 void add_log_options(Cli& cli, LogOptions& options) {
-  cli.option("--log-level", "LEVEL", options.level,
+  cli.option("--log-level", "error|warning|info|debug", options.level,
              one_of<Level>({{"error", Level::error},
                             {"warning", Level::warning},
                             {"info", Level::info},
                             {"debug", Level::debug}}),
-             "error, warning, info or debug", "info");
-  cli.option(
-      "--log-format", "FORMAT", options.format, parse_format,
-      "text, journal (with <N> priorities), or auto: journal if stderr is the journal, else text",
-      "auto");
+             "what is logged, to stderr", "info");
+  cli.option("--log-format", "auto|text|journal", options.format, parse_format,
+             "text: time and level before each line; journal: <N> priorities; auto: journal if "
+             "stderr is the journal, else text",
+             "auto");
 }
 
 Log::Log(LogOptions options, int fd) : options_(options), fd_(fd) {

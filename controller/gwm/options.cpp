@@ -20,8 +20,9 @@ constexpr std::string_view footer =
     "by\n"
     "renaming a new file over it.\n"
     "Certificates are read again too; connections that are open keep theirs.\n"
-    "Exit codes: 0 ok, 64 usage, 65 bad weights file, 66 no such file, 74 cannot listen,\n"
-    "77 not permitted, 78 configuration.";
+    "Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,\n"
+    "74 cannot listen, 75 another program has the control socket, 77 not permitted,\n"
+    "78 configuration.";
 
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)

@@ -115,8 +115,10 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
                                             {"generic", XdpOptions::Mode::generic}}),
              "with --attach: in the driver, or slower behind it; auto: native where it can be",
              "auto");
-  cli.option("--user", "NAME", xdp.user, cli::text(1, 64),
-             "with --attach: who may write the maps; saspd if there is such a user, else root", "");
+  cli.option("--user", "USER", xdp.user, cli::text(1, 64),
+             "with --attach: who may write the maps; unless given, saspd if there is such a user, "
+             "else root",
+             "");
   cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, 4096),
              "with --attach: room for so many services", "64");
   cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, 65535),
