@@ -12,6 +12,8 @@ class IpNetwork {
  public:
   // Of one address.
   explicit IpNetwork(const IpAddress& address);
+  // Of all addresses whose first `length` bits are those of `address`.
+  IpNetwork(const IpAddress& address, unsigned length);
   // "192.0.2.0/24", "2001:db8::/32", or an address alone. An address with bits behind the prefix is
   // refused, with the network that it is in: either may have been meant.
   static Result<IpNetwork> parse(std::string_view text);
@@ -19,11 +21,9 @@ class IpNetwork {
   bool contains(const IpAddress& address) const;
   std::string text() const;
 
-  bool operator==(const IpNetwork&) const = default;
+  auto operator<=>(const IpNetwork&) const = default;
 
  private:
-  IpNetwork(const IpAddress& address, unsigned length);
-
   IpAddress first_;
   unsigned length_;  // of the prefix, in bits
 };

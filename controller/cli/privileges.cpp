@@ -57,8 +57,10 @@ Result<void> become(const Identity& identity) {
                  capability);
   const int dumpable = ::prctl(PR_GET_DUMPABLE);
   if (may_change) {
-    const auto flags = static_cast<capng_flags_t>(CAPNG_DROP_SUPP_GRP |
-                                                  (bounds ? CAPNG_CLEAR_BOUNDING : CAPNG_NO_FLAG));
+    // The groups that the user is in, as systemd gives them: keys are often for one of these.
+    const auto groups = identity.user != 0 ? CAPNG_INIT_SUPP_GRP : CAPNG_DROP_SUPP_GRP;
+    const auto flags =
+        static_cast<capng_flags_t>(groups | (bounds ? CAPNG_CLEAR_BOUNDING : CAPNG_NO_FLAG));
     if (capng_change_id(static_cast<int>(identity.user), static_cast<int>(identity.group), flags) !=
         0) {
       return failed("user and group");

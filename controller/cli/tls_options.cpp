@@ -33,7 +33,7 @@ void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role) {
   cli.option("--tls-key", "FILE", settings.key, path,
              "its private key, which nobody but root, us and our group may read");
   cli.option("--tls-crl", "FILE", settings.crl, path,
-             "revocation lists of those authorities: certificates on them are refused");
+             "revocation lists, one of every authority: certificates on them are refused");
   if (is_client) {
     cli.option("--tls-name", "NAME", settings.name, text(1, 253),
                "the name or address that the server's certificate must have; the host of --gwm "
@@ -56,11 +56,11 @@ Result<void> check_tls(const TlsSettings& settings, TlsRole role) {
     return incomplete("TLS", "--tls-cert FILE and --tls-key FILE",
                       "a server shows its certificate to every peer");
   }
-  if (role == TlsRole::client && settings.ca.empty()) {
-    return incomplete("TLS", "--tls-ca FILE", "the authority that the server's certificate is of");
-  }
-  if (settings.ca.empty() && !settings.crl.empty()) {
-    return incomplete("--tls-crl", "--tls-ca FILE", "the authority that the list is of");
+  if (settings.ca.empty()) {
+    return incomplete("TLS", "--tls-ca FILE",
+                      role == TlsRole::client
+                          ? "the authority that the server's certificate is of"
+                          : "the authority of the peers; nobody else says who a peer is");
   }
   return {};
 }

@@ -203,6 +203,9 @@ std::vector<std::string> problems(const json::object& status) {
   if (find(status, "kernel_error") != nullptr) {
     found.push_back(fmt::format("the kernel: {}", text(status, "kernel_error")));
   }
+  if (find(status, "tls_error") != nullptr) {
+    found.push_back(fmt::format("{}; the old certificates stay in use", text(status, "tls_error")));
+  }
   for (const auto* group : objects(status, "groups")) {
     const auto name = text(*group, "name");
     if (!is_true(*group, "bound")) {

@@ -159,6 +159,9 @@ std::vector<std::string> problems(const json::object& status) {
     found.push_back(
         fmt::format("{}; who may speak for whom stays as it was", text(status, "authority_error")));
   }
+  if (find(status, "tls_error") != nullptr) {
+    found.push_back(fmt::format("{}; the old certificates stay in use", text(status, "tls_error")));
+  }
   for (const auto* alarm : objects(status, "alarms"))
     found.push_back(fmt::format("{}: {}", text(*alarm, "name"), text(*alarm, "detail")));
   for (const auto* lb : objects(status, "lbs")) {

@@ -11,7 +11,8 @@ namespace saspd::gwm {
 namespace {
 
 constexpr std::string_view line_form =
-    "expected PEER [lb=UID|member=own|ADDR[/BITS]]... [group=NAME]... [from=ADDR[/BITS]]...";
+    "expected PEER lb=UID... or PEER member=own|ADDR[/BITS]... [of=UID]..., then [group=NAME]... "
+    "[from=ADDR[/BITS]]...";
 constexpr std::string_view by_fingerprint = "sha256:";
 
 bool any_matches(const std::vector<NamePattern>& patterns, std::string_view name) {
@@ -24,11 +25,14 @@ bool any_contains(const std::vector<IpNetwork>& networks, const IpAddress& addre
                      [&](const IpNetwork& network) { return network.contains(address); });
 }
 
+bool all_match(const std::vector<NamePattern>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [](const NamePattern& pattern) { return pattern.is_any(); });
+}
+
 // The empty name means all groups.
 bool covers(const Grant& grant, std::string_view group) {
-  if (!group.empty()) return any_matches(grant.groups, group);
-  return std::any_of(grant.groups.begin(), grant.groups.end(),
-                     [](const NamePattern& pattern) { return pattern.is_any(); });
+  return group.empty() ? all_match(grant.groups) : any_matches(grant.groups, group);
 }
 
 template <class Accepts>
@@ -70,15 +74,16 @@ bool is_fingerprint(std::string_view text) {
 }
 
 // One word behind the peer.
-Result<void> add_right(AuthorityRule& rule, std::vector<NamePattern>& groups, std::string_view key,
-                       std::string_view value) {
+Result<void> add_right(AuthorityRule& rule, std::string_view key, std::string_view value) {
   Grant& grant = rule.grant;
   if (value.empty() || !is_clean_utf8(value)) return refuse(std::string(line_form));
   if (key == "from") return add_network(rule.from, value);
   if (key == "lb") {
     grant.lbs.push_back(NamePattern::parse(value));
+  } else if (key == "of") {
+    grant.of.push_back(NamePattern::parse(value));
   } else if (key == "group") {
-    groups.push_back(NamePattern::parse(value));
+    grant.groups.push_back(NamePattern::parse(value));
   } else if (key != "member") {
     return refuse(std::string(line_form));
   } else if (value == "own") {
@@ -98,22 +103,38 @@ Result<void> check_peer(std::string_view peer) {
   return refuse("sha256: expected 64 hexadecimal digits in lower case, without colons");
 }
 
+// Whoever writes `lb=east member=own` means a member of it, and would make it the load balancer.
+Result<void> check_roles(const AuthorityRule& rule) {
+  const Grant& grant = rule.grant;
+  const bool members = !grant.members.empty() || grant.any_member || rule.own_member;
+  if (grant.lbs.empty() && !members)
+    return refuse(fmt::format("'{}' is granted nothing; {}", rule.peer, line_form));
+  if (!grant.lbs.empty() && members) {
+    return refuse(
+        "lb= lets the peer be that load balancer: one line for lb=, one for member=; members of a "
+        "load balancer only are member=... of=UID");
+  }
+  if (!members && !grant.of.empty()) return refuse("of= belongs to member=");
+  return {};
+}
+
 Result<AuthorityRule> parse_rule(std::string_view line) {
   AuthorityRule rule;
+  rule.grant.of.clear();
+  rule.grant.groups.clear();
   rule.peer = take_first_word(line);
   if (const auto ok = check_peer(rule.peer); !ok) return fail(ok.error());
-  std::vector<NamePattern> groups;
   while (!line.empty()) {
     const std::string_view word = take_first_word(line);
     const auto equals = std::min(word.find('='), word.size());
     const auto value = word.substr(std::min(equals + 1, word.size()));
-    if (const auto added = add_right(rule, groups, word.substr(0, equals), value); !added)
+    if (const auto added = add_right(rule, word.substr(0, equals), value); !added)
       return fail(at(printable(word), added.error()));
   }
-  const Grant& grant = rule.grant;
-  if (grant.lbs.empty() && grant.members.empty() && !grant.any_member && !rule.own_member)
-    return refuse(fmt::format("'{}' is granted nothing; {}", rule.peer, line_form));
-  if (!groups.empty()) rule.grant.groups = std::move(groups);
+  if (const auto ok = check_roles(rule); !ok) return fail(ok.error());
+  for (auto* names : {&rule.grant.of, &rule.grant.groups}) {
+    if (names->empty()) names->push_back(NamePattern::any());
+  }
   return rule;
 }
 
@@ -137,24 +158,33 @@ NamePattern NamePattern::parse(std::string_view text) {
 
 bool Rights::may_be(std::string_view lb_uid, std::string_view group) const {
   return any_grants(grants, [&](const Grant& grant) {
-    return any_matches(grant.lbs, lb_uid) && (group.empty() || covers(grant, group));
+    return any_matches(grant.lbs, lb_uid) && covers(grant, group);
   });
 }
 
-bool Rights::may_speak_for(const IpAddress& member, std::string_view group) const {
+bool Rights::may_be(std::string_view lb_uid) const {
+  return any_grants(grants, [&](const Grant& grant) { return any_matches(grant.lbs, lb_uid); });
+}
+
+bool Rights::may_speak_for(const IpAddress& member, std::string_view lb_uid,
+                           std::string_view group) const {
   return any_grants(grants, [&](const Grant& grant) {
-    return (grant.any_member || any_contains(grant.members, member)) && covers(grant, group);
+    return (grant.any_member || any_contains(grant.members, member)) &&
+           any_matches(grant.of, lb_uid) && covers(grant, group);
   });
 }
 
-bool Rights::may_speak_for_all(std::string_view group) const {
-  return any_grants(grants,
-                    [&](const Grant& grant) { return grant.any_member && covers(grant, group); });
+bool Rights::may_speak_for_all(std::string_view lb_uid, std::string_view group) const {
+  return any_grants(grants, [&](const Grant& grant) {
+    return grant.any_member && any_matches(grant.of, lb_uid) && covers(grant, group);
+  });
 }
 
 Authority::Authority(bool foreign_members) : foreign_members_(foreign_members) {}
 
 Result<Authority> Authority::parse(std::string_view text) {
+  if (!text.empty() && text.back() != '\n')
+    return refuse("the last line has no end; is the file whole?");
   Authority authority(false);
   authority.from_file_ = true;
   const auto read = for_each_line(text, [&](std::string_view line) -> Result<void> {

@@ -33,12 +33,13 @@ class NamePattern {
   bool is_prefix_;
 };
 
-// One permission. Either role, or both.
+// One permission: to be load balancers, or to speak for members.
 struct Grant {
-  std::vector<NamePattern> lbs;    // as which load balancers the peer may speak
-  std::vector<IpNetwork> members;  // and for the members at which addresses
-  bool any_member = false;         // at all addresses
-  std::vector<NamePattern> groups{NamePattern::any()};  // both in these groups only
+  std::vector<NamePattern> lbs;                     // as which load balancers the peer may speak
+  std::vector<IpNetwork> members;                   // for the members at which addresses
+  bool any_member = false;                          // at all addresses
+  std::vector<NamePattern> of{NamePattern::any()};  // members of these load balancers only
+  std::vector<NamePattern> groups{NamePattern::any()};  // in these groups only
 };
 
 // What one peer may do: the sum of its grants.
@@ -46,11 +47,15 @@ struct Rights {
   std::string peer;  // for the log: "192.0.2.1", "'director-1' at 192.0.2.1"
   std::vector<Grant> grants;
 
-  // As a load balancer, in a group. Without a name: in any, for what it has registered itself.
+  // As a load balancer, in a group; without a name: in every group.
   bool may_be(std::string_view lb_uid, std::string_view group) const;
-  bool may_speak_for(const IpAddress& member, std::string_view group) const;
+  // In some group at least.
+  bool may_be(std::string_view lb_uid) const;
+  // For a member that a group of a load balancer has, or shall have.
+  bool may_speak_for(const IpAddress& member, std::string_view lb_uid,
+                     std::string_view group) const;
   // For all of them; without a name those of every group.
-  bool may_speak_for_all(std::string_view group) const;
+  bool may_speak_for_all(std::string_view lb_uid, std::string_view group) const;
 };
 
 // A line of the authority file.
@@ -70,16 +75,19 @@ class Authority {
   // speaks for members at any address.
   explicit Authority(bool foreign_members);
 
-  // An authority file: what no line grants is refused. All of the text or nothing: the error says
-  // the line.
+  // An authority file: what no line grants is refused. A line is for one role, a load balancer's or
+  // a member's. All of the text or nothing: the error says the line. A last line without its end is
+  // refused, since half a line may grant more than the whole.
   //
+  // clang-format off
   //   # peer         rights
   //   director-1     lb=director-1                      a name in the certificate
   //   lb7.example    lb=lb7 from=192.0.2.0/24           and only from there
   //   sha256:8d0c…   lb=spare* group=web group=mail     the certificate itself
-  //   app-1          member=own group=web               its own address, and that of its
-  //   certificate rack-4         member=10.4.0.0/16                 member=* for any
+  //   app-1          member=own group=web               its own address and those of its certificate
+  //   rack-4         member=10.4.0.0/16 of=director-1   of this load balancer; member=* for any address
   //   *              lb=lab from=192.0.2.77             any peer, also one without certificate
+  // clang-format on
   //
   // A peer has the rights of all lines that fit.
   static Result<Authority> parse(std::string_view text);

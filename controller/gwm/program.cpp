@@ -105,10 +105,11 @@ ExitCode Program::run() {
 ExitCode Program::start() {
   if (const ExitCode code = read_files(); code != ExitCode::ok) return code;
   if (!options_.check) {
-    for (const auto step : {&Program::open_control, &Program::listen, &Program::drop_privileges}) {
+    for (const auto step : {&Program::open_control, &Program::listen}) {
       if (const ExitCode code = (this->*step)(); code != ExitCode::ok) return code;
     }
   }
+  if (const ExitCode code = drop_privileges(); code != ExitCode::ok) return code;
   if (tls_) {
     if (const auto loaded = tls_->load(); !loaded) {
       log_.error("{}", loaded.error().detail);
@@ -119,7 +120,10 @@ ExitCode Program::start() {
   if (options_.weights.empty() && options_.probes.empty()) {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
-  if (tls_) tls_->watch();
+  if (tls_) {
+    tls_->when_replaced([this] { server_.check_certificates_again(); });
+    tls_->watch();
+  }
   poll_files();
   if (!options_.probes.empty()) watch_members();
   open_metrics();
@@ -222,8 +226,10 @@ std::string Program::metrics_text() const {
   auto families = metric_families(manager_, surroundings(), counters_, prober_.counts(),
                                   options_.metrics_members, now);
   if (tls_) {
-    families.push_back(metrics::certificate_ends(
-        "sasp_gwm_tls_certificate_expiry_timestamp_seconds", net::tls_ends(*tls_->current())));
+    const auto tls = metrics::tls_families("sasp_gwm_tls_certificate_expiry_timestamp_seconds",
+                                           "sasp_gwm_tls_files_ok", net::tls_ends(*tls_->current()),
+                                           tls_->error().empty());
+    families.insert(families.end(), tls.begin(), tls.end());
   }
   auto process = metrics::process_families(now, std::chrono::system_clock::now());
   families.insert(families.end(), process.begin(), process.end());
@@ -258,6 +264,7 @@ Surroundings Program::surroundings() const {
   around.weights_error = weights_error_;
   around.authority_file = options_.authority;
   around.authority_error = authority_error_;
+  if (tls_) around.tls_error = tls_->error();
   around.unauthorized = unauthorized_;
   return around;
 }
@@ -329,28 +336,34 @@ void Program::connected(ConnectionId id, const Endpoint& endpoint,
   log_.debug("{}: connected{}", endpoint.text(), identity ? ", " + identity->text() : "");
 }
 
+bool Program::may_go_on(const Rights& rights, const std::string& lb_uid) const {
+  const auto& lb = manager_.load_balancers().find(lb_uid)->second;
+  return rights.may_be(lb_uid) && group_left_out(rights, lb_uid, lb) == nullptr;
+}
+
 // Under another authority. Who speaks for a load balancer without right to it is told nothing more.
 void Program::judge_again() {
   for (auto& [id, peer] : peers_) {
     peer.rights = authority_.rights_of(peer.endpoint.address, peer.identity);
     const std::string* lb_uid = manager_.attached_to(id);
-    if (lb_uid == nullptr || peer.rights.may_be(*lb_uid, "")) continue;
+    if (lb_uid == nullptr || may_go_on(peer.rights, *lb_uid)) continue;
     server_.close(id, fail(std::errc::permission_denied,
                            fmt::format("{} may not speak as it any more", peer.rights.peer)));
   }
 }
 
-Message Program::handle(ConnectionId id, const GwmRequest& request) {
+net::GwmAnswer Program::handle(ConnectionId id, const GwmRequest& request) {
   Peer& peer = peers_[id];
   Outcome outcome = manager_.handle({id, peer.rights}, request.message, Clock::now());
   if (outcome.replaced) close_replaced(*outcome.replaced, peer, *outcome.attached);
   if (outcome.attached) tell_attached(peer, *outcome.attached);
   if (outcome.changed) info(fmt::format("{}: {}", peer.endpoint.text(), describe(request.message)));
+  const bool accepted = outcome.refusal.empty();
   tell_refusal(peer, std::move(outcome.refusal), outcome.unauthorized);
   tell_tolerances(peer, request.tolerances);
   counters_.count(request.message, outcome.reply);
   work();
-  return std::move(outcome.reply);
+  return {std::move(outcome.reply), accepted};
 }
 
 void Program::not_understood(ConnectionId id, const Error& why) {
@@ -374,9 +387,10 @@ void Program::disconnected(ConnectionId id, const Error& why) {
   work();
 }
 
+// Anybody can cause these lines; they leave room for those of peers that are known.
 void Program::not_accepted(const Error& why) {
   ++counters_.rejected;
-  warn(why.detail);
+  warn(why.detail, rejected_limit_);
 }
 
 void Program::writable(ConnectionId id) {
@@ -430,8 +444,12 @@ void Program::info(const std::string& text) {
 }
 
 void Program::warn(const std::string& text) {
-  if (!warning_limit_.allows(Clock::now())) return;
-  if (const auto n = warning_limit_.take_suppressed()) log_.warning("{} lines were suppressed", n);
+  warn(text, warning_limit_);
+}
+
+void Program::warn(const std::string& text, LogLimit& limit) {
+  if (!limit.allows(Clock::now())) return;
+  if (const auto n = limit.take_suppressed()) log_.warning("{} lines were suppressed", n);
   log_.warning("{}", text);
 }
 
@@ -524,7 +542,7 @@ void Program::reload() {
 
 // Without work the io_context ends.
 void Program::stop() {
-  notifier_.tell("STOPPING=1");
+  notifier_.stopping();
   stopping_ = true;
   watchdog_.stop();
   status_line_.stop();

@@ -47,7 +47,7 @@ class Program final : private net::GwmServerOwner {
 
   void connected(ConnectionId id, const Endpoint& peer,
                  const std::optional<PeerIdentity>& identity) override;
-  sasp::Message handle(ConnectionId id, const sasp::GwmRequest& request) override;
+  net::GwmAnswer handle(ConnectionId id, const sasp::GwmRequest& request) override;
   void not_understood(ConnectionId id, const Error& why) override;
   void disconnected(ConnectionId id, const Error& why) override;
   void not_accepted(const Error& why) override;
@@ -84,9 +84,11 @@ class Program final : private net::GwmServerOwner {
   void close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid);
   void tell_refusal(Peer& peer, std::string refusal, bool unauthorized = false);
   void tell_tolerances(Peer& peer, const sasp::ToleranceCounts& of_message);
+  bool may_go_on(const Rights& rights, const std::string& lb_uid) const;
   void judge_again();
   void info(const std::string& text);
   void warn(const std::string& text);
+  void warn(const std::string& text, LogLimit& limit);
 
   const Options& options_;
   cli::Log& log_;
@@ -99,6 +101,7 @@ class Program final : private net::GwmServerOwner {
   std::unordered_map<ConnectionId, Peer> peers_;
   LogLimit info_limit_;
   LogLimit warning_limit_;
+  LogLimit rejected_limit_;
   bool stopping_ = false;
   std::uint32_t last_push_id_ = 0;
 

@@ -169,13 +169,40 @@ Refusal unauthorized(std::string why) {
 
 // RFC 4678 10: an LB UID is no secret; who may use it is decided before anything is said of it.
 Verdict sender_may_be_lb(const Known& known, const Head& head) {
+  if (!head.from_lb) return {};
   const Rights& rights = known.sender.rights;
   for (const Named& group : head.groups) {
-    if (!head.from_lb || rights.may_be(group.lb_uid, group.name)) continue;
-    const bool other_group = rights.may_be(group.lb_uid, "");
-    return unauthorized(fmt::format("{} may not speak as load balancer '{}'{}", rights.peer,
-                                    group.lb_uid,
-                                    other_group ? " for " + group_text(group.name) : ""));
+    const auto may_not = [&](const std::string& in) {
+      return unauthorized(
+          fmt::format("{} may not speak as load balancer '{}'{}", rights.peer, group.lb_uid, in));
+    };
+    if (!rights.may_be(group.lb_uid)) return may_not("");
+    if (!group.name.empty() && !rights.may_be(group.lb_uid, group.name))
+      return may_not(" for " + group_text(group.name));
+    const auto lb = known.lbs.find(group.lb_uid);
+    if (&group != &head.groups.front() || lb == known.lbs.end()) continue;
+    if (const auto* name = group_left_out(rights, group.lb_uid, lb->second))
+      return may_not(fmt::format(", which has {}", group_text(*name)));
+  }
+  return {};
+}
+
+// sasp-interop row 37: a member speaks for itself, so not for a whole group either.
+template <class Groups>
+Verdict sender_may_be_members(const Known& known, const Head& head, const Groups& groups) {
+  if (head.from_lb) return {};
+  const Rights& rights = known.sender.rights;
+  for (const auto& [group, items] : groups) {
+    if (items.empty() && !rights.may_speak_for_all(group.lb_uid, group.name)) {
+      return unauthorized(fmt::format("{} may not speak for all members of {}", rights.peer,
+                                      where(group.lb_uid, group.name)));
+    }
+    for (const auto& item : items) {
+      const MemberKey key = member_of(item).key();
+      if (rights.may_speak_for(key.address, group.lb_uid, group.name)) continue;
+      return unauthorized(fmt::format("{} may not speak for member {} of {}", rights.peer,
+                                      key.text(), where(group.lb_uid, group.name)));
+    }
   }
   return {};
 }
@@ -200,26 +227,6 @@ Verdict sender_is_entitled(const Known& known, const Head& head) {
     if (!head.from_lb && !known.lbs.find(group.lb_uid)->second.trusts()) {
       return Refusal{ReturnCode::not_accepted,
                      fmt::format("'{}' has not set the trust flag", group.lb_uid)};
-    }
-  }
-  return {};
-}
-
-// sasp-interop row 37: a member speaks for itself, so not for a whole group either.
-template <class Groups>
-Verdict sender_may_be_members(const Known& known, const Head& head, const Groups& groups) {
-  if (head.from_lb) return {};
-  const Rights& rights = known.sender.rights;
-  for (const auto& [group, items] : groups) {
-    if (items.empty() && !rights.may_speak_for_all(group.name)) {
-      return unauthorized(fmt::format("{} may not speak for all members of {}", rights.peer,
-                                      where(group.lb_uid, group.name)));
-    }
-    for (const auto& item : items) {
-      const MemberKey key = member_of(item).key();
-      if (rights.may_speak_for(key.address, group.name)) continue;
-      return unauthorized(fmt::format("{} may not speak for member {} of {}", rights.peer,
-                                      key.text(), where(group.lb_uid, group.name)));
     }
   }
   return {};
@@ -365,9 +372,9 @@ Verdict judge(const Known& known, const Head& head, const RegistrationRequest& r
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
   if (auto refusal = sender_may_be_lb(known, head)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = kinds_fit(known, request)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = members_are(false, known, request.groups)) return refusal;
@@ -380,9 +387,9 @@ Verdict judge(const Known& known, const Head& head, const DeregistrationRequest&
   if (auto refusal = members_have_a_group(request)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
   if (auto refusal = sender_may_be_lb(known, head)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = groups_are_known(known, head)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = groups_stand_once(head)) return refusal;
@@ -403,9 +410,9 @@ Verdict judge(const Known& known, const Head& head, const SetMemberStateRequest&
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
   if (auto refusal = sender_may_be_lb(known, head)) return refusal;
+  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
-  if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = groups_are_known(known, head)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = groups_stand_once(head)) return refusal;
@@ -555,6 +562,15 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     std::get<GetWeightsReply>(outcome.reply).interval = config_.interval;
   }
   return outcome;
+}
+
+const std::string* group_left_out(const Rights& rights, const std::string& lb_uid,
+                                  const LoadBalancer& lb) {
+  if (rights.may_be(lb_uid, "")) return nullptr;
+  for (const auto& [name, group] : lb.groups) {
+    if (!rights.may_be(lb_uid, name)) return &name;
+  }
+  return nullptr;
 }
 
 LoadBalancer* Registry::find(std::string_view lb_uid) {

@@ -7,10 +7,11 @@
 //         a DeRegistration that lists members without naming their group (row 28)
 //   0x50  empty group name, where it cannot mean "all groups"
 //   0x51  LB UID of 0 or more than 64 bytes (row 9)
-//   0x11  somebody who may not be that LB, or not in that group (row 37, authority.hpp)
+//   0x11  somebody who may not be that LB, or not in that group or one that the LB has; a member,
+//   for
+//         an address that it may not speak for (row 37, authority.hpp)
 //   0x61  a member speaks of an LB that is not known here    0x43  an LB does
-//   0x11  a member, and its LB has not set the trust flag; a member, for an address that it may not
-//         speak for (row 37); an LB for another LB
+//   0x11  a member, and its LB has not set the trust flag; an LB for another LB
 //   0x42  unknown group     0x45  a member of the wrong kind (rows 25, 26)
 //   0x44  member twice      0x46  group twice
 //   0x41  not registered    0x40  already registered
@@ -92,6 +93,11 @@ struct LoadBalancer {
   bool trusts() const { return (flags & sasp::lb_flag::trust) != 0; }
 };
 using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
+
+// Whoever speaks as an LB is told the weights of all its groups, and may be pushed them: the first
+// that the rights leave out; nullptr: there is none.
+const std::string* group_left_out(const Rights& rights, const std::string& lb_uid,
+                                  const LoadBalancer& lb);
 
 struct Outcome {
   sasp::Message reply;        // of a Get Weights: without the weights

@@ -340,6 +340,7 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
   object["weights_error"] = text_or_null(around.weights_error);
   object["authority_file"] = text_or_null(around.authority_file);
   object["authority_error"] = text_or_null(around.authority_error);
+  object["tls_error"] = text_or_null(around.tls_error);
   object["alarms"] = alarms_json(around, now);
   object["groups"] = groups;
   object["member_counts"] = counts_json(all);

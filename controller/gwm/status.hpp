@@ -33,6 +33,7 @@ struct Surroundings {
   std::string weights_error;   // why the file could not be read last; empty: it could
   std::string authority_file;  // likewise
   std::string authority_error;
+  std::string tls_error;  // why the TLS files could not be read again; empty: they could
   Unauthorized unauthorized;
 };
 

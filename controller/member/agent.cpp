@@ -75,8 +75,7 @@ void Agent::signalled(int signal) {
 // end.
 void Agent::drain() {
   load_timer_.cancel();
-  notifier_.tell(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}",
-                             std::chrono::microseconds(options_.drain + seconds{5}).count()));
+  notifier_.stopping(options_.drain + seconds{5});
   // A server that no load balancer knows by us has no connections to wait for.
   if (options_.drain == seconds{0} || !ever_registered_) return leave();
   phase_ = Phase::draining;

@@ -67,6 +67,10 @@ void Gwms::add(const cli::HostPort& gwm) {
 
 Result<void> Gwms::start() {
   if (tls_) {
+    tls_->when_replaced([this] {
+      for (const auto& link : links_)
+        link->check_certificate_again();
+    });
     if (const auto loaded = tls_->load(); !loaded) return loaded;
     tls_->watch();
   }

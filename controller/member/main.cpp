@@ -18,8 +18,7 @@ template <class Work>
 }
 
 // The certificates; everything else of --check is done when the options are there.
-saspd::ExitCode check(const saspd::member::Options& options) {
-  saspd::cli::Log log(options.log);
+saspd::ExitCode check(const saspd::member::Options& options, saspd::cli::Log& log) {
   const auto warnings = saspd::net::check_tls_files(options.tls, saspd::TlsRole::client);
   if (!warnings) {
     log.error("{}", warnings.error().detail);
@@ -50,9 +49,9 @@ int main(int argc, char** argv) {
   const auto parsed = saspd::member::parse_options(argc, argv);
   if (const auto* end = std::get_if<saspd::ExitCode>(&parsed)) return static_cast<int>(*end);
   const auto& options = std::get<saspd::member::Options>(parsed);
-  if (options.check) return static_cast<int>(check(options));
   saspd::cli::Log log(options.log);
   if (!drop_privileges(options, log)) return static_cast<int>(saspd::ExitCode::no_permission);
+  if (options.check) return static_cast<int>(check(options, log));
   if (options.command == saspd::member::Command::run) {
     run<saspd::member::Agent>(options, log);
   } else {

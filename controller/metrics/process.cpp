@@ -75,13 +75,18 @@ double unix_seconds(WallTime time) {
   return static_cast<double>(since.count()) / 1e3;
 }
 
-Family certificate_ends(std::string name,
-                        const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends) {
-  Family family = gauge(std::move(name),
-                        "When the first certificate of this role ends, in seconds since 1970.");
+Families tls_families(std::string ends_name, std::string files_name,
+                      const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends,
+                      bool files_ok) {
+  Families families;
+  Family first_ends = gauge(std::move(ends_name),
+                            "When the first certificate of this role ends, in seconds since 1970.");
   for (const auto& [role, end] : ends)
-    add(family, unix_seconds(end), {{"role", role}});
-  return family;
+    add(first_ends, unix_seconds(end), {{"role", role}});
+  families.push_back(std::move(first_ends));
+  add_one(families, gauge(std::move(files_name), "1: the TLS files could be read last time."),
+          files_ok ? 1 : 0);
+  return families;
 }
 
 Families process_families(TimePoint now, WallTime wall) {

@@ -13,9 +13,10 @@ using WallTime = std::chrono::system_clock::time_point;
 // Seconds since 1970, to the millisecond.
 double unix_seconds(WallTime time);
 
-// Ends of certificates by role.
-Family certificate_ends(std::string name,
-                        const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends);
+// Ends of certificates by role, and whether the TLS files could be read last time.
+Families tls_families(std::string ends_name, std::string files_name,
+                      const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends,
+                      bool files_ok);
 
 // process_*; what the kernel does not tell is left out. Reads only /proc/self, which a sandbox
 // leaves visible.

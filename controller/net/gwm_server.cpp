@@ -29,6 +29,12 @@ constexpr std::size_t read_size = 16384;
 // Any peer may have so much of an unfinished message in memory, whatever the others have.
 constexpr std::size_t small_message = std::size_t{64} << 10;
 
+// A host with IPv6 has all addresses of its /64 (RFC 4291 2.5.1).
+IpNetwork source_of(const IpAddress& address) {
+  constexpr unsigned v6_host = 64;
+  return address.family() == Family::v4 ? IpNetwork(address) : IpNetwork(address, v6_host);
+}
+
 Error system_failure(std::string_view what, const error_code& code) {
   return fail(std::error_code(code), fmt::format("{}: {}", what, code.message()));
 }
@@ -71,7 +77,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
         session_(config.session),
         pace_(config.max_requests_per_second),
         stream_(std::move(stream)),
-        ask_until_(Clock::now() + config.first_request_deadline),
+        serve_until_(Clock::now() + config.first_request_deadline),
         read_watchdog_(stream_.get_executor()),
         write_watchdog_(stream_.get_executor()),
         pause_(stream_.get_executor()),
@@ -97,14 +103,20 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
     if (ec) close(fail(std::errc::protocol_error, fmt::format("TLS: {}", stream_.explain(ec))));
   }
 
+  void check_certificate_again(TlsContext& tls) {
+    const auto good = stream_.check_peer_again(tls);
+    if (!good) close(fail(std::errc::permission_denied, "TLS: " + good.error().detail));
+  }
+
   // Reads what is there, one byte at least, into the session, or closes. A message that has begun
   // must be complete in time.
   asio::awaitable<void> read() {
     read_deadline_ = session_.deadline();
     const bool in_message = read_deadline_.has_value();
-    if (!in_message && !has_asked_) read_deadline_ = ask_until_;
+    if (!in_message && !was_served) read_deadline_ = serve_until_;
     watch(read_watchdog_, read_deadline_,
-          in_message ? "the rest of a message did not come in time" : "no request in time");
+          in_message ? "the rest of a message did not come in time"
+                     : "no request that could be accepted in time");
     const auto [ec, n] = co_await stream_.async_read_some(asio::buffer(buffer_), as_result);
     read_deadline_.reset();
     read_watchdog_.cancel();
@@ -122,7 +134,6 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   // which closes.
   std::optional<sasp::GwmEvent> next() {
     auto event = session_.next(Clock::now());
-    if (event && *event) has_asked_ = true;
     if (event) return std::move(*event);
     close(event.error());
     return {};
@@ -171,6 +182,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   }
 
   bool push_was_refused = false;
+  bool was_served = false;  // a request was accepted
 
  private:
   Error failure(std::string_view what, const error_code& code) const {
@@ -199,8 +211,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   Pace pace_;
   Stream stream_;
   bool has_spoken_ = false;
-  bool has_asked_ = false;
-  TimePoint ask_until_;
+  TimePoint serve_until_;
   Timer read_watchdog_;
   Timer write_watchdog_;
   std::optional<TimePoint> read_deadline_;
@@ -245,13 +256,13 @@ asio::awaitable<void> GwmServer::accept(std::shared_ptr<Listener> listener) {
   }
 }
 
-bool GwmServer::comes_too_often(const IpAddress& address) {
+bool GwmServer::comes_too_often(const IpNetwork& source) {
   const TimePoint now = Clock::now();
   if (now - second_began_ >= std::chrono::seconds{1}) {
     newcomers_.clear();
     second_began_ = now;
   }
-  return config_.max_new_per_second > 0 && ++newcomers_[address] > config_.max_new_per_second;
+  return config_.max_new_per_second > 0 && ++newcomers_[source] > config_.max_new_per_second;
 }
 
 std::optional<Error> GwmServer::refusal(const Endpoint& peer) {
@@ -267,23 +278,24 @@ std::optional<Error> GwmServer::refusal(const Endpoint& peer) {
                             connections_.size(), peer.text()));
   }
   if (config_.spare_loopback && peer.address.is_loopback()) return {};
-  if (comes_too_often(peer.address)) {
+  const IpNetwork from = source_of(peer.address);
+  if (comes_too_often(from)) {
     return fail(std::errc::too_many_files_open,
                 fmt::format("more than {} new connections a second from {}, closing one",
-                            config_.max_new_per_second, peer.address.text()));
+                            config_.max_new_per_second, from.text()));
   }
-  const auto same = sources_.find(peer.address);
+  const auto same = sources_.find(from);
   if (same == sources_.end()) return {};
   const Source& source = same->second;
   if (source.connections >= config_.max_per_address) {
     return fail(std::errc::too_many_files_open,
                 fmt::format("{} connections are open from {}, closing a new one",
-                            source.connections, peer.address.text()));
+                            source.connections, from.text()));
   }
   if (source.handshakes >= config_.max_handshakes_per_address) {
     return fail(std::errc::too_many_files_open,
                 fmt::format("{} TLS handshakes with {} are unfinished, closing a new connection",
-                            source.handshakes, peer.address.text()));
+                            source.handshakes, from.text()));
   }
   return {};
 }
@@ -297,7 +309,7 @@ void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
                     : Stream(std::move(socket));
   auto connection = std::make_shared<Connection>(id, std::move(stream), peer, config_);
   connections_.emplace(id, connection);
-  Source& source = sources_[peer.address];
+  Source& source = sources_[source_of(peer.address)];
   ++source.connections;
   if (connection->is_tls()) ++source.handshakes;
   asio::co_spawn(io_, serve(std::move(connection)), asio::detached);
@@ -307,7 +319,7 @@ void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
 asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
   if (connection.is_tls()) {
     co_await connection.handshake();
-    --sources_[connection.peer().address].handshakes;
+    --sources_[source_of(connection.peer().address)].handshakes;
   }
   if (!connection.closed()) {
     owner_.connected(connection.id(), connection.peer(), connection.identity());
@@ -331,7 +343,7 @@ asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
 
 void GwmServer::forget(const Connection& connection) {
   unfinished_ -= connection.accounted;
-  const auto source = sources_.find(connection.peer().address);
+  const auto source = sources_.find(source_of(connection.peer().address));
   if (--source->second.connections == 0) sources_.erase(source);
   connections_.erase(connection.id());
 }
@@ -341,7 +353,7 @@ asio::awaitable<void> GwmServer::answer_all(Connection& connection) {
   while (!connection.closed()) {
     const auto event = connection.next();
     if (!event) co_return;
-    auto reply = answer(connection.id(), *event);
+    auto reply = answer(connection, *event);
     if (!reply) connection.close(reply.error());
     if (!reply) continue;
     co_await write(connection.shared_from_this(), connection.reserve_write(), std::move(*reply));
@@ -383,16 +395,23 @@ bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
   return true;
 }
 
-Result<sasp::Bytes> GwmServer::answer(ConnectionId id, const sasp::GwmEvent& event) {
+Result<sasp::Bytes> GwmServer::answer(Connection& connection, const sasp::GwmEvent& event) {
   if (const auto* request = std::get_if<sasp::GwmRequest>(&event)) {
-    return sasp::encode({request->message_id, owner_.handle(id, *request)});
+    auto [reply, accepted] = owner_.handle(connection.id(), *request);
+    connection.was_served = connection.was_served || accepted;
+    return sasp::encode({request->message_id, std::move(reply)});
   }
   if (const auto* refusal = std::get_if<sasp::GwmRefusal>(&event)) {
-    owner_.not_understood(id, refusal->why);
+    owner_.not_understood(connection.id(), refusal->why);
     return refusal->answer;
   }
-  owner_.not_understood(id, std::get<sasp::GwmSkipped>(event).why);
+  owner_.not_understood(connection.id(), std::get<sasp::GwmSkipped>(event).why);
   return sasp::Bytes{};
+}
+
+void GwmServer::check_certificates_again() {
+  for (const auto& [id, connection] : connections_)
+    connection->check_certificate_again(*config_.tls->current());
 }
 
 void GwmServer::close(ConnectionId id, Error why) {

@@ -23,6 +23,11 @@ namespace saspd::net {
 
 using ConnectionId = std::uint64_t;  // never used again
 
+struct GwmAnswer {
+  sasp::Message reply;
+  bool accepted = true;  // what was asked is done
+};
+
 // The owner of a GwmServer, called from the io_context. It may call GwmServer::close() in any of
 // these.
 class GwmServerOwner {
@@ -34,8 +39,8 @@ class GwmServerOwner {
   // With TLS after the handshake; `identity` is what a verified certificate says, if there is one.
   virtual void connected(ConnectionId id, const Endpoint& peer,
                          const std::optional<PeerIdentity>& identity) = 0;
-  // Returns the reply, which is written before the peer's next request is looked at.
-  virtual sasp::Message handle(ConnectionId id, const sasp::GwmRequest& request) = 0;
+  // The reply is written before the peer's next request is looked at.
+  virtual GwmAnswer handle(ConnectionId id, const sasp::GwmRequest& request) = 0;
   // A message that was refused with 0x10, or skipped.
   virtual void not_understood(ConnectionId id, const Error& why) = 0;
   // The last call for this connection.
@@ -53,7 +58,8 @@ struct GwmServerConfig {
   sasp::GwmSessionConfig session;
   std::size_t max_connections = 4096;
   std::vector<IpNetwork> allowed{};  // who may connect; empty: everybody
-  // From one address, as the other limits of an address.
+  // From one address, as the other limits of an address. IPv6 gives a host a /64: that counts as
+  // one.
   std::size_t max_per_address = 1024;
   unsigned max_new_per_second = 100;  // 0: no limit
   bool spare_loopback = true;         // no limits of an address for this host
@@ -67,8 +73,8 @@ struct GwmServerConfig {
   Duration handshake_deadline = std::chrono::seconds{5};
   // Unfinished handshakes from one address: nobody is known before one.
   std::size_t max_handshakes_per_address = 64;
-  // A peer that has asked nothing for so long since it came is closed: it would hold one of
-  // the places. Who has asked once may be silent for ever.
+  // A peer of which no request was accepted for so long since it came is closed: it would hold one
+  // of the places. Who was served once may be silent for ever.
   Duration first_request_deadline = std::chrono::seconds{60};
   // A peer that takes no byte of a reply for so long is closed.
   Duration write_deadline = std::chrono::seconds{10};
@@ -92,6 +98,9 @@ class GwmServer {
   // Would push() write now? If not, writable() is called later.
   bool can_push(ConnectionId id);
 
+  // Under other TLS files, those of config.tls: who would not be let in any more is closed.
+  void check_certificates_again();
+
   // Ends a connection; `why` comes back by disconnected(). Nothing if it is gone already.
   void close(ConnectionId id, Error why);
 
@@ -103,7 +112,7 @@ class GwmServer {
   using Timer = boost::asio::basic_waitable_timer<Clock>;
   struct Listener;
   class Connection;
-  // What comes from one address.
+  // What comes from one address, or /64.
   struct Source {
     std::size_t connections = 0;
     std::size_t handshakes = 0;  // of these
@@ -118,18 +127,18 @@ class GwmServer {
                                      sasp::Bytes bytes);
   void account(Connection& connection);
   // What to write; empty when nothing is.
-  Result<sasp::Bytes> answer(ConnectionId id, const sasp::GwmEvent& event);
+  Result<sasp::Bytes> answer(Connection& connection, const sasp::GwmEvent& event);
   void add(Tcp::socket socket, const Endpoint& peer);
   std::optional<Error> refusal(const Endpoint& peer);
-  bool comes_too_often(const IpAddress& address);
+  bool comes_too_often(const IpNetwork& source);
 
   boost::asio::io_context& io_;
   GwmServerConfig config_;
   GwmServerOwner& owner_;
   std::list<std::shared_ptr<Listener>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
-  std::map<IpAddress, Source> sources_;
-  std::map<IpAddress, unsigned> newcomers_;  // of this second
+  std::map<IpNetwork, Source> sources_;
+  std::map<IpNetwork, unsigned> newcomers_;  // of this second
   TimePoint second_began_;
   std::size_t unfinished_ = 0;  // bytes, of all connections
   ConnectionId last_id_ = 0;

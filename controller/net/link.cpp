@@ -254,6 +254,15 @@ void Link<Session>::arm_timer() {
 }
 
 template <class Session>
+void Link<Session>::check_certificate_again() {
+  if (!connected_) return;
+  const auto good = stream_->check_peer_again(*settings_.tls->current());
+  if (good) return;
+  tls_failed_ = true;
+  drop("TLS: " + good.error().detail);
+}
+
+template <class Session>
 void Link<Session>::drop(std::string why) {
   last_error_ = std::move(why);
   connected_ = false;

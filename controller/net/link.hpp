@@ -80,6 +80,9 @@ class Link {
     if (connected_) perform(std::move(step));
   }
 
+  // Under other TLS files: a connection to a GWM that would not be believed any more is dropped.
+  void check_certificate_again();
+
   const Session& session() const { return session_; }
   LinkView view() const;
 

@@ -1,6 +1,7 @@
 #include "controller/net/notify.hpp"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ Notifier Notifier::from_environment() {
   return Notifier(environment("NOTIFY_SOCKET"), wanted_watchdog());
 }
 
-void Notifier::tell(std::string_view lines) const {
+void Notifier::tell(std::string_view lines, std::chrono::seconds patience) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_.empty() || socket_.size() >= sizeof address.sun_path) return;
@@ -47,8 +48,9 @@ void Notifier::tell(std::string_view lines) const {
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
-  // Not worth waiting for: the service manager reads at once or is not there.
-  ::sendto(fd, lines.data(), lines.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+  const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  ::sendto(fd, lines.data(), lines.size(), MSG_NOSIGNAL | (patience == no_time ? MSG_DONTWAIT : 0),
            reinterpret_cast<const sockaddr*>(&address), size);
   ::close(fd);
 }
@@ -57,14 +59,19 @@ void Notifier::status(std::string_view text) const {
   std::string line = "STATUS=";
   for (const char c : text)
     line += c == '\n' ? ' ' : c;
-  tell(line);
+  tell(line, no_time);
 }
 
 // notify-reload of systemd 253 tells by the time that this is the answer to its signal.
 void Notifier::reloading() const {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
-                   std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+                   std::chrono::duration_cast<std::chrono::microseconds>(now).count()),
+       a_moment);
+}
+
+void Notifier::stopping(std::chrono::microseconds time) const {
+  tell(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", time.count()), a_moment);
 }
 
 Watchdog::Watchdog(boost::asio::io_context& io, const Notifier& notifier)
@@ -72,7 +79,7 @@ Watchdog::Watchdog(boost::asio::io_context& io, const Notifier& notifier)
 
 void Watchdog::start() {
   if (!notifier_.watchdog()) return;
-  notifier_.tell("WATCHDOG=1");
+  notifier_.alive();
   timer_.expires_after(*notifier_.watchdog() / 2);
   timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) start();

@@ -22,20 +22,28 @@ class Notifier {
   explicit Notifier(std::string socket, std::optional<Duration> watchdog = {})
       : socket_(std::move(socket)), watchdog_(watchdog) {}
 
-  // "READY=1", or several such lines. Nobody needs to know when it does not arrive.
-  void tell(std::string_view lines) const;
+  // The state of the service. The service manager acts on it, so a full queue is waited for, a
+  // second at most. A reload is between reloading() and ready().
+  void ready() const { tell("READY=1", a_moment); }
+  void reloading() const;
+  void stopping() const { tell("STOPPING=1", a_moment); }
+  // And it takes so long.
+  void stopping(std::chrono::microseconds time) const;
+  // What comes again: dropped when there is no room for it.
+  void alive() const { tell("WATCHDOG=1", no_time); }
   // "STATUS=…", one line of text for systemctl status.
   void status(std::string_view text) const;
-
-  // Around a reload; after it the service is ready again.
-  void reloading() const;
-  void ready() const { tell("READY=1"); }
 
   bool is_heard() const { return !socket_.empty(); }
   // Within this time the service manager wants to hear WATCHDOG=1 again; nothing: it does not.
   std::optional<Duration> watchdog() const { return watchdog_; }
 
  private:
+  static constexpr std::chrono::seconds no_time{0};
+  static constexpr std::chrono::seconds a_moment{1};
+
+  void tell(std::string_view lines, std::chrono::seconds patience) const;
+
   std::string socket_;
   std::optional<Duration> watchdog_;
 };

@@ -30,7 +30,9 @@ Stream::Tls::Tls(Socket socket, TlsContextPointer with)
   });
 }
 
-// RFC 9525: the name in the certificate must be the one that was asked for, an address is no name.
+// RFC 6125 6.4.4: the name that was asked for must be in the certificate, an address is no name.
+// The common name counts only in a certificate without DNS names: those of mainframes often have
+// none.
 void Stream::Tls::expect(std::string_view host) {
   if (!context->settings.name.empty()) host = context->settings.name;
   if (host.ends_with('.')) host.remove_suffix(1);  // the root of DNS, which no certificate has
@@ -105,6 +107,31 @@ std::optional<PeerIdentity> Stream::peer() const {
       SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && SSL_get_verify_result(ssl) == X509_V_OK;
   if (certificate == nullptr || !verified) return {};
   return certificate_info(*certificate).identity;
+}
+
+Result<void> Stream::check_peer_again(TlsContext& tls) const {
+  if (!tls_ || tls_->view.in_handshake) return {};
+  SSL* ssl = tls_->stream.native_handle();
+  X509* certificate = SSL_get0_peer_certificate(ssl);
+  if (certificate == nullptr) return {};
+  SSL_CTX* rules = tls.context.native_handle();
+  const std::unique_ptr<X509_STORE_CTX, FreedBy<X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
+  must(static_cast<int>(check != nullptr));
+  must(X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(rules), certificate,
+                           SSL_get_peer_cert_chain(ssl)));
+  must(X509_STORE_CTX_set_default(check.get(),
+                                  tls.role == TlsRole::client ? "ssl_server" : "ssl_client"));
+  X509_VERIFY_PARAM* how = X509_STORE_CTX_get0_param(check.get());
+  X509_VERIFY_PARAM_set_depth(how, SSL_CTX_get_verify_depth(rules));
+  X509_VERIFY_PARAM_set_auth_level(how, SSL_CTX_get_security_level(rules));
+  must(X509_VERIFY_PARAM_set_flags(how, X509_V_FLAG_NO_CHECK_TIME));
+  if (X509_verify_cert(check.get()) == 1) return {};
+  const int reason = X509_STORE_CTX_get_error(check.get());
+  if (reason == X509_V_ERR_UNABLE_TO_GET_CRL) return {};
+  const X509* refused = X509_STORE_CTX_get_current_cert(check.get());
+  if (refused == nullptr) refused = certificate;
+  return fail(std::errc::permission_denied,
+              explain_refused({reason, certificate_info(*refused), {}}, tls_->view));
 }
 
 bool Stream::is_tls_failure(const error_code& code) const {

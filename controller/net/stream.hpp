@@ -58,6 +58,11 @@ class Stream {
   // and for a client that nobody demanded a certificate of.
   std::optional<PeerIdentity> peer() const;
 
+  // After the handshake: would the peer's certificate be accepted under `tls`, too? Revoked ones
+  // and those of other authorities are not. What is over, or has no list, only counts for new
+  // connections: no connection that is in use shall end by the calendar.
+  Result<void> check_peer_again(TlsContext& tls) const;
+
   // An operation that ended with `code`: did TLS fail, did the peer close, and what to tell.
   bool is_tls_failure(const error_code& code) const;
   static bool is_end(const error_code& code);

@@ -175,6 +175,8 @@ void set_rules(SSL_CTX& context, const TlsSettings& settings) {
   SSL_CTX_set_max_early_data(&context, 0);
   SSL_CTX_set_recv_max_early_data(&context, 0);
   SSL_CTX_set_verify_depth(&context, max_depth);
+  SSL_CTX_set_mode(&context,
+                   SSL_MODE_RELEASE_BUFFERS);  // most connections are idle most of the time
 }
 
 Result<void> add_authorities(TlsContext& tls) {
@@ -206,8 +208,9 @@ Result<void> add_revocation_lists(TlsContext& tls) {
       return refuse(fmt::format("{}: {}", path, take_openssl_error()));
     tls.revocation_lists.push_back(revocation_list_info(*list));
   }
-  // From here on a certificate whose authority has no list, or an old one, is refused too.
-  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+  // From here on a certificate whose authority has no list, or an old one, is refused too; so are
+  // intermediate ones.
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
   return {};
 }
 
@@ -302,9 +305,6 @@ Result<TlsContextPointer> load_tls(const TlsSettings& settings, TlsRole role) {
   for (const auto add : {add_authorities, add_revocation_lists, add_own_certificate}) {
     if (const auto added = add(*tls); !added) return fail(added.error());
   }
-  if (settings.ca.empty()) {
-    tls->remarks.emplace_back("without --tls-ca every peer is let in, whoever it is");
-  }
   return tls;
 }
 
@@ -356,8 +356,9 @@ TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings
       timer_(io) {}
 
 Result<void> TlsCredentials::load() {
-  files_.was_read(stamps_of(settings_.files()));
+  const auto stamps = stamps_of(settings_.files());
   auto loaded = load_tls(settings_, role_);
+  files_.was_read(loaded ? stamps : std::nullopt);
   if (!loaded) return fail(loaded.error());
   current_ = std::move(*loaded);
   tell_warnings();
@@ -365,12 +366,22 @@ Result<void> TlsCredentials::load() {
 }
 
 void TlsCredentials::reload() {
-  if (const auto loaded = load(); !loaded) {
-    tell_(Tone::warning,
-          fmt::format("{}; the old certificates stay in use", loaded.error().detail));
-    return;
+  error_.clear();  // who asks gets an answer
+  read_again();
+}
+
+// What may be a matter of time, a certificate of the next minute or too many open files, is tried
+// again, and told once.
+void TlsCredentials::read_again() {
+  const auto loaded = load();
+  const std::string error = loaded ? std::string() : loaded.error().detail;
+  const bool is_news = std::exchange(error_, error) != error;
+  if (loaded) {
+    tell_(Tone::info, "certificates read again, for new connections");
+    if (replaced_) replaced_();
+  } else if (is_news) {
+    tell_(Tone::warning, fmt::format("{}; the old certificates stay in use", error));
   }
-  tell_(Tone::info, "certificates read again, for new connections");
 }
 
 void TlsCredentials::watch() {
@@ -389,7 +400,7 @@ void TlsCredentials::stop() {
 }
 
 void TlsCredentials::look() {
-  if (files_.should_read(stamps_of(settings_.files()))) reload();
+  if (files_.should_read(stamps_of(settings_.files()))) read_again();
   if (wall_now() - warned_at_ >= 24h) tell_warnings();
 }
 

@@ -60,10 +60,15 @@ class TlsCredentials {
   TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role, Tell tell,
                  Duration poll = usual_poll);
 
+  // Called when a reload has replaced the context.
+  void when_replaced(std::function<void()> replaced) { replaced_ = std::move(replaced); }
+
   // To begin with, and tells the warnings. An error changes nothing.
   Result<void> load();
   // The same for a context that exists (SIGHUP); what came of it is told.
   void reload();
+  // Why the files could not be read again, which is tried on and on; empty: they could.
+  const std::string& error() const { return error_; }
   // Looks after the files and the calendar until stop().
   void watch();
   void stop();
@@ -75,6 +80,7 @@ class TlsCredentials {
   using Timer = boost::asio::basic_waitable_timer<Clock>;
 
   void look();
+  void read_again();
   void tell_warnings();
 
   TlsSettings settings_;
@@ -82,7 +88,9 @@ class TlsCredentials {
   Tell tell_;
   Duration poll_;
   TlsContextPointer current_;
+  std::function<void()> replaced_;
   FileWatch files_;
+  std::string error_;  // told already
   Timer timer_;
   bool stopped_ = false;
   WallTime warned_at_;

@@ -52,40 +52,7 @@ std::string bad_list(const RefusedCertificate& refused, std::string_view what) {
       refused.certificate.subject, refused.certificate.issuer, what, date);
 }
 
-std::string explain_refused(const RefusedCertificate& refused, const TlsView& view) {
-  const CertificateInfo& certificate = refused.certificate;
-  const std::string& subject = certificate.subject;
-  switch (refused.reason) {
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH: return wrong_name(certificate, view);
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return fmt::format("the peer's certificate ({}) expired on {}", subject,
-                         text(certificate.not_after));
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return fmt::format("the peer's certificate ({}) is valid from {} on; is the clock right?",
-                         subject, text(certificate.not_before));
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return unknown_authority(certificate);
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return self_signed(certificate);
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return unknown_root(certificate);
-    case X509_V_ERR_CERT_REVOKED:
-      return fmt::format("the peer's certificate ({}) was revoked by {}, says --tls-crl", subject,
-                         certificate.issuer);
-    case X509_V_ERR_UNABLE_TO_GET_CRL: return bad_list(refused, "is missing");
-    case X509_V_ERR_CRL_HAS_EXPIRED: return bad_list(refused, "is over since it expired");
-    case X509_V_ERR_CRL_NOT_YET_VALID: return bad_list(refused, "is not valid yet");
-    case X509_V_ERR_INVALID_PURPOSE:
-      return fmt::format("the peer's certificate ({}) is not made for a {} (extended key usage)",
-                         subject, view.role == TlsRole::client ? "server" : "client");
-    default:
-      return fmt::format("the peer's certificate ({}) was not accepted: {}", subject,
-                         X509_verify_cert_error_string(refused.reason));
-  }
-}
-
-// ---- Alerts: what the peer says (RFC 8446 6.2, RFC 5246 7.2.2)
-// ------------------------------------
+// ---- Alerts: what the peer says (RFC 8446 6.2, RFC 5246 7.2.2) ----------------------------------
 
 constexpr int handshake_failure = 40;
 constexpr int certificate_required = 116;
@@ -160,6 +127,38 @@ std::string explain_openssl(const error_code& code, const TlsView& view) {
 
 bool is_tls_error(const error_code& code) {
   return code.category() == asio::error::get_ssl_category();
+}
+
+std::string explain_refused(const RefusedCertificate& refused, const TlsView& view) {
+  const CertificateInfo& certificate = refused.certificate;
+  const std::string& subject = certificate.subject;
+  switch (refused.reason) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return wrong_name(certificate, view);
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return fmt::format("the peer's certificate ({}) expired on {}", subject,
+                         text(certificate.not_after));
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return fmt::format("the peer's certificate ({}) is valid from {} on; is the clock right?",
+                         subject, text(certificate.not_before));
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return unknown_authority(certificate);
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return self_signed(certificate);
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return unknown_root(certificate);
+    case X509_V_ERR_CERT_REVOKED:
+      return fmt::format("the peer's certificate ({}) was revoked by {}, says --tls-crl", subject,
+                         certificate.issuer);
+    case X509_V_ERR_UNABLE_TO_GET_CRL: return bad_list(refused, "is missing");
+    case X509_V_ERR_CRL_HAS_EXPIRED: return bad_list(refused, "is over since it expired");
+    case X509_V_ERR_CRL_NOT_YET_VALID: return bad_list(refused, "is not valid yet");
+    case X509_V_ERR_INVALID_PURPOSE:
+      return fmt::format("the peer's certificate ({}) is not made for a {} (extended key usage)",
+                         subject, view.role == TlsRole::client ? "server" : "client");
+    default:
+      return fmt::format("the peer's certificate ({}) was not accepted: {}", subject,
+                         X509_verify_cert_error_string(refused.reason));
+  }
 }
 
 std::string explain_tls_failure(const error_code& code, const TlsView& view) {

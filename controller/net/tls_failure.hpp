@@ -37,6 +37,9 @@ bool is_tls_error(const boost::system::error_code& code);
 // it refuses its certificate (RFC 8446 4.4.2.4 and appendix E.1).
 std::string explain_tls_failure(const boost::system::error_code& code, const TlsView& view);
 
+// The same for certificates that were looked at without a handshake.
+std::string explain_refused(const RefusedCertificate& refused, const TlsView& view);
+
 // Whether what a peer of a plain connection sent first is TLS: the record of a ClientHello, or an
 // alert about our plain bytes (RFC 8446 5.1).
 bool looks_like_tls(std::span<const std::uint8_t> first_bytes);

@@ -150,8 +150,10 @@ std::string Daemon::metrics_text() const {
   const auto wall = std::chrono::system_clock::now();
   auto families = metric_families(status(), counters_, options_.metrics_members, now, wall);
   if (tls_) {
-    families.push_back(metrics::certificate_ends("saspd_tls_certificate_expiry_timestamp_seconds",
-                                                 net::tls_ends(*tls_->current())));
+    const auto tls = metrics::tls_families("saspd_tls_certificate_expiry_timestamp_seconds",
+                                           "saspd_tls_files_ok", net::tls_ends(*tls_->current()),
+                                           tls_->error().empty());
+    families.insert(families.end(), tls.begin(), tls.end());
   }
   auto process = metrics::process_families(now, wall);
   families.insert(families.end(), process.begin(), process.end());
@@ -166,6 +168,10 @@ Result<void> Daemon::load_certificates() {
         if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
         log_.info("{}", text);
       });
+  tls_->when_replaced([this] {
+    for (const auto& link : links_)
+      link->check_certificate_again();
+  });
   if (const auto loaded = tls_->load(); !loaded) return loaded;
   tls_->watch();
   return {};
@@ -219,7 +225,6 @@ void Daemon::wait_for_signal() {
     if (ec) return;
     if (signal != SIGHUP) return stop();
     reload();
-    signals_.clear();
     wait_for_signal();
   });
 }
@@ -234,7 +239,7 @@ void Daemon::reload() {
 }
 
 void Daemon::stop() {
-  notifier_.tell("STOPPING=1");
+  notifier_.stopping();
   io_.stop();
 }
 
@@ -346,6 +351,7 @@ Status Daemon::status() const {
   status.dry_run = options_.dry_run;
   status.backend = options_.backend == Backend::xdp ? "xdp" : "ipvs";
   status.kernel_error = kernel_error_;
+  if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();
   status.groups = reconciler_.view();
   for (const auto& link : links_) {

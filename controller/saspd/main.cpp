@@ -98,19 +98,6 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
   return ExitCode::ok;
 }
 
-// The certificates; everything else of --check is done when the options are there.
-ExitCode check(const Options& options, saspd::cli::Log& log) {
-  const auto warnings = saspd::net::check_tls_files(options.tls, saspd::TlsRole::client);
-  if (!warnings) {
-    log.error("{}", warnings.error().detail);
-    return ExitCode::configuration;
-  }
-  for (const auto& warning : *warnings)
-    log.warning("{}", warning);
-  std::puts("saspd: the configuration is good");
-  return ExitCode::ok;
-}
-
 // --- the daemon
 
 saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& options) {
@@ -140,6 +127,30 @@ saspd::cli::Needs needs_of(const Options& options) {
     if (saspd::bpf::maps_want_capability()) needs.keep = {Capability::bpf};
   }
   return needs;
+}
+
+// The certificates, read by whom the daemon would be; everything else of --check is done when the
+// options are there.
+ExitCode check(const Options& options, saspd::cli::Log& log) {
+  if (options.tls.used()) {
+    auto needs = needs_of(options);
+    needs.gives.clear();
+    const auto dropped = saspd::cli::drop_privileges(needs);
+    if (!dropped) {
+      log.error("{}", dropped.error().detail);
+      return ExitCode::no_permission;
+    }
+    if (!dropped->empty()) log.warning("{}", *dropped);
+  }
+  const auto warnings = saspd::net::check_tls_files(options.tls, saspd::TlsRole::client);
+  if (!warnings) {
+    log.error("{}", warnings.error().detail);
+    return ExitCode::configuration;
+  }
+  for (const auto& warning : *warnings)
+    log.warning("{}", warning);
+  std::puts("saspd: the configuration is good");
+  return ExitCode::ok;
 }
 
 ExitCode run(const Options& options, saspd::cli::Log& log) {

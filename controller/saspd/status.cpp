@@ -225,6 +225,8 @@ json::object status_json(const Status& status, TimePoint now) {
   object["dry_run"] = status.dry_run;
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
+  object["tls_error"] =
+      status.tls_error.empty() ? json::value(nullptr) : json::value(status.tls_error);
   object["gwm"] = std::move(gwms);
   object["groups"] = std::move(groups);
   return object;

@@ -27,6 +27,7 @@ struct Status {
   std::string lb_uid;
   bool dry_run = false;
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
+  std::string tls_error;     // why the TLS files could not be read again; empty: they could
   std::string backend = "ipvs";
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   std::vector<GwmStatus> gwms;

@@ -16,9 +16,10 @@
 namespace saspd::test {
 
 // In front of a command: there is this user, with a group of the same name and number, or there is
-// none, whatever the machine has. For the command alone, in a mount namespace. Root is needed.
+// none, whatever the machine has. It is in another group, too, if that has a number. For the
+// command alone, in a mount namespace. Root is needed.
 inline Arguments where_user(const std::string& directory, const std::string& name,
-                            std::optional<int> number) {
+                            std::optional<int> number, int other_group = 0) {
   const int id = number.value_or(0);
   const auto write = [&](const std::string& file, const std::string& line) {
     std::ifstream from("/etc/" + file);
@@ -29,7 +30,9 @@ inline Arguments where_user(const std::string& directory, const std::string& nam
     if (number) to << line << "\n";
   };
   write("passwd", fmt::format("{}:x:{}:{}::/:/usr/sbin/nologin", name, id, id));
-  write("group", fmt::format("{}:x:{}:", name, id));
+  std::string groups = fmt::format("{}:x:{}:", name, id);
+  if (other_group != 0) groups += fmt::format("\n{0}-keys:x:{1}:{0}", name, other_group);
+  write("group", groups);
   const std::string script = fmt::format(
       "mount --bind '{0}/passwd' /etc/passwd && mount --bind '{0}/group' /etc/group && exec \"$@\"",
       directory);
@@ -58,17 +61,18 @@ inline Rights rights_of(pid_t pid) {
 // Real, effective, saved and of files: all are `user`, and nothing but `capabilities` is left in
 // any set, now or by running another program.
 inline void expect_only(pid_t pid, int user, std::uint64_t capabilities) {
+  // The last thing that is done; it says that it listens before.
+  EXPECT_TRUE(eventually([&] { return rights_of(pid).no_new_privileges == "1"; }));
   const Rights rights = rights_of(pid);
   const auto four = fmt::format("{0}\t{0}\t{0}\t{0}", user);
   EXPECT_EQ(rights.user, four);
   EXPECT_EQ(rights.group, four);
-  EXPECT_EQ(rights.groups.find_first_not_of(" \n"), std::string::npos) << rights.groups;
+  EXPECT_EQ(rights.groups, user == 0 ? " " : fmt::format("{} ", user)) << "its own group alone";
   EXPECT_EQ(rights.effective, capabilities);
   EXPECT_EQ(rights.permitted, capabilities);
   EXPECT_EQ(rights.inheritable, 0U);
   EXPECT_EQ(rights.bounding, 0U);
   EXPECT_EQ(rights.ambient, 0U);
-  EXPECT_EQ(rights.no_new_privileges, "1");
 }
 
 inline constexpr std::uint64_t cap_dac_read_search = 1U << 2U;  // capabilities(7)

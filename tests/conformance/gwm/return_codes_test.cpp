@@ -202,8 +202,9 @@ TEST_F(ReturnCodes, OfAMembersRegistration) {
       {"sizes before 0x61", by_member(registers({group("lb9", "")})), stranger, 0x50},
       {"LB UID size before 0x61", by_member(registers({group(long_uid, "web")})), stranger, 0x51},
       {"LB not known", web("lb9", tcp("192.0.2.3")), stranger, 0x61, "", "192.0.2.3"},
-      {"0x61 before 0x11",
-       by_member(registers({group("lb2", "web"), group("lb9", "web", {tcp("192.0.2.3")})})),
+      {"0x61 before the trust flag",
+       by_member(registers(
+           {group("lb2", "web", {tcp("192.0.2.3")}), group("lb9", "web", {tcp("192.0.2.3")})})),
        stranger, 0x61, "", "192.0.2.3"},
       {"the LB does not trust", web("lb2", tcp("192.0.2.3")), stranger, 0x11, "", "192.0.2.3"},
       {"row 37: another's address", web("lb1", tcp("192.0.2.3")), stranger, 0x11, "", "192.0.2.4"},
@@ -356,7 +357,9 @@ TEST_F(ReturnCodes, OfSetMemberState) {
       {"empty LB UID", sets({states("", "web")}), stranger, 0x51},
       {"LB UID of 65 bytes", sets({states(long_uid, "web")}), stranger, 0x51},
       {"LB not known", sets({states("lb9", "web")}), stranger, 0x43},
-      {"LB of a member not known", by_member(sets({states("lb9", "web")})), stranger, 0x61},
+      {"LB of a member not known",
+       by_member(sets({states("lb9", "web", {state(tcp("192.0.2.1"), true)})})), stranger, 0x61, "",
+       "192.0.2.1"},
       {"the LB does not trust",
        by_member(sets({states("lb2", "web", {state(tcp("192.0.2.1"), true)})})), stranger, 0x11, "",
        "192.0.2.1"},
@@ -384,10 +387,12 @@ TEST_F(ReturnCodes, OfSetMemberState) {
   });
 }
 
-// Row 37 and RFC 4678 10: lb1 belongs to 198.51.100.1, which has the groups web and w*.
+// Row 37 and RFC 4678 10: lb1 belongs to 198.51.100.1, with the groups that it has and w*;
+// 198.51.100.4 may be it in the group web only.
 TEST_F(ReturnCodes, OfWhoHasNoRight) {
   const auto authority = Authority::parse(
-      "* from=198.51.100.1 lb=lb1 group=web group=w*\n"
+      "* from=198.51.100.1 lb=lb1 group=empty group=hosts group=w*\n"
+      "* from=198.51.100.4 lb=lb1 group=web\n"
       "* from=198.51.100.2 lb=lb2 lb=lb3\n"
       "* from=192.0.2.3 member=own group=web\n");
   ASSERT_TRUE(authority) << authority.error().detail;
@@ -408,6 +413,14 @@ TEST_F(ReturnCodes, OfWhoHasNoRight) {
           {"theft by a DeRegistration", deregisters({group("lb1", "")}), stranger, 0x11, "", thief},
           {"a quiesce of another's servers", quiesces, stranger, 0x11, "", thief},
           {"nothing is said of what there is", asks({{"lb9", "web"}}), stranger, 0x11, "", thief},
+          {"the weights of groups of others", asks({{"lb1", ""}}), stranger, 0x11, "",
+           "198.51.100.4"},
+          {"pushes of groups of others", lb_state("lb1"), stranger, 0x11, "", "198.51.100.4"},
+          {"the end of groups of others", deregisters({group("lb1", "")}), stranger, 0x11, "",
+           "198.51.100.4"},
+          {"a member says nothing of LBs that it may not serve",
+           by_member(registers({group("lb9", "web", {tcp("192.0.2.3")})})), stranger, 0x11, "",
+           thief},
           {"from nowhere", lb_state("lb3"), stranger, 0x11, "", "203.0.113.1"},
           {"a member in its group", self("web"), stranger, 0,
            lb1_with("lb1/empty:\nlb1/hosts: 192.0.2.1\n"

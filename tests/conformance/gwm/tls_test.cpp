@@ -34,7 +34,8 @@ const std::string saspctl = PROGRAMS "/saspctl";
 // A load balancer, with saspd's own link. It runs while somebody waits for something.
 class LoadBalancer {
  public:
-  LoadBalancer(std::uint16_t port, std::optional<TlsSettings> tls, const std::string& host) {
+  LoadBalancer(std::uint16_t port, std::optional<TlsSettings> tls, const std::string& host,
+               const std::string& lb_uid = "director-1") {
     net::LinkSettings settings;
     settings.host = host;
     settings.port = port;
@@ -44,10 +45,11 @@ class LoadBalancer {
                    [](net::TlsCredentials::Tone, const std::string&) {});
       const auto loaded = tls_->load();
       EXPECT_TRUE(loaded) << loaded.error().detail;
+      tls_->when_replaced([this] { link_->check_certificate_again(); });
       settings.tls = &*tls_;
     }
     sasp::LbSessionConfig session;
-    session.lb_uid = "director-1";
+    session.lb_uid = lb_uid;
     session.interval = 1s;
     session.trust = true;
     net::Link<sasp::LbSession>::Callbacks callbacks;
@@ -80,6 +82,7 @@ class LoadBalancer {
     return std::find(states.begin(), states.end(), state) != states.end();
   }
   std::string last_error() const { return link_->view().last_error; }
+  void reload() { tls_->reload(); }
 
   int weight = -1;   // as advised last
   int received = 0;  // answers with weights
@@ -340,6 +343,11 @@ TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
   program_->send(SIGHUP);
   EXPECT_TRUE(logs("does not belong to the certificate"));
   EXPECT_TRUE(logs("the old certificates stay in use"));
+  const auto metrics = test::http_get({*IpAddress::parse("127.0.0.1"), metrics_port}, "/metrics");
+  EXPECT_NE(metrics.find("sasp_gwm_tls_files_ok 0\n"), std::string::npos);
+  const auto [unwell, said] = runs({saspctl, "--socket", pki.path("control"), "status", "--check"});
+  EXPECT_EQ(unwell, 1);
+  EXPECT_NE(said.find("the old certificates stay in use"), std::string::npos) << said;
   const Arguments identity{"-cert", pki.path("director-1.pem"), "-key", pki.path("director-1.key")};
   EXPECT_NE(s_client(identity).find("subject=CN = localhost"), std::string::npos);
 
@@ -378,8 +386,63 @@ TEST_F(GwmWithTls, ReadsItsKeysAsItsOwnUser) {
   EXPECT_TRUE(logs("certificates read again, for new connections"));
 }
 
-// ---- Authority (RFC 4678 10)
-// ---------------------------------------------------------------------
+// As systemd starts it, too: keys are often for a group of their own. --check sees what the program
+// would.
+TEST_F(GwmWithTls, ReadsItsKeysAsAMemberOfTheirGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  for (const auto* file : {"ca.pem", "gwm.pem"})
+    ASSERT_EQ(::chmod(pki.path(file).c_str(), 0644), 0);
+  ASSERT_EQ(::chown(pki.path("gwm.key").c_str(), 0, 4712), 0);
+  ASSERT_EQ(::chmod(pki.path("gwm.key").c_str(), 0640), 0);
+  std::filesystem::permissions(pki.path(""), std::filesystem::perms(0711));
+  const auto check = [this] {
+    Arguments arguments = machine_;
+    const auto tls = flags(pki.settings("gwm"));
+    arguments.insert(arguments.end(), {sasp_gwm, "--check"});
+    arguments.insert(arguments.end(), tls.begin(), tls.end());
+    return runs(arguments);
+  };
+  machine_ = test::where_user(pki.path(""), "sasp-gwm", 4711);
+  EXPECT_EQ(check().first, 78) << check().second;
+  machine_ = test::where_user(pki.path(""), "sasp-gwm", 4711, 4712);
+  EXPECT_EQ(check().first, 0) << check().second;
+  given_gwm();
+  auto lb = load_balancer();
+  EXPECT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+}
+
+// A thief's certificate is taken back; what it has open is not its own any more.
+TEST_F(GwmWithTls, ARevokedCertificateLosesItsConnection) {
+  given_gwm("gwm", {"--tls-crl", pki.path("crl.pem")});
+  pki.issue("director-2");
+  auto honest = load_balancer("director-1");
+  LoadBalancer thief(port, pki.settings("director-2"), "127.0.0.1", "director-2");
+  ASSERT_TRUE(honest.becomes(LinkState::established)) << honest.last_error();
+  ASSERT_TRUE(thief.becomes(LinkState::established)) << thief.last_error();
+  pki.revoke("director-2");
+  program_->send(SIGHUP);
+  EXPECT_TRUE(logs("certificates read again"));
+  EXPECT_TRUE(thief.fails_with("revoked")) << thief.last_error();
+  EXPECT_TRUE(thief.becomes(LinkState::tls_error));
+  EXPECT_TRUE(logs("TLS: the peer's certificate (CN=director-2) was revoked by"));
+  const int before = honest.received;
+  EXPECT_TRUE(honest.until([&] { return honest.received > before + 1; }));
+  EXPECT_FALSE(honest.was(LinkState::down_trying));
+}
+
+TEST_F(GwmWithTls, ALoadBalancerLeavesAGwmThatIsRevoked) {
+  given_gwm();
+  auto settings = pki.settings("director-1");
+  settings.crl = pki.path("crl.pem");
+  LoadBalancer lb(port, settings, "127.0.0.1");
+  ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
+  pki.revoke("gwm");
+  lb.reload();
+  EXPECT_TRUE(lb.fails_with("the peer's certificate (CN=localhost) was revoked by"))
+      << lb.last_error();
+}
+
+// ---- Authority (RFC 4678 10) --------------------------------------------------------------------
 
 // The RFC's own attack: whoever knows an LB UID replaces the load balancer's connection.
 TEST_F(GwmWithTls, AStolenUidGetsNothingAndAnAlarm) {

@@ -16,14 +16,14 @@ PeerIdentity certificate(const std::string& common_name) {
   return identity;
 }
 
-Authority file(std::string_view text) {
-  auto authority = Authority::parse(text);
+Authority file(const std::string& text) {
+  auto authority = Authority::parse(text.ends_with('\n') ? text : text + "\n");
   EXPECT_TRUE(authority) << authority.error().detail;
   return authority ? *authority : Authority(false);
 }
 
-std::string error_of(std::string_view text) {
-  const auto authority = Authority::parse(text);
+std::string error_of(const std::string& text) {
+  const auto authority = Authority::parse(text + "\n");
   return authority ? "none" : authority.error().detail;
 }
 
@@ -51,32 +51,32 @@ TEST(AuthorityWithoutFile, AMemberSpeaksForItsOwnAddresses) {
   auto identity = certificate("app-1");
   identity.addresses = {ip("10.0.0.7")};
   const auto rights = Authority(false).rights_of(ip("192.0.2.1"), identity);
-  EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.1"), "web"));
-  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.7"), "web"));
-  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.2"), "web"));
-  EXPECT_FALSE(rights.may_speak_for_all("web"));
+  EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.1"), "lb1", "web"));
+  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.7"), "lb1", "web"));
+  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.2"), "lb1", "web"));
+  EXPECT_FALSE(rights.may_speak_for_all("lb1", "web"));
 }
 
 TEST(AuthorityWithoutFile, ACertificateOfThisHostIsBelievedNoMore) {
   const auto local = ip("127.0.0.1");
-  EXPECT_TRUE(Authority(false).rights_of(local, {}).may_speak_for(ip("10.0.0.7"), "web"));
+  EXPECT_TRUE(Authority(false).rights_of(local, {}).may_speak_for(ip("10.0.0.7"), "lb1", "web"));
   const auto rights = Authority(false).rights_of(local, certificate("app-1"));
-  EXPECT_FALSE(rights.may_speak_for(ip("10.0.0.7"), "web"));
+  EXPECT_FALSE(rights.may_speak_for(ip("10.0.0.7"), "lb1", "web"));
 }
 
 TEST(AuthorityWithoutFile, InTheClearAnyLoadBalancerIsBelieved) {
   const auto rights = Authority(false).rights_of(ip("192.0.2.1"), {});
   EXPECT_TRUE(rights.may_be("lb1", "web"));
-  EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.1"), "web"));
-  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.2"), "web"));
+  EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.1"), "lb1", "web"));
+  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.2"), "lb1", "web"));
 }
 
 TEST(AuthorityWithoutFile, ForeignMembersMayBeAllowed) {
   for (const auto& identity :
        {std::optional<PeerIdentity>(), std::optional(certificate("app-1"))}) {
     const auto rights = Authority(true).rights_of(ip("192.0.2.1"), identity);
-    EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.2"), "web"));
-    EXPECT_TRUE(rights.may_speak_for_all("web"));
+    EXPECT_TRUE(rights.may_speak_for(ip("192.0.2.2"), "lb1", "web"));
+    EXPECT_TRUE(rights.may_speak_for_all("lb1", "web"));
   }
 }
 
@@ -87,7 +87,7 @@ TEST(AuthorityFile, GrantsNothingThatIsNotThere) {
   for (const auto& identity : {std::optional<PeerIdentity>(), std::optional(certificate("lb1"))}) {
     const auto rights = authority.rights_of(ip("127.0.0.1"), identity);
     EXPECT_FALSE(rights.may_be("lb1", "web"));
-    EXPECT_FALSE(rights.may_speak_for(ip("127.0.0.1"), "web"));
+    EXPECT_FALSE(rights.may_speak_for(ip("127.0.0.1"), "lb1", "web"));
   }
 }
 
@@ -130,14 +130,15 @@ TEST(AuthorityFile, GroupsBoundTheirLine) {
                           "app member=10.0.0.2\n"
                           "app lb=lb1 group=web\n")
                           .rights_of(ip("192.0.2.1"), certificate("app"));
-  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.1"), "web"));
-  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.1"), "mail-2"));
-  EXPECT_FALSE(rights.may_speak_for(ip("10.0.0.1"), "db"));
-  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.2"), "db"));
-  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.1"), "web"));
+  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.1"), "lb1", "web"));
+  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.1"), "lb1", "mail-2"));
+  EXPECT_FALSE(rights.may_speak_for(ip("10.0.0.1"), "lb1", "db"));
+  EXPECT_TRUE(rights.may_speak_for(ip("10.0.0.2"), "lb1", "db"));
+  EXPECT_FALSE(rights.may_speak_for(ip("192.0.2.1"), "lb1", "web"));
   EXPECT_TRUE(rights.may_be("lb1", "web"));
   EXPECT_FALSE(rights.may_be("lb1", "db"));
-  EXPECT_TRUE(rights.may_be("lb1", "")) << "all that it has registered itself";
+  EXPECT_TRUE(rights.may_be("lb1"));
+  EXPECT_FALSE(rights.may_be("lb1", "")) << "not all groups";
 }
 
 TEST(AuthorityFile, MembersAreAddressesOwnOrAll) {
@@ -146,15 +147,41 @@ TEST(AuthorityFile, MembersAreAddressesOwnOrAll) {
   const auto with = [&](const std::string& members) {
     return file("app " + members).rights_of(ip("192.0.2.1"), identity);
   };
-  EXPECT_TRUE(with("member=own").may_speak_for(ip("192.0.2.1"), "web"));
-  EXPECT_TRUE(with("member=own").may_speak_for(ip("10.0.0.9"), "web"));
-  EXPECT_FALSE(with("member=own").may_speak_for(ip("10.0.0.8"), "web"));
-  EXPECT_TRUE(with("member=10.0.0.0/8").may_speak_for(ip("10.9.9.9"), "web"));
-  EXPECT_FALSE(with("member=10.0.0.0/8").may_speak_for_all("web"));
-  EXPECT_TRUE(with("member=* group=web").may_speak_for_all("web"));
-  EXPECT_FALSE(with("member=* group=web").may_speak_for_all(""));
-  EXPECT_TRUE(with("member=*").may_speak_for_all(""));
+  EXPECT_TRUE(with("member=own").may_speak_for(ip("192.0.2.1"), "lb1", "web"));
+  EXPECT_TRUE(with("member=own").may_speak_for(ip("10.0.0.9"), "lb1", "web"));
+  EXPECT_FALSE(with("member=own").may_speak_for(ip("10.0.0.8"), "lb1", "web"));
+  EXPECT_TRUE(with("member=10.0.0.0/8").may_speak_for(ip("10.9.9.9"), "lb1", "web"));
+  EXPECT_FALSE(with("member=10.0.0.0/8").may_speak_for_all("lb1", "web"));
+  EXPECT_TRUE(with("member=* group=web").may_speak_for_all("lb1", "web"));
+  EXPECT_FALSE(with("member=* group=web").may_speak_for_all("lb1", ""));
+  EXPECT_TRUE(with("member=*").may_speak_for_all("lb1", ""));
   EXPECT_FALSE(with("member=*").may_be("lb1", "web"));
+}
+
+TEST(AuthorityFile, MembersMayBeOfOneLoadBalancer) {
+  const auto rights =
+      file("app member=own of=east of=west*").rights_of(ip("192.0.2.1"), certificate("app"));
+  const auto self = ip("192.0.2.1");
+  EXPECT_TRUE(rights.may_speak_for(self, "east", "web"));
+  EXPECT_TRUE(rights.may_speak_for(self, "west-2", "web"));
+  EXPECT_FALSE(rights.may_speak_for(self, "north", "web"));
+  EXPECT_FALSE(rights.may_be("east"));
+  const auto all = file("app member=* of=east").rights_of(self, certificate("app"));
+  EXPECT_TRUE(all.may_speak_for_all("east", "web"));
+  EXPECT_FALSE(all.may_speak_for_all("north", "web"));
+}
+
+// "lb=east member=own" reads like a member of east, and would be east itself.
+TEST(AuthorityFile, ALineIsForOneRole) {
+  EXPECT_NE(error_of("app lb=east member=own").find("one line for lb=, one for member="),
+            std::string::npos);
+  EXPECT_NE(error_of("app lb=east of=west").find("of= belongs to member="), std::string::npos);
+}
+
+// "* lb=lab from=192.0.2.9" without its end would be "* lb=lab".
+TEST(AuthorityFile, HalfALineIsRefused) {
+  EXPECT_FALSE(Authority::parse("app lb=east\n* lb=lab"));
+  EXPECT_TRUE(Authority::parse("app lb=east\n* lb=lab\n"));
 }
 
 TEST(AuthorityFile, SaysWhatIsWrongInWhichLine) {
@@ -162,7 +189,7 @@ TEST(AuthorityFile, SaysWhatIsWrongInWhichLine) {
   EXPECT_EQ(error_of("b group=web").substr(0, 11), "line 1: 'b'");
   EXPECT_EQ(error_of("b lbs=lb1").substr(0, 25), "line 1: lbs=lb1: expected");
   EXPECT_EQ(error_of("b lb=").substr(0, 22), "line 1: lb=: expected ");
-  EXPECT_NE(error_of("b lb=x member=10.0.0.1/8").find("address in 10.0.0.0/8"), std::string::npos);
+  EXPECT_NE(error_of("b member=10.0.0.1/8").find("address in 10.0.0.0/8"), std::string::npos);
   EXPECT_NE(error_of("b lb=x from=here").find("from=here: "), std::string::npos);
   EXPECT_NE(error_of("sha256:AA:BB lb=x").find("64 hexadecimal digits"), std::string::npos);
   EXPECT_NE(error_of("b lb=\x01").find("expected"), std::string::npos);

@@ -12,6 +12,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "tests/support/kernel_namespace.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 #include "tests/support/test_pki.hpp"
@@ -36,9 +37,9 @@ class Owner final : public GwmServerOwner {
   void connected(ConnectionId, const Endpoint&, const std::optional<PeerIdentity>&) override {
     add(&Owner::connected_);
   }
-  sasp::Message handle(ConnectionId, const sasp::GwmRequest&) override {
+  GwmAnswer handle(ConnectionId, const sasp::GwmRequest&) override {
     add(&Owner::requests_);
-    return reply;
+    return {reply, accepts};
   }
   void not_understood(ConnectionId, const Error&) override { add(&Owner::not_understood_); }
   void disconnected(ConnectionId, const Error& why) override {
@@ -60,6 +61,7 @@ class Owner final : public GwmServerOwner {
   std::vector<Error> not_accepted() const { return get(&Owner::not_accepted_); }
 
   sasp::GetWeightsReply reply;
+  bool accepts = true;
 
  private:
   void add(int Owner::*count) {
@@ -90,9 +92,9 @@ class GwmServerTest : public ::testing::Test {
     on_server([this] { server_->stop(); });
     thread_.join();
   }
-  void given_server(GwmServerConfig config = {}) {
+  void given_server(GwmServerConfig config = {}, const Endpoint& at = loopback) {
     server_.emplace(io_, config, owner);
-    const auto bound = server_->listen(loopback);
+    const auto bound = server_->listen(at);
     ASSERT_TRUE(bound) << bound.error().detail;
     port = bound->port;
     thread_ = std::thread([this] { io_.run(); });
@@ -183,9 +185,49 @@ TEST_F(GwmServerTest, ClosesWhoAsksNothing) {
   SaspClient silent(port);
   EXPECT_TRUE(silent.is_closed());
   ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
-  EXPECT_EQ(owner.reasons().at(0).detail, "no request in time");
+  EXPECT_EQ(owner.reasons().at(0).detail, "no request that could be accepted in time");
   asks.sends(request(2));
   EXPECT_TRUE(asks.receives()) << "who has asked may be silent";
+}
+
+// It would buy a place for ever by any message.
+TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefused) {
+  GwmServerConfig config;
+  config.first_request_deadline = 300ms;
+  owner.accepts = false;
+  given_server(config);
+  SaspClient refused(port);
+  refused.sends(request(1));
+  EXPECT_TRUE(refused.receives()) << "and is told so";
+  SaspClient unknown(port);
+  unknown.sends(*sasp::encode({2, sasp::SendWeights{}}));
+  EXPECT_TRUE(refused.is_closed());
+  EXPECT_TRUE(unknown.is_closed());
+}
+
+TEST_F(GwmServerTest, TakesAWholeNetworkOfIpv6ForOnePeer) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  const kernel::NetNamespace network;
+  kernel::feed("ip -batch -",
+               "address add 2001:db8::1/64 dev lo nodad\naddress add 2001:db8::2/64 dev lo nodad\n"
+               "address add 2001:db8:0:1::1/64 dev lo nodad\n");
+  GwmServerConfig config;
+  config.max_per_address = 1;
+  const auto server = *IpAddress::parse("2001:db8::1");
+  given_server(config, {server, 0});
+  const auto connect = [&](const std::string& from) {
+    boost::asio::ip::tcp::socket socket(io_, {boost::asio::ip::make_address(from), 0});
+    socket.connect({boost::asio::ip::make_address(server.text()), port});
+    return socket;
+  };
+  const auto first = connect("2001:db8::1");
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  const auto neighbour = connect("2001:db8::2");
+  ASSERT_TRUE(eventually([&] { return owner.not_accepted().size() == 1; }));
+  EXPECT_EQ(owner.not_accepted().at(0).detail,
+            "1 connections are open from 2001:db8::/64, closing a new one");
+  const auto other = connect("2001:db8:0:1::1");
+  EXPECT_TRUE(eventually([&] { return owner.connected() == 2; }));
 }
 
 TEST_F(GwmServerTest, BoundsWhatOneAddressHasOpen) {

@@ -9,8 +9,11 @@
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include <gtest/gtest.h>
+
+#include "tests/support/program.hpp"
 
 namespace saspd::net {
 namespace {
@@ -51,7 +54,7 @@ TEST(Notifier, SpeaksToAPathAndToAnAbstractName) {
   for (const std::string& prefix : {::testing::TempDir(), std::string("@")}) {
     const ServiceManager manager(unique(prefix));
     const Notifier notifier(manager.name());
-    notifier.tell("READY=1");
+    notifier.ready();
     EXPECT_EQ(manager.hears(), "READY=1") << prefix;
     notifier.status("two\nlines");
     EXPECT_EQ(manager.hears(), "STATUS=two lines") << "a line of its own would be another message";
@@ -60,14 +63,39 @@ TEST(Notifier, SpeaksToAPathAndToAnAbstractName) {
   std::filesystem::remove(unique(::testing::TempDir()));
 }
 
+TEST(Notifier, TellsWhatItsServiceManagerActsOn) {
+  const ServiceManager manager(unique("@acts"));
+  const Notifier notifier(manager.name());
+  notifier.stopping();
+  EXPECT_EQ(manager.hears(), "STOPPING=1");
+  notifier.stopping(std::chrono::seconds{35});
+  EXPECT_EQ(manager.hears(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000");
+}
+
+// READY=1 must not get lost behind what comes again.
+TEST(Notifier, WaitsForRoomForWhatMatters) {
+  const ServiceManager manager(unique("@busy"));
+  const Notifier notifier(manager.name());
+  for (int i = 0; i < 5000; ++i)
+    notifier.alive();
+  std::thread ready([&] { notifier.ready(); });
+  EXPECT_TRUE(test::eventually([&] {
+    std::string heard = manager.hears();
+    while (!heard.empty() && heard != "READY=1")
+      heard = manager.hears();
+    return heard == "READY=1";
+  }));
+  ready.join();
+}
+
 TEST(Notifier, NeedsNobodyWhoListens) {
-  Notifier("").tell("READY=1");
-  Notifier("/nowhere/to/be/found").tell("READY=1");
-  Notifier(std::string(500, 'x')).tell("READY=1");
+  Notifier("").ready();
+  Notifier("/nowhere/to/be/found").ready();
+  Notifier(std::string(500, 'x')).ready();
   const ServiceManager manager(unique("@full"));
   const Notifier notifier(manager.name());
   for (int i = 0; i < 5000; ++i)  // more than it keeps: no wait, no signal
-    notifier.tell("WATCHDOG=1");
+    notifier.alive();
   EXPECT_EQ(manager.hears(), "WATCHDOG=1");
 }
 
@@ -83,7 +111,7 @@ class Environment : public ::testing::Test {
 TEST_F(Environment, TellsWhomToNotify) {
   const ServiceManager manager(unique("@env"));
   ::setenv("NOTIFY_SOCKET", manager.name().c_str(), 1);
-  Notifier::from_environment().tell("READY=1");
+  Notifier::from_environment().ready();
   EXPECT_EQ(manager.hears(), "READY=1");
   EXPECT_EQ(Notifier::from_environment().watchdog(), std::nullopt);
 }

@@ -203,14 +203,6 @@ TEST_F(StreamTest, TlsNameReplacesTheHost) {
                     "localhost");
 }
 
-TEST_F(StreamTest, WithoutAuthoritiesAServerAsksForNoCertificate) {
-  auto open = pki().settings("gwm");
-  open.ca.clear();
-  meet(client_context(), load(open, TlsRole::server));
-  EXPECT_EQ(server.received, "hello") << server.failure;
-  EXPECT_FALSE(server.peer) << "and nobody is known by one";
-}
-
 TEST_F(StreamTest, HangingUpIsHeard) {
   meet(client_context(), server_context());
   client = server = {};
@@ -328,6 +320,37 @@ TEST_F(StreamTest, ARevokedClientIsRefused) {
   client = server = {};
   meet(client_context(), tls);
   EXPECT_EQ(server.received, "hello") << "the others come in: " << server.failure;
+}
+
+TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
+  const TestPki own;
+  own.shell(
+      "printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n' >ca.ext && "
+      "printf 'extendedKeyUsage=clientAuth\n' >leaf.ext && "
+      "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout int.key -subj "
+      "/CN=int "
+      "-out int.csr && openssl ca -batch -notext -config ca/openssl.cnf -in int.csr -out int.pem "
+      "-extfile ca.ext -days 2 && "
+      "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key "
+      "-subj /CN=leaf -out leaf.csr && openssl x509 -req -in leaf.csr -CA int.pem -CAkey int.key "
+      "-CAcreateserial -days 2 -extfile leaf.ext -out one.pem && cat one.pem int.pem >leaf.pem && "
+      "mkdir int && cp -r ca/. int && : >int/index.txt && sed -i 's,^dir = .*,dir = int,' "
+      "int/openssl.cnf && openssl ca -config int/openssl.cnf -gencrl -cert int.pem -keyfile "
+      "int.key "
+      "-out int-crl.pem");
+  auto settings = own.settings("gwm");
+  settings.crl = own.path("lists.pem");
+  own.shell("cat crl.pem int-crl.pem >lists.pem");
+  const auto client_tls = load(own.settings("leaf"), TlsRole::client);
+  meet(client_tls, load(settings, TlsRole::server));
+  EXPECT_EQ(server.received, "hello") << server.failure;
+  own.revoke("int");
+  own.shell("cat crl.pem int-crl.pem >lists.pem");
+  const auto tls = load(settings, TlsRole::server);
+  client_is_refused(
+      client_tls, tls,
+      fmt::format("the peer's certificate (CN=int) was revoked by {}, says --tls-crl", ca_of(tls)),
+      "the peer refuses our certificate: revoked (alert 44)");
 }
 
 TEST_F(StreamTest, AnOldRevocationListLetsNobodyIn) {
