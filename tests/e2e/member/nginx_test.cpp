@@ -72,8 +72,8 @@ std::string request(std::string& why) {
   } else {
     std::array<char, 4096> buffer{};
     ssize_t n = 0;
-    while ((n = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0)
-      answer.append(buffer.data(), static_cast<std::size_t>(n));
+    while ((n = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0 || (n < 0 && errno == EINTR))
+      answer.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (n < 0) why = fmt::format("receive: {}", std::strerror(errno));
   }
   ::close(fd);
