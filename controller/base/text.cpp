@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -28,6 +29,16 @@ std::size_t clean_character(std::string_view bytes) {
   return overlong_or_beyond || c1_control ? 0 : length;
 }
 
+// The control character at the front of `bytes`, which is not clean; none in bytes that are no
+// UTF-8. Those of C1 have two bytes, 0xC2 and their number.
+std::optional<std::uint8_t> control_character(std::string_view bytes) {
+  const auto lead = static_cast<std::uint8_t>(bytes[0]);
+  if (lead < 0x80) return lead;
+  const auto second = bytes.size() < 2 ? std::uint8_t{0} : static_cast<std::uint8_t>(bytes[1]);
+  if (lead == 0xC2 && second >= 0x80 && second < 0xA0) return second;
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool is_clean_utf8(std::string_view bytes) {
@@ -52,6 +63,25 @@ std::string printable(std::string_view bytes) {
       out += bytes.substr(0, length);
     }
     bytes.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
+std::string printable_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  while (!json.empty()) {
+    std::size_t length = clean_character(json);
+    if (length > 0) {
+      out += json.substr(0, length);
+    } else if (const auto control = control_character(json)) {
+      out += fmt::format("\\u{:04x}", *control);
+      length = *control < 0x80 ? 1 : 2;
+    } else {
+      out += "\\ufffd";
+      length = 1;
+    }
+    json.remove_prefix(length);
   }
   return out;
 }

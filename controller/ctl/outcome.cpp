@@ -96,7 +96,7 @@ Outcome outcome(const Options& options, const Result<json::object>& answer, bool
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};
   const auto code = is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy;
-  if (options.json) return {code, json::serialize(*answer) + "\n", {}};
+  if (options.json) return {code, printable_json(json::serialize(*answer)) + "\n", {}};
   return {code,
           is_of_gwm(*answer) ? shown_of_gwm(options.command, *answer, colors)
                              : shown(options.command, *answer, colors),

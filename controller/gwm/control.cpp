@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "controller/net/control_server.hpp"
+#include "controller/net/control_protocol.hpp"
 
 namespace saspd::gwm {
 

@@ -24,8 +24,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
 namespace saspd::net {
 
@@ -37,7 +35,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t max_depth = 8;
 constexpr mode_t socket_mode = 0660;
 
 // Which file a path names, to know it again.
@@ -153,30 +150,6 @@ ControlPeer peer_of(int socket, std::optional<gid_t> admins) {
 }
 
 }  // namespace
-
-json::object control_error(ExitCode code, std::string_view text) {
-  return {{"error", text}, {"exit_code", static_cast<int>(code)}};
-}
-
-json::object control_forbidden(std::string_view command) {
-  return control_error(ExitCode::no_permission,
-                       fmt::format("{} is for root and the group {}", command, admin_group));
-}
-
-Result<json::object> parse_control_request(std::string_view line) {
-  json::parse_options options;
-  options.max_depth = max_depth;
-  error_code ec;
-  auto request = json::parse(line, ec, {}, options);
-  if (ec) {
-    return fail(std::errc::invalid_argument,
-                fmt::format("the request is no JSON: {}", ec.message()));
-  }
-  if (!request.is_object()) {
-    return fail(std::errc::invalid_argument, "the request is no JSON object");
-  }
-  return std::move(request.get_object());
-}
 
 // The server itself. The coroutines of the clients hold on to it: they may be resumed once more,
 // with an error, after the owner has closed it.
@@ -325,13 +298,7 @@ std::string ControlServer::Shared::answer(std::string_view line, const ControlPe
 }
 
 std::string ControlServer::Shared::line_of(const json::object& answer) const {
-  std::string line = json::serialize(answer);
-  if (line.size() >= limits_.max_answer) {
-    line = json::serialize(control_error(
-        ExitCode::internal,
-        fmt::format("the answer has {} bytes, more than {}", line.size(), limits_.max_answer)));
-  }
-  return line + '\n';
+  return control_line(answer, limits_.max_answer);
 }
 
 void ControlServer::Shared::give_patience(const ClientPtr& client) const {

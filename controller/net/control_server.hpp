@@ -1,4 +1,4 @@
-// The control socket of a running program: one JSON object per line asks, one per line answers.
+// The control socket of a running program.
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,7 @@
 #include <boost/json/object.hpp>
 
 #include "controller/base/error.hpp"
-#include "controller/base/exit_codes.hpp"
+#include "controller/net/control_protocol.hpp"
 
 namespace saspd::net {
 
@@ -33,17 +33,6 @@ struct ControlPeer {
   pid_t pid = 0;
   bool may_write = false;  // root, the user of this program, and members of the admin group
 };
-inline constexpr std::string_view admin_group = "saspd-admin";
-
-// What is answered to a peer that may not write.
-boost::json::object control_forbidden(std::string_view command);
-
-// {"error": text, "exit_code": N}: what a client program prints, and the code it ends with.
-boost::json::object control_error(ExitCode code, std::string_view text);
-
-// A request, without or with its line break. An error if it is no JSON object, or nested deeper
-// than 8.
-Result<boost::json::object> parse_control_request(std::string_view line);
 
 // A Unix stream socket of mode 0660: whoever may open it may read. A request is answered with what
 // `handler` returns, what is none with an error. Requests of one client are answered one after the

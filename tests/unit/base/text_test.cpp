@@ -71,5 +71,19 @@ TEST(Printable, MakesAnyByteClean) {
   }
 }
 
+TEST(PrintableJson, KeepsWhatIsClean) {
+  EXPECT_EQ(printable_json(R"({"name":"Zürich \\ \" €5"})"), R"({"name":"Zürich \\ \" €5"})");
+}
+
+TEST(PrintableJson, WritesControlCharactersAsJsonDoes) {
+  EXPECT_EQ(printable_json("\"a\x7F\xC2\x9B\""), R"("a\u007f\u009b")");
+  EXPECT_EQ(printable_json("\x1b\0\n"sv), R"(\u001b\u0000\u000a)");
+}
+
+TEST(PrintableJson, ReplacesEachByteThatIsNoUtf8) {
+  EXPECT_EQ(printable_json("a\xFF\xC3(\xC2"), R"(a\ufffd\ufffd(\ufffd)");
+  EXPECT_EQ(printable_json("\xC2\xC2\x85"), R"(\ufffd\u0085)");
+}
+
 }  // namespace
 }  // namespace saspd

@@ -35,6 +35,17 @@ TEST(Outcome, PrintsTheObjectOfTheDaemonAsJson) {
             "{\"schema_version\":1,\"gwm\":[{\"state\":\"trying\"}]}\n");
 }
 
+TEST(Outcome, LetsNoNameInJsonSteerTheTerminal) {
+  Options options;
+  options.json = true;
+  EXPECT_EQ(outcome(options,
+                    status("\xC2\x9B"
+                           "2J\x7F\xFF"),
+                    true)
+                .out,
+            "{\"schema_version\":1,\"gwm\":[{\"state\":\"\\u009b2J\\u007f\\ufffd\"}]}\n");
+}
+
 TEST(Outcome, ShowsTheAnswerToWhyAsAParagraph) {
   Options options;
   options.command = Command::why;
