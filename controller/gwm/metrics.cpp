@@ -55,7 +55,7 @@ std::string request_name(std::string_view type) {
 }
 
 void add_counters(Families& families, const Surroundings& around, const MetricCounters& counters,
-                  const Prober::Counts& probes) {
+                  const ProbeCounts& probes) {
   Family requests =
       counter("sasp_gwm_requests_total", "Requests by the return code of the answer.");
   for (const auto& [what, count] : counters.requests) {
@@ -176,7 +176,7 @@ void MetricCounters::count(const Message& request, const Message& reply) {
 }
 
 Families metric_families(const WorkloadManager& manager, const Surroundings& around,
-                         const MetricCounters& counters, const Prober::Counts& probes,
+                         const MetricCounters& counters, const ProbeCounts& probes,
                          bool with_members, TimePoint now) {
   Families families;
   add_program(families, around);

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "controller/gwm/prober.hpp"
+#include "controller/gwm/probe_schedule.hpp"
 #include "controller/gwm/status.hpp"
 #include "controller/metrics/families.hpp"
 
@@ -24,7 +24,7 @@ struct MetricCounters {
 
 // `with_members`: also what there is per member, of the first max_members_shown.
 metrics::Families metric_families(const WorkloadManager& manager, const Surroundings& around,
-                                  const MetricCounters& counters, const Prober::Counts& probes,
+                                  const MetricCounters& counters, const ProbeCounts& probes,
                                   bool with_members, TimePoint now);
 
 }  // namespace saspd::gwm

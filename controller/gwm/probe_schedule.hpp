@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -28,6 +29,14 @@ struct ProbeConfig {
   Duration timeout = std::chrono::seconds{1};  // of a whole probe
   HealthRules rules{};
   std::size_t concurrency = 256;  // probes at a time
+};
+
+struct ProbeCounts {
+  std::uint64_t probes = 0;
+  std::uint64_t failures = 0;  // of these
+  // Not probed for a reason of our own (no file descriptor, memory or local port left), no sample;
+  // tried again after half an interval.
+  std::uint64_t local_errors = 0;
 };
 
 class ProbeSchedule {

@@ -20,14 +20,6 @@ class Prober {
   // After each probe of a target. It may call set_targets() and stop().
   using OnResult = std::function<void(const ProbeTarget&, const Health&)>;
 
-  struct Counts {
-    std::uint64_t probes = 0;
-    std::uint64_t failures = 0;  // of these
-    // Not probed for a reason of our own (no file descriptor, memory or local port left), no
-    // sample; tried again after half an interval.
-    std::uint64_t local_errors = 0;
-  };
-
   // The prober outlives the run of the io_context.
   Prober(boost::asio::io_context& io, ProbeConfig config, OnResult on_result);
   Prober(const Prober&) = delete;
@@ -43,7 +35,7 @@ class Prober {
 
   // What is known of a target; nullptr: it is none. Until the io_context runs on.
   const Health* health(const ProbeTarget& target) const { return schedule_.health(target); }
-  const Counts& counts() const { return counts_; }
+  const ProbeCounts& counts() const { return counts_; }
   std::size_t running() const { return schedule_.running(); }
   // The last reason of a local error; empty: none yet.
   const std::string& last_local_error() const { return last_local_error_; }
@@ -62,7 +54,7 @@ class Prober {
   std::unordered_set<std::shared_ptr<Attempt>> attempts_;  // that run
   Timer next_;
   bool stopped_ = false;
-  Counts counts_;
+  ProbeCounts counts_;
   std::string last_local_error_;
 };
 

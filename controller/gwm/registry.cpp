@@ -531,19 +531,6 @@ constexpr bool is_request =
 
 }  // namespace
 
-Outcome Registry::handle(const Sender& sender, const Message& request) {
-  return std::visit(
-      [&](const auto& message) -> Outcome {
-        if constexpr (is_request<std::decay_t<decltype(message)>>) {
-          return answer(sender, message);
-        } else {
-          assert(!"a session hands out requests only");
-          return {};
-        }
-      },
-      request);
-}
-
 template <class Request>
 Outcome Registry::answer(const Sender& sender, const Request& request) {
   const Head head = head_of(request);
@@ -562,6 +549,19 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     std::get<GetWeightsReply>(outcome.reply).interval = config_.interval;
   }
   return outcome;
+}
+
+Outcome Registry::handle(const Sender& sender, const Message& request) {
+  return std::visit(
+      [&](const auto& message) -> Outcome {
+        if constexpr (is_request<std::decay_t<decltype(message)>>) {
+          return answer(sender, message);
+        } else {
+          assert(false && "a session hands out requests only");
+          return {};
+        }
+      },
+      request);
 }
 
 const std::string* group_left_out(const Rights& rights, const std::string& lb_uid,

@@ -103,9 +103,10 @@ std::size_t WorkloadManager::drain(const MemberName& name, TimePoint now) {
   std::size_t found = 0;
   for (const auto& [lb_uid, lb] : registry_.load_balancers()) {
     for (const auto& [group_name, group] : lb.groups) {
-      found += static_cast<std::size_t>(
-          std::count_if(group.begin(), group.end(),
-                        [&](const auto& member) { return names(name, group_name, member.first); }));
+      found += static_cast<std::size_t>(std::count_if(
+          group.begin(), group.end(), [&, &group_name = group_name](const auto& member) {
+            return names(name, group_name, member.first);
+          }));
     }
   }
   if (found > 0 && weigher_.drain(name)) event_at(name.endpoint.address, now);

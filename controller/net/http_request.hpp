@@ -1,6 +1,7 @@
 // What a request for metrics asks, and what it gets. Pure: Beast parses the bytes.
 #pragma once
 
+#include <ostream>  // what Boost.Beast takes for granted
 #include <string_view>
 
 #include <boost/beast/http/status.hpp>

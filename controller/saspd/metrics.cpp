@@ -10,11 +10,13 @@ namespace saspd {
 using metrics::add;
 using metrics::counter;
 using metrics::Families;
-using metrics::Family;
 using metrics::gauge;
 using metrics::Labels;
 
 namespace {
+
+// Not the family of an address, which the outer namespace has.
+using metrics::Family;
 
 double seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
