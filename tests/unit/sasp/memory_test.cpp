@@ -8,6 +8,9 @@
 
 #include "controller/sasp/codec.hpp"
 #include "controller/sasp/framer.hpp"
+#include "controller/sasp/gwm_session.hpp"
+#include "controller/sasp/lb_session.hpp"
+#include "controller/sasp/member_session.hpp"
 #include "tests/support/sasp_samples.hpp"
 #include "tests/support/sasp_wire.hpp"
 
@@ -152,6 +155,137 @@ TEST(Memory, OfTheFramerGrowsWithWhatArrivedAndIsGivenBack) {
   ASSERT_TRUE(framer.next()->has_value());
   ASSERT_FALSE(framer.next()->has_value());
   EXPECT_LE(live - before, std::size_t{1} << 20);
+}
+
+// --- sessions, from bytes to events, fed in pieces of any size
+
+constexpr std::size_t session_constant = 16384;
+
+Bytes joined(const std::vector<Bytes>& messages) {
+  Bytes all;
+  for (const Bytes& message : messages)
+    all.insert(all.end(), message.begin(), message.end());
+  return all;
+}
+
+// Small in bytes, large in what is made of them; false counts; texts of length zero; an
+// unfinished one.
+std::vector<Bytes> hostile_streams() {
+  GetWeightsRequest groups;
+  groups.groups.resize(2000);
+  RegistrationRequest members;
+  members.groups.resize(2000);
+  for (auto& group : members.groups)
+    group.items.resize(2);
+  SendWeights weights;
+  weights.groups.resize(2000, {{"lb1", "g"}, {}});
+  const SendWeights one_group{{{{"lb1", "g"}, {}}}};
+  SendWeights entries;
+  entries.groups.resize(1, {{"lb1", "g"}, {}});
+  entries.groups[0].items.resize(5000);
+  const Bytes false_counts = message("10 40 00 06 FF FF  40 11 00 06 FF FF  30 11 00 06 00 00");
+  const Bytes unknown = message("10 99 00 04");
+  Bytes unfinished = encode({1, entries}).value();
+  unfinished.pop_back();
+  return {encode({1, groups}).value(),
+          encode({1, members}).value(),
+          encode({1, weights}).value(),
+          encode({1, entries}).value(),
+          joined(std::vector<Bytes>(500, encode({1, one_group}).value())),
+          joined(std::vector<Bytes>(500, false_counts)),
+          joined(std::vector<Bytes>(500, unknown)),
+          unfinished};
+}
+
+// start() gives a session, feed() hands it bytes.
+template <class Start, class Feed>
+void expect_bounded_sessions(Start start, Feed feed) {
+  for (const Bytes& stream : hostile_streams()) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{1448}, stream.size()}) {
+      auto session = start();
+      const std::size_t peak = peak_of([&] {
+        for (std::size_t at = 0; at < stream.size(); at += piece)
+          feed(session, ByteView(stream).subspan(at, std::min(piece, stream.size() - at)));
+      });
+      EXPECT_LE(peak, 16 * stream.size() + session_constant)
+          << stream.size() << " bytes in pieces of " << piece;
+    }
+  }
+}
+
+TEST(Memory, OfAGwmSessionIsBounded) {
+  expect_bounded_sessions([] { return GwmSession(); },
+                          [](GwmSession& session, ByteView bytes) {
+                            session.handle_bytes(bytes);
+                            auto next = session.next({});
+                            while (next && next->has_value())
+                              next = session.next({});
+                          });
+}
+
+// What is the one request in these bytes?
+Frame request_in(const Bytes& bytes) {
+  return decode(bytes).value().frame;
+}
+
+// A load balancer that has everything it wants.
+LbSession settled_lb() {
+  LbSessionConfig config;
+  config.lb_uid = "lb1";
+  config.push = true;
+  LbSession lb(config);
+  Bytes sent = lb.connected({}).send;
+  while (!sent.empty()) {
+    const Frame request = request_in(sent);
+    const bool asks = std::holds_alternative<GetWeightsRequest>(request.message);
+    sent = lb.handle_bytes(encode({request.message_id,
+                                   asks ? Message(GetWeightsReply{}) : Message(SetLbStateReply{})})
+                               .value(),
+                           {})
+               .send;
+  }
+  return lb;
+}
+
+TEST(Memory, OfAnLbSessionIsBounded) {
+  expect_bounded_sessions(settled_lb, [](LbSession& session, ByteView bytes) {
+    (void)session.handle_bytes(bytes, {});
+  });
+}
+
+// It remembers which members the GWM knows.
+TEST(Memory, OfWhatAnLbSessionLearnsIsBounded) {
+  LbSessionConfig config;
+  config.lb_uid = "lb1";
+  LbSession lb(config);
+  Frame request = request_in(lb.connected({}).send);
+  request =
+      request_in(lb.handle_bytes(encode({request.message_id, SetLbStateReply{}}).value(), {}).send);
+  GetWeightsReply reply;
+  reply.groups.resize(1, {{"lb1", "g"}, {}});
+  for (std::uint16_t port = 1; port <= 20'000; ++port) {
+    const MemberKey key{*IpAddress::parse("10.0.0.1"), 6, port};
+    reply.groups[0].items.push_back({MemberData::of(key), 0, 0, 1});
+  }
+  const Bytes bytes = encode({request.message_id, reply}).value();
+  EXPECT_LE(peak_of([&] { (void)lb.handle_bytes(bytes, {}); }),
+            16 * bytes.size() + session_constant);
+}
+
+MemberSession connected_member() {
+  MemberSessionConfig config;
+  config.lb_uid = "lb1";
+  config.group = "g";
+  config.members = {MemberData::of({*IpAddress::parse("10.0.0.1"), 6, 80})};
+  MemberSession member(config, {.presence = Presence::registered});
+  (void)member.connected({});
+  return member;
+}
+
+TEST(Memory, OfAMemberSessionIsBounded) {
+  expect_bounded_sessions(connected_member, [](MemberSession& session, ByteView bytes) {
+    (void)session.handle_bytes(bytes, {});
+  });
 }
 
 }  // namespace
