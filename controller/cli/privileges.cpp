@@ -42,6 +42,15 @@ Error failed(std::string_view what) {
   return fail(code, fmt::format("cannot give up privileges: {}: {}", what, code.message()));
 }
 
+// A sandbox may refuse even to give up (capset is of systemd's @privileged).
+bool has_more_than(const Capabilities& keep) {
+  for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability) {
+    if (has(capability) && std::find(keep.begin(), keep.end(), capability) == keep.end())
+      return true;
+  }
+  return false;
+}
+
 // Sets nothing that this process may not set: in a container even root has not everything.
 Result<void> become(const Identity& identity) {
   errno = 0;
@@ -51,6 +60,7 @@ Result<void> become(const Identity& identity) {
   if (identity.user != ::geteuid() && !may_change) return failed("no CAP_SETUID and CAP_SETGID");
   Capabilities keep = identity.keep;
   std::erase_if(keep, [](unsigned capability) { return !has(capability); });
+  const bool more = has_more_than(keep);
   capng_clear(CAPNG_SELECT_CAPS);
   for (const unsigned capability : keep)
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
@@ -65,7 +75,7 @@ Result<void> become(const Identity& identity) {
         0) {
       return failed("user and group");
     }
-  } else if (capng_apply(CAPNG_SELECT_CAPS) != 0) {
+  } else if (more && capng_apply(CAPNG_SELECT_CAPS) != 0) {
     return failed("capabilities");
   }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no_new_privs");
