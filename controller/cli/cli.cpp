@@ -11,6 +11,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "controller/base/text.hpp"
+#include "controller/base/version.hpp"
 #include "controller/cli/config_file.hpp"
 #include "controller/cli/parsers.hpp"
 
@@ -49,7 +50,7 @@ std::string key_of(std::string_view flag) {
 }
 
 std::string not_built_text(std::string_view name) {
-  return fmt::format("{} is not built yet in this version ({})", name, SASPD_VERSION);
+  return fmt::format("{} is not built yet in this version ({})", name, program_version);
 }
 
 Result<bool> parse_bool(std::string_view text) {
@@ -345,8 +346,9 @@ ExitCode Cli::refuse(ExitCode code, std::string_view text) const {
 
 std::string Cli::version() const {
   constexpr std::string_view sanitizers = SASPD_SANITIZERS;
-  return fmt::format("{} {}\nbuilt with {}, build type {}{}{}", name_, SASPD_VERSION, compiler(),
-                     SASPD_BUILD_TYPE, sanitizers.empty() ? "" : ", sanitizers ", sanitizers);
+  return fmt::format("{} {}\nbuilt with {}, build type {}{}{}{}{}", name_, program_version,
+                     compiler(), SASPD_BUILD_TYPE, source_revision.empty() ? "" : ", source ",
+                     source_revision, sanitizers.empty() ? "" : ", sanitizers ", sanitizers);
 }
 
 ExitCode Cli::show(std::string_view text) const {

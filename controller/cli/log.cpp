@@ -14,6 +14,7 @@
 #include <fmt/chrono.h>
 
 #include "controller/base/text.hpp"
+#include "controller/base/version.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/parsers.hpp"
 
@@ -44,7 +45,7 @@ Result<LogFormat> parse_format(std::string_view text) {
     return fail(
         std::errc::not_supported,
         fmt::format("json is not built yet in this version ({}), expected auto, text or journal",
-                    SASPD_VERSION));
+                    program_version));
   }
   return one_of<LogFormat>({{"auto", LogFormat::automatic},
                             {"text", LogFormat::text},

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "controller/base/version.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/parsers.hpp"
 
@@ -112,7 +113,7 @@ Result<Command> parse_command(std::string_view word) {
   }
   if (std::find(not_built.begin(), not_built.end(), word) != not_built.end()) {
     return fail(std::errc::not_supported,
-                fmt::format("{} is not built yet in this version ({})", word, SASPD_VERSION));
+                fmt::format("{} is not built yet in this version ({})", word, program_version));
   }
   return fail(std::errc::invalid_argument, fmt::format("unknown command '{}', expected one of {}",
                                                        word, fmt::join(names, ", ")));

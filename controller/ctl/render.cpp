@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "controller/base/text.hpp"
+#include "controller/base/version.hpp"
 #include "controller/ctl/table.hpp"
 
 namespace saspd::ctl {
@@ -190,7 +191,7 @@ Result<void> check_schema(const json::object& answer) {
   if (version == schema_version) return {};
   return fail(std::errc::not_supported,
               fmt::format("the answer has schema_version {}, this saspctl ({}) knows {}",
-                          text(answer, "schema_version"), SASPD_VERSION, schema_version));
+                          text(answer, "schema_version"), program_version, schema_version));
 }
 
 std::vector<std::string> problems(const json::object& status) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/version.hpp"
+
 namespace saspd::gwm {
 
 using metrics::add;
@@ -36,7 +38,7 @@ void add_file(Families& families, const char* name, const char* help, const std:
 
 void add_program(Families& families, const Surroundings& around) {
   Family info = gauge("sasp_gwm_build_info", "1; which sasp-gwm this is.");
-  add(info, 1, {{"version", SASPD_VERSION}});
+  add(info, 1, {{"version", std::string(program_version)}});
   families.push_back(std::move(info));
   families.push_back(
       one(gauge("sasp_gwm_connections", "Connections of load balancers and members."),

@@ -23,6 +23,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include "controller/base/text.hpp"
+#include "controller/base/version.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::gwm {
@@ -145,7 +146,7 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
   asio::awaitable<Outcome> ask_http() {
     http::request<http::empty_body> request(http::verb::get, target_.spec.path, http_11);
     request.set(http::field::host, target_.endpoint.text());
-    request.set(http::field::user_agent, "sasp-gwm/" SASPD_VERSION);
+    request.set(http::field::user_agent, fmt::format("sasp-gwm/{}", program_version));
     request.set(http::field::connection, "close");
     const auto [write_failure, written] = co_await http::async_write(socket_, request, as_result);
     if (write_failure) co_return failed(words(write_failure));

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/version.hpp"
 #include "controller/cli/config_file.hpp"
 #include "controller/cli/privileges.hpp"
 #include "controller/gwm/control.hpp"
@@ -149,7 +150,7 @@ ExitCode Program::listen() {
       const bool forbidden = bound.error().code == std::errc::permission_denied;
       return forbidden ? ExitCode::no_permission : ExitCode::io;
     }
-    log_.info("sasp-gwm {} listens on {}{}", SASPD_VERSION, bound->text(), tls_ ? " with TLS" : "");
+    log_.info("sasp-gwm {} listens on {}{}", program_version, bound->text(), tls_ ? " with TLS" : "");
   }
   return ExitCode::ok;
 }

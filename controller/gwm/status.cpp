@@ -8,6 +8,8 @@
 
 #include <boost/json/array.hpp>
 
+#include "controller/base/version.hpp"
+
 namespace saspd::gwm {
 
 namespace json = boost::json;
@@ -329,7 +331,7 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
       all.add(entry);
   });
   json::object object = answer();
-  object["version"] = SASPD_VERSION;
+  object["version"] = program_version;
   json::array listen;
   for (const auto& endpoint : around.listen)
     listen.emplace_back(endpoint.text());

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/version.hpp"
 #include "controller/member/load.hpp"
 
 namespace saspd::member {
@@ -33,7 +34,7 @@ Agent::Agent(const Options& options, cli::Log& log)
 ExitCode Agent::run() {
   std::signal(SIGPIPE, SIG_IGN);
   wait_for_signal();
-  log_.info("sasp-member {} for {}", SASPD_VERSION, options_.subject());
+  log_.info("sasp-member {} for {}", program_version, options_.subject());
   watchdog_.start();
   if (!options_.state) report_load();
   if (const auto started = gwms_.start(); !started) {

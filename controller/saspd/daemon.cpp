@@ -13,6 +13,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "controller/base/version.hpp"
+
 namespace saspd {
 
 namespace asio = boost::asio;
@@ -52,7 +54,7 @@ json::object unknown_command(std::string_view name) {
   if (name == "drain" || name == "undrain") {
     return refuse(
         fmt::format("{} is not built yet in saspd of this version ({}); sasp-gwm knows it", name,
-                    SASPD_VERSION));
+                    program_version));
   }
   return refuse(fmt::format("unknown command '{}'; this is saspd", name));
 }
@@ -74,7 +76,7 @@ ExitCode Daemon::run() {
   std::signal(SIGPIPE, SIG_IGN);
   wait_for_signal();
   if (const ExitCode code = start(); code != ExitCode::ok) return code;
-  log_.info("saspd {} as '{}', {} group(s){}", SASPD_VERSION, options_.lb_uid,
+  log_.info("saspd {} as '{}', {} group(s){}", program_version, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
   open_metrics();
   start_links();

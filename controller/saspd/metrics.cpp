@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/version.hpp"
+
 namespace saspd {
 
 using metrics::add;
@@ -30,7 +32,7 @@ void take(Families& families, std::initializer_list<Family> more) {
 
 void add_build(Families& families, const Status& status) {
   Family info = gauge("saspd_build_info", "1; which saspd this is.");
-  add(info, 1, {{"version", SASPD_VERSION}, {"backend", status.backend}});
+  add(info, 1, {{"version", std::string(program_version)}, {"backend", status.backend}});
   Family dry_run = gauge("saspd_dry_run", "1: nothing is written to the kernel (--dry-run).");
   add(dry_run, status.dry_run ? 1 : 0);
   take(families, {std::move(info), std::move(dry_run)});

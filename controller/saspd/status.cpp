@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 
 #include "controller/base/member_name.hpp"
+#include "controller/base/version.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 
 namespace saspd {
@@ -213,7 +214,7 @@ json::object status_json(const Status& status, TimePoint now) {
   for (const auto& group : status.groups)
     groups.push_back(group_json(status, group, now));
   json::object object = answer();
-  object["version"] = SASPD_VERSION;
+  object["version"] = program_version;
   object["lb_uid"] = status.lb_uid;
   object["backend"] = status.backend;
   if (!status.packets.empty()) {
