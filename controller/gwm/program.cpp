@@ -150,7 +150,8 @@ ExitCode Program::listen() {
       const bool forbidden = bound.error().code == std::errc::permission_denied;
       return forbidden ? ExitCode::no_permission : ExitCode::io;
     }
-    log_.info("sasp-gwm {} listens on {}{}", program_version, bound->text(), tls_ ? " with TLS" : "");
+    log_.info("sasp-gwm {} listens on {}{}", program_version, bound->text(),
+              tls_ ? " with TLS" : "");
   }
   return ExitCode::ok;
 }
@@ -523,12 +524,8 @@ void Program::wait_for_signal() {
 
 std::unique_ptr<net::TlsCredentials> Program::credentials() {
   if (!options_.tls.used()) return nullptr;
-  return std::make_unique<net::TlsCredentials>(
-      io_, options_.tls, TlsRole::server,
-      [this](net::TlsCredentials::Tone tone, const std::string& text) {
-        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
-        log_.info("{}", text);
-      });
+  return std::make_unique<net::TlsCredentials>(io_, options_.tls, TlsRole::server,
+                                               net::TlsCredentials::to(log_));
 }
 
 void Program::reload() {

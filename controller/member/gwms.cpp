@@ -81,12 +81,8 @@ Result<void> Gwms::start() {
 
 std::unique_ptr<net::TlsCredentials> Gwms::credentials() {
   if (!options_.tls.used()) return nullptr;
-  return std::make_unique<net::TlsCredentials>(
-      io_, options_.tls, TlsRole::client,
-      [this](net::TlsCredentials::Tone tone, const std::string& text) {
-        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
-        log_.info("{}", text);
-      });
+  return std::make_unique<net::TlsCredentials>(io_, options_.tls, TlsRole::client,
+                                               net::TlsCredentials::to(log_));
 }
 
 void Gwms::reload_certificates() {

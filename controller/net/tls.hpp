@@ -54,6 +54,15 @@ class TlsCredentials {
  public:
   enum class Tone : std::uint8_t { info, warning };
   using Tell = std::function<void(Tone, const std::string&)>;
+  // Tells a program's log: what has warning() and info() as cli::Log has, and outlives this.
+  template <class Log>
+  static Tell to(Log& log) {
+    return [&log](Tone tone, const std::string& text) {
+      if (tone == Tone::warning) return log.warning("{}", text);
+      log.info("{}", text);
+    };
+  }
+
   static constexpr auto usual_poll = std::chrono::seconds{10};
 
   // `tell` is called from the io_context, and from load and reload.

@@ -164,12 +164,8 @@ std::string Daemon::metrics_text() const {
 
 Result<void> Daemon::load_certificates() {
   if (!options_.tls.used()) return {};
-  tls_ = std::make_unique<net::TlsCredentials>(
-      io_, options_.tls, TlsRole::client,
-      [this](net::TlsCredentials::Tone tone, const std::string& text) {
-        if (tone == net::TlsCredentials::Tone::warning) return log_.warning("{}", text);
-        log_.info("{}", text);
-      });
+  tls_ = std::make_unique<net::TlsCredentials>(io_, options_.tls, TlsRole::client,
+                                               net::TlsCredentials::to(log_));
   tls_->when_replaced([this] {
     for (const auto& link : links_)
       link->check_certificate_again();

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <iterator>
 #include <optional>
@@ -48,6 +49,16 @@ class Program {
 
   void send(int signal) const { ::kill(pid_, signal); }
 
+  // All of them before the program sees the first one.
+  void send_at_once(std::initializer_list<int> signals) const {
+    int status = 0;
+    send(SIGSTOP);
+    ::waitpid(pid_, &status, WUNTRACED);
+    for (const int signal : signals)
+      send(signal);
+    send(SIGCONT);
+  }
+
   // The exit code; 128 + N for signal N; nothing when it still runs after `patience`.
   std::optional<int> wait(std::chrono::milliseconds patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
@@ -67,6 +78,13 @@ class Program {
   std::string log() const {
     std::ifstream file(log_);
     return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::size_t times_logged(const std::string& text) const {
+    const std::string all = log();
+    std::size_t n = 0;
+    for (auto at = all.find(text); at != std::string::npos; at = all.find(text, at + 1))
+      ++n;
+    return n;
   }
   pid_t pid() const { return pid_; }
 

@@ -68,13 +68,6 @@ class SaspGwm : public ::testing::Test {
   bool logs(const std::string& text) const {
     return eventually([&] { return program_->log().find(text) != std::string::npos; });
   }
-  std::size_t times_logged(const std::string& text) const {
-    const std::string log = program_->log();
-    std::size_t n = 0;
-    for (auto at = log.find(text); at != std::string::npos; at = log.find(text, at + 1))
-      ++n;
-    return n;
-  }
 
   // The exit code of a run that ends by itself, and what it said.
   std::pair<int, std::string> ends(Arguments arguments) const {
@@ -158,7 +151,7 @@ TEST_F(SaspGwm, FollowsItsWeightsFileAndKeepsTheOldWhenALineIsBad) {
   EXPECT_TRUE(logs(path("weights") + ": line 2: 'manyfold' is not a weight from 0 to 65535"));
   EXPECT_EQ(weights_of(client), (std::vector{41, 0}));
   std::this_thread::sleep_for(1500ms);
-  EXPECT_EQ(times_logged("manyfold"), 1U);
+  EXPECT_EQ(program_->times_logged("manyfold"), 1U);
   std::filesystem::remove(path("weights"));
   std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(weights_of(client), (std::vector{41, 0}));
@@ -178,6 +171,12 @@ TEST_F(SaspGwm, ReadsItsWeightsFileOnSighup) {
   write_file("weights", "web 192.0.2.1:80 41\n");
   program_->send(SIGHUP);
   EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }, 400ms));
+}
+
+TEST_F(SaspGwm, EndsWhenToldSoRightBehindSighup) {
+  given_gwm_with_weights("web 192.0.2.1:80 40\n");
+  program_->send_at_once({SIGHUP, SIGTERM});
+  EXPECT_EQ(program_->wait(5s), 0);
 }
 
 TEST_F(SaspGwm, TellsItsServiceManagerHowItIs) {
@@ -432,7 +431,7 @@ TEST_F(AmongOthers, HalfMessagesAndSlowBytesHurtNobodyElse) {
       clients[i].sends(ByteView(whole).subspan(at, 1));
     good_one_is_served();
   }
-  EXPECT_EQ(times_logged("registered tcp:192.0.2.1:80 in group 'web' of 'lb2'"), 0U);
+  EXPECT_EQ(program_->times_logged("registered tcp:192.0.2.1:80 in group 'web' of 'lb2'"), 0U);
 }
 
 TEST_F(AmongOthers, AFloodOfRequestsIsReadAtItsPace) {
@@ -447,7 +446,7 @@ TEST_F(AmongOthers, AFloodOfRequestsIsReadAtItsPace) {
   for (int i = 0; i < 10; ++i)
     good_one_is_served();
   EXPECT_TRUE(flood.receives());
-  EXPECT_EQ(times_logged("request refused, 0x43"), 1U) << "told once";
+  EXPECT_EQ(program_->times_logged("request refused, 0x43"), 1U) << "told once";
 }
 
 TEST_F(AmongOthers, AStormOfReconnectsAndOneUidInManyHandsHurtNobodyElse) {
@@ -469,7 +468,7 @@ TEST_F(AmongOthers, AStormOfReconnectsAndOneUidInManyHandsHurtNobodyElse) {
   }
   // A storm does not fill the log; what was left out is told with the next line that may be
   // written.
-  EXPECT_LT(times_logged("replaces that from"), 100U);
+  EXPECT_LT(program_->times_logged("replaces that from"), 100U);
   std::this_thread::sleep_for(1100ms);
   SaspClient late(port);
   late.sends(hello);
@@ -485,9 +484,9 @@ TEST_F(SaspGwm, LogsTheSameRefusalOnceAndShowsNamesHarmlessly) {
     const auto reply = client.answer_to<GetWeightsReply>(asks({{"lb\n2026 forged", ""}}));
     EXPECT_EQ(number(reply.code), 0x10);
   }
-  EXPECT_EQ(times_logged("request refused, 0x10"), 1U);
-  EXPECT_EQ(times_logged("lb\\x0a2026 forged"), 1U);
-  EXPECT_EQ(times_logged("\n2026 forged"), 0U);
+  EXPECT_EQ(program_->times_logged("request refused, 0x10"), 1U);
+  EXPECT_EQ(program_->times_logged("lb\\x0a2026 forged"), 1U);
+  EXPECT_EQ(program_->times_logged("\n2026 forged"), 0U);
 }
 
 TEST_F(SaspGwm, EndsWithinASecondOfSigtermWhateverIsOpen) {

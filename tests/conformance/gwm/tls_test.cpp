@@ -523,6 +523,23 @@ TEST_F(GwmWithTls, OnlyAllowedAddressesMayConnect) {
   EXPECT_TRUE(logs("127.0.0.1 may not connect"));
 }
 
+// What they do is counted in full, and what others do is logged as ever.
+TEST_F(GwmWithTls, ManyWhoMayNotConnectDoNotFillTheLog) {
+  given_gwm("gwm", {"--allow", "192.0.2.0/24"});
+  const auto start = std::chrono::steady_clock::now();
+  constexpr int strangers = 300;
+  for (int i = 0; i < strangers; ++i)
+    const SaspClient stranger(port);
+  EXPECT_TRUE(eventually([&] {
+    return test::http_get({*IpAddress::parse("127.0.0.1"), metrics_port}, "/metrics")
+               .find("\nsasp_gwm_connections_rejected_total 300\n") != std::string::npos;
+  }));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const auto lines = static_cast<double>(program_->times_logged("127.0.0.1 may not connect"));
+  EXPECT_GE(lines, 50);
+  EXPECT_LE(lines, 51 + seconds.count()) << "50 at once, then one for each second";
+}
+
 // ---- sasp-member --------------------------------------------------------------------------------
 
 TEST_F(GwmWithTls, RegistersAMember) {

@@ -216,6 +216,16 @@ TEST_F(SaspMember, EndsItsDrainAtASecondSignal) {
   EXPECT_FALSE(is_registered());
 }
 
+TEST_F(SaspMember, EndsWhenToldSoRightBehindSighup) {
+  given_gwm();
+  given_lb();
+  given_member({"--drain", "0"});
+  ASSERT_TRUE(becomes_registered());
+  member_->send_at_once({SIGHUP, SIGTERM});
+  EXPECT_EQ(member_->wait(5s), 0);
+  EXPECT_FALSE(is_registered());
+}
+
 // The bound of two seconds beyond --drain, and one for a busy machine.
 TEST_F(SaspMember, EndsInTimeWhenTheGwmIsStuck) {
   given_gwm();

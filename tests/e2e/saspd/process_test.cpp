@@ -53,6 +53,17 @@ TEST_F(SaspdProcess, TellsItsServiceManagerHowItIs) {
   EXPECT_EQ(saspd_->wait(seconds{2}), 0);
 }
 
+TEST_F(SaspdProcess, EndsWhenToldSoRightBehindSighup) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  saspd_->send_at_once({SIGHUP, SIGTERM});
+  EXPECT_EQ(saspd_->wait(seconds{5}), 0);
+  EXPECT_NE(saspd_->log().find("SIGHUP"), std::string::npos) << saspd_->log();
+}
+
 TEST_F(SaspdProcess, StartedByRootBecomesItsOwnUser) {
   given_service();
   advise({"40", "30", "20", "10"});
