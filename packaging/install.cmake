@@ -19,10 +19,16 @@ install(TARGETS saspctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 set(built ${CMAKE_CURRENT_BINARY_DIR})
 
-# saspd_unit(UNIT [INSTANCE]): a template for network namespaces differs from its service in names only.
+# saspd_unit(UNIT [WHERE VARIABLE] [INSTANCE]): a service is skipped where VARIABLE, its flags, is empty. Its template for
+# network namespaces differs in names, and is never skipped: where the namespace is not there yet the condition's own
+# start fails, which systemd takes for a reason to skip it, and not to try again. With + only the test itself counts.
 function(saspd_unit unit)
   set(file ${unit}.service)
-  if("INSTANCE" IN_LIST ARGN)
+  cmake_parse_arguments(PARSE_ARGV 1 arg INSTANCE WHERE "")
+  if(arg_WHERE)
+    set(CONDITION "# Without flags it is skipped, not failed.\nExecCondition=+/bin/sh -c 'test -n \"$${arg_WHERE}\"'\n")
+  endif()
+  if(arg_INSTANCE)
     set(file ${unit}@.service)
     set(INSTANCE -%i)
     set(TEMPLATE @%i)
@@ -35,20 +41,35 @@ function(saspd_unit unit)
   install(FILES ${built}/systemd/${file} DESTINATION ${SASPD_UNIT_DIR})
 endfunction()
 
-saspd_unit(saspd)
+saspd_unit(saspd WHERE SASPD_OPTIONS)
 saspd_unit(saspd INSTANCE)
-saspd_unit(saspd-xdp-attach)
+saspd_unit(saspd-xdp-attach WHERE SASPD_ATTACH_OPTIONS)
 saspd_unit(saspd-xdp-attach INSTANCE)
 saspd_unit(sasp-gwm)
 saspd_unit(sasp-member@)
 
+# What the operator writes to is never written over.
+function(saspd_configuration file folder)
+  cmake_path(GET file FILENAME name)
+  install(CODE "
+    if(EXISTS \"\$ENV{DESTDIR}${folder}/${name}\")
+      message(STATUS \"Kept: \$ENV{DESTDIR}${folder}/${name}\")
+    else()
+      file(INSTALL \"${file}\" DESTINATION \"${folder}\")
+    endif()")
+endfunction()
+
 foreach(service ${services})
   configure_file(systemd/${service}.default ${built}/systemd/default/${service} @ONLY)
-  install(FILES ${built}/systemd/default/${service} DESTINATION ${SASPD_DEFAULTS_DIR})
-  install(FILES systemd/${service}.sysusers DESTINATION lib/sysusers.d RENAME ${service}.conf)
+  saspd_configuration(${built}/systemd/default/${service} ${SASPD_DEFAULTS_DIR})
 endforeach()
-install(FILES systemd/saspd.tmpfiles DESTINATION lib/tmpfiles.d RENAME saspd.conf)
-install(FILES weights DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/sasp-gwm)
+saspd_configuration(${CMAKE_CURRENT_SOURCE_DIR}/weights ${CMAKE_INSTALL_FULL_SYSCONFDIR}/sasp-gwm)
+foreach(program ${services} sasp-member)
+  install(FILES systemd/${program}.sysusers DESTINATION lib/sysusers.d RENAME ${program}.conf)
+endforeach()
+foreach(program saspd sasp-member)
+  install(FILES systemd/${program}.tmpfiles DESTINATION lib/tmpfiles.d RENAME ${program}.conf)
+endforeach()
 
 install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(DIRECTORY ${built}/completion/bash/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
