@@ -199,7 +199,7 @@ Result<Authority> Authority::parse(std::string_view text) {
 
 Rights Authority::rights_of(const IpAddress& address,
                             const std::optional<PeerIdentity>& identity) const {
-  Rights rights{address.text(), {}};
+  Rights rights{address.text(), address, identity, {}};
   if (identity) rights.peer = fmt::format("{} at {}", identity->text(), rights.peer);
   if (!from_file_) {
     Grant grant;

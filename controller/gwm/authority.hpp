@@ -42,9 +42,11 @@ struct Grant {
   std::vector<NamePattern> groups{NamePattern::any()};  // in these groups only
 };
 
-// What one peer may do: the sum of its grants.
+// Who a peer is, and what it may do: the sum of its grants.
 struct Rights {
   std::string peer;  // for the log: "192.0.2.1", "'director-1' at 192.0.2.1"
+  IpAddress address;
+  std::optional<PeerIdentity> identity;  // of a verified certificate
   std::vector<Grant> grants;
 
   // As a load balancer, in a group; without a name: in every group.
@@ -94,6 +96,8 @@ class Authority {
 
   // `identity`: of a verified certificate.
   Rights rights_of(const IpAddress& address, const std::optional<PeerIdentity>& identity) const;
+  // Those of the same peer under this authority.
+  Rights rights_of(const Rights& old) const { return rights_of(old.address, old.identity); }
 
   std::size_t size() const { return rules_.size(); }
 

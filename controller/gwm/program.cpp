@@ -333,7 +333,6 @@ void Program::connected(ConnectionId id, const Endpoint& endpoint,
                         const std::optional<PeerIdentity>& identity) {
   Peer& peer = peers_[id];
   peer.endpoint = endpoint;
-  peer.identity = identity;
   peer.rights = authority_.rights_of(endpoint.address, identity);
   log_.debug("{}: connected{}", endpoint.text(), identity ? ", " + identity->text() : "");
 }
@@ -343,10 +342,12 @@ bool Program::may_go_on(const Rights& rights, const std::string& lb_uid) const {
   return rights.may_be(lb_uid) && group_left_out(rights, lb_uid, lb) == nullptr;
 }
 
-// Under another authority. Who speaks for a load balancer without right to it is told nothing more.
+// There is another authority. Who speaks for a load balancer without right to it is told nothing
+// more.
 void Program::judge_again() {
+  manager_.judge_again(authority_);
   for (auto& [id, peer] : peers_) {
-    peer.rights = authority_.rights_of(peer.endpoint.address, peer.identity);
+    peer.rights = authority_.rights_of(peer.rights);
     const std::string* lb_uid = manager_.attached_to(id);
     if (lb_uid == nullptr || may_go_on(peer.rights, *lb_uid)) continue;
     server_.close(id, fail(std::errc::permission_denied,

@@ -39,7 +39,6 @@ class Program final : private net::GwmServerOwner {
   // A connection: who it is, what it may do, and what the log has said of it.
   struct Peer {
     Endpoint endpoint;
-    std::optional<PeerIdentity> identity;  // of a verified certificate
     Rights rights;
     std::string last_refusal;  // the same one again is no news
     sasp::ToleranceCounts tolerances;

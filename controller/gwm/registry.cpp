@@ -232,6 +232,21 @@ Verdict sender_is_entitled(const Known& known, const Head& head) {
   return {};
 }
 
+// Whoever adds a group to an LB adds to what it is told and has to be entitled to (group_left_out):
+// with one that it may not have itself, it would be refused everything from then on.
+Verdict lb_may_have(const Known& known, const Head& head) {
+  if (head.from_lb) return {};
+  for (const Named& group : head.groups) {
+    const LoadBalancer& lb = known.lbs.find(group.lb_uid)->second;
+    if (lb.rights.may_be(group.lb_uid, group.name)) continue;
+    return unauthorized(
+        fmt::format("{} may not register in {}, which {} may not have as that load "
+                    "balancer",
+                    known.sender.rights.peer, where(group.lb_uid, group.name), lb.rights.peer));
+  }
+  return {};
+}
+
 Verdict groups_are_known(const Known& known, const Head& head) {
   for (const Named& group : head.groups) {
     if (group.name.empty() || find_group(known.lbs, group.lb_uid, group.name) != nullptr) continue;
@@ -375,6 +390,7 @@ Verdict judge(const Known& known, const Head& head, const RegistrationRequest& r
   if (auto refusal = sender_may_be_members(known, head, request.groups)) return refusal;
   if (auto refusal = lb_is_known(known, head)) return refusal;
   if (auto refusal = sender_is_entitled(known, head)) return refusal;
+  if (auto refusal = lb_may_have(known, head)) return refusal;
   if (auto refusal = kinds_fit(known, request)) return refusal;
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = members_are(false, known, request.groups)) return refusal;
@@ -543,7 +559,7 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
   } else {
     outcome.reply = reply_to(request, ReturnCode::successful);
     outcome.changed = carry_out(request, lbs_);
-    if (head.from_lb) attach(sender.connection, head.groups[0].lb_uid, outcome);
+    if (head.from_lb) attach(sender, head.groups[0].lb_uid, outcome);
   }
   if constexpr (std::is_same_v<Request, GetWeightsRequest>) {
     std::get<GetWeightsReply>(outcome.reply).interval = config_.interval;
@@ -581,17 +597,23 @@ LoadBalancer* Registry::find(std::string_view lb_uid) {
 // RFC 4678 9.1: "The establishment of a new connection causes the GWM to assume that the old one is
 // broken." A connection becomes an LB's by the first request that it sends as that LB and that is
 // accepted.
-void Registry::attach(ConnectionId connection, const std::string& lb_uid, Outcome& outcome) {
+void Registry::attach(const Sender& sender, const std::string& lb_uid, Outcome& outcome) {
   LoadBalancer& lb = lbs_.find(lb_uid)->second;
-  if (lb.connection == connection) return;
+  if (lb.connection == sender.connection) return;
   if (lb.connection) {
     outcome.replaced = lb.connection;
     attached_.erase(*lb.connection);
     ++lb.replacements;
   }
-  lb.connection = connection;
-  attached_.emplace(connection, lb_uid);
+  lb.connection = sender.connection;
+  lb.rights = sender.rights;
+  attached_.emplace(sender.connection, lb_uid);
   outcome.attached = lb_uid;
+}
+
+void Registry::judge_again(const Authority& authority) {
+  for (auto& [lb_uid, lb] : lbs_)
+    lb.rights = authority.rights_of(lb.rights);
 }
 
 void Registry::disconnected(ConnectionId connection, TimePoint now) {

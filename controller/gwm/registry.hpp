@@ -7,11 +7,11 @@
 //         a DeRegistration that lists members without naming their group (row 28)
 //   0x50  empty group name, where it cannot mean "all groups"
 //   0x51  LB UID of 0 or more than 64 bytes (row 9)
-//   0x11  somebody who may not be that LB, or not in that group or one that the LB has; a member,
-//   for
-//         an address that it may not speak for (row 37, authority.hpp)
+//   0x11  somebody who may not be that LB, or not in that group or one that the LB has; a member
+//         that may not speak for that address (row 37, authority.hpp)
 //   0x61  a member speaks of an LB that is not known here    0x43  an LB does
-//   0x11  a member, and its LB has not set the trust flag; an LB for another LB
+//   0x11  a member, and its LB has not set the trust flag, or may not have that group itself; an
+//         LB for another LB
 //   0x42  unknown group     0x45  a member of the wrong kind (rows 25, 26)
 //   0x44  member twice      0x46  group twice
 //   0x41  not registered    0x40  already registered
@@ -88,6 +88,7 @@ struct LoadBalancer {
   std::uint8_t health = sasp::max_lb_health;
   std::uint8_t flags = 0;  // sasp::lb_flag; without Set LB State: pull, no trust, full (row 33)
   std::optional<ConnectionId> connection;
+  Rights rights;                   // of its connection, or the last one that it had
   TimePoint forgotten_at;          // while there is no connection
   std::uint64_t replacements = 0;  // of a living connection by a new one (row 36)
   bool trusts() const { return (flags & sasp::lb_flag::trust) != 0; }
@@ -117,6 +118,9 @@ class Registry {
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request);
 
+  // There is another authority.
+  void judge_again(const Authority& authority);
+
   // The connection is gone; its LB, if it spoke for one, is kept for the time of retention.
   void disconnected(ConnectionId connection, TimePoint now);
   // When forget_expired() has something to do.
@@ -132,7 +136,7 @@ class Registry {
  private:
   template <class Request>
   Outcome answer(const Sender& sender, const Request& request);
-  void attach(ConnectionId connection, const std::string& lb_uid, Outcome& outcome);
+  void attach(const Sender& sender, const std::string& lb_uid, Outcome& outcome);
 
   RegistryConfig config_;
   LoadBalancers lbs_;

@@ -34,6 +34,8 @@ class WorkloadManager {
 
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request, TimePoint now);
+  // There is another authority.
+  void judge_again(const Authority& authority) { registry_.judge_again(authority); }
   // The connection is gone; its LB, if it spoke for one, is kept for the time of retention.
   void disconnected(ConnectionId connection, TimePoint now);
 

@@ -108,6 +108,10 @@ class RegistryFixture {
 
   Authority authority{false};
 
+  void use(Authority other) {
+    authority = std::move(other);
+    manager.judge_again(authority);
+  }
   // From the LB's connection (a number per LB), or a member's.
   Outcome handle(const Message& request, ConnectionId connection,
                  const std::string& address = "198.51.100.1") {

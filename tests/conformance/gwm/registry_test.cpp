@@ -141,6 +141,44 @@ TEST_F(RegistryTest, GivesAGroupWithoutAnyWeightOneEach) {
   EXPECT_EQ(table(), (std::vector<Row>{{0, 0b1101, 1}, {0, 0b0101, 1}, {0, 0b0101, 1}}));
 }
 
+// Row 37: whatever its members do, an LB that is limited to groups keeps being told of these, as it
+// is, while it is away, and under another authority.
+TEST_F(RegistryTest, LetsNoMemberGiveAnLbAGroupThatItMayNotHave) {
+  const auto limited_to = [](const std::string& name) {
+    return *Authority::parse("* from=198.51.100.1 lb=LB1 group=" + name + "\n* member=own\n");
+  };
+  const auto joins = [&](const std::string& name) {
+    return number(
+        code_of(member_sends(registers({group("LB1", name, {member_a})}), member_a).reply));
+  };
+  const auto has = [&] {
+    const auto reply = std::get<GetWeightsReply>(handle(asks({{"LB1", ""}}), lb).reply);
+    EXPECT_EQ(number(reply.code), 0);
+    return reply.groups.size();
+  };
+  use(limited_to("web"));
+  given(lb_state("LB1", lb_flag::trust), lb);
+  EXPECT_EQ(joins("web"), 0);
+  EXPECT_EQ(joins("x"), 0x11);
+  EXPECT_EQ(has(), 1U);
+  manager.disconnected(lb, start);
+  EXPECT_EQ(joins("x"), 0x11) << "it is away";
+  use(limited_to("w*"));
+  EXPECT_EQ(joins("wiki"), 0);
+  use(limited_to("*"));
+  EXPECT_EQ(joins("x"), 0);
+  EXPECT_EQ(has(), 3U);
+}
+
+TEST_F(RegistryTest, LetsNoMemberGiveAnLbThatIsAwayAGroupThatWasTakenFromIt) {
+  use(*Authority::parse("* from=198.51.100.1 lb=LB1\n* member=own\n"));
+  given(lb_state("LB1", lb_flag::trust), lb);
+  manager.disconnected(lb, start);
+  use(*Authority::parse("* from=198.51.100.1 lb=LB1 group=web\n* member=own\n"));
+  EXPECT_NE(member_sends(registers({group("LB1", "x", {member_a})}), member_a).refusal, "");
+  EXPECT_EQ(number(code_of(handle(asks({{"LB1", ""}}), lb).reply)), 0);
+}
+
 TEST_F(RegistryTest, StopsBelievingMembersWhenTheLbTakesItsTrustBack) {
   given_three_members();
   given(lb_state("LB1", lb_flag::trust), lb);

@@ -72,7 +72,7 @@ class ReturnCodes : public testing::Test {
       gwm.handle(by_member(registers({group("lb1", "web", {tcp("192.0.2.2")})})), 9, "192.0.2.2");
       gwm.given(registers({group("lb2", "web", {tcp("192.0.2.1")})}), lb2);
       ASSERT_EQ(written(gwm.manager), before);
-      if (authority) gwm.authority = *authority;
+      if (authority) gwm.use(*authority);
       const Outcome outcome = gwm.handle(c.request, c.connection, c.address);
       const ReturnCode code = code_of(outcome.reply);
       EXPECT_EQ(number(code), c.code) << outcome.refusal;
@@ -388,18 +388,26 @@ TEST_F(ReturnCodes, OfSetMemberState) {
 }
 
 // Row 37 and RFC 4678 10: lb1 belongs to 198.51.100.1, with the groups that it has and w*;
-// 198.51.100.4 may be it in the group web only.
+// 198.51.100.4 may be it in the group web only. 192.0.2.4 names no groups: what lb1 may have is
+// what it may register in.
 TEST_F(ReturnCodes, OfWhoHasNoRight) {
   const auto authority = Authority::parse(
       "* from=198.51.100.1 lb=lb1 group=empty group=hosts group=w*\n"
       "* from=198.51.100.4 lb=lb1 group=web\n"
       "* from=198.51.100.2 lb=lb2 lb=lb3\n"
-      "* from=192.0.2.3 member=own group=web\n");
+      "* from=192.0.2.3 member=own group=web\n"
+      "* from=192.0.2.4 member=own\n");
   ASSERT_TRUE(authority) << authority.error().detail;
   const std::string thief = "198.51.100.2";
   const auto quiesces = sets({states("lb1", "web", {state(tcp("192.0.2.1"), true)})});
   const auto self = [](const std::string& name) {
     return by_member(registers({group("lb1", name, {tcp("192.0.2.3")})}));
+  };
+  const auto fourth = [](std::vector<std::string> names) {
+    std::vector<GroupOfMemberData> groups;
+    for (const auto& name : names)
+      groups.push_back(group("lb1", name, {tcp("192.0.2.4")}));
+    return by_member(registers(std::move(groups)));
   };
   check(
       {
@@ -428,6 +436,15 @@ TEST_F(ReturnCodes, OfWhoHasNoRight) {
            "192.0.2.3"},
           {"a member in another group", self("hosts"), stranger, 0x11, "", "192.0.2.3"},
           {"a member without any right", self("web"), stranger, 0x11, "", thief},
+          {"a member in a new group of the LB's", fourth({"wiki"}), stranger, 0,
+           lb1_with("lb1/empty:\nlb1/hosts: 192.0.2.1\n"
+                    "lb1/web: tcp:192.0.2.1:80 tcp:192.0.2.2:80 self\n"
+                    "lb1/wiki: tcp:192.0.2.4:80 self\n"),
+           "192.0.2.4"},
+          {"a member in a group that the LB may not have", fourth({"mail"}), stranger, 0x11, "",
+           "192.0.2.4"},
+          {"and in one that it may", fourth({"wiki", "mail"}), stranger, 0x11, "", "192.0.2.4"},
+          {"on the LB's own connection", fourth({"mail"}), lb1, 0x11, "", "192.0.2.4"},
           {"a member as an LB", lb_state("lb3"), stranger, 0x11, "", "192.0.2.3"},
       },
       {}, *authority);
