@@ -125,6 +125,11 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "65535");
   cli.option("--max-members", "N", options.registry.max_members,
              cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
+  cli.option("--max-self-registered", "N", options.registry.max_self_registered,
+             cli::number<std::size_t>(1, 100'000'000),
+             "members, and new groups, that one address registers by itself; those of a peer that "
+             "may speak for any address count for its own",
+             "256");
   cli.section("General");
   cli.action("--check", options.check, "check flags and files, and end");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),

@@ -119,6 +119,7 @@ using Verdict = std::optional<Refusal>;  // nothing: accepted
 struct Known {
   const RegistryConfig& config;
   const LoadBalancers& lbs;
+  const SelfRegistered& self_registered;
   const Sender& sender;
   const std::string* attached;  // the LB that the sender's connection speaks for, or nullptr
 };
@@ -383,6 +384,48 @@ Verdict members_fit(const Known& known, const RegistrationRequest& request) {
   return {};
 }
 
+// Who answers for what a member registers (SelfRegistered).
+IpAddress debtor_of(const Sender& sender, const GroupData& group, const IpAddress& member) {
+  const bool for_all = sender.rights.may_speak_for_all(group.lb_uid, group.name);
+  return for_all ? sender.rights.address : member;
+}
+IpAddress debtor_of(const Sender& sender, const GroupOfMemberData& group) {
+  // A group without members is registered by who may speak for all of them.
+  if (group.items.empty()) return debtor_of(sender, group.group, sender.rights.address);
+  return debtor_of(sender, group.group, group.items.front().key().address);
+}
+
+// One member must not take the room of all: max_groups and max_members are everybody's.
+Verdict self_registered_fit(const Known& known, const RegistrationRequest& request) {
+  if (is_from_lb(request.flags)) return {};
+  SelfRegistered sums;
+  const auto sum_of = [&](const IpAddress& debtor) -> Extent& {
+    const auto [sum, is_new] = sums.try_emplace(debtor);
+    const auto before = known.self_registered.find(debtor);
+    if (is_new && before != known.self_registered.end()) sum->second = before->second;
+    return sum->second;
+  };
+  std::set<std::pair<std::string_view, std::string_view>> new_groups;
+  for (const auto& each : request.groups) {
+    const auto& [group, items] = each;
+    for (const MemberData& member : items)
+      ++sum_of(debtor_of(known.sender, group, member.key().address)).members;
+    const bool is_new = find_group(known.lbs, group.lb_uid, group.name) == nullptr;
+    if (is_new && new_groups.emplace(group.lb_uid, group.name).second)
+      ++sum_of(debtor_of(known.sender, each)).groups;
+  }
+  const std::size_t limit = known.config.max_self_registered;
+  for (const auto& [debtor, sum] : sums) {
+    const bool members = sum.members > limit;
+    if (!members && sum.groups <= limit) continue;
+    return Refusal{ReturnCode::not_accepted,
+                   fmt::format("limit of {} {} that {} registers by itself reached, see "
+                               "--max-self-registered",
+                               limit, members ? "members" : "groups", debtor.text())};
+  }
+  return {};
+}
+
 Verdict judge(const Known& known, const Head& head, const RegistrationRequest& request) {
   if (auto refusal = names_are_text(head)) return refusal;
   if (auto refusal = names_fit(head)) return refusal;
@@ -395,6 +438,7 @@ Verdict judge(const Known& known, const Head& head, const RegistrationRequest& r
   if (auto refusal = members_stand_once(request.groups)) return refusal;
   if (auto refusal = members_are(false, known, request.groups)) return refusal;
   if (auto refusal = lb_fits(known, head)) return refusal;
+  if (auto refusal = self_registered_fit(known, request)) return refusal;
   return members_fit(known, request);
 }
 
@@ -446,61 +490,130 @@ Verdict judge(const Known& known, const Head& head, const SetLbStateRequest&) {
 // ---- Carrying out: the request was accepted, so nothing can fail. True: something is different.
 // --
 
-bool carry_out(const RegistrationRequest& request, LoadBalancers& lbs) {
+// What requests change.
+struct Books {
+  LoadBalancers& lbs;
+  SelfRegistered& self_registered;
+};
+
+void charge(SelfRegistered& books, const IpAddress& debtor, const Extent& extent) {
+  books[debtor] += extent;
+}
+void discharge(SelfRegistered& books, const IpAddress& debtor, const Extent& extent) {
+  const auto sum = books.find(debtor);
+  sum->second -= extent;
+  if (sum->second == Extent{}) books.erase(sum);
+}
+
+void discharge(SelfRegistered& books, const Member& member) {
+  if (!member.registered_by_lb) discharge(books, member.debtor, extent_of(member.data));
+}
+// The group itself.
+void discharge(SelfRegistered& books, LoadBalancer& lb, const std::string& lb_uid,
+               const std::string& name) {
+  const auto group = lb.self_registered.find(name);
+  if (group == lb.self_registered.end()) return;
+  discharge(books, group->second, extent_of(lb_uid, name));
+  lb.self_registered.erase(group);
+}
+// All that the LB has.
+void discharge(SelfRegistered& books, LoadBalancer& lb, const std::string& lb_uid) {
+  for (const auto& [name, group] : lb.groups) {
+    for (const auto& [key, member] : group)
+      discharge(books, member);
+    discharge(books, lb, lb_uid, name);
+  }
+}
+
+void add_member(Books& books, LoadBalancer& lb, Group& group, const MemberData& data,
+                const std::optional<IpAddress>& debtor) {
+  const Extent extent = extent_of(data);
+  group.emplace(
+      data.key(),
+      Member{.data = data, .registered_by_lb = !debtor, .debtor = debtor.value_or(IpAddress{})});
+  lb.extent += extent;
+  if (debtor) charge(books.self_registered, *debtor, extent);
+}
+
+bool carry_out(const Sender& sender, const RegistrationRequest& request, Books& books) {
+  const bool by_lb = is_from_lb(request.flags);
   bool changed = false;
-  for (const auto& [group, items] : request.groups) {
-    LoadBalancer& lb = lbs[group.lb_uid];
+  for (const auto& each : request.groups) {
+    const auto& [group, items] = each;
+    LoadBalancer& lb = books.lbs[group.lb_uid];
     const auto [members, is_new] = lb.groups.try_emplace(group.name);
-    if (is_new) lb.extent += extent_of(group.lb_uid, group.name);
+    const Extent extent = extent_of(group.lb_uid, group.name);
+    if (is_new) lb.extent += extent;
+    if (by_lb) {  // the LB wants it, too
+      discharge(books.self_registered, lb, group.lb_uid, group.name);
+    } else if (is_new) {
+      const IpAddress debtor = debtor_of(sender, each);
+      lb.self_registered.emplace(group.name, debtor);
+      charge(books.self_registered, debtor, extent);
+    }
     for (const MemberData& member : items) {
-      members->second.emplace(
-          member.key(), Member{.data = member, .registered_by_lb = is_from_lb(request.flags)});
-      lb.extent += extent_of(member);
+      std::optional<IpAddress> debtor;
+      if (!by_lb) debtor = debtor_of(sender, group, member.key().address);
+      add_member(books, lb, members->second, member, debtor);
     }
     changed = changed || is_new || !items.empty();
   }
   return changed;
 }
 
-void remove_members(LoadBalancer& lb, Group& group, const std::vector<MemberData>& members) {
+void remove_members(Books& books, LoadBalancer& lb, Group& group,
+                    const std::vector<MemberData>& members) {
   for (const MemberData& data : members) {
     const auto member = group.find(data.key());
     lb.extent -= extent_of(member->second.data);
+    discharge(books.self_registered, member->second);
     group.erase(member);
   }
 }
 
-bool carry_out(const DeregistrationRequest& request, LoadBalancers& lbs) {
+void remove_group(Books& books, LoadBalancer& lb, const GroupData& named) {
+  const auto group = lb.groups.find(named.name);
+  lb.extent -= extent_of(named.lb_uid, named.name, group->second);
+  for (const auto& [key, member] : group->second)
+    discharge(books.self_registered, member);
+  discharge(books.self_registered, lb, named.lb_uid, named.name);
+  lb.groups.erase(group);
+}
+
+void remove_all_groups(Books& books, LoadBalancer& lb, const std::string& lb_uid) {
+  discharge(books.self_registered, lb, lb_uid);
+  lb.groups.clear();
+  lb.extent = {};
+}
+
+bool carry_out(const Sender&, const DeregistrationRequest& request, Books& books) {
   bool changed = false;
   for (const auto& [group, items] : request.groups) {
-    LoadBalancer& lb = lbs.find(group.lb_uid)->second;
+    LoadBalancer& lb = books.lbs.find(group.lb_uid)->second;
     if (group.name.empty()) {
       changed = changed || !lb.groups.empty();
-      lb.groups.clear();
-      lb.extent = {};
+      remove_all_groups(books, lb, group.lb_uid);
       continue;
     }
     changed = true;
-    const auto existing = lb.groups.find(group.name);
-    if (!items.empty()) {
-      remove_members(lb, existing->second, items);
-      continue;
+    if (items.empty()) {
+      remove_group(books, lb, group);
+    } else {
+      remove_members(books, lb, lb.groups.find(group.name)->second, items);
     }
-    lb.extent -= extent_of(group.lb_uid, group.name, existing->second);
-    lb.groups.erase(existing);
   }
   return changed;
 }
 
-bool carry_out(const GetWeightsRequest&, LoadBalancers&) {
+bool carry_out(const Sender&, const GetWeightsRequest&, Books&) {
   return false;
 }
 
-bool carry_out(const SetMemberStateRequest& request, LoadBalancers& lbs) {
+bool carry_out(const Sender&, const SetMemberStateRequest& request, Books& books) {
   const bool by_lb = is_from_lb(request.flags);
   bool changed = false;
   for (const auto& [group, items] : request.groups) {
-    Group& members = lbs.find(group.lb_uid)->second.groups.find(group.name)->second;
+    Group& members = books.lbs.find(group.lb_uid)->second.groups.find(group.name)->second;
     for (const MemberState& item : items) {
       Member& member = members.find(item.member.key())->second;
       bool& quiesced = by_lb ? member.quiesced_by_lb : member.quiesced_by_member;
@@ -513,8 +626,8 @@ bool carry_out(const SetMemberStateRequest& request, LoadBalancers& lbs) {
   return changed;
 }
 
-bool carry_out(const SetLbStateRequest& request, LoadBalancers& lbs) {
-  LoadBalancer& lb = lbs[request.lb_uid];
+bool carry_out(const Sender&, const SetLbStateRequest& request, Books& books) {
+  LoadBalancer& lb = books.lbs[request.lb_uid];
   const bool changed = lb.flags != request.flags || lb.health != request.health;
   lb.flags = request.flags;
   lb.health = request.health;
@@ -550,7 +663,7 @@ constexpr bool is_request =
 template <class Request>
 Outcome Registry::answer(const Sender& sender, const Request& request) {
   const Head head = head_of(request);
-  const Known known{config_, lbs_, sender, attached_to(sender.connection)};
+  const Known known{config_, lbs_, self_registered_, sender, attached_to(sender.connection)};
   Outcome outcome;
   if (const auto refusal = judge(known, head, request)) {
     outcome.reply = reply_to(request, refusal->code);
@@ -558,7 +671,8 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     outcome.unauthorized = refusal->unauthorized;
   } else {
     outcome.reply = reply_to(request, ReturnCode::successful);
-    outcome.changed = carry_out(request, lbs_);
+    Books books{lbs_, self_registered_};
+    outcome.changed = carry_out(sender, request, books);
     if (head.from_lb) attach(sender, head.groups[0].lb_uid, outcome);
   }
   if constexpr (std::is_same_v<Request, GetWeightsRequest>) {
@@ -642,7 +756,10 @@ std::vector<std::string> Registry::forget_expired(TimePoint now) {
   std::vector<std::string> forgotten;
   for (auto lb = lbs_.begin(); lb != lbs_.end();) {
     const bool expired = !lb->second.connection && lb->second.forgotten_at <= now;
-    if (expired) forgotten.push_back(lb->first);
+    if (expired) {
+      discharge(self_registered_, lb->second, lb->first);
+      forgotten.push_back(lb->first);
+    }
     lb = expired ? lbs_.erase(lb) : std::next(lb);
   }
   return forgotten;

@@ -39,6 +39,8 @@ struct RegistryConfig {
   std::size_t max_lbs = 1024;
   std::size_t max_groups = 65535;       // of all LBs together
   std::size_t max_members = 1'000'000;  // of all LBs together
+  // That members have registered by themselves: members, and groups that were new, of one address.
+  std::size_t max_self_registered = 256;
   // The weights of all groups of one LB: a Get Weights Reply cannot be split (row 20).
   std::size_t max_reply = sasp::default_max_message;
 };
@@ -60,6 +62,7 @@ struct Told {
 struct Member {
   sasp::MemberData data;  // with label and address form as registered (row 2)
   bool registered_by_lb = true;
+  IpAddress debtor{};  // without registered_by_lb: whose limit it counts against
   // A quiesce belongs to whom it came from: nobody lifts another's (row 40).
   bool quiesced_by_lb = false;
   bool quiesced_by_member = false;
@@ -84,6 +87,8 @@ struct Extent {
 
 struct LoadBalancer {
   std::map<std::string, Group, std::less<>> groups;
+  // The groups that no LB has registered, and whose limit they count against.
+  std::map<std::string, IpAddress, std::less<>> self_registered;
   Extent extent;
   std::uint8_t health = sasp::max_lb_health;
   std::uint8_t flags = 0;  // sasp::lb_flag; without Set LB State: pull, no trust, full (row 33)
@@ -94,6 +99,11 @@ struct LoadBalancer {
   bool trusts() const { return (flags & sasp::lb_flag::trust) != 0; }
 };
 using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
+
+// What is there because members have registered it, by the address that it is counted for: that of
+// the member; the peer's own where it may speak for any address, so could take as many as it likes.
+// Groups outlive their members (row 29), and count as long as they live.
+using SelfRegistered = std::map<IpAddress, Extent>;
 
 // Whoever speaks as an LB is told the weights of all its groups, and may be pushed them: the first
 // that the rights leave out; nullptr: there is none.
@@ -129,6 +139,7 @@ class Registry {
   std::vector<std::string> forget_expired(TimePoint now);
 
   const LoadBalancers& load_balancers() const { return lbs_; }
+  const SelfRegistered& self_registered() const { return self_registered_; }
   LoadBalancer* find(std::string_view lb_uid);  // nullptr: not known
   // The UID of the LB that a connection speaks for; nullptr: of none.
   const std::string* attached_to(ConnectionId connection) const;
@@ -140,6 +151,7 @@ class Registry {
 
   RegistryConfig config_;
   LoadBalancers lbs_;
+  SelfRegistered self_registered_;
   std::map<ConnectionId, std::string> attached_;
 };
 

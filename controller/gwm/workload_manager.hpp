@@ -62,6 +62,7 @@ class WorkloadManager {
   std::vector<std::string> forget_expired(TimePoint now);
 
   const LoadBalancers& load_balancers() const { return registry_.load_balancers(); }
+  const SelfRegistered& self_registered() const { return registry_.self_registered(); }
   // The UID of the LB that a connection speaks for; nullptr: of none.
   const std::string* attached_to(ConnectionId id) const { return registry_.attached_to(id); }
   const Weigher& weigher() const { return weigher_; }

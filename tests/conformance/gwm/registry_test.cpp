@@ -1,5 +1,6 @@
 // What the registry answers over time: flows of RFC 4678 section 9, who lifts which quiesce, what
 // is kept when a connection ends, what is echoed.
+#include <functional>
 #include <random>
 
 #include "controller/sasp/codec.hpp"
@@ -267,6 +268,135 @@ TEST_F(RegistryTest, DoesNotTakeAMemberForItsLb) {
   EXPECT_EQ(*manager.attached_to(lb), "LB1");
 }
 
+// ---- What members may take of everybody's room
+
+class SelfRegistration : public testing::Test {
+ protected:
+  static RegistryConfig small() {
+    RegistryConfig config;
+    config.max_self_registered = 3;
+    config.max_groups = 10;
+    config.max_members = 10;
+    return config;
+  }
+  SelfRegistration() : gwm_(small()) {
+    gwm_.given(lb_state("LB1", lb_flag::trust), lb);
+    gwm_.given(lb_state("LB2", lb_flag::trust), 2);
+  }
+  Outcome member(const Message& request, const std::string& address = "192.0.2.1") {
+    return gwm_.handle(by_member(request), 99, address);
+  }
+  // How many of 20 are accepted: the n-th of them.
+  int accepted_of_20(const std::function<Message(int)>& request) {
+    int accepted = 0;
+    for (int n = 1; n <= 20; ++n)
+      accepted += code_of(member(request(n)).reply) == ReturnCode::successful ? 1 : 0;
+    return accepted;
+  }
+  // Another member and another LB still have room.
+  void expect_room_for_others() {
+    EXPECT_EQ(member(registers({group("LB1", "mail", {member_b})}), "192.0.2.2").refusal, "");
+    EXPECT_EQ(gwm_.handle(registers({group("LB2", "web", {member_c})}), 2).refusal, "");
+  }
+  RegistryFixture gwm_;
+};
+
+TEST_F(SelfRegistration, OfAllPortsOfAnAddressEnds) {
+  EXPECT_EQ(
+      accepted_of_20([](int n) {
+        const auto port = static_cast<std::uint16_t>(n);
+        return registers({group(n % 2 == 0 ? "LB1" : "LB2", "web", {tcp("192.0.2.1", port)})});
+      }),
+      3);
+  EXPECT_EQ(
+      member(registers({group("LB1", "web", {tcp("192.0.2.1", 99)})})).refusal,
+      "0x11 not accepted from this sender: limit of 3 members that 192.0.2.1 registers by itself "
+      "reached, see --max-self-registered");
+  expect_room_for_others();
+}
+
+TEST_F(SelfRegistration, InManyGroupsEnds) {
+  EXPECT_EQ(accepted_of_20(
+                [](int n) { return registers({group("LB1", fmt::format("g{}", n), {member_a})}); }),
+            3);
+  expect_room_for_others();
+}
+
+TEST_F(SelfRegistration, OfAllInOneRequestEnds) {
+  std::vector<MemberData> ports;
+  std::vector<GroupOfMemberData> groups;
+  for (std::uint16_t n = 1; n <= 4; ++n) {
+    ports.push_back(tcp("192.0.2.1", n));
+    groups.push_back(group("LB1", fmt::format("g{}", n), {member_a}));
+  }
+  EXPECT_EQ(number(code_of(member(registers({group("LB1", "web", ports)})).reply)), 0x11);
+  EXPECT_EQ(number(code_of(member(registers(groups)).reply)), 0x11);
+  ports.pop_back();
+  EXPECT_EQ(number(code_of(member(registers({group("LB1", "web", ports)})).reply)), 0);
+}
+
+// Row 29: groups stay when their last member leaves.
+TEST_F(SelfRegistration, OfOneGroupAfterTheOtherEnds) {
+  int accepted = 0;
+  std::string refusal;
+  for (int n = 1; n <= 20; ++n) {
+    const auto one = group("LB1", fmt::format("g{}", n), {member_a});
+    refusal = member(registers({one})).refusal;
+    if (!refusal.empty()) continue;
+    ++accepted;
+    EXPECT_EQ(member(deregisters({one})).refusal, "");
+  }
+  EXPECT_EQ(accepted, 3);
+  EXPECT_NE(refusal.find("limit of 3 groups that 192.0.2.1 registers by itself reached"),
+            std::string::npos)
+      << refusal;
+  expect_room_for_others();
+}
+
+TEST_F(SelfRegistration, CountsWhatIsThere) {
+  const auto three = group("LB1", "web", {tcp("192.0.2.1", 1), tcp("192.0.2.1", 2), member_a});
+  const auto one_more = [&] {
+    return member(registers({group("LB2", "x", {tcp("192.0.2.1", 4)})})).refusal.empty();
+  };
+  const auto given = [&](const Message& request) { ASSERT_EQ(member(request).refusal, ""); };
+  given(registers({three}));
+  EXPECT_FALSE(one_more());
+  given(deregisters({group("LB1", "web", {member_a})}));
+  EXPECT_TRUE(one_more());
+  gwm_.given(deregisters({group("LB2", "x")}), 2);
+  EXPECT_TRUE(one_more());
+  gwm_.given(deregisters({group("LB1", "")}), lb);
+  gwm_.manager.disconnected(2, start);
+  gwm_.manager.forget_expired(start + seconds{300});
+  EXPECT_TRUE(gwm_.manager.self_registered().empty());
+  given(registers({three}));
+}
+
+TEST_F(SelfRegistration, OfAGroupThatTheLbWantsDoesNotCount) {
+  for (int n = 1; n <= 6; ++n) {
+    const auto one = group("LB1", fmt::format("g{}", n), {member_a});
+    EXPECT_EQ(member(registers({one})).refusal, "");
+    gwm_.given(registers({group("LB1", one.group.name)}), lb);
+    EXPECT_EQ(member(deregisters({one})).refusal, "");
+  }
+  EXPECT_TRUE(gwm_.manager.self_registered().empty());
+}
+
+// Whoever may choose the address pays itself.
+TEST_F(SelfRegistration, ForAnyAddressCountsForThePeer) {
+  gwm_.use(Authority(true));
+  const auto registers_for = [&](const std::string& peer, int first) {
+    int accepted = 0;
+    for (int n = first; n < first + 5; ++n) {
+      const auto one = group("LB1", "web", {tcp(fmt::format("10.0.0.{}", n))});
+      accepted += member(registers({one}), peer).refusal.empty() ? 1 : 0;
+    }
+    return accepted;
+  };
+  EXPECT_EQ(registers_for("192.0.2.1", 1), 3);
+  EXPECT_EQ(registers_for("192.0.2.2", 11), 3);
+}
+
 // Requests of every kind over few names, so that they meet: a refusal changes nothing, and what is
 // told of sizes is what the encoder makes of it.
 TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
@@ -300,6 +430,20 @@ TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
       default: return asks(names);
     }
   };
+  // What members registered by themselves, added up anew.
+  const auto self_registered = [&] {
+    SelfRegistered sums;
+    for (const auto& [lb_uid, each] : manager.load_balancers()) {
+      for (const auto& [group_name, debtor] : each.self_registered)
+        sums[debtor] += {1, 0, 12 + lb_uid.size() + group_name.size()};
+      for (const auto& [group_name, members] : each.groups) {
+        for (const auto& [key, m] : members) {
+          if (!m.registered_by_lb) sums[m.debtor] += {0, 1, 32 + m.data.label.size()};
+        }
+      }
+    }
+    return sums;
+  };
   int accepted = 0;
   for (int i = 0; i < 3000; ++i) {
     const std::string before = written(manager);
@@ -314,6 +458,7 @@ TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
     }
     if (any(10) == 0) manager.disconnected(connection, start + seconds{i});
     if (any(50) == 0) manager.forget_expired(start + seconds{i});
+    ASSERT_EQ(manager.self_registered(), self_registered());
     for (const auto& [lb_uid, each] : manager.load_balancers()) {
       LoadBalancer copy = each;
       const auto groups =

@@ -496,6 +496,20 @@ TEST_F(ReturnCodes, OfLimits) {
           lb2, 0x11}},
         config);
   config = {};
+  config.max_self_registered = 2;  // 192.0.2.2 has one
+  const auto itself = [](const std::vector<std::uint16_t>& ports) {
+    std::vector<MemberData> members;
+    for (const auto port : ports)
+      members.push_back(tcp("192.0.2.2", port));
+    return by_member(registers({group("lb1", "web", std::move(members))}));
+  };
+  check({{"one more of a member's address", itself({81}), stranger, 0,
+          lb1_with("lb1/empty:\nlb1/hosts: 192.0.2.1\nlb1/web: tcp:192.0.2.1:80 "
+                   "tcp:192.0.2.2:80 self tcp:192.0.2.2:81 self\n"),
+          "192.0.2.2"},
+         {"too many of a member's address", itself({81, 82}), stranger, 0x11, "", "192.0.2.2"}},
+        config);
+  config = {};
   // lb1: 22 bytes, three groups of 12 + 3 and their names, 13, three members of 32.
   config.max_reply = 176 + 32 + 5;
   check(
