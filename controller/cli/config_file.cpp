@@ -1,6 +1,7 @@
 #include "controller/cli/config_file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,6 +32,46 @@ Result<ConfigLine> parse_line(std::size_t number, std::string_view line) {
   return ConfigLine{number, std::string(key), std::string(trim(line.substr(equals + 1)))};
 }
 
+class File {
+ public:
+  File(const std::string& path, int flags)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error cannot_read(const std::string& path, int error) {
+  const std::error_code code(error, std::generic_category());
+  return fail(code, fmt::format("cannot read {}: {}", path, code.message()));
+}
+
+Result<std::string> content_of(const File& file, const std::string& path) {
+  std::string text;
+  std::array<char, 16384> buffer{};
+  ssize_t n = 0;
+  while (text.size() <= max_config_bytes) {
+    n = ::read(file.fd(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  if (n < 0) return cannot_read(path, errno);
+  if (text.size() > max_config_bytes) return cannot_read(path, EFBIG);
+  return text;
+}
+
+std::string_view kind_of(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a FIFO";
+  return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
 }  // namespace
 
 Result<std::vector<ConfigLine>> parse_config(std::string_view file, std::string_view text) {
@@ -48,25 +89,20 @@ Result<std::vector<ConfigLine>> parse_config(std::string_view file, std::string_
 }
 
 Result<std::string> read_text_file(const std::string& path) {
-  const auto failed = [&](int error) {
-    const std::error_code code(error, std::generic_category());
-    return fail(code, fmt::format("cannot read {}: {}", path, code.message()));
-  };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failed(errno);
-  std::string text;
-  std::array<char, 16384> buffer{};
-  ssize_t n = 0;
-  while (text.size() <= max_config_bytes) {
-    n = ::read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(n));
+  const File file(path, 0);
+  return file.fd() < 0 ? cannot_read(path, errno) : content_of(file, path);
+}
+
+Result<std::string> read_regular_file(const std::string& path) {
+  const File file(path, O_NONBLOCK);
+  struct stat found {};
+  if (file.fd() < 0 || ::fstat(file.fd(), &found) != 0) return cannot_read(path, errno);
+  if (!S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode)) {
+    return fail(std::errc::operation_not_supported,
+                fmt::format("cannot read {}: it is {}; put a regular file in its place", path,
+                            kind_of(found.st_mode)));
   }
-  const int error = n < 0 ? errno : text.size() > max_config_bytes ? EFBIG : 0;
-  ::close(fd);
-  if (error != 0) return failed(error);
-  return text;
+  return content_of(file, path);
 }
 
 }  // namespace saspd::cli

@@ -24,5 +24,8 @@ inline constexpr std::size_t max_config_bytes = std::size_t{16} << 20;
 
 // The whole file. The error's code is the system's; file_too_large for more than max_config_bytes.
 Result<std::string> read_text_file(const std::string& path);
+// The same for a program at work: it does not wait for whoever writes into a FIFO or a terminal,
+// but refuses what is not a regular file (operation_not_supported).
+Result<std::string> read_regular_file(const std::string& path);
 
 }  // namespace saspd::cli

@@ -276,7 +276,7 @@ Surroundings Program::surroundings() const {
 Result<void> Program::read_weights() {
   if (options_.weights.empty()) return {};
   const auto stamps = stamps_of({options_.weights});
-  const auto text = cli::read_text_file(options_.weights);
+  const auto text = cli::read_regular_file(options_.weights);
   if (!text) return fail(text.error());
   weights_watch_.was_read(stamps);
   auto table = parse_weights(*text);
@@ -298,7 +298,7 @@ void Program::read_weights_again() {
 Result<void> Program::read_authority() {
   if (options_.authority.empty()) return {};
   const auto stamps = stamps_of({options_.authority});
-  const auto text = cli::read_text_file(options_.authority);
+  const auto text = cli::read_regular_file(options_.authority);
   if (!text) return fail(text.error());
   authority_watch_.was_read(stamps);
   auto authority = Authority::parse(*text);

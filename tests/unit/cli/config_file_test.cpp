@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 namespace saspd::cli {
 namespace {
@@ -61,6 +62,22 @@ TEST(ReadTextFile, SaysWhyItCannot) {
             "cannot read /nonexistent: No such file or directory");
   EXPECT_EQ(read_text_file("/").error().code, std::errc::is_a_directory);
   EXPECT_EQ(read_text_file("/dev/zero").error().code, std::errc::file_too_large);
+}
+
+TEST(ReadRegularFile, WaitsForNobody) {
+  const std::string path = testing::TempDir() + "regular_file_test." + std::to_string(::getpid());
+  std::ofstream(path) << "a = b\n";
+  EXPECT_EQ(read_regular_file(path).value(), "a = b\n");
+  std::filesystem::remove(path);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(read_regular_file(path).error().detail,
+            "cannot read " + path + ": it is a FIFO; put a regular file in its place");
+  std::filesystem::remove(path);
+  EXPECT_EQ(read_regular_file("/dev/zero").error().detail,
+            "cannot read /dev/zero: it is a device; put a regular file in its place");
+  EXPECT_EQ(read_regular_file("/").error().code, std::errc::is_a_directory);
+  EXPECT_EQ(read_regular_file("/nonexistent").error().detail,
+            "cannot read /nonexistent: No such file or directory");
 }
 
 }  // namespace
