@@ -39,6 +39,11 @@ inline Arguments where_user(const std::string& directory, const std::string& nam
   return {"unshare", "--mount", "sh", "-c", script, "sh"};
 }
 
+// In front of a command: it is somebody without rights, in no group but this one. Root is needed.
+inline Arguments as_somebody_in(gid_t group) {
+  return {"setpriv", "--reuid=4712", "--regid=4712", fmt::format("--groups={}", group)};
+}
+
 // Fields of /proc/PID/status: "Uid" is "1000\t1000\t1000\t1000".
 struct Rights {
   std::string user, group, groups, no_new_privileges;

@@ -31,10 +31,11 @@ class SaspClient {
   ~SaspClient() { hang_up(); }
 
   void connect(std::uint16_t port) { EXPECT_TRUE(connects(port)); }
-  bool connects(std::uint16_t port) {
+  bool connects(std::uint16_t port) { return connects("127.0.0.1", port); }
+  bool connects(const char* to, std::uint16_t port) {
     const sockaddr_in address{.sin_family = AF_INET,
                               .sin_port = htons(port),
-                              .sin_addr = {htonl(INADDR_LOOPBACK)},
+                              .sin_addr = {::inet_addr(to)},
                               .sin_zero = {}};
     return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }

@@ -1,10 +1,13 @@
 // sasp-gwm's operator: saspctl and Prometheus on the running program.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/http_get.hpp"
+#include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 
@@ -71,8 +74,10 @@ class GwmOperator : public ::testing::Test {
     int code = -1;
     std::string text;
   };
-  Answer ask(Arguments words) const {
+  // `as`: in front of saspctl, test::as_somebody_in().
+  Answer ask(Arguments words, const Arguments& as = {}) const {
     words.insert(words.begin(), {programs + "/saspctl", "--socket", path("control")});
+    words.insert(words.begin(), as.begin(), as.end());
     std::filesystem::remove(path("answer"));
     Program saspctl(words, path("answer"));
     const int code = saspctl.wait(10s).value_or(-1);
@@ -131,6 +136,26 @@ TEST_F(GwmOperator, DrainsAMemberForAllLoadBalancers) {
   EXPECT_EQ(ask({"undrain", "web/192.0.2.1:80"}).code, 0);
   EXPECT_EQ(weights(lb)[0].weight, 40);
   EXPECT_EQ(ask({"undrain", "web/192.0.2.1:80"}).code, 65);
+}
+
+// The socket's group may ask; to change something takes root, our own user or saspd-admin.
+TEST_F(GwmOperator, ChangesNothingWithoutTheRightTo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  given_gwm();
+  SaspClient lb(port_);
+  given_lb(lb);
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  struct stat socket {};
+  ASSERT_EQ(::stat(path("control").c_str(), &socket), 0);
+  const auto reader = test::as_somebody_in(socket.st_gid);
+  EXPECT_EQ(ask({"status"}, reader).code, 0);
+  for (const std::string command : {"drain", "undrain"}) {
+    const auto [code, text] = ask({command, "web/192.0.2.1:80"}, reader);
+    EXPECT_EQ(code, 77) << text;
+    EXPECT_NE(text.find("saspd-admin"), std::string::npos) << text;
+  }
+  EXPECT_EQ(weights(lb)[0].weight, 40);
+  EXPECT_EQ(ask({"status"}, test::as_somebody_in(4713)).code, 77);
 }
 
 TEST_F(GwmOperator, WatchesWhatChanges) {

@@ -11,6 +11,7 @@
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/hex.hpp"
+#include "tests/support/kernel_namespace.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
@@ -157,6 +158,35 @@ TEST_F(SaspGwm, FollowsItsWeightsFileAndKeepsTheOldWhenALineIsBad) {
   EXPECT_EQ(weights_of(client), (std::vector{41, 0}));
   write_file("weights", "web 192.0.2.1:80 down\nweb 192.0.2.2:80 3\n");
   EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{0, 3}; }));
+}
+
+// Opening a FIFO waits for its writer.
+TEST_F(SaspGwm, DoesNotWaitForWhoeverWritesIntoAFifo) {
+  for (const std::string name : {"weights", "authority"}) {
+    SCOPED_TRACE(name);
+    write_file("weights", "web 192.0.2.1:80 40\n");
+    write_file("authority", "* lb=*\n");
+    given_gwm({"--weights", path("weights"), "--authority", path("authority")});
+    SaspClient client(port);
+    EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
+    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+    std::filesystem::rename(path("fifo"), path(name));
+    EXPECT_TRUE(
+        logs("cannot read " + path(name) + ": it is a FIFO; put a regular file in its place; "));
+    EXPECT_EQ(weights_of(client), std::vector{40});
+    write_file(name, name == "weights" ? "web 192.0.2.1:80 41\n" : "* lb=* lb=lb2\n");
+    EXPECT_TRUE(eventually([&] { return program_->times_logged(path(name) + ": 1 ") == 2; }));
+    program_->send(SIGTERM);
+    EXPECT_EQ(program_->wait(5s), 0);
+    std::filesystem::remove(path("log"));
+    const auto [code, text] = [&] {
+      std::filesystem::remove(path(name));
+      ::mkfifo(path(name).c_str(), 0600);
+      return ends({"--" + name, path(name), "--check"});
+    }();
+    EXPECT_EQ(code, 66) << text;
+    std::filesystem::remove(path(name));
+  }
 }
 
 TEST_F(SaspGwm, ReadsItsWeightsFileOnSighup) {
@@ -330,6 +360,120 @@ TEST_F(SaspGwm, KeepsWhatALostLbHasRegisteredAndForgetsItInTime) {
   EXPECT_TRUE(logs("lb 'lb1' forgotten"));
   SaspClient client(port);
   EXPECT_EQ(number(client.answer_to<GetWeightsReply>(asks({{"lb1", ""}})).code), 0x43);
+}
+
+// Row 37: an LB is told of all its groups, so it may speak only while it may for all of them.
+TEST_F(SaspGwm, ClosesTheConnectionOfAnLbThatHasMoreGroupsThanItMay) {
+  write_file("authority", "* from=127.0.0.1 lb=lb1\n* from=127.0.0.1 lb=lb2\n");
+  given_gwm({"--authority", path("authority")});
+  SaspClient narrowed(port);
+  const auto two = registers({group("lb1", "web", {tcp("192.0.2.1")}), group("lb1", "mail")});
+  EXPECT_EQ(number(narrowed.answer_to<RegistrationReply>(two).code), 0);
+  SaspClient other(port);
+  EXPECT_EQ(number(registers_with(other, "lb2", {tcp("192.0.2.1")})), 0);
+  write_file("authority", "* from=127.0.0.1 lb=lb1 group=web\n* from=127.0.0.1 lb=lb2 group=web\n");
+  EXPECT_TRUE(narrowed.is_closed(15s));
+  EXPECT_TRUE(logs("lb 'lb1' disconnected from "));
+  EXPECT_TRUE(logs("may not speak as it any more"));
+  const auto ask = asks({{"lb2", ""}});
+  EXPECT_EQ(number(other.answer_to<GetWeightsReply>(ask).code), 0) << "it has what it may have";
+  SaspClient again(port);
+  EXPECT_EQ(number(again.answer_to<GetWeightsReply>(asks({{"lb1", "web"}})).code), 0x11);
+}
+
+// Row 37: what a member says does not take its LB's groups away.
+TEST_F(SaspGwm, LetsNoMemberLockAnLbOut) {
+  write_file("authority", "* lb=lb1 group=web\n* member=*\n");
+  given_gwm({"--authority", path("authority"), "--interval", "1"});
+  SaspClient lb(port);
+  const auto flags = lb_flag::push | lb_flag::trust;
+  EXPECT_EQ(number(lb.answer_to<SetLbStateReply>(lb_state("lb1", flags)).code), 0);
+  SaspClient member(port);
+  const auto join = [&](const std::string& name) {
+    const auto request = by_member(registers({group("lb1", name, {tcp("192.0.2.1")})}));
+    return number(member.answer_to<RegistrationReply>(request).code);
+  };
+  EXPECT_EQ(join("x"), 0x11);
+  EXPECT_TRUE(logs("unauthorized: 127.0.0.1:"));
+  EXPECT_TRUE(logs("may not register in group 'x' of 'lb1'"));
+  EXPECT_EQ(join("web"), 0);
+  const auto pushed = lb.receives();
+  ASSERT_TRUE(pushed && std::holds_alternative<SendWeights>(pushed->message));
+  EXPECT_EQ(std::get<SendWeights>(pushed->message).groups.at(0).group.name, "web");
+}
+
+// ---- Flags that limit what peers cost
+
+TEST_F(SaspGwm, HasNoMoreConnectionsThanItsFlagSays) {
+  given_gwm({"--max-connections", "2"});
+  std::vector<SaspClient> served;
+  // That of given_gwm() may not be gone yet.
+  EXPECT_TRUE(eventually([&] {
+    SaspClient client(port);
+    client.sends(1, asks({{"lb1", ""}}));
+    if (client.receives()) served.push_back(std::move(client));
+    return served.size() == 2;
+  }));
+  SaspClient third(port);
+  EXPECT_TRUE(third.is_closed());
+  EXPECT_TRUE(logs("2 connections are open, closing a new one"));
+}
+
+TEST_F(SaspGwm, AnswersNoMoreRequestsThanItsFlagSays) {
+  given_gwm({"--max-request-rate", "5"});
+  SaspClient client(port);
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint32_t id = 1; id <= 20; ++id)
+    client.sends(id, asks({{"lb1", ""}}));
+  for (std::uint32_t id = 1; id <= 20; ++id)
+    ASSERT_TRUE(client.receives());
+  // One second's worth and one at once, the others one by one.
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 2800ms);
+}
+
+TEST_F(SaspGwm, ReadsNoLongerMessagesThanItsFlagSays) {
+  given_gwm({"--max-message", "2000"});
+  const auto request = [](std::size_t label) {
+    std::vector<MemberData> members;
+    for (std::uint16_t n = 1; n <= 8; ++n)
+      members.push_back(tcp("192.0.2.1", n, std::string(label, 'l')));
+    return registers({group("lb1", "web", std::move(members))});
+  };
+  SaspClient client(port);
+  EXPECT_EQ(number(client.answer_to<RegistrationReply>(request(200)).code), 0);  // 1.9 kB
+  client.sends(2, request(255));                                                 // 2.3 kB
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(logs("2000"));
+}
+
+// This machine itself is excepted, so it has another address here.
+TEST_F(SaspGwm, TakesNoMoreNewConnectionsThanItsFlagSays) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  const kernel::NetNamespace network;
+  kernel::feed("ip -batch -", "address add 192.0.2.1/32 dev lo\n");
+  const std::uint16_t outside = free_port();
+  given_gwm({"--listen", fmt::format("192.0.2.1:{}", outside), "--insecure-plaintext",
+             "--max-connection-rate", "2"});
+  std::vector<SaspClient> clients(20);
+  for (auto& client : clients)
+    EXPECT_TRUE(client.connects("192.0.2.1", outside));
+  EXPECT_TRUE(logs("more than 2 new connections a second from 192.0.2.1"));
+}
+
+TEST_F(SaspGwm, LetsNoAddressRegisterMoreByItselfThanItsFlagSays) {
+  given_gwm({"--max-self-registered", "2"});
+  SaspClient client(port);
+  EXPECT_EQ(number(client.answer_to<SetLbStateReply>(lb_state("lb1", lb_flag::trust)).code), 0);
+  const auto code = [&](const MemberData& member) {
+    const auto request = by_member(registers({group("lb1", "web", {member})}));
+    return number(client.answer_to<RegistrationReply>(request).code);
+  };
+  EXPECT_EQ(code(tcp("192.0.2.1")), 0);
+  EXPECT_EQ(code(tcp("192.0.2.2")), 0);
+  EXPECT_EQ(code(tcp("192.0.2.3")), 0x11) << "this machine may speak for any address";
+  EXPECT_TRUE(
+      logs("limit of 2 members that 127.0.0.1 registers by itself reached, see "
+           "--max-self-registered"));
 }
 
 // All of them back at once after a restart.
