@@ -44,7 +44,9 @@ std::size_t told_of(const Group& group) {
 std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std::string& lb_uid,
                                                     const std::vector<GroupData>& groups,
                                                     TimePoint now) {
+  const bool all = groups.size() == 1 && groups[0].name.empty();
   std::vector<GroupOfWeightEntries> weights;
+  weights.reserve(all ? lb.groups.size() : groups.size());  // a small question, a big answer
   const auto book = books_.find(lb_uid);
   const auto add = [&](const std::string& name, Group& group) {
     Update update = this->update(group, {lb_uid, name}, now);

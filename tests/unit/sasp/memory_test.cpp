@@ -1,9 +1,5 @@
 // What a peer sends bounds what we allocate: at most 16 times the bytes received, plus a constant,
 // whatever lengths and counts it announces. This program counts every allocation.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include <gtest/gtest.h>
 
 #include "controller/sasp/codec.hpp"
@@ -11,40 +7,9 @@
 #include "controller/sasp/gwm_session.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/sasp/member_session.hpp"
+#include "tests/support/counted_memory.hpp"
 #include "tests/support/sasp_samples.hpp"
 #include "tests/support/sasp_wire.hpp"
-
-namespace {
-
-std::size_t live = 0;
-std::size_t peak = 0;
-
-// Each block begins with its size.
-constexpr std::size_t prefix = alignof(std::max_align_t);
-
-}  // namespace
-
-// Not inlined: where GCC 12 sees both sides of a block at once, it takes what stands before it for
-// out of bounds.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  auto* const block = static_cast<char*>(std::malloc(size + prefix));
-  if (block == nullptr) throw std::bad_alloc();
-  *reinterpret_cast<std::size_t*>(block) = size;
-  live += size;
-  peak = std::max(peak, live);
-  return block + prefix;
-}
-
-[[gnu::noinline]] void operator delete(void* pointer) noexcept {
-  if (pointer == nullptr) return;
-  char* const block = static_cast<char*>(pointer) - prefix;
-  live -= *reinterpret_cast<std::size_t*>(block);
-  std::free(block);
-}
-
-void operator delete(void* pointer, std::size_t) noexcept {
-  operator delete(pointer);
-}
 
 namespace saspd::sasp {
 namespace {
@@ -52,15 +17,6 @@ namespace {
 using namespace saspd::testing;
 
 constexpr std::size_t constant = 4096;
-
-// The most that `work` had allocated at one time.
-template <class Work>
-std::size_t peak_of(Work work) {
-  const std::size_t before = live;
-  peak = live;
-  work();
-  return peak - before;
-}
 
 // As a connection sees them: framer and decoder, all of the result still held.
 std::size_t peak_of_receiving(const Bytes& bytes) {
