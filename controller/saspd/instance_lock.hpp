@@ -11,7 +11,7 @@ namespace saspd {
 // as the IPVS table does, and vanish with the process however it ends.
 class InstanceLock {
  public:
-  // std::errc::address_in_use: another saspd holds it.
+  // std::errc::address_in_use: another saspd holds it; the error says which, if it can be known.
   static Result<InstanceLock> take(std::string_view backend);
 
   InstanceLock(InstanceLock&& other) noexcept;

@@ -159,8 +159,8 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;
     log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "
-                                         "network namespace",
-                                         xdp ? "XDP" : "IPVS")
+                                         "network namespace ({})",
+                                         xdp ? "XDP" : "IPVS", lock.error().detail)
                            : lock.error().detail);
     return second ? ExitCode::try_again : ExitCode::io;
   }
