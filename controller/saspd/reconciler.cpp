@@ -522,6 +522,15 @@ std::vector<Reconciler::Alarm> Reconciler::alarms(const Group& group) const {
                       "destinations with a port and without one: a group holds one kind of member, "
                       "and those without are not registered with the GWM (RFC 4678 5.1)"});
   }
+  if (const std::size_t left_out = group.self_registered.left_out(); left_out > 0) {
+    alarms.push_back(
+        {"many_members",
+         true,
+         {},
+         fmt::format("{} members that registered themselves with the GWM are left out: "
+                     "a group takes {} of these",
+                     left_out, SelfRegistered::max_members)});
+  }
   return alarms;
 }
 

@@ -89,7 +89,7 @@ class Reconciler {
   };
   // Something an operator has to change. `urgent`: connections are lost, or advice is not followed.
   struct Alarm {
-    std::string_view name;  // no_fallback, many_servers, mixed_kinds
+    std::string_view name;  // no_fallback, many_servers, mixed_kinds, many_members
     bool urgent = false;
     std::string service;  // empty: of the whole group
     std::string detail;

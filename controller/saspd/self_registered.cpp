@@ -7,9 +7,20 @@ namespace saspd {
 void SelfRegistered::told(std::uint64_t connection,
                           const std::map<sasp::MemberKey, std::string>& members, bool full,
                           TimePoint now) {
-  for (const auto& [key, label] : members)
-    members_[key] = {label, connection, {}};
-  if (!full) return;
+  if (full) forget_missing(connection, members, now);
+  if (full || members_.size() < max_members) left_out_ = 0;
+  for (const auto& [key, label] : members) {
+    if (members_.size() < max_members || members_.contains(key)) {
+      members_[key] = {label, connection, {}};
+    } else {
+      ++left_out_;
+    }
+  }
+}
+
+void SelfRegistered::forget_missing(std::uint64_t connection,
+                                    const std::map<sasp::MemberKey, std::string>& members,
+                                    TimePoint now) {
   for (auto entry = members_.begin(); entry != members_.end();) {
     auto& [key, member] = *entry;
     const bool present = members.contains(key);

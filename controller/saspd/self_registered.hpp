@@ -18,6 +18,9 @@ class SelfRegistered {
   // connection tells is gone only after this time.
   static constexpr Duration rejoin_time = std::chrono::seconds{180};
 
+  // A GWM that lies must not fill the kernel's table: so many, whoever else it tells of.
+  static constexpr std::size_t max_members = 4096;
+
   // A server of before our start: nobody has told of it yet, and it is kept like one that a lost
   // connection told of.
   void found(const sasp::MemberKey& member) { members_.try_emplace(member); }
@@ -34,9 +37,15 @@ class SelfRegistered {
     std::optional<TimePoint> missing_since;
   };
   const std::map<sasp::MemberKey, Member>& members() const { return members_; }
+  // Of those told of last: beyond max_members, so left out.
+  std::size_t left_out() const { return left_out_; }
 
  private:
+  void forget_missing(std::uint64_t connection,
+                      const std::map<sasp::MemberKey, std::string>& members, TimePoint now);
+
   std::map<sasp::MemberKey, Member> members_;
+  std::size_t left_out_ = 0;
 };
 
 }  // namespace saspd

@@ -242,6 +242,39 @@ TEST_F(SelfRegistration, AddsTheMemberWithItsAdvisedWeight) {
   EXPECT_EQ(reconciler().view().at(0).members.at(0).label, "self");
 }
 
+// A GWM that lies, or that anybody may register with.
+TEST_F(SelfRegistration, EndsAtALimit) {
+  pass();
+  const auto told_of = [&](unsigned first, unsigned count) {
+    std::map<unsigned, std::uint16_t> weights;
+    for (unsigned n = first; n < first + count; ++n)
+      weights[n] = 7;
+    tell(weights);
+    pass();
+  };
+  const auto servers = [&] { return plane_.table.at(web).destinations.size(); };
+  const auto alarm = [&] {
+    const auto all = reconciler().alarms();
+    for (const auto& [group, alarms] : all) {
+      for (const auto& each : alarms)
+        if (each.name == "many_members") return each.detail;
+    }
+    return std::string();
+  };
+  constexpr unsigned limit = SelfRegistered::max_members;
+  told_of(1, limit);
+  EXPECT_EQ(servers(), limit);
+  EXPECT_EQ(alarm(), "");
+  told_of(1, limit + 5);
+  EXPECT_EQ(servers(), limit);
+  EXPECT_EQ(alarm(),
+            "5 members that registered themselves with the GWM are left out: a group takes 4096 of "
+            "these");
+  told_of(3, limit);
+  EXPECT_EQ(alarm(), "") << "two have made room for two";
+  EXPECT_TRUE(exists(limit + 2));
+}
+
 TEST_F(SelfRegistration, NeedsTrust) {
   settings_.trust = false;
   pass();
