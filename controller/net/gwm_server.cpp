@@ -328,6 +328,8 @@ asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
   if (connection.closed()->code != std::errc::operation_canceled)
     owner_.not_accepted(at(connection.peer().text(), *connection.closed()));
   co_return false;
+    // It went by the files of its beginning; the peer may have been revoked since.
+    connection.check_certificate_again(*config_.tls->current());
 }
 
 asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {

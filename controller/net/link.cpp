@@ -164,6 +164,8 @@ asio::awaitable<void> Link<Session>::serve() {
   writing_.clear();
   last_error_.clear();
   connected_ = true;
+  check_certificate_again();  // the handshake went by the files of its beginning
+  if (!connected_) co_return;
   perform(session_.connected(Clock::now()));
   for (bool first = true; connected_; first = false) {
     const auto [ec, size] = co_await stream_->async_read_some(asio::buffer(reading_), as_result);
@@ -255,7 +257,7 @@ void Link<Session>::arm_timer() {
 
 template <class Session>
 void Link<Session>::check_certificate_again() {
-  if (!connected_) return;
+  if (!connected_ || settings_.tls == nullptr) return;
   const auto good = stream_->check_peer_again(*settings_.tls->current());
   if (good) return;
   tls_failed_ = true;

@@ -110,7 +110,7 @@ std::optional<PeerIdentity> Stream::peer() const {
 }
 
 Result<void> Stream::check_peer_again(TlsContext& tls) const {
-  if (!tls_ || tls_->view.in_handshake) return {};
+  if (!tls_ || tls_->view.in_handshake || tls_->context.get() == &tls) return {};
   SSL* ssl = tls_->stream.native_handle();
   X509* certificate = SSL_get0_peer_certificate(ssl);
   if (certificate == nullptr) return {};

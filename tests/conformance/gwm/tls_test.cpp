@@ -9,6 +9,7 @@
 
 #include "controller/net/link.hpp"
 #include "tests/support/free_port.hpp"
+#include "tests/support/held_handshake.hpp"
 #include "tests/support/http_get.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
@@ -446,6 +447,35 @@ TEST_F(GwmWithTls, ALoadBalancerLeavesAGwmThatIsRevoked) {
 
 // The RFC's own attack: whoever knows an LB UID replaces the load balancer's connection.
 TEST_F(GwmWithTls, AStolenUidGetsNothingAndAnAlarm) {
+// With TLS 1.2 a server has the last word, long after its certificate was looked at.
+TEST_F(GwmWithTls, ALoadBalancerDoesNotBeginWithAGwmThatIsRevokedInTheHandshake) {
+  const auto tls = net::load_tls(pki.settings("gwm"), TlsRole::server);
+  ASSERT_TRUE(tls) << tls.error().detail;
+  SSL_CTX_set_max_proto_version((*tls)->context.native_handle(), TLS1_2_VERSION);
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::acceptor acceptor(io, {boost::asio::ip::address_v4::loopback(), 0});
+  auto settings = pki.settings("director-1");
+  settings.crl = pki.path("crl.pem");
+  LoadBalancer lb(acceptor.local_endpoint().port(), settings, "127.0.0.1");
+  acceptor.non_blocking(true);
+  boost::asio::ip::tcp::socket peer(io);
+  ASSERT_TRUE(lb.until([&] {
+    boost::system::error_code none_yet;
+    if (!peer.is_open()) acceptor.accept(peer, none_yet);
+    return peer.is_open();
+  }));
+  test::HeldHandshake handshake(peer.native_handle(), *(*tls)->context.native_handle(),
+                                TlsRole::server);
+  ASSERT_TRUE(lb.until([&] { return handshake.is_held(); }));
+  pki.revoke("gwm");
+  lb.reload();
+  handshake.let_go();
+  EXPECT_TRUE(lb.becomes(LinkState::tls_error));
+  EXPECT_NE(lb.last_error().find("TLS: the peer's certificate (CN=localhost) was revoked by"),
+            std::string::npos)
+      << lb.last_error();
+}
+
   given_gwm();
   auto victim = load_balancer("director-1");
   ASSERT_TRUE(victim.until([&] { return victim.weight == 40; })) << victim.last_error();

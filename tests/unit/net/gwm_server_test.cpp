@@ -15,6 +15,7 @@
 #include "tests/support/kernel_namespace.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
+#include "tests/support/held_handshake.hpp"
 #include "tests/support/test_pki.hpp"
 
 namespace saspd::net {
@@ -539,15 +540,20 @@ class GwmServerWithTls : public GwmServerTest {
   void given_tls_server(Duration handshake_deadline) {
     const auto loaded = tls_.load();
     ASSERT_TRUE(loaded) << loaded.error().detail;
-    GwmServerConfig config;
+    tls_.when_replaced([this] { server_->check_certificates_again(); });
     config.tls = &tls_;
-    config.handshake_deadline = handshake_deadline;
     given_server(config);
   }
 
- private:
   test::TestPki pki_;
-  TlsCredentials tls_{io_, pki_.settings("gwm"), TlsRole::server,
+
+ private:
+  TlsSettings settings() const {
+    auto settings = pki_.settings("gwm");
+    settings.crl = pki_.path("crl.pem");
+    return settings;
+  }
+  TlsCredentials tls_{io_, settings(), TlsRole::server,
                       [](TlsCredentials::Tone, const std::string&) {}};
 };
 
@@ -572,3 +578,76 @@ TEST_F(GwmServerWithTls, StopsInTheMiddleOfAHandshake) {
 
 }  // namespace
 }  // namespace saspd::net
+    GwmServerConfig config;
+    config.handshake_deadline = handshake_deadline;
+    given_tls_server(config);
+  }
+  void given_tls_server(GwmServerConfig config) {
+  void reload() {
+    on_server([this] { tls_.reload(); });
+  }
+  TlsContextPointer client_context() const {
+    const auto loaded = load_tls(pki_.settings("director-1"), TlsRole::client);
+    EXPECT_TRUE(loaded) << loaded.error().detail;
+    return loaded ? *loaded : nullptr;
+  }
+  bool was_not_accepted(const std::string& why) const {
+    return eventually([&] {
+      const auto all = owner.not_accepted();
+      return std::any_of(all.begin(), all.end(), [&](const Error& error) {
+        return error.detail.find(why) != std::string::npos;
+      });
+    });
+  }
+// What began under the old list ends under it, as far as OpenSSL goes.
+TEST_F(GwmServerWithTls, ClosesWhoWasRevokedInTheMiddleOfItsHandshake) {
+  given_tls_server(1min);
+  const auto tls = client_context();
+  SaspClient client(port);
+  test::HeldHandshake handshake(client.fd(), *tls->context.native_handle(), TlsRole::client);
+  ASSERT_TRUE(eventually([&] { return handshake.is_held(); }));
+  pki_.revoke("director-1");
+  reload();
+  handshake.let_go();
+  EXPECT_TRUE(was_not_accepted("TLS: the peer's certificate (CN=director-1) was revoked by"));
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_EQ(owner.connected(), 0);
+}
+
+TEST_F(GwmServerWithTls, LetsInWhoIsStillGoodWhenTheListWasReplacedInItsHandshake) {
+  given_tls_server(1min);
+  const auto tls = client_context();
+  SaspClient client(port);
+  test::HeldHandshake handshake(client.fd(), *tls->context.native_handle(), TlsRole::client);
+  ASSERT_TRUE(eventually([&] { return handshake.is_held(); }));
+  pki_.revoke("member-1");
+  reload();
+  handshake.let_go();
+  EXPECT_TRUE(eventually([&] { return owner.connected() == 1; }));
+}
+
+TEST_F(GwmServerWithTls, BoundsTheHandshakesOfOneAddress) {
+  GwmServerConfig config;
+  config.handshake_deadline = 1min;
+  config.max_handshakes_per_address = 1;
+  config.spare_loopback = false;
+  given_tls_server(config);
+  SaspClient silent(port);
+  EXPECT_FALSE(silent.is_closed(100ms));
+  SaspClient second(port);
+  EXPECT_TRUE(second.is_closed());
+  EXPECT_EQ(owner.not_accepted().at(0).detail,
+            "1 TLS handshakes with 127.0.0.1 are unfinished, closing a new connection");
+  silent.hang_up();
+  EXPECT_TRUE(was_not_accepted("closed the connection during the TLS handshake"));
+  const auto tls = client_context();
+  std::vector<SaspClient> finished;
+  for (int i = 0; i < 2; ++i) {
+    const auto& client = finished.emplace_back(port);
+    test::HeldHandshake handshake(client.fd(), *tls->context.native_handle(), TlsRole::client);
+    ASSERT_TRUE(eventually([&] { return handshake.is_held(); })) << i;
+    handshake.let_go();
+    EXPECT_TRUE(eventually([&] { return owner.connected() == i + 1; })) << "only unfinished ones";
+  }
+}
+
