@@ -25,6 +25,7 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr auto accept_pause = std::chrono::milliseconds{100};
+constexpr auto never = TimePoint::max();
 constexpr std::size_t read_size = 16384;
 // Any peer may have so much of an unfinished message in memory, whatever the others have.
 constexpr std::size_t small_message = std::size_t{64} << 10;
@@ -81,7 +82,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
         read_watchdog_(stream_.get_executor()),
         write_watchdog_(stream_.get_executor()),
         pause_(stream_.get_executor()),
-        written_(stream_.get_executor(), TimePoint::max()) {}
+        written_(stream_.get_executor(), never) {}
 
   ConnectionId id() const { return id_; }
   const Endpoint& peer() const { return peer_; }
@@ -109,14 +110,16 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   }
 
   // Reads what is there, one byte at least, into the session, or closes. A message that has begun
-  // must be complete in time.
+  // must be complete in time, and who was never served must be in time, too.
   asio::awaitable<void> read() {
-    read_deadline_ = session_.deadline();
-    const bool in_message = read_deadline_.has_value();
-    if (!in_message && !was_served) read_deadline_ = serve_until_;
-    watch(read_watchdog_, read_deadline_,
-          in_message ? "the rest of a message did not come in time"
-                     : "no request that could be accepted in time");
+    const bool wants_service = !was_served && serve_until_ < session_.deadline().value_or(never);
+    read_deadline_ = wants_service ? serve_until_ : session_.deadline();
+    const char* const what = wants_service ? "no request that could be accepted in time"
+                                           : "the rest of a message did not come in time";
+    // The timer is not heard while there always is something to read.
+    if (wants_service && serve_until_ <= Clock::now()) close(fail(std::errc::timed_out, what));
+    if (closed_) co_return;
+    watch(read_watchdog_, read_deadline_, what);
     const auto [ec, n] = co_await stream_.async_read_some(asio::buffer(buffer_), as_result);
     read_deadline_.reset();
     read_watchdog_.cancel();

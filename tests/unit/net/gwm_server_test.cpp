@@ -235,6 +235,56 @@ TEST_F(GwmServerTest, BoundsWhatOneAddressHasOpen) {
   GwmServerConfig config;
   config.max_per_address = 2;
   config.spare_loopback = false;
+// Its next message has always begun, and may take its time.
+TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefusedAndHasAlwaysBegunAnotherMessage) {
+  GwmServerConfig config;
+  config.first_request_deadline = 300ms;
+  owner.accepts = false;
+  given_server(config);
+  SaspClient client(port);
+  Bytes from_second_byte = request(1);
+  const std::uint8_t first_byte = from_second_byte.front();
+  client.sends(std::span(&first_byte, 1));
+  from_second_byte.erase(from_second_byte.begin());
+  from_second_byte.push_back(first_byte);
+  EXPECT_TRUE(eventually(
+      [&] {
+        client.sends(from_second_byte);
+        return client.is_closed(10ms);
+      },
+      3s));
+  EXPECT_GT(owner.requests(), 1);
+  EXPECT_TRUE(ended_with(std::errc::timed_out));
+}
+
+// The server never waits for it, so that no timer is heard.
+TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefusedAndAsksWithoutAPause) {
+  GwmServerConfig config;
+  config.first_request_deadline = 300ms;
+  owner.accepts = false;
+  given_server(config);
+  SaspClient client(port);
+  Bytes many;
+  const Bytes one = request(1);
+  while (many.size() < 100'000)
+    many.insert(many.end(), one.begin(), one.end());
+  auto pour = [&, at = std::size_t{0}]() mutable {
+    for (;;) {
+      const ssize_t n =
+          ::send(client.fd(), many.data() + at, many.size() - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n <= 0) return;
+      at = (at + static_cast<std::size_t>(n)) % many.size();
+    }
+  };
+  EXPECT_TRUE(eventually(
+      [&] {
+        pour();
+        return !owner.reasons().empty();
+      },
+      5s));
+  EXPECT_TRUE(ended_with(std::errc::timed_out));
+}
+
   given_server(config);
   const SaspClient first(port);
   const SaspClient second(port);
