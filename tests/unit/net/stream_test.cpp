@@ -322,8 +322,8 @@ TEST_F(StreamTest, ARevokedClientIsRefused) {
   EXPECT_EQ(server.received, "hello") << "the others come in: " << server.failure;
 }
 
-TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
-  const TestPki own;
+// leaf.pem is a client's, issued by an authority int.pem; int-crl.pem is the list of that.
+void make_intermediate(const TestPki& own) {
   own.shell(
       "printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n' >ca.ext && "
       "printf 'extendedKeyUsage=clientAuth\n' >leaf.ext && "
@@ -367,6 +367,11 @@ TEST_F(StreamTest, AnOldRevocationListLetsNobodyIn) {
                                         "expired on 2021-01-31 12:00:00 UTC",
                                         ca_of(tls)));
 }
+}
+
+TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
+  const TestPki own;
+  make_intermediate(own);
 
 TEST_F(StreamTest, ARevocationListOfAnotherAuthorityIsMissed) {
   const TestPki other;
@@ -462,6 +467,79 @@ TEST_F(StreamTest, APeerThatHangsUpInTheHandshakeIsDoubted) {
   EXPECT_EQ(client.failure,
             "the peer closed the connection during the TLS handshake; does it speak TLS there?");
   EXPECT_TRUE(client.tls_failure);
+// ---- Whom we keep when the files change ---------------------------------------------------------
+
+class OpenStream : public StreamTest {
+ protected:
+  // The server's end of a connection; the client's stays as well.
+  Stream& meet(TlsContextPointer client_tls, TlsContextPointer server_tls) {
+    client_.emplace(Stream::tls_client(connected(port()), std::move(client_tls), "localhost"));
+    server_.emplace(Stream::tls_server(acceptor_.accept(), std::move(server_tls)));
+    for (Stream* stream : {&*client_, &*server_}) {
+      asio::co_spawn(io_, stream->handshake(), [](const std::exception_ptr&, error_code ec) {
+        EXPECT_FALSE(ec) << ec.message();
+      });
+    }
+    finish();
+    return *server_;
+  }
+  static TlsContextPointer with_lists(const TestPki& of, const std::string& path) {
+    auto settings = of.settings("gwm");
+    settings.crl = path;
+    return load(settings, TlsRole::server);
+  }
+  // Why a connection ends under these files; empty: it does not.
+  static std::string ends(const Stream& stream, const TlsContextPointer& under) {
+    const auto good = stream.check_peer_again(*under);
+    return good ? "" : good.error().detail;
+  }
+
+ private:
+  std::optional<Stream> client_;
+  std::optional<Stream> server_;
+};
+
+TEST_F(OpenStream, EndsWhenThePeerIsRevokedOrItsAuthorityNotBelieved) {
+  const TestPki own;
+  const TestPki other;
+  const auto before = with_lists(own, own.path("crl.pem"));
+  const auto& stream = meet(load(own.settings("director-1"), TlsRole::client), before);
+  EXPECT_EQ(ends(stream, before), "");
+  EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))), "");
+  EXPECT_EQ(ends(stream, load(other.settings("gwm"), TlsRole::server)),
+            fmt::format("the peer's certificate chain is not trusted: it leads to {}, which is not "
+                        "in --tls-ca",
+                        ca_of(before)));
+  own.revoke("director-1");
+  EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))),
+            fmt::format("the peer's certificate (CN=director-1) was revoked by {}, says --tls-crl",
+                        ca_of(before)));
+}
+
+TEST_F(OpenStream, StaysWhenAListIsOverOrMissing) {
+  const TestPki other;
+  pki().shell(
+      "openssl ca -config ca/openssl.cnf -gencrl -out old.pem -crl_lastupdate "
+      "20200101000000Z -crl_nextupdate 20210131120000Z");
+  const auto& stream = meet(client_context(), with_lists(pki(), pki().path("crl.pem")));
+  EXPECT_EQ(ends(stream, with_lists(pki(), pki().path("old.pem"))), "");
+  EXPECT_EQ(ends(stream, with_lists(pki(), other.path("crl.pem"))), "");
+}
+
+// A missing list of the peer's own authority does not hide what another one says.
+TEST_F(OpenStream, EndsWhenAnIntermediateAuthorityIsRevokedThatHasNoList) {
+  const TestPki own;
+  make_intermediate(own);
+  own.shell("cat crl.pem int-crl.pem >lists.pem");
+  const auto before = with_lists(own, own.path("lists.pem"));
+  const auto& stream = meet(load(own.settings("leaf"), TlsRole::client), before);
+  EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))), "") << "only a list is missing";
+  own.revoke("int");
+  EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))),
+            fmt::format("the peer's certificate (CN=int) was revoked by {}, says --tls-crl",
+                        ca_of(before)));
+}
+
 }
 
 TEST(LooksLikeTls, KnowsRecordsOfHandshakesAndAlerts) {
