@@ -701,3 +701,5 @@ TEST_F(GwmServerWithTls, BoundsTheHandshakesOfOneAddress) {
   }
 }
 
+}  // namespace
+}  // namespace saspd::net

@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "tests/support/openssl_server.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/test_pki.hpp"
 
@@ -23,6 +24,7 @@ using namespace std::chrono_literals;
 namespace asio = boost::asio;
 using Tcp = asio::ip::tcp;
 using boost::system::error_code;
+using test::OpensslServer;
 using test::Program;
 using test::TestPki;
 
@@ -203,6 +205,33 @@ TEST_F(StreamTest, TlsNameReplacesTheHost) {
                     "localhost");
 }
 
+// RFC 6066 3: a name, and no address.
+TEST_F(StreamTest, TellsTheServerWhichNameItWants) {
+  const auto told = [&](const std::string& host, const std::string& tls_name = {}) {
+    std::string name;
+    auto settings = pki().settings("director-1");
+    settings.name = tls_name;
+    const auto tls = server_context();
+    SSL_CTX* const context = tls->context.native_handle();
+    SSL_CTX_set_tlsext_servername_arg(context, &name);
+    SSL_CTX_set_tlsext_servername_callback(
+        context, +[](SSL* ssl, int*, void* into) -> int {
+          const char* const asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+          *static_cast<std::string*>(into) = asked == nullptr ? "(none)" : asked;
+          return SSL_TLSEXT_ERR_OK;
+        });
+    client = server = {};
+    meet(load(settings, TlsRole::client), tls, host);
+    EXPECT_EQ(client.received, "welcome") << host << ": " << client.failure;
+    return name;
+  };
+  EXPECT_EQ(told("localhost"), "localhost");
+  EXPECT_EQ(told("gwm.example."), "gwm.example");
+  EXPECT_EQ(told("127.0.0.1", "gwm.example"), "gwm.example");
+  EXPECT_EQ(told("127.0.0.1"), "(none)");
+  EXPECT_EQ(told("::1"), "(none)");
+}
+
 TEST_F(StreamTest, HangingUpIsHeard) {
   meet(client_context(), server_context());
   client = server = {};
@@ -338,6 +367,11 @@ void make_intermediate(const TestPki& own) {
       "int/openssl.cnf && openssl ca -config int/openssl.cnf -gencrl -cert int.pem -keyfile "
       "int.key "
       "-out int-crl.pem");
+}
+
+TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
+  const TestPki own;
+  make_intermediate(own);
   auto settings = own.settings("gwm");
   settings.crl = own.path("lists.pem");
   own.shell("cat crl.pem int-crl.pem >lists.pem");
@@ -367,11 +401,6 @@ TEST_F(StreamTest, AnOldRevocationListLetsNobodyIn) {
                                         "expired on 2021-01-31 12:00:00 UTC",
                                         ca_of(tls)));
 }
-}
-
-TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
-  const TestPki own;
-  make_intermediate(own);
 
 TEST_F(StreamTest, ARevocationListOfAnotherAuthorityIsMissed) {
   const TestPki other;
@@ -438,35 +467,6 @@ TEST_F(StreamTest, NothingInCommonIsSaid) {
                     "common");
 }
 
-// ---- Peers that speak something else ------------------------------------------------------------
-
-const std::string sasp_bytes("\x20\x10\x00\x0d\x01\x00\x00\x00\x12\x00\x00\x00\x01\x10\x55\x00\x05",
-                             17);
-
-TEST_F(StreamTest, APlainClientIsNamed) {
-  asio::co_spawn(io_, talk(Stream(connected(port())), sasp_bytes, client), asio::detached);
-  run_server(server_context());
-  finish();
-  EXPECT_EQ(server.failure, "the peer does not speak TLS on this connection");
-  EXPECT_TRUE(server.tls_failure);
-}
-
-TEST_F(StreamTest, APlainServerIsNamed) {
-  run_client(client_context(), port());
-  asio::co_spawn(io_, talk(Stream(acceptor_.accept()), sasp_bytes, server), asio::detached);
-  finish();
-  EXPECT_EQ(client.failure, "the peer does not speak TLS on this connection");
-  EXPECT_TRUE(looks_like_tls(std::span(
-      reinterpret_cast<const std::uint8_t*>(server.received.data()), server.received.size())));
-}
-
-TEST_F(StreamTest, APeerThatHangsUpInTheHandshakeIsDoubted) {
-  run_client(client_context(), port());
-  acceptor_.accept().close();
-  finish();
-  EXPECT_EQ(client.failure,
-            "the peer closed the connection during the TLS handshake; does it speak TLS there?");
-  EXPECT_TRUE(client.tls_failure);
 // ---- Whom we keep when the files change ---------------------------------------------------------
 
 class OpenStream : public StreamTest {
@@ -540,6 +540,35 @@ TEST_F(OpenStream, EndsWhenAnIntermediateAuthorityIsRevokedThatHasNoList) {
                         ca_of(before)));
 }
 
+// ---- Peers that speak something else ------------------------------------------------------------
+
+const std::string sasp_bytes("\x20\x10\x00\x0d\x01\x00\x00\x00\x12\x00\x00\x00\x01\x10\x55\x00\x05",
+                             17);
+
+TEST_F(StreamTest, APlainClientIsNamed) {
+  asio::co_spawn(io_, talk(Stream(connected(port())), sasp_bytes, client), asio::detached);
+  run_server(server_context());
+  finish();
+  EXPECT_EQ(server.failure, "the peer does not speak TLS on this connection");
+  EXPECT_TRUE(server.tls_failure);
+}
+
+TEST_F(StreamTest, APlainServerIsNamed) {
+  run_client(client_context(), port());
+  asio::co_spawn(io_, talk(Stream(acceptor_.accept()), sasp_bytes, server), asio::detached);
+  finish();
+  EXPECT_EQ(client.failure, "the peer does not speak TLS on this connection");
+  EXPECT_TRUE(looks_like_tls(std::span(
+      reinterpret_cast<const std::uint8_t*>(server.received.data()), server.received.size())));
+}
+
+TEST_F(StreamTest, APeerThatHangsUpInTheHandshakeIsDoubted) {
+  run_client(client_context(), port());
+  acceptor_.accept().close();
+  finish();
+  EXPECT_EQ(client.failure,
+            "the peer closed the connection during the TLS handshake; does it speak TLS there?");
+  EXPECT_TRUE(client.tls_failure);
 }
 
 TEST(LooksLikeTls, KnowsRecordsOfHandshakesAndAlerts) {
@@ -620,56 +649,15 @@ TEST_F(StreamTest, OpensslClientWithoutCertificateIsRefused) {
   }
 }
 
-class OpensslServer {
- public:
-  OpensslServer(const TestPki& pki, test::Arguments options)
-      : program_(arguments(pki, std::move(options)), pki.path("s_server.log")) {
-    EXPECT_TRUE(test::eventually([this] { return port() != 0; })) << program_.log();
-  }
-  // Of the line "ACCEPT 127.0.0.1:PORT".
-  std::uint16_t port() const {
-    const std::string log = program_.log();
-    const auto accept = log.rfind("ACCEPT ");
-    const auto colon = accept == std::string::npos ? accept : log.find(':', accept);
-    if (colon == std::string::npos || log.find('\n', colon) == std::string::npos) return 0;
-    return static_cast<std::uint16_t>(std::stoi(log.substr(colon + 1)));
-  }
-  std::string log() const { return program_.log(); }
-
- private:
-  static test::Arguments arguments(const TestPki& pki, test::Arguments options) {
-    std::filesystem::remove(pki.path("s_server.log"));
-    test::Arguments all{"openssl",
-                        "s_server",
-                        "-4",
-                        "-accept",
-                        "127.0.0.1:0",
-                        "-rev",
-                        "-cert",
-                        pki.path("gwm.pem"),
-                        "-key",
-                        pki.path("gwm.key"),
-                        "-CAfile",
-                        pki.path("ca.pem"),
-                        "-Verify",
-                        "3",
-                        "-verify_return_error"};
-    all.insert(all.end(), options.begin(), options.end());
-    return all;
-  }
-
-  Program program_;
-};
-
 TEST_F(StreamTest, OpensslServerIsAsked) {
-  const OpensslServer peer(pki(), {});
+  const OpensslServer peer(pki(), "gwm");
   run_client(client_context(), peer.port(), "localhost", "hello\n");
   finish();
   EXPECT_EQ(client.received, "olleh\n") << client.failure << peer.log();
 }
 
 TEST_F(StreamTest, OpensslServerRefusesUs) {
-  const OpensslServer peer(pki(), {"-crl_check", "-CRL", pki().path("crl.pem")});
+  const OpensslServer peer(pki(), "gwm", {"-crl_check", "-CRL", pki().path("crl.pem")});
   run_client(client_context("revoked"), peer.port());
   finish();
   EXPECT_EQ(client.failure, "the peer refuses our certificate: revoked (alert 44)");
@@ -681,7 +669,7 @@ TEST_F(StreamTest, OpensslServerRefusesUs) {
 }
 
 TEST_F(StreamTest, OpensslServerOfYesterdayIsRefused) {
-  const OpensslServer peer(pki(), {"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"});
+  const OpensslServer peer(pki(), "gwm", {"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"});
   run_client(client_context(), peer.port());
   finish();
   EXPECT_FALSE(client.handshake);

@@ -219,6 +219,39 @@ TEST_F(TlsFiles, WhatIsHardlyMeantIsRemarked) {
   EXPECT_TRUE(contains(tls_warnings(**chain, wall_now()).at(0), "did not issue the one before it"));
 }
 
+// ---- Rules --------------------------------------------------------------------------------------
+
+TEST_F(TlsFiles, AreUsedUnderOurRules) {
+  for (const TlsRole role : {TlsRole::client, TlsRole::server}) {
+    const auto loaded = load_tls(pki().settings("gwm"), role);
+    ASSERT_TRUE(loaded) << loaded.error().detail;
+    SSL_CTX* const context = (*loaded)->context.native_handle();
+    EXPECT_GE(SSL_CTX_get_min_proto_version(context), TLS1_2_VERSION);
+    EXPECT_GE(SSL_CTX_get_security_level(context), 2);
+    constexpr auto options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET;
+    EXPECT_EQ(SSL_CTX_get_options(context) & options, options);
+  }
+}
+
+// Debian's own rules are as strict as ours and would hide what we do not say.
+TEST_F(TlsFiles, AreUsedUnderOurRulesWhereTheSystemHasWeakOnes) {
+  const char* const weak_here = std::getenv("SASPD_TEST_WEAK_RULES");
+  if (weak_here != nullptr) {
+    const std::unique_ptr<SSL_CTX, FreedBy<SSL_CTX_free>> system(SSL_CTX_new(TLS_method()));
+    EXPECT_EQ(SSL_CTX_get_security_level(system.get()), 0) << "the other test would prove nothing";
+    EXPECT_EQ(SSL_CTX_get_min_proto_version(system.get()), TLS1_VERSION);
+    return;
+  }
+  write_file("weak.cnf",
+             "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = weak\n[weak]\n"
+             "MinProtocol = TLSv1\nCipherString = DEFAULT@SECLEVEL=0\n");
+  test::Program again({"env", "OPENSSL_CONF=" + pki().path("weak.cnf"), "SASPD_TEST_WEAK_RULES=1",
+                       std::filesystem::read_symlink("/proc/self/exe"),
+                       "--gtest_filter=TlsFiles.AreUsedUnderOurRules*"},
+                      pki().path("weak.log"));
+  EXPECT_EQ(again.wait(60s), 0) << again.log();
+}
+
 // ---- Replacing ----------------------------------------------------------------------------------
 
 class TlsReload : public TlsFiles {
@@ -243,6 +276,11 @@ class TlsReload : public TlsFiles {
       io.run_for(20ms);
     }
     return false;
+  }
+  bool tells_within(std::chrono::milliseconds time) {
+    io.restart();
+    io.run_for(time);
+    return !told_.empty();
   }
   std::string subject() const { return credentials.current()->own.front().subject; }
 
@@ -309,6 +347,25 @@ TEST_F(TlsReload, WithoutAFirstContextNothingStarts) {
   std::filesystem::remove(pki().path("live.pem"));
   EXPECT_FALSE(credentials.load());
   EXPECT_FALSE(credentials.current());
+}
+
+TEST_F(TlsReload, WhatEndsSoonIsTold) {
+  const std::time_t soon = std::chrono::system_clock::to_time_t(wall_now()) + 10 * 86400 + 3600;
+  pki().issue("short",
+              {"--usage", "server", "--until", fmt::format("{:%Y%m%d%H%M%SZ}", fmt::gmtime(soon))});
+  replace("short.key", "live.key");
+  replace("short.pem", "live.pem");
+  ASSERT_TRUE(credentials.load());
+  const std::string warning =
+      pki().path("live.pem") + ": the certificate of CN=short expires in 10 days, on ";
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_.front().first, Tone::warning);
+  EXPECT_TRUE(told_.front().second.starts_with(warning)) << told_.front().second;
+  told_.clear();
+  credentials.watch();
+  EXPECT_FALSE(tells_within(300ms)) << "not at every look";
+  credentials.reload();
+  EXPECT_TRUE(told(warning)) << "who asks is told again";
 }
 
 TEST_F(TlsReload, StoppedTheEventLoopEnds) {
