@@ -13,6 +13,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/net/control_client.hpp"
 #include "tests/support/director_network.hpp"
+#include "tests/support/http_get.hpp"
 #include "tests/support/kernel_datagrams.hpp"
 #include "tests/support/kernel_traffic.hpp"
 #include "tests/support/privileges.hpp"
@@ -516,7 +517,16 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   advise({"4", "3", "2", "1"});
   start_gwm(flags(pki.settings("gwm")));
   lb_uid_ = "director-1";
-  start_saspd("web=tcp:192.0.2.10:80", 4, flags(pki.settings("director-1")));
+  const auto install = [&pki](const std::string& name) {
+    for (const std::string end : {".key", ".pem"}) {
+      std::filesystem::copy_file(pki.path(name + end), pki.path("new"));
+      std::filesystem::rename(pki.path("new"), pki.path("live" + end));
+    }
+  };
+  install("director-1");
+  auto ours = flags(pki.settings("live"));
+  ours.insert(ours.end(), {"--tls-crl", pki.path("crl.pem"), "--metrics", "127.0.0.1:9860"});
+  start_saspd("web=tcp:192.0.2.10:80", 4, ours);
   ASSERT_TRUE(gwm_becomes("established"));
   ASSERT_TRUE(weights_become({4, 3, 2, 1}));
 
@@ -533,6 +543,31 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   ASSERT_TRUE(weights_become({1, 1, 1, 1}));
   connect(40);
   EXPECT_EQ(failed_, 0);
+
+  // A new certificate of its own is no reason to leave, a list with the GWM in it is.
+  const auto connections = [this] { return gwm_->times_logged("lb 'director-1' connected from"); };
+  const auto before = connections();
+  pki.issue("next", {"--cn", "director-1"});
+  install("next");
+  saspd_->send(SIGHUP);
+  // The look at the files every 10 s would be later.
+  EXPECT_TRUE(eventually([this] { return saspd_->times_logged("certificates read again") == 1; },
+                         seconds{5}));
+  std::this_thread::sleep_for(seconds{1});
+  EXPECT_EQ(connections(), before);
+  std::string metrics;
+  network_.director.run(
+      [&] { metrics = http_get(*Endpoint::parse("127.0.0.1:9860"), "/metrics"); });
+  for (const auto* role : {"own", "ca", "crl"}) {
+    const auto name =
+        fmt::format("\nsaspd_tls_certificate_expiry_timestamp_seconds{{role=\"{}\"}} ", role);
+    EXPECT_NE(metrics.find(name), std::string::npos) << name << metrics;
+  }
+  pki.revoke("gwm");
+  saspd_->send(SIGHUP);
+  ASSERT_TRUE(gwm_becomes("tls_error"));
+  EXPECT_GE(saspd_->times_logged("the peer's certificate (CN=localhost) was revoked by"), 1U);
+  EXPECT_EQ(of_members("kernel_weight"), (std::vector<std::int64_t>{1, 1, 1, 1}));
 }
 
 // saspd --attach gave it the pins, and those of a replaced program too.
