@@ -99,19 +99,19 @@ Result<void> remove_stale(asio::io_context& io, const std::string& path) {
 Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path) {
   error_code ec;
   acceptor.open(Local(), ec);
-  // The file never has more than its final rights: Linux takes those of the unbound socket, less
-  // the umask; chmod then gives the group what the umask may have taken.
-  if (!ec && ::fchmod(acceptor.native_handle(), socket_mode) != 0)
-    ec.assign(errno, boost::system::system_category());
-  if (!ec) acceptor.bind(path, ec);
+  if (!ec) {
+    // The file never has other rights than these, and no chmod meets another file that somebody put
+    // there. No other thread of ours makes files.
+    const mode_t before = ::umask(~socket_mode & 0777);
+    acceptor.bind(path, ec);
+    ::umask(before);
+  }
   const auto folder = std::filesystem::path(path).parent_path();
   if (ec == boost::system::errc::no_such_file_or_directory) {
     return fail(std::errc::no_such_file_or_directory,
                 fmt::format("cannot make the control socket {}: there is no directory {}", path,
                             folder.string()));
   }
-  if (!ec && ::chmod(path.c_str(), socket_mode) != 0)
-    ec.assign(errno, boost::system::system_category());
   if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return failed("make the control socket", path, ec.value());
   return {};

@@ -301,7 +301,7 @@ TEST_F(ControlServerTest, GivesTheSocketToOwnerAndGroupWhateverTheUmask) {
     asio::io_context io;
     const auto before = ::umask(mask);
     const auto server = open(io, path_);
-    ::umask(before);
+    EXPECT_EQ(::umask(before), mask) << "it is as it was";
     ASSERT_TRUE(server) << server.error().detail;
     EXPECT_EQ(mode(), 0660U) << mask;
   }
