@@ -214,10 +214,9 @@ Text MetricsServer::Shared::body(const HttpVerdict& verdict) {
 }
 
 const Text& MetricsServer::Shared::text() {
-  const auto now = std::chrono::steady_clock::now();
-  if (!text_ || now - made_ >= limits_.freshness) {
+  if (!text_ || std::chrono::steady_clock::now() - made_ >= limits_.freshness) {
     text_ = std::make_shared<std::string>(callbacks_.text());
-    made_ = now;
+    made_ = std::chrono::steady_clock::now();  // to make it may take long
   }
   return text_;
 }

@@ -296,6 +296,20 @@ TEST(MetricsServerTest, MakesTheTextAnewForWhoAsksLater) {
   EXPECT_EQ(peer.gets("/metrics")->body(), "2\n");
 }
 
+// Else the slower it is made, the more often it would be.
+TEST(MetricsServerTest, DoesNotCountTheTimeThatTheTextTakes) {
+  int made = 0;
+  const Program program(
+      [&] {
+        std::this_thread::sleep_for(1100ms);
+        return std::to_string(++made) + "\n";
+      },
+      {.freshness = 1s});
+  Peer peer(program.endpoint());
+  EXPECT_EQ(peer.gets("/metrics")->body(), "1\n");
+  EXPECT_EQ(peer.gets("/metrics")->body(), "1\n");
+}
+
 TEST(MetricsServerTest, KeepsToItsNumberOfClients) {
   const Program program(one_line, {.max_clients = 2});
   auto first = std::make_unique<Peer>(program.endpoint());
