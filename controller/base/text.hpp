@@ -6,14 +6,14 @@
 
 namespace saspd {
 
-// Valid UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
+// Valid UTF-8 (nothing overlong, no surrogates) without C0, DEL, C1, and marks of lines and order.
 bool is_clean_utf8(std::string_view bytes);
 
 // For terminals and logs: clean UTF-8 stays, every other byte becomes \xNN, a backslash becomes \\.
 std::string printable(std::string_view bytes);
 
 // JSON in one line whose texts came from outside, for terminals and every reader: a control
-// character in it becomes \u00NN, each byte that is no UTF-8 becomes \ufffd.
+// character in it becomes \uNNNN, each byte that is no UTF-8 becomes \ufffd.
 std::string printable_json(std::string_view json);
 
 }  // namespace saspd

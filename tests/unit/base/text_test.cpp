@@ -22,6 +22,19 @@ TEST(CleanUtf8, RefusesControlCharacters) {
   }
 }
 
+// A terminal would show another text than is there, or one line as two.
+TEST(CleanUtf8, RefusesMarksOfLinesAndOfTheOrderOfText) {
+  for (const std::string_view text :
+       {"\u2028"sv, "\u2029"sv, "\u202A"sv, "\u202B"sv, "\u202C"sv, "\u202D"sv, "\u202E"sv,
+        "\u2066"sv, "\u2067"sv, "\u2068"sv, "\u2069"sv}) {
+    EXPECT_FALSE(is_clean_utf8(text)) << printable(text);
+    EXPECT_FALSE(is_clean_utf8("a" + std::string(text) + "b")) << printable(text);
+  }
+  for (const std::string_view text : {"\u2027"sv, "\u202F"sv, "\u2065"sv, "\u206A"sv, "\u2128"sv}) {
+    EXPECT_TRUE(is_clean_utf8(text)) << printable(text);
+  }
+}
+
 TEST(CleanUtf8, RefusesOverlongForms) {
   for (const std::string_view text :
        {"\xC0\x80"sv, "\xC0\xAF"sv, "\xC1\xBF"sv, "\xE0\x80\xAF"sv, "\xE0\x9F\xBF"sv,
@@ -60,6 +73,10 @@ TEST(Printable, ShowsEveryOtherByteInHex) {
   EXPECT_EQ(printable("\0"sv), "\\x00");
 }
 
+TEST(Printable, TurnsNoTextRound) {
+  EXPECT_EQ(printable("a\u202Eb\u2029"), "a\\xe2\\x80\\xaeb\\xe2\\x80\\xa9");
+}
+
 TEST(Printable, DoublesABackslashSoThatNoTwoTextsLookTheSame) {
   EXPECT_EQ(printable("\\x1b"), "\\\\x1b");
   EXPECT_NE(printable("\\x1b"), printable("\x1b"));
@@ -78,6 +95,7 @@ TEST(PrintableJson, KeepsWhatIsClean) {
 TEST(PrintableJson, WritesControlCharactersAsJsonDoes) {
   EXPECT_EQ(printable_json("\"a\x7F\xC2\x9B\""), R"("a\u007f\u009b")");
   EXPECT_EQ(printable_json("\x1b\0\n"sv), R"(\u001b\u0000\u000a)");
+  EXPECT_EQ(printable_json("a\u202Eb\u2028\u2067c"), R"(a\u202eb\u2028\u2067c)");
 }
 
 TEST(PrintableJson, ReplacesEachByteThatIsNoUtf8) {
