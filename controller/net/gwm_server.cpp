@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -10,7 +11,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -34,6 +34,11 @@ constexpr std::size_t small_message = std::size_t{64} << 10;
 IpNetwork source_of(const IpAddress& address) {
   constexpr unsigned v6_host = 64;
   return address.family() == Family::v4 ? IpNetwork(address) : IpNetwork(address, v6_host);
+}
+
+// An exception can only be a bug or the end of memory. Nobody would see that a part stands still.
+void rethrow(const std::exception_ptr& failure) {
+  if (failure) std::rethrow_exception(failure);
 }
 
 Error system_failure(std::string_view what, const error_code& code) {
@@ -239,7 +244,7 @@ Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
   const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
   auto listener = std::make_shared<Listener>(std::move(*acceptor), Timer(io_));
   listeners_.push_back(listener);
-  asio::co_spawn(io_, accept(std::move(listener)), asio::detached);
+  asio::co_spawn(io_, accept(std::move(listener)), rethrow);
   return bound;
 }
 
@@ -315,7 +320,7 @@ void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
   Source& source = sources_[source_of(peer.address)];
   ++source.connections;
   if (connection->is_tls()) ++source.handshakes;
-  asio::co_spawn(io_, serve(std::move(connection)), asio::detached);
+  asio::co_spawn(io_, serve(std::move(connection)), rethrow);
 }
 
 // Until then the owner knows nothing of the connection.
@@ -323,6 +328,8 @@ asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
   if (connection.is_tls()) {
     co_await connection.handshake();
     --sources_[source_of(connection.peer().address)].handshakes;
+    // It went by the files of its beginning; the peer may have been revoked since.
+    connection.check_certificate_again(*config_.tls->current());
   }
   if (!connection.closed()) {
     owner_.connected(connection.id(), connection.peer(), connection.identity());
@@ -331,16 +338,20 @@ asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
   if (connection.closed()->code != std::errc::operation_canceled)
     owner_.not_accepted(at(connection.peer().text(), *connection.closed()));
   co_return false;
-    // It went by the files of its beginning; the peer may have been revoked since.
-    connection.check_certificate_again(*config_.tls->current());
 }
 
 asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
-  const bool welcomed = co_await welcome(*connection);
-  while (!connection->closed()) {
-    co_await connection->read();
-    co_await answer_all(*connection);
-    account(*connection);
+  bool welcomed = false;
+  try {
+    welcomed = co_await welcome(*connection);
+    while (!connection->closed()) {
+      co_await connection->read();
+      co_await answer_all(*connection);
+      account(*connection);
+    }
+  } catch (...) {
+    forget(*connection);
+    throw;
   }
   forget(*connection);
   if (welcomed) owner_.disconnected(connection->id(), *connection->closed());
@@ -395,8 +406,7 @@ bool GwmServer::can_push(ConnectionId id) {
 bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
   if (!can_push(id)) return false;
   const auto& connection = connections_.find(id)->second;
-  asio::co_spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)),
-                 asio::detached);
+  asio::co_spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)), rethrow);
   return true;
 }
 

@@ -3,6 +3,8 @@
 
 #include <sys/resource.h>
 
+#include <atomic>
+#include <exception>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -10,12 +12,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
+#include "tests/support/held_handshake.hpp"
 #include "tests/support/kernel_namespace.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
-#include "tests/support/held_handshake.hpp"
 #include "tests/support/test_pki.hpp"
 
 namespace saspd::net {
@@ -32,6 +35,8 @@ Bytes request(std::uint32_t id) {
   return *sasp::encode({id, sasp::GetWeightsRequest{{{"lb1", "web"}}}});
 }
 
+class BugOfOwner : public std::exception {};
+
 // An owner that writes down what it is told; asked from the test's thread.
 class Owner final : public GwmServerOwner {
  public:
@@ -40,6 +45,7 @@ class Owner final : public GwmServerOwner {
   }
   GwmAnswer handle(ConnectionId, const sasp::GwmRequest&) override {
     add(&Owner::requests_);
+    if (throws) throw BugOfOwner();
     return {reply, accepts};
   }
   void not_understood(ConnectionId, const Error&) override { add(&Owner::not_understood_); }
@@ -50,6 +56,7 @@ class Owner final : public GwmServerOwner {
   void not_accepted(const Error& why) override {
     const std::lock_guard lock(mutex_);
     not_accepted_.push_back(why);
+    if (throws) throw BugOfOwner();
   }
 
   void writable(ConnectionId) override { add(&Owner::writable_); }
@@ -63,6 +70,7 @@ class Owner final : public GwmServerOwner {
 
   sasp::GetWeightsReply reply;
   bool accepts = true;
+  std::atomic<bool> throws = false;
 
  private:
   void add(int Owner::*count) {
@@ -90,7 +98,10 @@ class GwmServerTest : public ::testing::Test {
     if (thread_.joinable()) stop_server();
   }
   void stop_server() {
-    on_server([this] { server_->stop(); });
+    on_server([this] {
+      server_->stop();
+      work_.reset();
+    });
     thread_.join();
   }
   void given_server(GwmServerConfig config = {}, const Endpoint& at = loopback) {
@@ -98,7 +109,7 @@ class GwmServerTest : public ::testing::Test {
     const auto bound = server_->listen(at);
     ASSERT_TRUE(bound) << bound.error().detail;
     port = bound->port;
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] { run(); });
   }
   void given_session(sasp::GwmSessionConfig session) {
     GwmServerConfig config;
@@ -128,11 +139,29 @@ class GwmServerTest : public ::testing::Test {
            owner.reasons()[0].code == why;
   }
 
+  int thrown() const { return thrown_; }
+
   Owner owner;
   std::uint16_t port = 0;
   boost::asio::io_context io_;
   std::optional<GwmServer> server_;
   std::thread thread_;
+
+ private:
+  // A server that failed may have nothing to do any more.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+      io_.get_executor()};
+  void run() {
+    for (;;) {
+      try {
+        io_.run();
+        return;
+      } catch (const BugOfOwner&) {
+        ++thrown_;
+      }
+    }
+  }
+  std::atomic<int> thrown_ = 0;
 };
 
 // ---- Who may connect, and how often -------------------------------------------------------------
@@ -206,35 +235,6 @@ TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefused) {
   EXPECT_TRUE(unknown.is_closed());
 }
 
-TEST_F(GwmServerTest, TakesAWholeNetworkOfIpv6ForOnePeer) {
-  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
-  const kernel::NetNamespace network;
-  kernel::feed("ip -batch -",
-               "address add 2001:db8::1/64 dev lo nodad\naddress add 2001:db8::2/64 dev lo nodad\n"
-               "address add 2001:db8:0:1::1/64 dev lo nodad\n");
-  GwmServerConfig config;
-  config.max_per_address = 1;
-  const auto server = *IpAddress::parse("2001:db8::1");
-  given_server(config, {server, 0});
-  const auto connect = [&](const std::string& from) {
-    boost::asio::ip::tcp::socket socket(io_, {boost::asio::ip::make_address(from), 0});
-    socket.connect({boost::asio::ip::make_address(server.text()), port});
-    return socket;
-  };
-  const auto first = connect("2001:db8::1");
-  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
-  const auto neighbour = connect("2001:db8::2");
-  ASSERT_TRUE(eventually([&] { return owner.not_accepted().size() == 1; }));
-  EXPECT_EQ(owner.not_accepted().at(0).detail,
-            "1 connections are open from 2001:db8::/64, closing a new one");
-  const auto other = connect("2001:db8:0:1::1");
-  EXPECT_TRUE(eventually([&] { return owner.connected() == 2; }));
-}
-
-TEST_F(GwmServerTest, BoundsWhatOneAddressHasOpen) {
-  GwmServerConfig config;
-  config.max_per_address = 2;
-  config.spare_loopback = false;
 // Its next message has always begun, and may take its time.
 TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefusedAndHasAlwaysBegunAnotherMessage) {
   GwmServerConfig config;
@@ -285,6 +285,35 @@ TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefusedAndAsksWithoutAPause) {
   EXPECT_TRUE(ended_with(std::errc::timed_out));
 }
 
+TEST_F(GwmServerTest, TakesAWholeNetworkOfIpv6ForOnePeer) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
+  const kernel::NetNamespace network;
+  kernel::feed("ip -batch -",
+               "address add 2001:db8::1/64 dev lo nodad\naddress add 2001:db8::2/64 dev lo nodad\n"
+               "address add 2001:db8:0:1::1/64 dev lo nodad\n");
+  GwmServerConfig config;
+  config.max_per_address = 1;
+  const auto server = *IpAddress::parse("2001:db8::1");
+  given_server(config, {server, 0});
+  const auto connect = [&](const std::string& from) {
+    boost::asio::ip::tcp::socket socket(io_, {boost::asio::ip::make_address(from), 0});
+    socket.connect({boost::asio::ip::make_address(server.text()), port});
+    return socket;
+  };
+  const auto first = connect("2001:db8::1");
+  ASSERT_TRUE(eventually([&] { return owner.connected() == 1; }));
+  const auto neighbour = connect("2001:db8::2");
+  ASSERT_TRUE(eventually([&] { return owner.not_accepted().size() == 1; }));
+  EXPECT_EQ(owner.not_accepted().at(0).detail,
+            "1 connections are open from 2001:db8::/64, closing a new one");
+  const auto other = connect("2001:db8:0:1::1");
+  EXPECT_TRUE(eventually([&] { return owner.connected() == 2; }));
+}
+
+TEST_F(GwmServerTest, BoundsWhatOneAddressHasOpen) {
+  GwmServerConfig config;
+  config.max_per_address = 2;
+  config.spare_loopback = false;
   given_server(config);
   const SaspClient first(port);
   const SaspClient second(port);
@@ -583,16 +612,60 @@ TEST_F(GwmServerTest, ListensOnIpv6BesideIpv4) {
   on_server([&] { EXPECT_TRUE(server_->listen({*IpAddress::parse("::1"), port})); });
 }
 
+// Else the server would stand still, and nobody knew.
+TEST_F(GwmServerTest, DoesNotSwallowAnExceptionInAccepting) {
+  GwmServerConfig config;
+  config.allowed = {*IpNetwork::parse("192.0.2.0/24")};
+  owner.throws = true;
+  given_server(config);
+  const SaspClient client(port);
+  EXPECT_TRUE(eventually([&] { return thrown() == 1; }));
+}
+
+TEST_F(GwmServerTest, DoesNotSwallowAnExceptionInServingAndTakesThePlaceBack) {
+  owner.throws = true;
+  given_server({.session = {}, .max_connections = 1});
+  SaspClient client(port);
+  client.sends(request(1));
+  EXPECT_TRUE(eventually([&] { return thrown() == 1; }));
+  EXPECT_TRUE(client.is_closed());
+  owner.throws = false;
+  SaspClient other(port);
+  other.sends(request(1));
+  EXPECT_TRUE(other.receives());
+}
+
 // ---- TLS ----------------------------------------------------------------------------------------
 
 class GwmServerWithTls : public GwmServerTest {
  protected:
   void given_tls_server(Duration handshake_deadline) {
+    GwmServerConfig config;
+    config.handshake_deadline = handshake_deadline;
+    given_tls_server(config);
+  }
+  void given_tls_server(GwmServerConfig config) {
     const auto loaded = tls_.load();
     ASSERT_TRUE(loaded) << loaded.error().detail;
     tls_.when_replaced([this] { server_->check_certificates_again(); });
     config.tls = &tls_;
     given_server(config);
+  }
+  void reload() {
+    on_server([this] { tls_.reload(); });
+  }
+  TlsContextPointer client_context() const {
+    const auto loaded = load_tls(pki_.settings("director-1"), TlsRole::client);
+    EXPECT_TRUE(loaded) << loaded.error().detail;
+    return loaded ? *loaded : nullptr;
+  }
+  bool was_not_accepted(const std::string& why) const {
+    return eventually([&] {
+      const auto all = owner.not_accepted();
+      return std::any_of(all.begin(), all.end(), [&](const Error& error) {
+        return error.detail.find(why) != std::string::npos;
+      });
+    });
   }
 
   test::TestPki pki_;
@@ -626,29 +699,6 @@ TEST_F(GwmServerWithTls, StopsInTheMiddleOfAHandshake) {
   EXPECT_TRUE(owner.not_accepted().empty()) << "nobody's fault";
 }
 
-}  // namespace
-}  // namespace saspd::net
-    GwmServerConfig config;
-    config.handshake_deadline = handshake_deadline;
-    given_tls_server(config);
-  }
-  void given_tls_server(GwmServerConfig config) {
-  void reload() {
-    on_server([this] { tls_.reload(); });
-  }
-  TlsContextPointer client_context() const {
-    const auto loaded = load_tls(pki_.settings("director-1"), TlsRole::client);
-    EXPECT_TRUE(loaded) << loaded.error().detail;
-    return loaded ? *loaded : nullptr;
-  }
-  bool was_not_accepted(const std::string& why) const {
-    return eventually([&] {
-      const auto all = owner.not_accepted();
-      return std::any_of(all.begin(), all.end(), [&](const Error& error) {
-        return error.detail.find(why) != std::string::npos;
-      });
-    });
-  }
 // What began under the old list ends under it, as far as OpenSSL goes.
 TEST_F(GwmServerWithTls, ClosesWhoWasRevokedInTheMiddleOfItsHandshake) {
   given_tls_server(1min);
