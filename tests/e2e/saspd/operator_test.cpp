@@ -1,8 +1,11 @@
 // What an operator asks saspctl for, on real IPVS: its text, its JSON and its exit codes.
+#include <sys/stat.h>
+
 #include <iterator>
 
 #include "tests/e2e/saspd/fixture.hpp"
 #include "tests/support/http_get.hpp"
+#include "tests/support/privileges.hpp"
 
 namespace saspd::test {
 namespace {
@@ -15,8 +18,10 @@ class Operator : public SaspdOnIpvs {
 
     json::object json() const { return json::parse(text).as_object(); }
   };
-  Answer asks(const Arguments& words) {
-    Arguments arguments{programs + "/saspctl", "--socket", path("control")};
+  // `as`: in front of saspctl, as_somebody_in().
+  Answer asks(const Arguments& words, const Arguments& as = {}) {
+    Arguments arguments = as;
+    arguments.insert(arguments.end(), {programs + "/saspctl", "--socket", path("control")});
     arguments.insert(arguments.end(), words.begin(), words.end());
     Answer answer{};
     answer.code = ends_with(arguments, &answer.text);
@@ -102,6 +107,27 @@ TEST_F(Operator, SeesThePlanThatReconcileWrites) {
   EXPECT_EQ(object.at("plan").as_array().size(), 0U);
   EXPECT_EQ(object.at("failures").as_array().size(), 0U);
   EXPECT_EQ(object.at("remaining"), 0);
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+}
+
+// The socket's group may ask; to change something takes root, our own user or saspd-admin.
+TEST_F(Operator, WritesNothingWithoutTheRightTo) {
+  given_service();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_waiting_saspd();
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  struct stat socket {};
+  ASSERT_EQ(::stat(path("control").c_str(), &socket), 0);
+  const auto reader = as_somebody_in(socket.st_gid);
+  somebody_writes(1, 99);
+  EXPECT_EQ(asks({"plan"}, reader).code, 0);
+  const auto [code, text] = asks({"reconcile"}, reader);
+  EXPECT_EQ(code, 77) << text;
+  EXPECT_NE(text.find("saspd-admin"), std::string::npos) << text;
+  EXPECT_EQ(kernel_weights(), "99 30 20 10");
+  EXPECT_EQ(asks({"reconcile"}).code, 0);
   EXPECT_EQ(kernel_weights(), "40 30 20 10");
 }
 
