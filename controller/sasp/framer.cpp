@@ -5,9 +5,6 @@
 namespace saspd::sasp {
 namespace {
 
-// What a quiet connection may hold.
-constexpr std::size_t kept_capacity = std::size_t{64} << 10;
-
 std::uint32_t big_endian(ByteView bytes) {
   std::uint32_t value = 0;
   for (const std::uint8_t byte : bytes)
@@ -62,7 +59,7 @@ void Framer::drop_consumed() {
   // One big message must not hold its memory for as long as the connection lives, whatever small
   // part of the next one came with it. What is copied here is less than what came since the last
   // time.
-  if (buffer_.capacity() > kept_capacity && buffer_.size() <= kept_capacity / 2)
+  if (buffer_.capacity() > kept_ && buffer_.size() <= kept_ / 2)
     buffer_ = Bytes(buffer_.begin(), buffer_.end());
 }
 

@@ -9,7 +9,13 @@ namespace saspd::sasp {
 
 class Framer {
  public:
-  explicit Framer(std::size_t max_message = default_max_message) : max_message_(max_message) {}
+  // Memory that is kept for the next message, in bytes: a server has many peers and trusts none of
+  // them; a client has one, whose big messages come at its full speed.
+  static constexpr std::size_t kept_by_server = std::size_t{64} << 10;
+  static constexpr std::size_t kept_by_client = std::size_t{1} << 20;
+
+  explicit Framer(std::size_t max_message = default_max_message, std::size_t kept = kept_by_server)
+      : max_message_(max_message), kept_(kept) {}
 
   // The buffer grows by what arrives, never by what a length announces. Call next() until it gives
   // nothing before the next append().
@@ -28,6 +34,7 @@ class Framer {
   void drop_consumed();
 
   std::size_t max_message_;
+  std::size_t kept_;
   Bytes buffer_;
   std::size_t position_ = 0;  // start of the next message
 };

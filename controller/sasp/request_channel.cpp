@@ -47,7 +47,7 @@ auto seconds(Duration duration) {
 }  // namespace
 
 void RequestChannel::connected() {
-  framer_ = Framer(config_.max_message);
+  framer_ = Framer(config_.max_message, Framer::kept_by_client);
   version_ = config_.version;
   pending_.reset();
   message_started_.reset();

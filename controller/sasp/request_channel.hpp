@@ -40,7 +40,9 @@ class RequestChannel {
   using Event = std::variant<Answer, Pushed, ComeDown, Dropped>;
 
   explicit RequestChannel(RequestChannelConfig config)
-      : config_(config), framer_(config.max_message), version_(config.version) {}
+      : config_(config),
+        framer_(config.max_message, Framer::kept_by_client),
+        version_(config.version) {}
 
   // A new connection: nothing is in flight.
   void connected();

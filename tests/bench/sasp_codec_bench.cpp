@@ -56,7 +56,7 @@ void decode_message(benchmark::State& state) {
 BENCHMARK(decode_message);
 
 void frame_and_decode(benchmark::State& state) {
-  Framer framer;
+  Framer framer(default_max_message, Framer::kept_by_client);
   for (auto _ : state) {
     for (ByteView rest = bytes; !rest.empty();) {
       const std::size_t n = std::min<std::size_t>(rest.size(), 65536);  // as a socket gives it

@@ -263,7 +263,7 @@ TEST_F(SaspMember, KeepsToTheGwmThatIsThere) {
   given_gwm();
   given_lb();
   given_member({"--gwm", fmt::format("127.0.0.1:{}", free_port()), "--report", "load"});
-  EXPECT_EQ(member_->wait(200ms), 64) << "--report is given twice";
+  EXPECT_EQ(member_->wait(3s), 64) << "--report is given twice";
   Arguments two = arguments(
       {"run", "--gwm", fmt::format("127.0.0.1:{}", free_port()), "--report", "load"}, port_);
   member_.emplace(two, path("member.log"));
