@@ -52,7 +52,7 @@ std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std:
     Update update = this->update(group, {lb_uid, name}, now);
     if (wants_news_only(lb)) keep_news(update.weights, update.is_news);
     weights.push_back(std::move(update.weights));
-    if (book != books_.end()) book->second.told[name] = group.size();
+    if (book != books_.end()) book->second.tell(name, group.size());
   };
   for (const auto& [uid, name] : groups) {
     if (!name.empty()) {
@@ -63,6 +63,17 @@ std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std:
       add(each, group);
   }
   return weights;
+}
+
+std::size_t Publisher::Book::tell(const std::string& group, std::size_t members) {
+  const auto known = told.find(group);
+  const std::size_t before = known == told.end() ? 0 : known->second;
+  if (members > 0) {
+    told[group] = members;
+  } else if (known != told.end()) {
+    told.erase(known);
+  }
+  return before;
 }
 
 Publisher::Update Publisher::update(Group& group, GroupData name, TimePoint now) const {
@@ -125,7 +136,7 @@ std::vector<SendWeights> Publisher::look(LoadBalancer& lb, const std::string& lb
   std::vector<SendWeights> messages;
   for (auto& [name, group] : lb.groups) {
     const std::size_t known = told_of(group);
-    const bool lost_one = known < std::exchange(book.told[name], group.size());
+    const bool lost_one = known < book.tell(name, group.size());
     Update update = this->update(group, {lb_uid, name}, now);
     if (wants_news_only(lb)) {
       if (!update.any_news) continue;

@@ -57,7 +57,10 @@ class Publisher {
   struct Book {
     std::optional<TimePoint> look_at;  // nothing: while it is suspended
     TimePoint interval_ends;
-    std::map<std::string, std::size_t> told;  // by group: members that it was told of
+    std::map<std::string, std::size_t> told;  // by group: members that it was told of, if any
+
+    // It is told of so many members of the group; returns of how many it was before.
+    std::size_t tell(const std::string& group, std::size_t members);
   };
 
   // The weights of a group, all of them, and which differ from what was told.
