@@ -348,11 +348,11 @@ std::vector<std::pair<std::string, WallTime>> tls_ends(const TlsContext& tls) {
 }
 
 TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role,
-                               Tell tell, Duration poll)
+                               Tell tell, Pace pace)
     : settings_(std::move(settings)),
       role_(role),
       tell_(std::move(tell)),
-      poll_(poll),
+      pace_(pace),
       timer_(io) {}
 
 Result<void> TlsCredentials::load() {
@@ -386,7 +386,7 @@ void TlsCredentials::read_again() {
 
 void TlsCredentials::watch() {
   if (stopped_) return;
-  timer_.expires_after(poll_);
+  timer_.expires_after(pace_.look);
   timer_.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     look();
@@ -401,7 +401,7 @@ void TlsCredentials::stop() {
 
 void TlsCredentials::look() {
   if (files_.should_read(stamps_of(settings_.files()))) read_again();
-  if (wall_now() - warned_at_ >= 24h) tell_warnings();
+  if (wall_now() - warned_at_ >= pace_.warn) tell_warnings();
 }
 
 void TlsCredentials::tell_warnings() {

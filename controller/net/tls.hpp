@@ -63,11 +63,16 @@ class TlsCredentials {
     };
   }
 
-  static constexpr auto usual_poll = std::chrono::seconds{10};
+  struct Pace {
+    Duration look = std::chrono::seconds{10};  // after the files
+    Duration warn = std::chrono::hours{24};    // of what ends soon, again
+  };
 
   // `tell` is called from the io_context, and from load and reload.
   TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role, Tell tell,
-                 Duration poll = usual_poll);
+                 Pace pace);
+  TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role, Tell tell)
+      : TlsCredentials(io, std::move(settings), role, std::move(tell), Pace()) {}
 
   // Called when a reload has replaced the context.
   void when_replaced(std::function<void()> replaced) { replaced_ = std::move(replaced); }
@@ -95,7 +100,7 @@ class TlsCredentials {
   TlsSettings settings_;
   TlsRole role_;
   Tell tell_;
-  Duration poll_;
+  Pace pace_;
   TlsContextPointer current_;
   std::function<void()> replaced_;
   FileWatch files_;

@@ -288,7 +288,8 @@ class TlsReload : public TlsFiles {
   std::vector<std::pair<Tone, std::string>> told_;
   TlsCredentials credentials{
       io, pki().settings("live"), TlsRole::server,
-      [this](Tone tone, const std::string& text) { told_.emplace_back(tone, text); }, 20ms};
+      [this](Tone tone, const std::string& text) { told_.emplace_back(tone, text); },
+      TlsCredentials::Pace{.look = 20ms, .warn = 2s}};
 };
 
 TEST_F(TlsReload, NewFilesAreNoticed) {
@@ -364,6 +365,8 @@ TEST_F(TlsReload, WhatEndsSoonIsTold) {
   told_.clear();
   credentials.watch();
   EXPECT_FALSE(tells_within(300ms)) << "not at every look";
+  EXPECT_TRUE(told(warning)) << "but when the time for it has come";
+  told_.clear();
   credentials.reload();
   EXPECT_TRUE(told(warning)) << "who asks is told again";
 }
