@@ -13,7 +13,6 @@
 #include <netlink/route/route.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -23,6 +22,8 @@
 #include <tuple>
 
 #include <fmt/format.h>
+
+#include "controller/base/descriptor.hpp"
 
 namespace saspd::netlink {
 namespace {
@@ -92,10 +93,11 @@ std::uint32_t mtu_of(rtnl_route* route) {
 // for each, as those awaiting an answer would fill a common send buffer. That it cannot be sent is
 // no error of ours: the neighbour stays unresolved, and is shown so.
 void send_datagram(unsigned interface, const IpAddress& address) {
-  const int socket = ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (socket < 0) return;
+  const Descriptor socket(
+      ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return;
   const int index = static_cast<int>(interface);
-  ::setsockopt(socket, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof index);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof index);
   sockaddr_storage to{};
   socklen_t size = sizeof(sockaddr_in);
   if (address.family() == Family::v4) {
@@ -111,9 +113,8 @@ void send_datagram(unsigned interface, const IpAddress& address) {
     v6.sin6_scope_id = interface;
     std::ranges::copy(address.bytes(), v6.sin6_addr.s6_addr);
   }
-  ::sendto(socket, nullptr, 0, MSG_DONTROUTE | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&to),
-           size);
-  ::close(socket);
+  ::sendto(socket.get(), nullptr, 0, MSG_DONTROUTE | MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&to), size);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/descriptor.hpp"
+
 namespace saspd::cli {
 namespace {
 
@@ -32,32 +34,17 @@ Result<ConfigLine> parse_line(std::size_t number, std::string_view line) {
   return ConfigLine{number, std::string(key), std::string(trim(line.substr(equals + 1)))};
 }
 
-class File {
- public:
-  File(const std::string& path, int flags)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 Error cannot_read(const std::string& path, int error) {
   const std::error_code code(error, std::generic_category());
   return fail(code, fmt::format("cannot read {}: {}", path, code.message()));
 }
 
-Result<std::string> content_of(const File& file, const std::string& path) {
+Result<std::string> content_of(const Descriptor& file, const std::string& path) {
   std::string text;
   std::array<char, 16384> buffer{};
   ssize_t n = 0;
   while (text.size() <= max_config_bytes) {
-    n = ::read(file.fd(), buffer.data(), buffer.size());
+    n = ::read(file.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(n));
@@ -89,14 +76,14 @@ Result<std::vector<ConfigLine>> parse_config(std::string_view file, std::string_
 }
 
 Result<std::string> read_text_file(const std::string& path) {
-  const File file(path, 0);
-  return file.fd() < 0 ? cannot_read(path, errno) : content_of(file, path);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file ? content_of(file, path) : cannot_read(path, errno);
 }
 
 Result<std::string> read_regular_file(const std::string& path) {
-  const File file(path, O_NONBLOCK);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat found {};
-  if (file.fd() < 0 || ::fstat(file.fd(), &found) != 0) return cannot_read(path, errno);
+  if (!file || ::fstat(file.get(), &found) != 0) return cannot_read(path, errno);
   if (!S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode)) {
     return fail(std::errc::operation_not_supported,
                 fmt::format("cannot read {}: it is {}; put a regular file in its place", path,

@@ -14,6 +14,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "controller/base/descriptor.hpp"
+
 namespace saspd::cli {
 namespace {
 
@@ -85,9 +87,8 @@ Result<void> become(const Identity& identity) {
 }
 
 bool is_forbidden(const std::string& file, int mode) {
-  const int fd = ::open(file.c_str(), mode | O_NONBLOCK | O_CLOEXEC);
-  if (fd >= 0) ::close(fd);
-  return fd < 0 && (errno == EACCES || errno == EPERM);
+  const Descriptor opened(::open(file.c_str(), mode | O_NONBLOCK | O_CLOEXEC));
+  return !opened && (errno == EACCES || errno == EPERM);
 }
 
 // Why it is not enough to be that; empty: it is. A child tries it out: rights of folders, access
@@ -120,13 +121,13 @@ std::string objection(const Identity& identity, const Needs& needs) {
 // Only a socket that nobody has put there by a hard link. If it does not work, root is who can
 // connect.
 void give(const std::string& path, const Identity& identity) {
-  const int fd = ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  const Descriptor socket(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat found {};
-  if (fd >= 0 && ::fstat(fd, &found) == 0 && S_ISSOCK(found.st_mode) && found.st_nlink == 1) {
+  if (socket && ::fstat(socket.get(), &found) == 0 && S_ISSOCK(found.st_mode) &&
+      found.st_nlink == 1) {
     [[maybe_unused]] const int given =
-        ::fchownat(fd, "", identity.user, identity.group, AT_EMPTY_PATH);
+        ::fchownat(socket.get(), "", identity.user, identity.group, AT_EMPTY_PATH);
   }
-  if (fd >= 0) ::close(fd);
 }
 
 std::string names_of(const Capabilities& capabilities) {

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/address.hpp"
+#include "controller/base/descriptor.hpp"
 
 namespace saspd::net {
 namespace {
@@ -46,13 +47,13 @@ void Notifier::tell(std::string_view lines, std::chrono::seconds patience) const
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
   if (socket_.front() == '@') address.sun_path[0] = '\0';
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
+  const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return;
   const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  ::sendto(fd, lines.data(), lines.size(), MSG_NOSIGNAL | (patience == no_time ? MSG_DONTWAIT : 0),
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  ::sendto(socket.get(), lines.data(), lines.size(),
+           MSG_NOSIGNAL | (patience == no_time ? MSG_DONTWAIT : 0),
            reinterpret_cast<const sockaddr*>(&address), size);
-  ::close(fd);
 }
 
 void Notifier::status(std::string_view text) const {

@@ -16,6 +16,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "controller/base/descriptor.hpp"
+
 namespace saspd::net {
 namespace {
 
@@ -32,22 +34,6 @@ Error refuse(std::string text) {
 }
 
 // ---- Files --------------------------------------------------------------------------------------
-
-class File {
- public:
-  // Without waiting for a writer, should it be a FIFO.
-  explicit File(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // A key passes through it: the memory is wiped.
 class Secret {
@@ -102,9 +88,10 @@ Result<Secret> read_file(const std::string& path, FileKind kind) {
     const std::error_code code(error, std::generic_category());
     return fail(code, fmt::format("cannot read {}: {}", path, code.message()));
   };
-  const File file(path);
+  // Without waiting for a writer, should it be a FIFO.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat found {};
-  if (file.fd() < 0 || ::fstat(file.fd(), &found) != 0) return failed(errno);
+  if (!file || ::fstat(file.get(), &found) != 0) return failed(errno);
   if (!S_ISREG(found.st_mode)) return refuse(fmt::format("{} is not a regular file", path));
   if (kind == FileKind::secret) {
     if (const auto ok = check_readers(path, found); !ok) return fail(ok.error());
@@ -116,7 +103,7 @@ Result<Secret> read_file(const std::string& path, FileKind kind) {
   bytes.resize(static_cast<std::size_t>(found.st_size));
   std::size_t size = 0;
   while (size < bytes.size()) {
-    const ssize_t n = ::read(file.fd(), bytes.data() + size, bytes.size() - size);
+    const ssize_t n = ::read(file.get(), bytes.data() + size, bytes.size() - size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failed(errno);
     if (n == 0) break;

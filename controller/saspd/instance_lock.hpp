@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 
+#include "controller/base/descriptor.hpp"
 #include "controller/base/error.hpp"
 
 namespace saspd {
@@ -14,15 +16,9 @@ class InstanceLock {
   // std::errc::address_in_use: another saspd holds it; the error says which, if it can be known.
   static Result<InstanceLock> take(std::string_view backend);
 
-  InstanceLock(InstanceLock&& other) noexcept;
-  InstanceLock& operator=(InstanceLock&& other) noexcept;
-  InstanceLock(const InstanceLock&) = delete;
-  InstanceLock& operator=(const InstanceLock&) = delete;
-  ~InstanceLock();
-
  private:
-  explicit InstanceLock(int fd) : fd_(fd) {}
-  int fd_ = -1;
+  explicit InstanceLock(Descriptor socket) : socket_(std::move(socket)) {}
+  Descriptor socket_;
 };
 
 }  // namespace saspd
