@@ -1,8 +1,10 @@
-// openssl s_server at a port of 127.0.0.1, which demands a client's certificate.
+// openssl s_server on 127.0.0.1, which demands a client's certificate.
 #pragma once
 
 #include <filesystem>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "tests/support/program.hpp"
 #include "tests/support/test_pki.hpp"
@@ -11,12 +13,15 @@ namespace saspd::test {
 
 class OpensslServer {
  public:
-  // With the certificate of `name`, and more options of s_server.
-  OpensslServer(const TestPki& pki, const std::string& name, const Arguments& options = {})
-      : program_(arguments(pki, name, options), pki.path("s_server.log")) {
-    EXPECT_TRUE(eventually([this] { return port() != 0; })) << program_.log();
+  // With the certificate of `name`, and more options of s_server; at a free port unless given.
+  OpensslServer(const TestPki& pki, const std::string& name, const Arguments& options = {},
+                std::uint16_t port = 0)
+      : program_(arguments(pki, name, options, port), pki.path("s_server.log")) {
+    EXPECT_TRUE(eventually([this, port] {
+      return port != 0 ? program_.times_logged("ACCEPT\n") > 0 : this->port() != 0;
+    })) << program_.log();
   }
-  // Of the line "ACCEPT 127.0.0.1:PORT".
+  // The free one, of the line "ACCEPT 127.0.0.1:PORT".
   std::uint16_t port() const {
     const std::string log = program_.log();
     const auto accept = log.rfind("ACCEPT ");
@@ -27,14 +32,14 @@ class OpensslServer {
   std::string log() const { return program_.log(); }
 
  private:
-  static Arguments arguments(const TestPki& pki, const std::string& name,
-                             const Arguments& options) {
+  static Arguments arguments(const TestPki& pki, const std::string& name, const Arguments& options,
+                             std::uint16_t port) {
     std::filesystem::remove(pki.path("s_server.log"));
     Arguments all{"openssl",
                   "s_server",
                   "-4",
                   "-accept",
-                  "127.0.0.1:0",
+                  fmt::format("127.0.0.1:{}", port),
                   "-rev",
                   "-cert",
                   pki.path(name + ".pem"),

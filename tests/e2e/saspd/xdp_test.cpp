@@ -12,10 +12,12 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/net/control_client.hpp"
+#include "controller/sasp/types.hpp"
 #include "tests/support/director_network.hpp"
 #include "tests/support/http_get.hpp"
 #include "tests/support/kernel_datagrams.hpp"
 #include "tests/support/kernel_traffic.hpp"
+#include "tests/support/openssl_server.hpp"
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/test_pki.hpp"
@@ -499,9 +501,10 @@ TEST_F(SaspdOnXdp, RunsAsAUserWithoutRights) {
   EXPECT_EQ(failed_, 0);
 }
 
-// A GWM that cannot be believed any more takes no weight with it.
+// A GWM that cannot be believed any more takes no weight with it: one of another authority, and an
+// openssl s_server of ours with another name.
 TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
-  const TestPki pki;
+  TestPki pki;
   const TestPki impostor;
   const auto flags = [](const TlsSettings& tls) {
     return Arguments{"--tls-ca", tls.ca, "--tls-cert", tls.cert, "--tls-key", tls.key};
@@ -539,6 +542,16 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   EXPECT_EQ(of_members("kernel_weight"), (std::vector<std::int64_t>{4, 3, 2, 1}));
 
   gwm_.reset();
+  pki.issue("other", {"--usage", "server", "--san", "DNS:other.example"});
+  std::optional<OpensslServer> other;
+  network_.director.run([&] { other.emplace(pki, "other", Arguments{}, sasp::default_port); });
+  EXPECT_TRUE(eventually([&] {
+    const auto last = json::serialize(status().at_pointer("/gwm/0/last_error"));
+    return last.find("is for 'other' (other.example), not for '127.0.0.1'") != std::string::npos;
+  })) << json::serialize(status());
+  EXPECT_EQ(of_members("kernel_weight"), (std::vector<std::int64_t>{4, 3, 2, 1}));
+
+  other.reset();
   start_gwm(flags(pki.settings("gwm")));
   ASSERT_TRUE(weights_become({1, 1, 1, 1}));
   connect(40);
