@@ -19,7 +19,7 @@ namespace {
 
 // The kernel fills a dump up to the largest buffer that was ever offered, at most 32 KiB, and cuts
 // silently if a later one is smaller (net/netlink/af_netlink.c, netlink_dump): one size for all.
-constexpr std::size_t receive_size = 32 * 1024;
+constexpr std::size_t receive_size = std::size_t{32} * 1024;
 constexpr int send_buffer = 64 * 1024;
 static_assert(GenlSocket::max_batch * Requests::max_request + 32 <= send_buffer,
               "a send may have SO_SNDBUF - 32 bytes (netlink_sendmsg)");

@@ -143,7 +143,7 @@ std::string names_of(const Capabilities& capabilities) {
 
 Result<std::string> stay_root(const Needs& needs, const std::string& why) {
   Identity root{0, 0, capabilities_of(needs)};
-  for (const unsigned capability : {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE}) {
+  for (const unsigned capability : {unsigned{CAP_DAC_READ_SEARCH}, unsigned{CAP_DAC_OVERRIDE}}) {
     if (objection(root, needs).empty()) break;
     root.keep = capabilities_of(needs);
     root.keep.push_back(capability);

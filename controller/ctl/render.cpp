@@ -252,10 +252,10 @@ std::string render_gwm(const json::object& gwms, bool colors) {
   return render_gwms(gwms, colors);
 }
 
-std::string render_groups(const json::object& answer, bool colors) {
+std::string render_groups(const json::object& groups, bool colors) {
   std::vector<Row> rows{
       {{"GROUP"}, {"GWM"}, {"MEMBERS"}, {"IN THE KERNEL"}, {"HELD BACK"}, {"ALARMS"}}};
-  for (const auto* group : objects(answer, "groups")) {
+  for (const auto* group : objects(groups, "groups")) {
     const auto* counts = object_at(*group, "member_counts");
     const bool bound = is_true(*group, "bound");
     const bool held = find(*group, "held") != nullptr;
@@ -271,9 +271,9 @@ std::string render_groups(const json::object& answer, bool colors) {
   return rows.size() == 1 ? "  no groups\n" : table(rows, colors);
 }
 
-std::string render_members(const json::object& answer, bool colors) {
+std::string render_members(const json::object& members, bool colors) {
   std::string out;
-  for (const auto* group : objects(answer, "groups")) {
+  for (const auto* group : objects(members, "groups")) {
     if (!out.empty()) out += '\n';
     out += painted(fmt::format("group {}", text(*group, "name")), Color::bold, colors) + '\n';
     out += members_table(*group, true, colors);

@@ -61,7 +61,7 @@ std::vector<NamePattern> names_of(const PeerIdentity& identity) {
 Result<void> add_network(std::vector<IpNetwork>& networks, std::string_view value) {
   auto network = IpNetwork::parse(value);
   if (!network) return fail(network.error());
-  networks.push_back(std::move(*network));
+  networks.push_back(*network);
   return {};
 }
 

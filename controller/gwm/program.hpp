@@ -44,7 +44,7 @@ class Program final : private net::GwmServerOwner {
     sasp::ToleranceCounts tolerances;
   };
 
-  void connected(ConnectionId id, const Endpoint& peer,
+  void connected(ConnectionId id, const Endpoint& endpoint,
                  const std::optional<PeerIdentity>& identity) override;
   net::GwmAnswer handle(ConnectionId id, const sasp::GwmRequest& request) override;
   void not_understood(ConnectionId id, const Error& why) override;

@@ -212,7 +212,7 @@ Verdict lb_is_known(const Known& known, const Head& head) {
   if (head.from_lb && head.introduces_lb) return {};
   const auto code = head.from_lb ? ReturnCode::unknown_lb_uid : ReturnCode::lb_not_contacted;
   for (const Named& group : head.groups) {
-    if (known.lbs.count(group.lb_uid) == 0) return Refusal{code, fmt::format("'{}'", group.lb_uid)};
+    if (!known.lbs.contains(group.lb_uid)) return Refusal{code, fmt::format("'{}'", group.lb_uid)};
   }
   return {};
 }
@@ -344,7 +344,7 @@ Verdict limit_reached(std::string_view what, std::size_t limit) {
 }
 
 Verdict lb_fits(const Known& known, const Head& head) {
-  const bool is_new = known.lbs.count(head.groups[0].lb_uid) == 0;
+  const bool is_new = !known.lbs.contains(head.groups[0].lb_uid);
   if (!is_new || known.lbs.size() < known.config.max_lbs) return {};
   return limit_reached("load balancers", known.config.max_lbs);
 }

@@ -103,7 +103,7 @@ json::array alarms_json(const Surroundings& around, TimePoint now) {
 json::value protocol_json(const MemberKey& key) {
   if (key.protocol == 0) return nullptr;  // a system member (RFC 4678 5.1)
   const std::string text = key.text();
-  return json::value(std::string_view(text).substr(0, text.find(':')));
+  return json::string(std::string_view(text).substr(0, text.find(':')));
 }
 
 json::object member_json(const WeightEntry& entry) {

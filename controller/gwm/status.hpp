@@ -59,11 +59,11 @@ boost::json::object groups_json(const WorkloadManager& manager, TimePoint now);
 
 // Of one group, or of all. An error if there is no such group.
 Result<boost::json::object> members_json(const WorkloadManager& manager,
-                                         const std::optional<std::string>& group, TimePoint now);
+                                         const std::optional<std::string>& wanted, TimePoint now);
 
-// How each of the members that `name` means came to its weight. An error if there is none.
+// How each of the members that `wanted` means came to its weight. An error if there is none.
 Result<boost::json::object> why_json(const WorkloadManager& manager, const Surroundings& around,
-                                     const MemberName& name, TimePoint now);
+                                     const MemberName& wanted, TimePoint now);
 
 // One text per load balancer and member: whoever compares two answers sees what has happened.
 boost::json::object watch_json(const WorkloadManager& manager, TimePoint now);

@@ -71,7 +71,7 @@ Result<void> Gwms::start() {
       for (const auto& link : links_)
         link->check_certificate_again();
     });
-    if (const auto loaded = tls_->load(); !loaded) return loaded;
+    if (auto loaded = tls_->load(); !loaded) return loaded;
     tls_->watch();
   }
   for (const auto& link : links_)

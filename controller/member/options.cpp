@@ -121,8 +121,7 @@ Result<void> check_together(const Options& options, bool insecure_plaintext) {
     return refuse(
         "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both");
   }
-  if (const auto complete = cli::check_tls(options.tls, TlsRole::client); !complete)
-    return complete;
+  if (auto complete = cli::check_tls(options.tls, TlsRole::client); !complete) return complete;
   for (const auto& gwm : options.gwms) {
     const auto allowed = cli::check_plaintext(gwm.host, insecure_plaintext || options.tls.used());
     if (!allowed) return fail(at("--gwm " + gwm.text(), allowed.error()));

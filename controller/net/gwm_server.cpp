@@ -48,6 +48,8 @@ Error system_failure(std::string_view what, const error_code& code) {
 }  // namespace
 
 struct GwmServer::Listener {
+  Listener(Tcp::acceptor socket, asio::io_context& io) : acceptor(std::move(socket)), pause(io) {}
+
   Tcp::acceptor acceptor;
   Timer pause;
 };
@@ -233,7 +235,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
 };
 
 GwmServer::GwmServer(asio::io_context& io, GwmServerConfig config, GwmServerOwner& owner)
-    : io_(io), config_(config), owner_(owner) {}
+    : io_(io), config_(std::move(config)), owner_(owner) {}
 
 GwmServer::~GwmServer() = default;
 
@@ -242,7 +244,7 @@ Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
   const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
-  auto listener = std::make_shared<Listener>(std::move(*acceptor), Timer(io_));
+  auto listener = std::make_shared<Listener>(std::move(*acceptor), io_);
   listeners_.push_back(listener);
   asio::co_spawn(io_, accept(std::move(listener)), rethrow);
   return bound;

@@ -80,7 +80,7 @@ Stream Stream::tls_client(Socket socket, TlsContextPointer tls, std::string_view
 }
 
 Stream Stream::tls_server(Socket socket, TlsContextPointer tls) {
-  return Stream(std::move(socket), std::move(tls));
+  return {std::move(socket), std::move(tls)};
 }
 
 asio::awaitable<Stream::error_code> Stream::handshake() {

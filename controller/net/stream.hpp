@@ -71,7 +71,7 @@ class Stream {
  private:
   // In one place of the memory: OpenSSL calls back.
   struct Tls {
-    Tls(Socket socket, TlsContextPointer context);
+    Tls(Socket socket, TlsContextPointer with);
     void expect(std::string_view host);
     bool look_at(bool accepted, boost::asio::ssl::verify_context& checked);
 

@@ -170,7 +170,7 @@ Result<void> Daemon::load_certificates() {
     for (const auto& link : links_)
       link->check_certificate_again();
   });
-  if (const auto loaded = tls_->load(); !loaded) return loaded;
+  if (auto loaded = tls_->load(); !loaded) return loaded;
   tls_->watch();
   return {};
 }

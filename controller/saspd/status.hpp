@@ -43,7 +43,7 @@ boost::json::object status_json(const Status& status, TimePoint now);
 boost::json::object gwms_json(const Status& status, TimePoint now);
 boost::json::object groups_json(const Status& status, TimePoint now);
 Result<boost::json::object> members_json(const Status& status,
-                                         const std::optional<std::string>& group, TimePoint now);
+                                         const std::optional<std::string>& wanted, TimePoint now);
 
 // One text per GWM, group and member: whoever compares two answers sees what has happened.
 boost::json::object watch_json(const Status& status);
