@@ -414,7 +414,7 @@ std::size_t connections_to_count(Backend backend, const Members& members) {
     sum += member.kernel.value_or(0);
     divisor = std::gcd(divisor, member.kernel.value_or(0));
   }
-  if (divisor == 0 || sum < divisor) return min_connections;
+  if (divisor == 0 || sum < divisor) return min_connections;  // never the second; clang-tidy asks
   const auto round = static_cast<std::size_t>(sum / divisor);
   return round > min_connections ? 2 * min_connections
                                  : (min_connections + round - 1) / round * round;

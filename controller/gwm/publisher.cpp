@@ -66,13 +66,9 @@ std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std:
 }
 
 std::size_t Publisher::Book::tell(const std::string& group, std::size_t members) {
-  const auto known = told.find(group);
-  const std::size_t before = known == told.end() ? 0 : known->second;
-  if (members > 0) {
-    told[group] = members;
-  } else if (known != told.end()) {
-    told.erase(known);
-  }
+  const auto known = told.try_emplace(group).first;
+  const std::size_t before = std::exchange(known->second, members);
+  if (members == 0) told.erase(known);
   return before;
 }
 

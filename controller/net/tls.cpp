@@ -335,7 +335,7 @@ std::vector<std::pair<std::string, WallTime>> tls_ends(const TlsContext& tls) {
 }
 
 TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role,
-                               Tell tell, Pace pace)
+                               Tell tell, TlsPace pace)
     : settings_(std::move(settings)),
       role_(role),
       tell_(std::move(tell)),

@@ -48,6 +48,12 @@ Result<std::vector<std::string>> check_tls_files(const TlsSettings& settings, Tl
 // revocation lists ("crl"); no entry for what there is none of.
 std::vector<std::pair<std::string, WallTime>> tls_ends(const TlsContext& tls);
 
+// How often TlsCredentials does what.
+struct TlsPace {
+  Duration look = std::chrono::seconds{10};  // after the files
+  Duration warn = std::chrono::hours{24};    // of what ends soon, again
+};
+
 // The context that new connections use, and its successors: files that changed are noticed, and
 // replace the context as a whole when all of them are good.
 class TlsCredentials {
@@ -63,16 +69,9 @@ class TlsCredentials {
     };
   }
 
-  struct Pace {
-    Duration look = std::chrono::seconds{10};  // after the files
-    Duration warn = std::chrono::hours{24};    // of what ends soon, again
-  };
-
   // `tell` is called from the io_context, and from load and reload.
   TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role, Tell tell,
-                 Pace pace);
-  TlsCredentials(boost::asio::io_context& io, TlsSettings settings, TlsRole role, Tell tell)
-      : TlsCredentials(io, std::move(settings), role, std::move(tell), Pace()) {}
+                 TlsPace pace = {});
 
   // Called when a reload has replaced the context.
   void when_replaced(std::function<void()> replaced) { replaced_ = std::move(replaced); }
@@ -100,7 +99,7 @@ class TlsCredentials {
   TlsSettings settings_;
   TlsRole role_;
   Tell tell_;
-  Pace pace_;
+  TlsPace pace_;
   TlsContextPointer current_;
   std::function<void()> replaced_;
   FileWatch files_;

@@ -13,9 +13,9 @@
 
 namespace saspd::kernel {
 
-inline Socket datagram_socket(const Endpoint& at) {
+inline Descriptor datagram_socket(const Endpoint& at) {
   const SocketAddress address(at);
-  Socket socket(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  Descriptor socket(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (::bind(socket.get(), address.get(), address.size) < 0) {
     throw std::runtime_error("cannot bind to " + at.text() + ": " + std::strerror(errno));
   }
@@ -34,7 +34,7 @@ class Receivers {
 
   // Sends one datagram; the server that got it, or nothing when none did within a second.
   std::optional<std::size_t> reached(const Endpoint& from, const Endpoint& to) {
-    const Socket client = datagram_socket(from);
+    const Descriptor client = datagram_socket(from);
     const SocketAddress address(to);
     if (::sendto(client.get(), "x", 1, 0, address.get(), address.size) != 1) return std::nullopt;
     ::poll(watched_.data(), watched_.size(), 1000);
@@ -46,7 +46,7 @@ class Receivers {
   }
 
  private:
-  std::vector<Socket> sockets_;
+  std::vector<Descriptor> sockets_;
   std::vector<pollfd> watched_;
 };
 

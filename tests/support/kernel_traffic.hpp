@@ -20,26 +20,9 @@
 #include <vector>
 
 #include "controller/base/address.hpp"
+#include "controller/base/descriptor.hpp"
 
 namespace saspd::kernel {
-
-class Socket {
- public:
-  Socket() = default;
-  explicit Socket(int descriptor) : descriptor_(descriptor) {}
-  Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
-    return *this;
-  }
-  ~Socket() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_ = -1;
-};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -62,8 +45,8 @@ struct SocketAddress {
     }
   }
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  Socket stream() const {
-    return Socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Descriptor stream() const {
+    return Descriptor(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   }
 };
 
@@ -199,7 +182,7 @@ class Connection {
   }
 
  private:
-  Socket socket_;
+  Descriptor socket_;
   std::uint8_t server_ = 0;
 };
 

@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/base/descriptor.hpp"
 #include "controller/sasp/framer.hpp"
 
 namespace saspd::testing {
@@ -23,12 +23,8 @@ class SaspClient {
   static constexpr Patience usual{5000};
 
   // The socket only, so that a test may make many before it takes the file descriptors away.
-  SaspClient() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  SaspClient() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
   explicit SaspClient(std::uint16_t port) : SaspClient() { connect(port); }
-  SaspClient(SaspClient&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), framer_(std::move(other.framer_)) {}
-  SaspClient& operator=(SaspClient&&) = delete;
-  ~SaspClient() { hang_up(); }
 
   void connect(std::uint16_t port) { EXPECT_TRUE(connects(port)); }
   bool connects(std::uint16_t port) { return connects("127.0.0.1", port); }
@@ -37,16 +33,14 @@ class SaspClient {
                               .sin_port = htons(port),
                               .sin_addr = {::inet_addr(to)},
                               .sin_zero = {}};
-    return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    return ::connect(fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  void hang_up() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  int fd() const { return fd_; }
+  void hang_up() { socket_ = {}; }
+  int fd() const { return socket_.get(); }
 
   void sends(sasp::ByteView bytes) {
     while (!bytes.empty()) {
-      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t n = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n <= 0) return;  // the peer is gone; what comes next shows it
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
@@ -96,16 +90,16 @@ class SaspClient {
  private:
   bool read_more(std::chrono::steady_clock::time_point end) {
     const auto left = std::chrono::ceil<Patience>(end - std::chrono::steady_clock::now()).count();
-    pollfd wait{fd_, POLLIN, 0};
+    pollfd wait{fd(), POLLIN, 0};
     if (left <= 0 || ::poll(&wait, 1, static_cast<int>(left)) <= 0) return false;
     sasp::Bytes buffer(65536);
-    const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    const ssize_t n = ::recv(fd(), buffer.data(), buffer.size(), 0);
     ended_ = n <= 0;
     if (n > 0) framer_.append(sasp::ByteView(buffer).first(static_cast<std::size_t>(n)));
     return n > 0;
   }
 
-  int fd_;
+  Descriptor socket_;
   sasp::Framer framer_;
   std::uint32_t last_id_ = 0;
   bool ended_ = false;

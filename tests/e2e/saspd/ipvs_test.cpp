@@ -164,7 +164,7 @@ TEST_F(SaspdOnIpvs, SuspectsAnotherLoadBalancerWithItsUid) {
   std::thread other([&] {
     const kernel::SocketAddress gwm(*Endpoint::parse("127.0.0.1:3860"));
     while (!stop) {
-      const kernel::Socket socket = gwm.stream();
+      const Descriptor socket = gwm.stream();
       ::connect(socket.get(), gwm.get(), gwm.size);
       ::send(socket.get(), claim.data(), claim.size(), MSG_NOSIGNAL);
       char buffer[64];
@@ -221,7 +221,7 @@ TEST_F(SaspdOnIpvs, StaysUpWhenTheGwmCannotBeResolved) {
 
 TEST_F(SaspdOnIpvs, EndsWithinASecondAlsoWhileADnsServerIsSilent) {
   const kernel::SocketAddress dns(*Endpoint::parse("127.0.0.1:53"));
-  const kernel::Socket silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const Descriptor silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(silent.get(), dns.get(), dns.size), 0);
   const timeval patience{10, 0};
   ::setsockopt(silent.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

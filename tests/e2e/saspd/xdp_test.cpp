@@ -438,11 +438,11 @@ TEST_F(SaspdOnXdp, SharesDatagramsByTheAdvice) {
   attach();
   std::ofstream(path("weights")) << "web udp:10.0.1.2:53 3\nweb udp:10.0.2.2:53 1\n";
   start_gwm();
-  std::vector<std::unique_ptr<kernel::Socket>> sockets;
+  std::vector<std::unique_ptr<Descriptor>> sockets;
   const Endpoint dns = *Endpoint::parse("192.0.2.10:53");
   for (int i = 0; i < 2; ++i) {
     network_.servers[static_cast<std::size_t>(i)]->run(
-        [&] { sockets.push_back(std::make_unique<kernel::Socket>(kernel::datagram_socket(dns))); });
+        [&] { sockets.push_back(std::make_unique<Descriptor>(kernel::datagram_socket(dns))); });
   }
   start_saspd("web=udp:192.0.2.10:53", 0,
               {"--member", "web=10.0.1.2:53", "--member", "web=10.0.2.2:53"});

@@ -294,7 +294,7 @@ class RefreshOf : public KernelNextHops, public ::testing::WithParamInterface<co
   void listen() {
     director_.outside([&] { discard_ = kernel::datagram_socket({ip(GetParam()), 9}); });
   }
-  std::optional<kernel::Socket> discard_;
+  std::optional<Descriptor> discard_;
 };
 
 TEST_P(RefreshOf, AnIdleNeighbourResolvesIt) {

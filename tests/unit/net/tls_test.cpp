@@ -289,7 +289,7 @@ class TlsReload : public TlsFiles {
   TlsCredentials credentials{
       io, pki().settings("live"), TlsRole::server,
       [this](Tone tone, const std::string& text) { told_.emplace_back(tone, text); },
-      TlsCredentials::Pace{.look = 20ms, .warn = 2s}};
+      TlsPace{.look = 20ms, .warn = 2s}};
 };
 
 TEST_F(TlsReload, NewFilesAreNoticed) {
