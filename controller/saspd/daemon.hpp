@@ -88,7 +88,7 @@ class Daemon {
   bool work_posted_ = false;
   std::string kernel_error_;  // as last reported; empty: all well
   lb::Plan planned_;          // with --dry-run: what was reported last
-  std::map<std::string, std::vector<Reconciler::Alarm>> alarms_;  // as reported last
+  std::map<std::string, std::vector<Alarm>> alarms_;  // as reported last
 };
 
 }  // namespace saspd

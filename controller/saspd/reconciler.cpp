@@ -475,69 +475,23 @@ Reconciler::Extent Reconciler::extent() const {
   return extent;
 }
 
-std::map<std::string, std::vector<Reconciler::Alarm>> Reconciler::alarms() const {
+std::map<std::string, std::vector<Alarm>> Reconciler::alarms() const {
   std::map<std::string, std::vector<Alarm>> all;
   for (const auto& [name, group] : groups_) {
-    auto found = alarms(group);
+    auto found = alarms_of(group);
     if (!found.empty()) all[name] = std::move(found);
   }
   return all;
 }
 
-std::vector<Reconciler::Alarm> Reconciler::alarms(const Group& group) const {
-  std::vector<Alarm> alarms;
-  bool system = false;
-  bool application = false;
-  for (const auto& service : group.settings.services) {
-    const lb::Pool& pool = pool_of(service.key);
-    const std::string name = lb::text(service.key);
-    bool zero = false;
-    for (const auto& [endpoint, destination] : pool.destinations) {
-      zero = zero || destination.weight == 0;
-      (endpoint.port == 0 ? system : application) = true;
-    }
-    const bool fallback = (pool.flags & lb::service_flag::fallback) != 0;
-    if (lb::hashes_clients(pool.scheduler) && !fallback && !service.manage) {
-      alarms.push_back(
-          {"no_fallback", zero, name,
-           fmt::format("{0} without the flag {0}-fallback loses the connections of clients that it "
-                       "hashes to a server of weight 0; set the flag with ipvsadm -E … -s {0} -b "
-                       "{0}-fallback",
-                       pool.scheduler)});
-    }
-    const auto servers = useful_servers(pool.scheduler);
-    if (servers && pool.destinations.size() > *servers) {
-      alarms.push_back(
-          {"many_servers", pool.scheduler != "wrr", name,
-           fmt::format("{} servers under {}: {}", pool.destinations.size(), pool.scheduler,
-                       pool.scheduler == "wrr"
-                           ? "each change of a weight walks all of them, and packets wait for it"
-                           : fmt::format("those beyond {} get no connections", *servers))});
-    }
-  }
-  if (system && application) {
-    alarms.push_back({"mixed_kinds",
-                      true,
-                      {},
-                      "destinations with a port and without one: a group holds one kind of member, "
-                      "and those without are not registered with the GWM (RFC 4678 5.1)"});
-  }
-  if (const std::size_t left_out = group.self_registered.left_out(); left_out > 0) {
-    alarms.push_back(
-        {"many_members",
-         true,
-         {},
-         fmt::format("{} members that registered themselves with the GWM are left out: "
-                     "a group takes {} of these",
-                     left_out, SelfRegistered::max_members)});
-  }
-  return alarms;
+std::vector<Alarm> Reconciler::alarms_of(const Group& group) const {
+  return find_alarms({group.settings, actual_, group.self_registered.left_out()});
 }
 
 std::vector<Reconciler::GroupView> Reconciler::view() const {
   std::vector<GroupView> views;
   for (const auto& [name, group] : groups_) {
-    GroupView view{name, group.gwm, {}, {}, alarms(group)};
+    GroupView view{name, group.gwm, {}, {}, alarms_of(group)};
     for (const auto& service : group.settings.services)
       view_service(group, service, view);
     views.push_back(std::move(view));

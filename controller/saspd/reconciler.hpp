@@ -15,6 +15,7 @@
 
 #include "controller/lb/dataplane.hpp"
 #include "controller/sasp/lb_session.hpp"
+#include "controller/saspd/alarms.hpp"
 #include "controller/saspd/projection.hpp"
 #include "controller/saspd/self_registered.hpp"
 #include "controller/saspd/settings.hpp"
@@ -87,14 +88,6 @@ class Reconciler {
     bool held_all_zero = false;
     WeightChanges weight_changes;
   };
-  // Something an operator has to change. `urgent`: connections are lost, or advice is not followed.
-  struct Alarm {
-    std::string_view name;  // no_fallback, many_servers, mixed_kinds, many_members
-    bool urgent = false;
-    std::string service;  // empty: of the whole group
-    std::string detail;
-    auto operator<=>(const Alarm&) const = default;
-  };
   struct GroupView {
     std::string name;
     std::optional<std::size_t> gwm;  // whose advice counts; nothing: none has advised yet
@@ -103,8 +96,8 @@ class Reconciler {
     std::vector<Alarm> alarms;
   };
   std::vector<GroupView> view() const;
-  std::map<std::string, std::vector<Alarm>> alarms()
-      const;  // by group; without those that have none
+  // By group; without those that have none.
+  std::map<std::string, std::vector<Alarm>> alarms() const;
   // Without looking at each member.
   struct Extent {
     std::size_t groups = 0;
@@ -165,7 +158,7 @@ class Reconciler {
   History& history_of(const lb::Change& change);
   const lb::Pool& pool_of(const lb::ServiceKey& key) const;
   bool is_known(const Group& group, const sasp::MemberKey& member) const;
-  std::vector<Alarm> alarms(const Group& group) const;
+  std::vector<Alarm> alarms_of(const Group& group) const;
   void view_service(const Group& group, const ServiceSettings& service, GroupView& view) const;
 
   lb::Dataplane& plane_;

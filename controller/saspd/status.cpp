@@ -83,7 +83,7 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   return object;
 }
 
-json::array alarms_json(const std::vector<Reconciler::Alarm>& alarms) {
+json::array alarms_json(const std::vector<Alarm>& alarms) {
   json::array array;
   for (const auto& alarm : alarms) {
     array.push_back(

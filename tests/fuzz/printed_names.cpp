@@ -125,7 +125,7 @@ Reconciler::GroupView group_of(Texts& texts) {
   service.key = member.service;
   service.present = true;
   service.scheduler = texts.next();
-  const Reconciler::Alarm alarm{"no_fallback", true, texts.next(), texts.next()};
+  const Alarm alarm{"no_fallback", true, texts.next(), texts.next()};
   return {texts.next(), 0, {service}, {member}, {alarm}};
 }
 

@@ -590,10 +590,10 @@ TEST_F(Kinds, FeedSeveralServicesOfAGroup) {
 
 class Alarms : public ReconcilerTest {
  protected:
-  std::vector<Reconciler::Alarm> alarms() {
+  std::vector<Alarm> alarms() {
     const auto all = reconciler().alarms();
     const auto found = all.find("web");
-    return found != all.end() ? found->second : std::vector<Reconciler::Alarm>{};
+    return found != all.end() ? found->second : std::vector<Alarm>{};
   }
 };
 
