@@ -4,12 +4,68 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "controller/base/text.hpp"
 
 namespace saspd {
+namespace {
+
+Error refuse(std::string text) {
+  return fail(std::errc::invalid_argument, std::move(text));
+}
+
+struct HostAndPort {
+  std::string_view host;
+  std::string_view port;
+};
+
+// An IPv6 address without brackets, and what may be meant as its port; nothing if the whole can
+// only be one or the other.
+std::optional<HostAndPort> ambiguous(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const HostAndPort cut{text.substr(0, colon), text.substr(colon + 1)};
+  const auto address = IpAddress::parse(cut.host);
+  if (!address || address->family() != Family::v6 || !parse_number(cut.port, 0, 65535)) {
+    return std::nullopt;
+  }
+  return cut;
+}
+
+bool is_name(std::string_view host) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto fits = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  return std::any_of(host.begin(), host.end(), is_letter) &&
+         std::all_of(host.begin(), host.end(), fits);
+}
+
+// What is wrong with the text of an endpoint, and what was meant.
+Error malformed_endpoint(std::string_view text) {
+  const auto shown = printable(text);
+  if (const auto cut = ambiguous(text)) {
+    return refuse(fmt::format("'{}': an IPv6 address with a port stands in brackets: [{}]:{}",
+                              shown, cut->host, cut->port));
+  }
+  const bool bracketed = text.starts_with('[') && text.ends_with(']');
+  if (const auto lone = IpAddress::parse(bracketed ? text.substr(1, text.size() - 2) : text)) {
+    return refuse(fmt::format(
+        "'{}' has no port; write {}:PORT", shown,
+        lone->family() == Family::v4 ? lone->text() : fmt::format("[{}]", lone->text())));
+  }
+  if (is_name(text.substr(0, text.rfind(':')))) {
+    return refuse(
+        fmt::format("'{}' is not ADDR:PORT: names are not resolved here; give the address", shown));
+  }
+  return refuse(fmt::format("'{}' is not ADDR:PORT or [ADDR]:PORT", shown));
+}
+
+}  // namespace
 
 IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> bytes) {
   IpAddress address;
@@ -58,10 +114,7 @@ std::string IpAddress::text() const {
 }
 
 Result<Endpoint> Endpoint::parse(std::string_view text) {
-  const auto malformed = [&] {
-    return fail(std::errc::invalid_argument,
-                fmt::format("'{}' is not ADDR:PORT or [ADDR]:PORT", printable(text)));
-  };
+  const auto malformed = [&] { return malformed_endpoint(text); };
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return malformed();
   std::string_view host = text.substr(0, colon);
@@ -77,6 +130,24 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
 std::string Endpoint::text() const {
   return address.family() == Family::v4 ? fmt::format("{}:{}", address.text(), port)
                                         : fmt::format("[{}]:{}", address.text(), port);
+}
+
+Result<IpAddress> parse_lone_address(std::string_view text) {
+  if (const auto cut = ambiguous(text)) {
+    return refuse(
+        fmt::format("'{}' may be an address, or an address and a port; write [{}] or [{}]:{}",
+                    printable(text), text, cut->host, cut->port));
+  }
+  const bool bracketed = text.starts_with('[') && text.ends_with(']');
+  const auto address = IpAddress::parse(bracketed ? text.substr(1, text.size() - 2) : text);
+  if (address && bracketed && address->family() == Family::v4) {
+    return refuse(fmt::format("'{}': brackets are for IPv6 addresses", text));
+  }
+  if (!address && is_name(text)) {
+    return refuse(fmt::format(
+        "'{}' is not an IP address: names are not resolved here; give the address", text));
+  }
+  return address;
 }
 
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std::uint64_t high) {

@@ -94,6 +94,43 @@ TEST(Endpoint, ShowsForeignBytesWithoutHarmInItsErrors) {
             "'\\x1b[2J' is not ADDR:PORT or [ADDR]:PORT");
 }
 
+// Each says what is missing, and the text that was probably meant.
+TEST(Endpoint, NamesWhatWasMeant) {
+  const auto error = [](std::string_view text) { return Endpoint::parse(text).error().detail; };
+  EXPECT_EQ(error("2001:db8::1:80"),
+            "'2001:db8::1:80': an IPv6 address with a port stands in brackets: [2001:db8::1]:80");
+  EXPECT_EQ(error("192.0.2.1"), "'192.0.2.1' has no port; write 192.0.2.1:PORT");
+  EXPECT_EQ(error("2001:db8::1"), "'2001:db8::1' has no port; write [2001:db8::1]:PORT");
+  EXPECT_EQ(error("[2001:db8::1]"), "'[2001:db8::1]' has no port; write [2001:db8::1]:PORT");
+  for (const auto* text : {"www.example.org:80", "localhost:80", "web-1", "web_1:80"}) {
+    EXPECT_NE(error(text).find("names are not resolved here; give the address"), std::string::npos)
+        << error(text);
+  }
+  EXPECT_EQ(error("192.0.2.300:80"), "'192.0.2.300:80' is not ADDR:PORT or [ADDR]:PORT");
+}
+
+// field-cases 11: it was another system, without a word.
+TEST(LoneAddress, IsRefusedWhereItsEndMayBeAPort) {
+  const auto parse = [](std::string_view text) {
+    const auto address = parse_lone_address(text);
+    return address ? address->text() : address.error().detail;
+  };
+  EXPECT_EQ(parse("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(parse("2001:db8::1"), "2001:db8::1");
+  EXPECT_EQ(parse("[2001:db8::1]"), "2001:db8::1");
+  EXPECT_EQ(parse("2001:db8::a:b0b"), "2001:db8::a:b0b") << "no port has letters";
+  EXPECT_EQ(parse("2001:db8:0:0:0:0:1:80"), "2001:db8::1:80") << "eight groups leave no port over";
+  EXPECT_EQ(parse("[2001:db8::1:80]"), "2001:db8::1:80");
+  EXPECT_EQ(parse("2001:db8::1:80"),
+            "'2001:db8::1:80' may be an address, or an address and a port; write "
+            "[2001:db8::1:80] or [2001:db8::1]:80");
+  EXPECT_EQ(parse("[192.0.2.1]"), "'[192.0.2.1]': brackets are for IPv6 addresses");
+  EXPECT_EQ(
+      parse("www.example.org"),
+      "'www.example.org' is not an IP address: names are not resolved here; give the address");
+  EXPECT_EQ(parse("192.0.2.300"), "'192.0.2.300' is not an IP address");
+}
+
 TEST(Endpoint, IsOrderedByAddressThenPort) {
   const auto endpoint = [](const char* text) { return *Endpoint::parse(text); };
   EXPECT_LT(endpoint("192.0.2.1:80"), endpoint("192.0.2.2:79"));

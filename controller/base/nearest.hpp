@@ -1,0 +1,19 @@
+// The name that somebody probably meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace saspd {
+
+// The name of `known` that is a slip of the fingers or another case away from `word`; empty if
+// there is none. Of equally near ones the first.
+std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
+
+// "; did you mean 'NAME'?" for the end of an error, with `before` in front of the name; empty if
+// nothing is near.
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> known,
+                         std::string_view before = {});
+
+}  // namespace saspd
