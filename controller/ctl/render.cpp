@@ -26,8 +26,8 @@ std::string advice_text(const json::object& member) {
 
 Color reason_color(std::string_view reason) {
   if (reason == "advice" || reason == "override") return Color::good;
-  if (reason == "no_contact" || reason == "unbound" || reason.starts_with("held_all") ||
-      reason.starts_with("held_stale"))
+  if (reason == "no_contact" || reason == "unbound" || reason == "held_all_zero" ||
+      reason == "held_panic" || reason == "held_stale")
     return Color::bad;
   return Color::doubtful;
 }

@@ -109,9 +109,9 @@ bool is_bound(const Reconciler::GroupView& group) {
                      [](const auto& service) { return service.present; });
 }
 
-bool is_held(const Reconciler::GroupView& group) {
+bool is_held(const Reconciler::GroupView& group, Reason reason) {
   return std::any_of(group.services.begin(), group.services.end(),
-                     [](const auto& service) { return service.held_all_zero; });
+                     [reason](const auto& service) { return service.held == reason; });
 }
 
 void add_groups(Families& families, const Status& status) {
@@ -122,7 +122,10 @@ void add_groups(Families& families, const Status& status) {
   Family alarms = gauge("saspd_group_alarm", "1; something that an operator has to change.");
   Family changes = counter("saspd_weight_changes_total", "Weights written, by the rule.");
   for (const auto& group : status.groups) {
-    add(held, is_held(group) ? 1 : 0, {{"group", group.name}, {"reason", "all_zero"}});
+    add(held, is_held(group, Reason::held_all_zero) ? 1 : 0,
+        {{"group", group.name}, {"reason", "all_zero"}});
+    add(held, is_held(group, Reason::held_panic) ? 1 : 0,
+        {{"group", group.name}, {"reason", "panic"}});
     for (const auto& alarm : group.alarms) {
       add(alarms, 1,
           {{"group", group.name},

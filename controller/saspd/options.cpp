@@ -91,6 +91,10 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "advice that leaves a service without any server is held back, or applied", "hold");
+  cli.option("--panic", "PERCENT", options.policy.panic, cli::number<std::uint32_t>(0, 100),
+             "advice that leaves fewer than so many percent of a service's servers a weight is "
+             "held back too; quiesced ones do not count. 0: only when nobody is left",
+             "0");
   cli.option("--min-change", "PERCENT", options.policy.min_change,
              cli::number<std::uint32_t>(0, 100),
              "an advised weight that differs by no more from the present one is not written, 0 to "
@@ -176,6 +180,11 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
   if (options.groups.empty() && !options.adopt) {
     return cli.refuse(ExitCode::usage,
                       fmt::format("no --service {} given, and no --adopt", service_form));
+  }
+  if (options.policy.panic > 0 && !options.policy.hold_all_zero) {
+    return cli.refuse(ExitCode::usage,
+                      "--panic holds advice back, and --on-all-zero apply never does; give one of "
+                      "them");
   }
   for (const auto& group : options.groups) {
     if (const auto lacks = service_without_members(group); !lacks.empty() && !options.trust) {

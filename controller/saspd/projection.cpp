@@ -47,25 +47,47 @@ void apply_confidence(Drafts& drafts) {
   }
 }
 
-bool is_holdable(Reason reason) {
-  return reason != Reason::quiesced && reason != Reason::foreign_zero && reason != Reason::leaving;
+// Its present weight if it has one, else the last it had. Both are the kernel's, scaled long ago.
+Draft give_back(const MemberInput& member, Reason reason) {
+  if (member.absent || member.kernel_weight > 0) return keep(member, reason);
+  return {&member, std::max(member.last_positive, 1U), reason, true};
 }
 
-// No accidental blackout: when the advice leaves nobody, quiesced members and foreign zeros stay at
-// 0 and the others keep what they have; if that is nothing, they get back what they had last.
-bool hold_all_zero(Drafts& drafts) {
-  const auto positive = [](const auto& entry) { return entry.second.weight > 0; };
-  if (std::any_of(drafts.begin(), drafts.end(), positive)) return false;
-  std::vector<Draft*> held;
-  for (auto& [endpoint, draft] : drafts) {
-    if (is_holdable(draft.reason)) held.push_back(&draft);
+bool was_lost_lately(const MemberInput& member, TimePoint now) {
+  if (member.absent || member.kernel_weight > 0) return true;
+  return member.served && now - *member.served <= lost_lately;
+}
+
+// Why the advice is not followed as it is, if so. Members that were withdrawn are not counted.
+std::optional<Reason> reason_to_hold(const Drafts& drafts, const ProjectionPolicy& policy) {
+  if (!policy.hold_all_zero) return std::nullopt;
+  std::size_t members = 0;
+  std::size_t serving = 0;
+  bool anybody = false;
+  for (const auto& [endpoint, draft] : drafts) {
+    anybody = anybody || draft.weight > 0;
+    if (is_withdrawn(draft.reason)) continue;
+    ++members;
+    if (draft.weight > 0) ++serving;
   }
-  for (Draft* draft : held)
-    *draft = keep(*draft->input, Reason::held_all_zero);
-  if (std::any_of(drafts.begin(), drafts.end(), positive)) return true;
-  for (Draft* draft : held)
-    draft->weight = std::max(draft->input->last_positive, 1U);
-  return !held.empty();
+  if (!anybody) return Reason::held_all_zero;
+  if (serving * 100 < members * policy.panic) return Reason::held_panic;
+  return std::nullopt;
+}
+
+// No accidental blackout, also not one that comes server by server: whoever was lost lately keeps
+// its weight or gets it back, so that the load of all never falls on the last one.
+std::optional<Reason> hold_back(Drafts& drafts, const ProjectionPolicy& policy, TimePoint now) {
+  const auto reason = reason_to_hold(drafts, policy);
+  if (!reason) return std::nullopt;
+  bool held = false;
+  for (auto& [endpoint, draft] : drafts) {
+    if (draft.weight > 0 || is_withdrawn(draft.reason)) continue;
+    if (!was_lost_lately(*draft.input, now)) continue;
+    draft = give_back(*draft.input, *reason);
+    held = true;
+  }
+  return held ? reason : std::nullopt;
 }
 
 // Whether `weight` is so near the present one that it is jitter. To zero and from zero is always
@@ -79,11 +101,11 @@ bool is_jitter(const Draft& draft, std::uint32_t weight, const ProjectionPolicy&
 }
 
 ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
-                       const ProjectionPolicy& policy) {
+                       const ProjectionPolicy& policy, bool held) {
   std::vector<std::uint32_t> weights;
   for (const auto& [endpoint, draft] : drafts)
     weights.push_back(draft.kept ? 0 : draft.weight);
-  const auto within_limits = scale.scale(weights, limits);
+  const auto within_limits = scale.scale(weights, limits, held);
   ServiceDecision decision;
   auto next = within_limits.begin();
   for (const auto& [endpoint, draft] : drafts) {
@@ -99,15 +121,20 @@ ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
 }  // namespace
 
 ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
-                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy) {
+                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
+                        TimePoint now) {
   Drafts drafts;
   for (const auto& [endpoint, member] : members)
     drafts[endpoint] = draft(member, advised);
   apply_confidence(drafts);
-  const bool held = advised && policy.hold_all_zero && hold_all_zero(drafts);
-  ServiceDecision decision = scaled(drafts, limits, scale, policy);
+  const auto held = advised ? hold_back(drafts, policy, now) : std::nullopt;
+  ServiceDecision decision = scaled(drafts, limits, scale, policy, held.has_value());
   decision.held = held;
   return decision;
+}
+
+bool is_withdrawn(Reason reason) {
+  return reason == Reason::quiesced || reason == Reason::foreign_zero || reason == Reason::leaving;
 }
 
 std::string_view name(Reason reason) {
@@ -120,6 +147,7 @@ std::string_view name(Reason reason) {
     case Reason::advice: return "advice";
     case Reason::static_weight: return "static";
     case Reason::held_all_zero: return "held_all_zero";
+    case Reason::held_panic: return "held_panic";
     case Reason::unbound: return "unbound";
   }
   return "unknown";

@@ -34,8 +34,10 @@ struct MemberInput {
   std::uint32_t static_weight =
       1;  // weight=N of --member, else the weight first seen in the kernel
   std::uint32_t last_positive = 0;  // 0: none was ever seen
-  bool absent = false;              // to be added: it has no kernel weight to keep
-  bool leaving = false;             // to be removed once its connections have ended
+  // When it had a weight last; nothing: never, or it was taken out on purpose since.
+  std::optional<TimePoint> served;
+  bool absent = false;   // to be added: it has no kernel weight to keep
+  bool leaving = false;  // to be removed once its connections have ended
 };
 
 // The rule that decided, highest precedence first; `name` is what scripts see.
@@ -49,6 +51,7 @@ enum class Reason : std::uint8_t {
   advice,
   static_weight,  // never advised
   held_all_zero,  // the advice would leave the service without any server
+  held_panic,     // the advice would leave it fewer servers than --panic
   unbound,        // not in the kernel
 };
 std::string_view name(Reason reason);
@@ -60,17 +63,26 @@ struct Decision {
 
 struct ServiceDecision {
   std::map<Endpoint, Decision> members;
-  bool held = false;  // held_all_zero: an alarm
+  std::optional<Reason> held;  // held_all_zero or held_panic: advice is held back, an alarm
 };
+
+// Whether it was taken out on purpose, and not lost: nothing brings it back but who did it.
+bool is_withdrawn(Reason reason);
+
+// Servers that were lost longer ago than this take no part when advice is held back: that they are
+// dead was believed while others served.
+inline constexpr Duration lost_lately = std::chrono::minutes{10};
 
 struct ProjectionPolicy {
   bool hold_all_zero = true;     // --on-all-zero hold|apply
+  std::uint32_t panic = 0;       // --panic: percent of the members that were not withdrawn
   std::uint32_t min_change = 0;  // --min-change: percent of the present weight; 0: off
 };
 
 // Decides the weights of one service, within `limits` by its `scale`. `advised`: the group of the
 // service has had advice; before that every weight stays as it is.
 ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
-                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy);
+                        const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
+                        TimePoint now);
 
 }  // namespace saspd

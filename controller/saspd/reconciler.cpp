@@ -143,7 +143,7 @@ const lb::Pool& Reconciler::pool_of(const lb::ServiceKey& key) const {
 Work Reconciler::work(TimePoint now) {
   Work work;
   if (!started_) started_ = now;
-  if (!actual_known_ && !list(work)) return work;
+  if (!actual_known_ && !list(work, now)) return work;
   if (!decided_) decide(now);
   write_chunk(work);
   return work;
@@ -156,12 +156,12 @@ void Reconciler::look_again() {
 Result<lb::Plan> Reconciler::preview(TimePoint now) {
   Work work;
   if (!started_) started_ = now;
-  if (!list(work)) return fail(*work.list_error);
+  if (!list(work, now)) return fail(*work.list_error);
   decide(now);
   return lb::Plan(plan_.begin(), plan_.end());
 }
 
-bool Reconciler::list(Work& work) {
+bool Reconciler::list(Work& work, TimePoint now) {
   auto table = list_services();
   // A table that is edited while it is dumped may lack a destination that only moved. Losing it
   // would lose who wrote its zero, so its absence has to be seen twice.
@@ -174,7 +174,7 @@ bool Reconciler::list(Work& work) {
   actual_known_ = true;
   decided_ = false;
   if (settings_.adopt) adopt_services();
-  observe();
+  observe(now);
   return true;
 }
 
@@ -211,22 +211,23 @@ void Reconciler::adopt_services() {
 }
 
 // Brings the histories up to date with what the kernel shows now.
-void Reconciler::observe() {
+void Reconciler::observe(TimePoint now) {
   Histories seen;
   for (auto& [name, group] : groups_) {
     if (settings_.trust) find_self_registered(group);
     for (const auto& service : group.settings.services)
-      observe(service, seen);
+      observe(service, seen, now);
   }
   histories_ = std::move(seen);
   for (auto& [name, group] : groups_)
     forget_advice(group);
 }
 
-void Reconciler::observe(const ServiceSettings& service, Histories& seen) {
+void Reconciler::observe(const ServiceSettings& service, Histories& seen, TimePoint now) {
   for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
     History history;
     history.first_seen = destination.weight;
+    history.served = now;  // a zero of before our time may be a minute old
     const auto& before = histories_[service.key];
     const auto known = before.find(endpoint);
     if (known != before.end()) history = known->second;
@@ -280,10 +281,27 @@ void Reconciler::decide(const Group& group, const ServiceSettings& service, Time
   if (!service.manage && !actual_.contains(service.key)) return;
   const lb::Pool& pool = pool_of(service.key);
   const auto& scheduler = service.manage ? service.manage->service.scheduler : pool.scheduler;
+  note_who_serves(service.key, now);
   decisions_[service.key] =
       project(inputs(group, service, pool, now), group.gwm.has_value(),
-              limits_of(scheduler, service.max), scales_[service.key], settings_.policy);
+              limits_of(scheduler, service.max), scales_[service.key], settings_.policy, now);
+  note_who_is_withdrawn(service.key);
   desired[service.key] = wish(service, pool, now);
+}
+
+void Reconciler::note_who_serves(const lb::ServiceKey& key, TimePoint now) {
+  auto& histories = histories_[key];
+  for (const auto& [endpoint, destination] : pool_of(key).destinations) {
+    if (destination.weight > 0) histories[endpoint].served = now;
+  }
+}
+
+void Reconciler::note_who_is_withdrawn(const lb::ServiceKey& key) {
+  auto& histories = histories_[key];
+  for (const auto& [endpoint, member] : decisions_[key].members) {
+    const auto history = histories.find(endpoint);
+    if (is_withdrawn(member.reason) && history != histories.end()) history->second.served.reset();
+  }
 }
 
 std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group,
@@ -323,6 +341,7 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
       input.own_zero = input.own_zero || known->second.written == 0U;
       input.static_weight = known->second.first_seen;
       input.last_positive = known->second.last_positive;
+      input.served = known->second.served;
     }
   }
   const auto* configured = group.configured(destination.endpoint);
@@ -505,7 +524,8 @@ void Reconciler::view_service(const Group& group, const ServiceSettings& service
   const auto decision = decisions_.find(service.key);
   const auto changes = weight_changes_.find(service.key);
   view.services.push_back({service.key, actual_.contains(service.key), service.manage.has_value(),
-                           pool.scheduler, decision != decisions_.end() && decision->second.held,
+                           pool.scheduler,
+                           decision != decisions_.end() ? decision->second.held : std::nullopt,
                            changes != weight_changes_.end() ? changes->second : WeightChanges{}});
   const auto states = plane_.states(service.key);
   std::set<Endpoint> endpoints = group.members(service);

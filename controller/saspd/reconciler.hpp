@@ -85,7 +85,7 @@ class Reconciler {
     bool present = false;
     bool managed = false;
     std::string scheduler;
-    bool held_all_zero = false;
+    std::optional<Reason> held;  // why advice is held back, if it is
     WeightChanges weight_changes;
   };
   struct GroupView {
@@ -113,7 +113,8 @@ class Reconciler {
     std::optional<std::uint32_t> attempted;  // sent; the kernel may or may not have taken it
     std::uint32_t first_seen = 0;
     std::uint32_t last_positive = 0;
-    bool idle = false;  // listed with weight 0 and without connections
+    std::optional<TimePoint> served;  // see MemberInput
+    bool idle = false;                // listed with weight 0 and without connections
     std::optional<TimePoint> leaving_since;
   };
   using Histories = std::map<lb::ServiceKey, std::map<Endpoint, History>>;
@@ -132,12 +133,12 @@ class Reconciler {
     std::set<Endpoint> members(const ServiceSettings& service) const;
   };
 
-  bool list(Work& work);
+  bool list(Work& work, TimePoint now);
   Result<lb::Table> list_services();
   bool lost_any(const lb::Table& table) const;
   void adopt_services();
-  void observe();
-  void observe(const ServiceSettings& service, Histories& seen);
+  void observe(TimePoint now);
+  void observe(const ServiceSettings& service, Histories& seen, TimePoint now);
   void find_self_registered(Group& group);
   void forget_advice(Group& group) const;
   std::optional<std::size_t> first_connected() const;
@@ -149,6 +150,8 @@ class Reconciler {
                                          const lb::Pool& pool, TimePoint now) const;
   MemberInput input(const Group& group, const ServiceSettings& service,
                     const lb::Destination& destination) const;
+  void note_who_serves(const lb::ServiceKey& key, TimePoint now);
+  void note_who_is_withdrawn(const lb::ServiceKey& key);
   lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                 TimePoint now);

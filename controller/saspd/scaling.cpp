@@ -68,7 +68,7 @@ std::vector<std::uint32_t> Scale::Factor::of(std::span<const std::uint32_t> weig
 }
 
 std::vector<std::uint32_t> Scale::scale(std::span<const std::uint32_t> weights,
-                                        const Limits& limits) {
+                                        const Limits& limits, bool beside_kept) {
   const std::uint32_t largest =
       weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
   if (largest == 0) return {weights.begin(), weights.end()};
@@ -77,7 +77,9 @@ std::vector<std::uint32_t> Scale::scale(std::span<const std::uint32_t> weights,
     if (worst_error(weights, kept, *limits.slots) <= small_error) return kept;
     factor_ = for_slots(weights, *limits.slots);
   } else if (limits.largest) {
-    if (!keeps_largest(largest, *limits.largest)) factor_ = for_largest(weights, *limits.largest);
+    if (!keeps_largest(largest, *limits.largest, beside_kept)) {
+      factor_ = for_largest(weights, *limits.largest);
+    }
   } else {
     factor_ = {};
   }
@@ -85,9 +87,9 @@ std::vector<std::uint32_t> Scale::scale(std::span<const std::uint32_t> weights,
 }
 
 // A factor is too small when half of the range is unused, and 1 never is.
-bool Scale::keeps_largest(std::uint32_t largest, std::uint32_t limit) const {
+bool Scale::keeps_largest(std::uint32_t largest, std::uint32_t limit, bool beside_kept) const {
   const std::uint64_t scaled = factor_.of(largest);
-  return scaled <= limit && (factor_.is_one() || 2 * scaled >= limit);
+  return scaled <= limit && (factor_.is_one() || beside_kept || 2 * scaled >= limit);
 }
 
 Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit) {

@@ -42,8 +42,11 @@ std::optional<std::size_t> useful_servers(std::string_view scheduler);
 class Scale {
  public:
   // The weights within `limits`. Zero stays zero, everything else is at least 1. A new factor is
-  // the largest that fits, or one a little smaller that keeps the ratios exactly.
-  std::vector<std::uint32_t> scale(std::span<const std::uint32_t> weights, const Limits& limits);
+  // the largest that fits, or one a little smaller that keeps the ratios exactly. `beside_kept`:
+  // other servers of the service keep weights of the present factor, so that it stays while it
+  // fits, though half of the range is unused.
+  std::vector<std::uint32_t> scale(std::span<const std::uint32_t> weights, const Limits& limits,
+                                   bool beside_kept = false);
 
  private:
   struct Factor {
@@ -55,7 +58,7 @@ class Scale {
     std::vector<std::uint32_t> of(std::span<const std::uint32_t> weights) const;
   };
 
-  bool keeps_largest(std::uint32_t largest, std::uint32_t limit) const;
+  bool keeps_largest(std::uint32_t largest, std::uint32_t limit, bool beside_kept) const;
   static Factor for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit);
   static Factor for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots);
   static Factor for_turn(std::span<const std::uint32_t> weights, std::uint64_t slots);

@@ -95,13 +95,15 @@ json::array alarms_json(const std::vector<Alarm>& alarms) {
   return array;
 }
 
+constexpr std::string_view held_prefix = "held_";
+
 json::object group_json(const Status& status, const Reconciler::GroupView& group, TimePoint now) {
   json::array services;
   bool bound = false;
-  bool held = false;
+  std::optional<Reason> held;
   for (const auto& service : group.services) {
     bound = bound || service.present;
-    held = held || service.held_all_zero;
+    if (held != Reason::held_all_zero && service.held) held = service.held;
     services.push_back({{"spec", lb::text(service.key)},
                         {"present", service.present},
                         {"managed", service.managed},
@@ -114,7 +116,7 @@ json::object group_json(const Status& status, const Reconciler::GroupView& group
   object["name"] = group.name;
   object["gwm"] = group.gwm ? json::value(status.gwms.at(*group.gwm).endpoint) : nullptr;
   object["bound"] = bound;
-  object["held"] = held ? json::value("all_zero") : nullptr;
+  object["held"] = held ? json::value(name(*held).substr(held_prefix.size())) : nullptr;
   object["alarms"] = alarms_json(group.alarms);
   object["services"] = std::move(services);
   object["members"] = std::move(members);
@@ -180,6 +182,8 @@ std::string explain(const Reconciler::MemberView& member) {
     case Reason::held_all_zero:
       return "the advice would leave the service without any server, so it is held back "
              "(--on-all-zero hold)";
+    case Reason::held_panic:
+      return "the advice would leave the service too few servers, so it is held back (--panic)";
     case Reason::unbound: return "it is not in the kernel's table";
   }
   return {};
@@ -278,9 +282,9 @@ json::object watch_json(const Status& status) {
   for (const auto& group : status.groups) {
     for (const auto& service : group.services) {
       items[fmt::format("service {} of {}", lb::text(service.key), group.name)] =
-          !service.present        ? "not in the kernel"
-          : service.held_all_zero ? "advice is held back"
-                                  : "ok";
+          !service.present ? "not in the kernel"
+          : service.held   ? "advice is held back"
+                           : "ok";
     }
     for (const auto& member : group.members) {
       items[fmt::format("{} of {} {}", MemberName{{}, member.endpoint}.text(), group.name,

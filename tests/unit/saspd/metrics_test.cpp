@@ -87,7 +87,7 @@ TEST_F(Metrics, TellTheStateOfEachGwm) {
 
 TEST_F(Metrics, TellWhatIsWrongWithAGroup) {
   Reconciler::GroupView web{"web", 0, {service("tcp:192.0.2.10:80")}, {}, {}};
-  web.services[0].held_all_zero = true;
+  web.services[0].held = Reason::held_all_zero;
   web.services[0].weight_changes = {{Reason::advice, 3}, {Reason::quiesced, 1}};
   web.services.push_back(service("tcp:[2001:db8::10]:80"));
   web.services[1].weight_changes = {{Reason::advice, 4}};
@@ -98,7 +98,9 @@ TEST_F(Metrics, TellWhatIsWrongWithAGroup) {
   EXPECT_EQ(lines("saspd_groups_unbound"), "saspd_groups_unbound 1\n");
   EXPECT_EQ(lines("saspd_group_held"),
             "saspd_group_held{group=\"web\",reason=\"all_zero\"} 1\n"
-            "saspd_group_held{group=\"db\",reason=\"all_zero\"} 0\n");
+            "saspd_group_held{group=\"web\",reason=\"panic\"} 0\n"
+            "saspd_group_held{group=\"db\",reason=\"all_zero\"} 0\n"
+            "saspd_group_held{group=\"db\",reason=\"panic\"} 0\n");
   EXPECT_EQ(lines("saspd_group_alarm"),
             "saspd_group_alarm{group=\"web\",service=\"tcp:192.0.2.10:80\",alarm=\"no_fallback\","
             "urgent=\"true\"} 1\n"

@@ -175,6 +175,7 @@ TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
   EXPECT_EQ(parsed.options->reconcile_interval, std::chrono::seconds{5});
   EXPECT_EQ(parsed.options->control, "/run/saspd/control");
   EXPECT_TRUE(parsed.options->policy.hold_all_zero);
+  EXPECT_EQ(parsed.options->policy.panic, 0U);
   EXPECT_FALSE(parsed.options->dry_run);
 }
 
@@ -236,6 +237,8 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
       {{"--mode", "shove"}, 64, {"--mode", "pull", "push"}},
       {{"--backend", "nft"}, 64, {"--backend", "ipvs", "xdp"}},
       {{"--on-all-zero", "maybe"}, 64, {"--on-all-zero", "hold", "apply"}},
+      {{"--panic", "101"}, 64, {"--panic", "0 to 100"}},
+      {{"--panic", "50", "--on-all-zero", "apply"}, 64, {"--panic", "--on-all-zero apply"}},
       {{"--reconcile-interval", "soon"}, 64, {"--reconcile-interval", "soon"}},
       {{"--tls-cert", "cert.pem"}, 78, {"--tls-cert", "needs --tls-key"}},
       {{"--tls-min", "1.3"}, 78, {"TLS needs --tls-ca"}},

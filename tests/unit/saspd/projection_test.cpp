@@ -25,11 +25,15 @@ MemberInput server(std::uint32_t kernel_weight, std::optional<Advice> advice = {
   return input;
 }
 
-// One that we set to 0 ourselves, after it had `before`.
-MemberInput zeroed(std::uint32_t before, std::optional<Advice> advice = {}) {
+constexpr TimePoint now{std::chrono::hours{100}};
+
+// One that we set to 0 ourselves so long ago, after it had `before`.
+MemberInput zeroed(std::uint32_t before, std::optional<Advice> advice = {},
+                   Duration ago = std::chrono::minutes{1}) {
   MemberInput input = server(0, advice);
   input.own_zero = true;
   input.static_weight = input.last_positive = before;
+  input.served = now - ago;
   return input;
 }
 
@@ -42,8 +46,7 @@ class Projection : public testing::Test {
   }
   // "40 advice, 0 quiesced", in the order of the members.
   std::string decided(std::string_view scheduler = "wlc", bool advised = true) {
-    Scale scale;
-    const auto decision = project(members_, advised, limits_of(scheduler), scale, policy_);
+    const auto decision = project(members_, advised, limits_of(scheduler), scale_, policy_, now);
     held_ = decision.held;
     std::string text;
     for (const auto& [endpoint, member] : decision.members) {
@@ -53,9 +56,10 @@ class Projection : public testing::Test {
     return text;
   }
   ProjectionPolicy policy_;
-  bool held_ = false;
+  std::optional<Reason> held_;
 
  private:
+  Scale scale_;
   std::map<Endpoint, MemberInput> members_;
 };
 
@@ -108,7 +112,7 @@ TEST_F(Projection, AvoidsMembersWithoutConfidenceWhileOthersHaveIt) {
 TEST_F(Projection, KeepsTheWeightsWhenNobodyIsConfident) {
   given({server(11, advice(5, contact)), server(22, advice(20, contact))});
   EXPECT_EQ(decided(), "11 not_confident, 22 not_confident");
-  EXPECT_FALSE(held_);
+  EXPECT_EQ(held_, std::nullopt);
 }
 
 TEST_F(Projection, AvoidsQuiescedMembersEvenWhenNobodyElseIsConfident) {
@@ -122,32 +126,103 @@ TEST_F(Projection, HoldsBackAdviceThatLeavesNobody) {
   given({server(11, advice(0)), server(22, advice(7, confident)),
          server(33, advice(9, good | quiesce))});
   EXPECT_EQ(decided(), "11 held_all_zero, 22 held_all_zero, 0 quiesced");
-  EXPECT_TRUE(held_);
+  EXPECT_EQ(held_, Reason::held_all_zero);
 }
 
 TEST_F(Projection, GivesBackTheLastPositiveWeightsWhenHoldingIsNotEnough) {
   // Everybody is at our own zero, and the last one that served is now quiesced.
   given({zeroed(11, advice(0)), server(22, advice(0, good | quiesce))});
   EXPECT_EQ(decided(), "11 held_all_zero, 0 quiesced");
-  EXPECT_TRUE(held_);
+  EXPECT_EQ(held_, Reason::held_all_zero);
 }
 
-TEST_F(Projection, KeepsALostMemberAtZeroWhileAnotherStillServes) {
-  given({zeroed(11, advice(0, confident)), server(22, advice(0, confident))});
-  EXPECT_EQ(decided(), "0 held_all_zero, 22 held_all_zero");
+// All probes go wrong, one after the other: the last server is not left alone with everything.
+TEST_F(Projection, SharesAmongAllThatWereLostLatelyWhenTheLastOneIsLost) {
+  using std::chrono::minutes;
+  given({zeroed(11, advice(0, confident), minutes{10}), zeroed(22, advice(9, confident)),
+         zeroed(33, advice(0)), server(44, advice(0, confident))});
+  EXPECT_EQ(decided(), "11 held_all_zero, 22 held_all_zero, 33 held_all_zero, 44 held_all_zero");
+  EXPECT_EQ(held_, Reason::held_all_zero);
+}
+
+TEST_F(Projection, LeavesOutWhoWasLostLongAgo) {
+  using std::chrono::seconds;
+  given({zeroed(11, advice(0, confident), seconds{601}), zeroed(22, advice(0, confident)),
+         server(33, advice(0, confident))});
+  EXPECT_EQ(decided(), "0 no_contact, 22 held_all_zero, 33 held_all_zero");
+}
+
+TEST_F(Projection, LeavesOutWhoWasTakenOutOnPurposeAndCameBackDead) {
+  MemberInput withdrawn = zeroed(11, advice(0, confident));
+  withdrawn.served.reset();
+  given({withdrawn, server(22, advice(0, confident))});
+  EXPECT_EQ(decided(), "0 no_contact, 22 held_all_zero");
+}
+
+TEST_F(Projection, HasNobodyToHoldWhenAllWereLostLongAgo) {
+  given({zeroed(11, advice(0, confident), std::chrono::hours{1}),
+         server(22, advice(9, good | quiesce))});
+  EXPECT_EQ(decided(), "0 no_contact, 0 quiesced");
+  EXPECT_EQ(held_, std::nullopt);
+}
+
+TEST_F(Projection, AppliesEverythingButAllZeroUnlessAskedToPanicSooner) {
+  given(
+      {server(10, advice(0, confident)), server(20, advice(0, confident)), server(30, advice(5))});
+  EXPECT_EQ(decided(), "0 no_contact, 0 no_contact, 5 advice");
+  EXPECT_EQ(held_, std::nullopt);
+}
+
+TEST_F(Projection, HoldsBackAdviceThatLeavesFewerThanPanicAllows) {
+  policy_.panic = 50;
+  given(
+      {server(10, advice(0, confident)), zeroed(20, advice(0, confident)), server(30, advice(5))});
+  EXPECT_EQ(decided(), "10 held_panic, 20 held_panic, 5 advice");
+  EXPECT_EQ(held_, Reason::held_panic);
+}
+
+TEST_F(Projection, AppliesAdviceThatLeavesJustAsManyAsPanicAsksFor) {
+  policy_.panic = 50;
+  given({server(10, advice(0, confident)), server(20, advice(7)), server(30, advice(5)),
+         server(40, advice(0, confident))});
+  EXPECT_EQ(decided(), "0 no_contact, 7 advice, 5 advice, 0 no_contact");
+}
+
+TEST_F(Projection, DoesNotCountWhoWasWithdrawnTowardsPanic) {
+  policy_.panic = 50;
+  given({server(10, advice(7, good | quiesce)), server(0, advice(7)), server(30, advice(5)),
+         server(40, advice(0, confident))});
+  EXPECT_EQ(decided(), "0 quiesced, 0 foreign_zero, 5 advice, 0 no_contact");
+  policy_.panic = 51;
+  EXPECT_EQ(decided(), "0 quiesced, 0 foreign_zero, 5 advice, 40 held_panic");
+}
+
+TEST_F(Projection, HoldsEverybodyAsAllZeroAlsoWithPanic) {
+  policy_.panic = 50;
+  given({server(10, advice(0, confident)), server(20, advice(0, confident))});
+  EXPECT_EQ(decided(), "10 held_all_zero, 20 held_all_zero");
+}
+
+// A held weight was scaled by the factor of the whole farm; those beside it go on with the same.
+TEST_F(Projection, KeepsTheScaleOfTheOthersWhileSomeAreHeld) {
+  policy_.panic = 80;
+  given({server(1, advice(60000)), server(1, advice(6000)), server(1, advice(3000))});
+  EXPECT_EQ(decided("wrr"), "100 advice, 10 advice, 5 advice");
+  given({server(100, advice(0, confident)), server(10, advice(6000)), server(5, advice(3000))});
+  EXPECT_EQ(decided("wrr"), "100 held_panic, 10 advice, 5 advice");
 }
 
 TEST_F(Projection, AppliesAllZeroWhenTheOperatorWantsIt) {
   policy_.hold_all_zero = false;
   given({server(11, advice(0)), server(22, advice(7, confident))});
   EXPECT_EQ(decided(), "0 advice, 0 no_contact");
-  EXPECT_FALSE(held_);
+  EXPECT_EQ(held_, std::nullopt);
 }
 
 TEST_F(Projection, LetsEverybodyBeQuiesced) {
   given({server(11, advice(0, good | quiesce)), server(22, advice(0, good | quiesce))});
   EXPECT_EQ(decided(), "0 quiesced, 0 quiesced");
-  EXPECT_FALSE(held_);
+  EXPECT_EQ(held_, std::nullopt);
 }
 
 TEST_F(Projection, DoesNotCountForeignZerosAsServers) {
