@@ -125,6 +125,18 @@ void Cli::action(std::string flag, bool& target, std::string help) {
   add(std::move(flag), {}, assign_to(target, parse_bool), std::move(help)).is_action = true;
 }
 
+void Cli::add_verb(std::string flag, std::function<void()> choose, std::string help) {
+  const auto accept = [choose = std::move(choose)](std::string_view text) -> Result<void> {
+    const auto given = parse_bool(text);
+    if (!given) return fail(given.error());
+    if (*given) choose();
+    return {};
+  };
+  Option& option = add(std::move(flag), {}, accept, std::move(help));
+  option.is_action = true;
+  option.is_verb = true;
+}
+
 // A switch is what has no placeholder.
 Cli::Option& Cli::add(std::string flag, std::string placeholder, Accept accept, std::string help) {
   Option& option = options_.emplace_back();
@@ -168,7 +180,8 @@ void Cli::with_config_file() {
       "a "
       "comment line; a flag on the command line replaces the key")
       .is_action = true;
-  action("--print-config", print_config_, "Print the effective values as a config file, and exit");
+  verb("--print-config", print_config_, true,
+       "Print the effective values as a config file, and exit");
 }
 
 std::optional<ExitCode> Cli::parse(int argc, const char* const* argv) {
@@ -253,7 +266,19 @@ std::optional<Cli::End> Cli::check_command_line() {
   for (const auto& [handle, target] : positionals_) {
     if (handle->count() > 0) *target = handle->results().front();
   }
-  return std::nullopt;
+  return check_verbs();
+}
+
+std::optional<Cli::End> Cli::check_verbs() const {
+  std::vector<std::string> given;
+  for (const auto& option : options_) {
+    const bool chosen =
+        option.is_verb && !option.values.empty() && *parse_bool(option.values.front().text);
+    if (chosen) given.push_back(option.flag);
+  }
+  if (given.size() < 2) return std::nullopt;
+  return End{ExitCode::usage,
+             fmt::format("{} at once: a run does one of them", fmt::join(given, " and "))};
 }
 
 const Cli::Option* Cli::find(std::string_view flag) const {

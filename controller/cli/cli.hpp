@@ -71,8 +71,16 @@ class Cli {
 
   // A switch: "--dry-run", "--dry-run=false"; in a config file "dry-run = true".
   void flag(std::string flag, bool& target, std::string help);
-  // A switch that tells this one run what to do ("--check"); no key of the config file.
+  // A switch for this one run; no key of the config file.
   void action(std::string flag, bool& target, std::string help);
+  // An action that says what this run is for ("--check": target becomes value). A run has one such
+  // verb at most, --print-config counted; two are a usage error, so that nobody who only asks sets
+  // something going.
+  template <class T>
+  void verb(std::string flag, T& target, T value, std::string help) {
+    add_verb(
+        std::move(flag), [&target, value] { target = value; }, std::move(help));
+  }
 
   // An argument that is no flag, by its place; nothing if it is not given.
   void positional(std::string placeholder, std::optional<std::string>& target, std::string help);
@@ -113,6 +121,7 @@ class Cli {
     bool is_toggle = false;  // true or false, and true without a value
     bool is_list = false;    // may be repeated
     bool is_action = false;  // command line only
+    bool is_verb = false;    // of which a run has one
     CLI::Option* handle = nullptr;
     std::vector<Value> values;
   };
@@ -140,10 +149,12 @@ class Cli {
     };
   }
 
+  void add_verb(std::string flag, std::function<void()> choose, std::string help);
   Option& add(std::string flag, std::string placeholder, Accept accept, std::string help);
   std::optional<End> read_command_line(std::vector<std::string> arguments);
   std::optional<End> prepare(std::vector<std::string>& arguments) const;
   std::optional<End> check_command_line();
+  std::optional<End> check_verbs() const;
   std::optional<End> read_config_file();
   std::optional<std::string> take_line(const ConfigLine& line);
   std::optional<End> take_values() const;

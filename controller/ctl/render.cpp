@@ -204,6 +204,8 @@ std::vector<std::string> problems(const json::object& status) {
   if (find(status, "kernel_error") != nullptr) {
     found.push_back(fmt::format("the kernel: {}", text(status, "kernel_error")));
   }
+  for (const auto* problem : objects(status, "problems"))
+    found.push_back(text(*problem, "detail"));
   if (find(status, "tls_error") != nullptr) {
     found.push_back(fmt::format("{}; the old certificates stay in use", text(status, "tls_error")));
   }

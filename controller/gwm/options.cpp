@@ -131,7 +131,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "may speak for any address count for its own",
              "256");
   cli.section("General");
-  cli.action("--check", options.check, "check flags and files, and end");
+  cli.verb("--check", options.check, true, "check flags and files, and end");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl. Unless it is given, " +
                  std::string(default_control) + ", or none where that cannot be made");

@@ -48,6 +48,14 @@ struct Trace {
   std::string next_hop;  // as in DestinationState
 };
 
+// What keeps a data plane, or a part of it, from its work.
+struct Problem {
+  std::string name;     // "detached": stable, for scripts
+  std::string subject;  // "eth0"; may be empty
+  std::string detail;   // one sentence: the subject, the cause and what mends it
+  bool operator==(const Problem&) const = default;
+};
+
 class Dataplane {
  public:
   Dataplane() = default;
@@ -72,6 +80,10 @@ class Dataplane {
   }
   // Packets by what became of them; none where the kernel does not tell.
   virtual std::vector<std::pair<std::string, std::uint64_t>> packet_counters() { return {}; }
+
+  // What is wrong beside the table, looked for now: packets may not get to it at all. Everything
+  // else goes on being listed and written.
+  virtual std::vector<Problem> problems() { return {}; }
 
   // Becomes readable when something has happened that handle_events() is to take up; -1: nothing
   // ever does. Returns what an operator should read once, a line each.

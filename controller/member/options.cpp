@@ -184,7 +184,7 @@ void add_general_flags(cli::Cli& cli, Options& options) {
              "run: when systemd is told that it is up: at once, or when a GWM has registered the "
              "members",
              "start");
-  cli.action("--check", options.check, "check flags, config file and certificates, and end");
+  cli.verb("--check", options.check, true, "check flags, config file and certificates, and end");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--metrics"});
 }
@@ -206,10 +206,6 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
   if (const auto end = cli.parse(argc, argv)) return *end;
-  if (cli.print_config()) {
-    fmt::print("{}", cli.config_text());
-    return ExitCode::ok;
-  }
   for (const auto& member : raw.members)
     options.members.push_back(sasp::MemberData::of(member, raw.label));
   if (const auto taken = take_command(raw.command, raw.argument, options); !taken) {
@@ -220,6 +216,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   }
   if (const auto fit = check_together(options, raw.insecure_plaintext); !fit) {
     return cli.refuse(ExitCode::configuration, fit.error().detail);
+  }
+  if (cli.print_config()) {
+    fmt::print("{}", cli.config_text());
+    return ExitCode::ok;
   }
   return options;
 }

@@ -80,6 +80,7 @@ ExitCode Daemon::run() {
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
   open_metrics();
   start_links();
+  look_for_problems();
   work();  // the first list tells the GWM which members there are
   reconcile_later();
   wait_for_plane();
@@ -247,6 +248,7 @@ void Daemon::reconcile_later() {
     if (ec) return;
     counters_.loop_lag = Clock::now() - reconcile_timer_.expiry();
     reconciler_.look_again();
+    look_for_problems();
     work();
     reconcile_later();
   });
@@ -259,6 +261,7 @@ void Daemon::wait_for_plane() {
                             [this](boost::system::error_code ec) {
                               if (ec) return;
                               const auto notices = plane_.handle_events();
+                              look_for_problems();
                               if (!notices) kernel_state(notices.error().detail);
                               if (notices) {
                                 for (const auto& notice : *notices)
@@ -332,6 +335,25 @@ void Daemon::report_alarms() {
   alarms_ = std::move(alarms);
 }
 
+// A line when one begins, and one when it ends.
+void Daemon::look_for_problems() {
+  auto problems = plane_.problems();
+  const auto has = [](const auto& some, const lb::Problem& problem) {
+    return std::any_of(some.begin(), some.end(), [&problem](const auto& other) {
+      return other.name == problem.name && other.subject == problem.subject;
+    });
+  };
+  for (const auto& problem : problems) {
+    if (!has(problems_, problem)) log_.error("{}: {}", problem.name, problem.detail);
+  }
+  for (const auto& problem : problems_) {
+    if (!has(problems, problem))
+      log_.info("{}{}{} has ended", problem.name, problem.subject.empty() ? "" : " of ",
+                problem.subject);
+  }
+  problems_ = std::move(problems);
+}
+
 // One line when it changes, not one per pass.
 void Daemon::kernel_state(std::string error) {
   if (error == kernel_error_) return;
@@ -349,6 +371,7 @@ Status Daemon::status() const {
   status.dry_run = options_.dry_run;
   status.backend = options_.backend == Backend::xdp ? "xdp" : "ipvs";
   status.kernel_error = kernel_error_;
+  status.problems = problems_;
   if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();
   status.groups = reconciler_.view();
@@ -378,6 +401,8 @@ std::string Daemon::status_line() const {
   } else {
     line += "no change yet";
   }
+  for (const auto& problem : problems_)
+    line += "; " + problem.detail;
   return kernel_error_.empty() ? line : fmt::format("{}; {}", line, kernel_error_);
 }
 
@@ -456,6 +481,7 @@ json::object Daemon::trace(const json::object& request) {
 json::object Daemon::reconcile(const net::ControlPeer& peer) {
   if (!peer.may_write) return net::control_forbidden("reconcile");
   log_.info("reconcile, asked by uid {} (pid {})", peer.uid, peer.pid);
+  look_for_problems();
   const auto plan = reconciler_.preview(Clock::now());
   if (!plan) {
     kernel_state(plan.error().detail);

@@ -51,6 +51,7 @@ class Daemon {
   Work work();
   void report(const Work& work);
   void report_alarms();
+  void look_for_problems();
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
   Status status() const;
@@ -86,8 +87,9 @@ class Daemon {
 
   std::optional<std::chrono::system_clock::time_point> last_change_;  // that the kernel took
   bool work_posted_ = false;
-  std::string kernel_error_;  // as last reported; empty: all well
-  lb::Plan planned_;          // with --dry-run: what was reported last
+  std::string kernel_error_;                          // as last reported; empty: all well
+  std::vector<lb::Problem> problems_;                 // of the data plane, as reported last
+  lb::Plan planned_;                                  // with --dry-run: what was reported last
   std::map<std::string, std::vector<Alarm>> alarms_;  // as reported last
 };
 

@@ -23,6 +23,7 @@ namespace {
 using saspd::Backend;
 using saspd::ExitCode;
 using saspd::Options;
+using saspd::Verb;
 using saspd::XdpOptions;
 
 ExitCode exit_code_of(const std::error_code& code) {
@@ -178,12 +179,13 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
 
 ExitCode perform(const Options& options) {
   saspd::cli::Log log(options.log);
-  switch (options.xdp.action) {
-    case XdpOptions::Action::attach: return attach(options.xdp, log);
-    case XdpOptions::Action::detach: return detach(options.xdp, log);
-    case XdpOptions::Action::run: break;
+  switch (options.verb) {
+    case Verb::attach: return attach(options.xdp, log);
+    case Verb::detach: return detach(options.xdp, log);
+    case Verb::check: return check(options, log);
+    case Verb::run: break;
   }
-  return options.check ? check(options, log) : run(options, log);
+  return run(options, log);
 }
 
 }  // namespace

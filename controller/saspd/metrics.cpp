@@ -49,6 +49,11 @@ Family errors(std::string name, std::string help, const std::string& backend,
 void add_kernel(Families& families, const Status& status, const MetricCounters& counters) {
   Family well = gauge("saspd_kernel_ok", "1: the kernel could be read and written last time.");
   add(well, status.kernel_error.empty() ? 1 : 0);
+  Family problems = gauge("saspd_dataplane_problems", "What keeps packets from the data plane.");
+  add(problems, static_cast<double>(status.problems.size()));
+  Family problem = gauge("saspd_dataplane_problem", "1; there is this problem.");
+  for (const auto& [name, subject, detail] : status.problems)
+    add(problem, 1, {{"problem", name}, {"subject", subject}});
   Family duration{"saspd_apply_duration_seconds",
                   "Passes that wrote: looking, deciding and writing, until the kernel answered.",
                   prometheus::MetricType::Histogram,
@@ -60,7 +65,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
   for (const auto& [reason, count] : status.packets)
     add(packets, static_cast<double>(count), {{"reason", reason}});
   take(families,
-       {std::move(well),
+       {std::move(well), std::move(problems), std::move(problem),
         errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
                status.backend, counters.apply_errors),
         errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",

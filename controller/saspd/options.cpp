@@ -103,12 +103,13 @@ void add_service_options(cli::Cli& cli, Options& options) {
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
 }
 
-void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach) {
+void add_xdp_options(cli::Cli& cli, Options& options) {
   XdpOptions& xdp = options.xdp;
   cli.section("XDP");
-  cli.action("--attach", attach,
-             "as root: bring the XDP program to the --interface, hand its maps to --user, and end");
-  cli.action("--detach", detach, "as root: take the XDP program off, throw its maps away, and end");
+  cli.verb("--attach", options.verb, Verb::attach,
+           "as root: bring the XDP program to the --interface, hand its maps to --user, and end");
+  cli.verb("--detach", options.verb, Verb::detach,
+           "as root: take the XDP program off, throw its maps away, and end");
   cli.action("--replace", xdp.replace,
              "with --attach: throw away maps that do not fit, with the flows that they know");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
@@ -151,12 +152,18 @@ void add_xdp_options(cli::Cli& cli, Options& options, bool& attach, bool& detach
            "around packets to this service address. Give it --pins of its own");
 }
 
-// What --attach and --detach want, and what goes with --backend alone.
-std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options, bool attach,
-                                  bool detach) {
+// What the privileged verbs want, and what goes with --backend alone.
+std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   const auto usage = [&cli](std::string_view text) { return cli.refuse(ExitCode::usage, text); };
-  if (attach && detach) return usage("--attach and --detach at once");
-  if (attach && options.xdp.interfaces.empty()) return usage("--attach needs --interface IF");
+  const bool privileged = options.verb == Verb::attach || options.verb == Verb::detach;
+  if (options.dry_run && privileged) {
+    return usage(
+        "--attach and --detach are done or not done: take dry-run out, or give --dry-run=false");
+  }
+  if (options.verb == Verb::attach && options.xdp.interfaces.empty())
+    return usage("--attach needs --interface IF");
+  if (options.xdp.replace && options.verb != Verb::attach)
+    return usage("--replace goes with --attach only");
   if (options.backend == Backend::xdp && options.adopt) {
     return usage("--adopt is for --backend ipvs: nobody else makes services of the XDP program");
   }
@@ -256,9 +263,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   add_gwm_options(cli, options);
   cli::add_tls_options(cli, options.tls, TlsRole::client);
   add_service_options(cli, options);
-  bool attach = false;
-  bool detach = false;
-  add_xdp_options(cli, options, attach, detach);
+  add_xdp_options(cli, options);
   cli.section("Operation");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
@@ -269,15 +274,13 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--metrics-members", "on|off", options.metrics_members,
              cli::one_of<bool>({{"on", true}, {"off", false}}),
              "off: no metrics per member, of which there are about eight each", "on");
-  cli.action("--check", options.check, "check flags, config file and certificates, and end");
+  cli.verb("--check", options.verb, Verb::check,
+           "check flags, config file and certificates, and end");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
   if (const auto end = cli.parse(argc, argv)) return *end;
-  if (const auto end = check_xdp(cli, options, attach, detach)) return *end;
-  if (attach || detach) {
-    options.xdp.action = attach ? XdpOptions::Action::attach : XdpOptions::Action::detach;
-    return options;
-  }
+  if (const auto end = check_xdp(cli, options)) return *end;
+  if (options.verb == Verb::attach || options.verb == Verb::detach) return options;
   if (const auto end = check(cli, options)) return *end;
   if (cli.print_config()) {
     fmt::print("{}", cli.config_text());

@@ -15,12 +15,13 @@
 
 namespace saspd {
 
+// What a run is for.
+enum class Verb { run, check, attach, detach };
+
 // What only --backend xdp has.
 struct XdpOptions {
-  enum class Action { run, attach, detach };
   enum class Mode { automatic, native, generic };
 
-  Action action = Action::run;
   std::string pins;
   // Of attach:
   std::vector<std::string> interfaces;
@@ -37,6 +38,7 @@ struct XdpOptions {
 };
 
 struct Options {
+  Verb verb = Verb::run;
   std::vector<cli::HostPort> gwms;  // in order of precedence
   std::string lb_uid;
   std::optional<std::chrono::seconds> interval;  // nothing: the GWM's
@@ -58,7 +60,6 @@ struct Options {
   std::string control = "/run/saspd/control";
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;
-  bool check = false;  // only tell whether all is good, files included
   cli::LogOptions log;
 };
 

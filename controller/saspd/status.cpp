@@ -95,6 +95,15 @@ json::array alarms_json(const std::vector<Alarm>& alarms) {
   return array;
 }
 
+json::array problems_json(const std::vector<lb::Problem>& problems) {
+  json::array array;
+  for (const auto& problem : problems) {
+    array.push_back(
+        {{"name", problem.name}, {"subject", problem.subject}, {"detail", problem.detail}});
+  }
+  return array;
+}
+
 constexpr std::string_view held_prefix = "held_";
 
 json::object group_json(const Status& status, const Reconciler::GroupView& group, TimePoint now) {
@@ -230,6 +239,7 @@ json::object status_json(const Status& status, TimePoint now) {
   object["dry_run"] = status.dry_run;
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
+  object["problems"] = problems_json(status.problems);
   object["tls_error"] =
       status.tls_error.empty() ? json::value(nullptr) : json::value(status.tls_error);
   object["gwm"] = std::move(gwms);
@@ -277,6 +287,8 @@ Result<json::object> members_json(const Status& status, const std::optional<std:
 json::object watch_json(const Status& status) {
   json::object items;
   items["kernel"] = status.kernel_error.empty() ? "ok" : status.kernel_error;
+  for (const auto& problem : status.problems)
+    items[fmt::format("problem {} {}", problem.name, problem.subject)] = problem.detail;
   for (const auto& gwm : status.gwms)
     items[fmt::format("gwm {}", gwm.endpoint)] = gwm.state;
   for (const auto& group : status.groups) {

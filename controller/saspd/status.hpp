@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include "controller/base/clock.hpp"
+#include "controller/lb/dataplane.hpp"
 #include "controller/saspd/reconciler.hpp"
 
 namespace saspd {
@@ -29,6 +30,7 @@ struct Status {
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
   std::string tls_error;     // why the TLS files could not be read again; empty: they could
   std::string backend = "ipvs";
+  std::vector<lb::Problem> problems;                           // of the data plane
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   std::vector<GwmStatus> gwms;
   std::vector<Reconciler::GroupView> groups;

@@ -56,7 +56,7 @@ class CliTest : public testing::Test {
     cli.option("--lb-uid", "UID", result.options.uid, text(1, 64), "our name");
     cli.list("--member", "TEXT", result.options.members, text(0, 255), "a member");
     cli.flag("--dry-run", result.options.dry_run, "write nothing");
-    cli.action("--check", result.options.check, "check and exit");
+    cli.verb("--check", result.options.check, true, "check and exit");
     cli.not_built_yet({"--tls-ca", "--trust"});
     arguments.insert(arguments.begin(), "prog");
     std::vector<const char*> argv;

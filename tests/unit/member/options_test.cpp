@@ -120,6 +120,13 @@ TEST(MemberOptions, ComeFromAFileToo) {
   EXPECT_EQ(wrong.code, 78);
   EXPECT_NE(wrong.err.find(":2: unknown key 'nonsense'"), std::string::npos) << wrong.err;
   EXPECT_EQ(parse_more({"run", "--check"}).code, 0);
+  const auto both = parse_more({"run", "--check", "--print-config"});
+  EXPECT_EQ(both.code, 64);
+  EXPECT_NE(both.err.find("--print-config and --check at once"), std::string::npos) << both.err;
+  std::ofstream(path) << "gwm = 127.0.0.1\n";
+  const auto incomplete = parse({"run", "--config", path, "--print-config"});
+  EXPECT_EQ(incomplete.code, 64) << "it is checked before it is shown";
+  EXPECT_EQ(incomplete.out, "");
 }
 
 struct Bad {

@@ -151,16 +151,40 @@ TEST(SaspdOptions, TakeAttachWithoutAGwm) {
   const auto parsed = parse({"--attach", "--interface", "eth0", "--interface", "eth1", "--xdp-mode",
                              "generic", "--max-backends", "65535", "--syn", "defer"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->xdp.action, XdpOptions::Action::attach);
+  EXPECT_EQ(parsed.options->verb, Verb::attach);
   EXPECT_EQ(parsed.options->xdp.interfaces, (std::vector<std::string>{"eth0", "eth1"}));
   EXPECT_EQ(parsed.options->xdp.mode, XdpOptions::Mode::generic);
   EXPECT_EQ(parsed.options->xdp.max_backends, 65535U);
   EXPECT_TRUE(parsed.options->xdp.defer_syn);
-  EXPECT_EQ(parse({"--detach"}).options.value().xdp.action, XdpOptions::Action::detach);
+  EXPECT_EQ(parse({"--detach"}).options.value().verb, Verb::detach);
   EXPECT_EQ(parse({"--attach"}).code, 64);
   EXPECT_NE(parse({"--attach"}).err.find("--interface"), std::string::npos);
-  EXPECT_EQ(parse({"--attach", "--detach", "--interface", "eth0"}).code, 64);
   EXPECT_EQ(parse({"--attach", "--interface", "eth0", "--max-backends", "65536"}).code, 64);
+}
+
+// Whoever asks "what would be?" does not lose the data plane.
+TEST(SaspdOptions, TakeOneVerbPerRun) {
+  const std::vector<std::string> verbs{"--attach", "--detach", "--check", "--print-config"};
+  for (const auto& first : verbs) {
+    for (const auto& second : verbs) {
+      if (first == second) continue;
+      const auto parsed = parse_more({"--interface", "eth0", first, second});
+      SCOPED_TRACE(first + " " + second);
+      EXPECT_EQ(parsed.code, 64);
+      EXPECT_EQ(parsed.out, "");
+      EXPECT_NE(parsed.err.find(first), std::string::npos) << parsed.err;
+      EXPECT_NE(parsed.err.find(" at once: a run does one of them"), std::string::npos)
+          << parsed.err;
+    }
+  }
+  EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, Verb::check);
+  for (const std::string verb : {"--attach", "--detach"}) {
+    const auto parsed = parse({verb, "--interface", "eth0", "--dry-run"});
+    EXPECT_EQ(parsed.code, 64) << verb;
+    EXPECT_NE(parsed.err.find("--dry-run=false"), std::string::npos) << parsed.err;
+  }
+  EXPECT_EQ(parse_more({"--replace"}).code, 64);
+  EXPECT_EQ(parse({"--detach", "--replace"}).code, 64);
 }
 
 TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
