@@ -109,6 +109,7 @@ struct SizedMap {
 std::vector<SizedMap> sized_maps(const lb_bpf& program, const Sizes& sizes) {
   const auto& maps = program.maps;
   return {{maps.services, sizes.services},
+          {maps.tables_in_use, sizes.services},
           {maps.addresses, sizes.services},
           {maps.tables, 2 * sizes.services},
           {maps.backends, sizes.backends + 1},

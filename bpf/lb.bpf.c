@@ -64,11 +64,16 @@ static __always_inline enum lb_reason choose(const struct lb_flow_key *key,
                                              const struct lb_settings *settings,
                                              struct choice *choice)
 {
-	__u32 index = service->table, slot;
+	__u32 index = service->number, slot;
 	struct lb_table *table;
+	__u32 *in_use;
 
 	if (!fresh && !(service->flags & LB_SERVICE_STATELESS) && choose_by_flow(key, service, choice))
 		return LB_SENT_FLOW;
+	in_use = bpf_map_lookup_elem(&tables_in_use, &index);
+	if (!in_use)
+		return LB_DROP_INTERNAL;
+	index = 2 * index + *in_use;
 	table = bpf_map_lookup_elem(&tables, &index);
 	slot = lb_slot(key, settings->seed);
 	if (!table || slot >= LB_SLOTS)

@@ -5,12 +5,13 @@
 #ifndef SASPD_BPF_LB_H
 #define SASPD_BPF_LB_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 /* C, which has no std::array. NOLINTBEGIN */
 
 /* Raised with each change here that a program or a saspd of before would misread. */
-#define LB_LAYOUT 1
+#define LB_LAYOUT 2
 
 #define LB_SLOTS 65537
 #define LB_SLOTS_PADDED 65540 /* a multiple of 4 bytes */
@@ -37,13 +38,19 @@ enum {
 	LB_SERVICE_INDEPENDENT = 2, /* how saspd builds its table; nothing to the program */
 };
 
+/* Never put in the place of an entry that stands there: the kernel would put another element into the hash,
+ * and a packet that looks right then may find neither. What changes often, the table in use, stands in an
+ * array therefore; the rest is changed in place, under the lock (BPF_F_LOCK). */
 struct lb_service {
-	__u32 number; /* of its counters, 0 up to max_services - 1; its tables are 2 * number and the next */
-	__u32 table;  /* the one in use: the other is written aside, then this is flipped */
+	struct bpf_spin_lock lock; /* of the kernel's update; nobody else takes it */
+	__u32 number; /* of its counters and its tables: 0 up to max_services - 1 */
 	__u8 forward;
 	__u8 flags;
 	__u16 zero;
 };
+
+/* tables_in_use: an array by the number of the service, to a __u32: 0 or 1. Its tables are 2 * number and the
+ * next one; one is in use, the other is written aside, then this is flipped. */
 
 /* addresses: a hash, to a __u32 of no meaning. Those of services, which answer ICMP echo. */
 struct lb_address_key {

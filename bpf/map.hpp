@@ -46,8 +46,9 @@ class Map {
     if (bpf_map_lookup_elem(fd_.get(), &key, &value) != 0) return std::nullopt;
     return value;
   }
-  Result<void> put(const Key& key, const Value& value) const {
-    if (bpf_map_update_elem(fd_.get(), &key, &value, BPF_ANY) != 0) return system_error(name_);
+  // BPF_F_LOCK: an element that is there is changed in place, and never missing meanwhile.
+  Result<void> put(const Key& key, const Value& value, std::uint64_t flags = BPF_ANY) const {
+    if (bpf_map_update_elem(fd_.get(), &key, &value, flags) != 0) return system_error(name_);
     return {};
   }
   Result<void> erase(const Key& key) const {

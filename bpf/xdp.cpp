@@ -136,6 +136,7 @@ Result<void> Xdp::open_maps() {
                             pins_, found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
   }
   auto services = Map<lb_service_key, lb_service>::open(pins_ + "/services");
+  auto tables_in_use = Map<std::uint32_t, std::uint32_t>::open(pins_ + "/tables_in_use");
   auto addresses = Map<lb_address_key, std::uint32_t>::open(pins_ + "/addresses");
   auto tables = Map<std::uint32_t, lb_table>::open(pins_ + "/tables");
   auto backends = Map<std::uint32_t, lb_backend>::open(pins_ + "/backends");
@@ -144,6 +145,7 @@ Result<void> Xdp::open_maps() {
   auto service_counters = PerCpuArray<lb_counters>::open(pins_ + "/service_counters");
   auto reasons = PerCpuArray<std::uint64_t>::open(pins_ + "/reasons");
   if (!services) return fail(services.error());
+  if (!tables_in_use) return fail(tables_in_use.error());
   if (!addresses) return fail(addresses.error());
   if (!tables) return fail(tables.error());
   if (!backends) return fail(backends.error());
@@ -151,9 +153,10 @@ Result<void> Xdp::open_maps() {
   if (!backend_counters) return fail(backend_counters.error());
   if (!service_counters) return fail(service_counters.error());
   if (!reasons) return fail(reasons.error());
-  maps_.emplace(Maps{std::move(*services), std::move(*addresses), std::move(*tables),
-                     std::move(*backends), std::move(*flows), std::move(*backend_counters),
-                     std::move(*service_counters), std::move(*reasons), std::move(*settings)});
+  maps_.emplace(Maps{std::move(*services), std::move(*tables_in_use), std::move(*addresses),
+                     std::move(*tables), std::move(*backends), std::move(*flows),
+                     std::move(*backend_counters), std::move(*service_counters),
+                     std::move(*reasons), std::move(*settings)});
   settings_ = *found;
   return {};
 }
@@ -171,13 +174,16 @@ Result<void> Xdp::read() {
   auto backends = maps_->backends.values();
   if (!backends) return fail(backends.error());
   backends_ = std::move(*backends);
+  const auto in_use = maps_->tables_in_use.values();
+  if (!in_use) return fail(in_use.error());
   std::map<std::uint32_t, std::pair<Service*, std::uint16_t>> by_number;
   for (const auto& key : maps_->services.keys()) {
     const auto value = maps_->services.find(key);
     const auto name = service_of(key);
-    if (!value || !name) continue;
+    if (!value || !name || value->number >= in_use->size()) continue;
     Service& service = services_[*name];
     service.value = *value;
+    service.table = (*in_use)[value->number];
     service.published = true;
     by_number[value->number] = {&service, be16toh(key.port)};
   }
@@ -331,7 +337,7 @@ void Xdp::add_service(const lb::ServiceKey& key, const lb::Service& attributes) 
   while (numbers.contains(free))
     ++free;
   Service& service = services_[key];
-  service.value = {free, 2 * free, LB_FORWARD_L2, flags_of(attributes), 0};
+  service.value = {{}, free, LB_FORWARD_L2, flags_of(attributes), 0};
 }
 
 void Xdp::add_destination(Service& service, const lb::Destination& destination) {
@@ -395,7 +401,8 @@ Result<void> Xdp::publish(const lb::ServiceKey& key) {
     if (auto put = maps_->addresses.put(address_key(endpoint_of(key).endpoint.address), 1); !put)
       return put;
   }
-  if (auto put = maps_->services.put(in_map, service.value); !put) return put;
+  if (auto put = maps_->tables_in_use.put(service.value.number, service.table); !put) return put;
+  if (auto put = maps_->services.put(in_map, service.value, BPF_F_LOCK); !put) return put;
   service.published = true;
   return free_leaving(service);
 }
@@ -411,7 +418,7 @@ Result<void> Xdp::write_table(Service& service) {
     const bool counts = !any_reachable || is_resolved(backend);
     members.push_back({endpoint, static_cast<std::uint16_t>(number), counts ? backend.weight : 0});
   }
-  const auto current = maps_->tables.find(service.value.table);
+  const auto current = maps_->tables.find(2 * service.value.number + service.table);
   if (!current) return fail(std::errc::io_error, "tables");
   const std::span<const std::uint16_t> previous(current->backend, service.published ? LB_SLOTS : 0);
   const auto slots = (service.value.flags & LB_SERVICE_INDEPENDENT) != 0
@@ -420,9 +427,9 @@ Result<void> Xdp::write_table(Service& service) {
   if (std::equal(slots.begin(), slots.end(), previous.begin(), previous.end())) return {};
   lb_table table{};
   std::copy(slots.begin(), slots.end(), std::begin(table.backend));
-  const std::uint32_t aside = service.value.table ^ 1U;
-  if (auto put = maps_->tables.put(aside, table); !put) return put;
-  service.value.table = aside;
+  const std::uint32_t aside = service.table ^ 1U;
+  if (auto put = maps_->tables.put(2 * service.value.number + aside, table); !put) return put;
+  service.table = aside;
   return {};
 }
 
@@ -492,7 +499,7 @@ std::map<Endpoint, lb::DestinationState> Xdp::states(const lb::ServiceKey& key) 
   std::map<Endpoint, lb::DestinationState> states;
   const auto known = services_.find(key);
   if (known == services_.end()) return states;
-  const auto table = maps_->tables.find(known->second.value.table);
+  const auto table = maps_->tables.find(2 * known->second.value.number + known->second.table);
   std::map<std::uint32_t, std::uint32_t> slots;
   for (std::size_t i = 0; table && i < LB_SLOTS; ++i)
     ++slots[table->backend[i]];
@@ -523,7 +530,7 @@ Result<lb::Trace> Xdp::trace(lb::Protocol protocol, const Endpoint& source,
   trace.forward = forward_of(service.value);
   const lb_flow_key key = flow_key(protocol, source, destination);
   trace.slot = lb_slot(&key, settings_.seed);
-  const auto table = maps_->tables.find(service.value.table);
+  const auto table = maps_->tables.find(2 * service.value.number + service.table);
   std::uint32_t number = table ? table->backend[trace.slot] : 0;
   if (const auto flow = known_flow(service, key)) {
     trace.known_flow = true;

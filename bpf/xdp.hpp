@@ -69,6 +69,7 @@ class Xdp final : public lb::Dataplane {
  private:
   struct Maps {
     Map<lb_service_key, lb_service> services;
+    Map<std::uint32_t, std::uint32_t> tables_in_use;
     Map<lb_address_key, std::uint32_t> addresses;
     Map<std::uint32_t, lb_table> tables;
     Map<std::uint32_t, lb_backend> backends;
@@ -80,6 +81,7 @@ class Xdp final : public lb::Dataplane {
   };
   struct Service {
     lb_service value{};
+    std::uint32_t table = 0;                     // in use
     bool published = false;                      // stands in the map
     std::map<Endpoint, std::uint32_t> backends;  // numbers
     std::vector<std::uint32_t> leaving;          // numbers to be freed once no table has them

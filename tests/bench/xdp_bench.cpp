@@ -335,11 +335,11 @@ class Director {
     if (auto attached = bpf::attach(settings); !attached) give_up(attached.error().detail);
     auto opened = bpf::Xdp::open(settings.pins);
     auto tables = bpf::Map<std::uint32_t, lb_table>::open(settings.pins + "/tables");
-    auto in_map = bpf::Map<lb_service_key, lb_service>::open(settings.pins + "/services");
-    if (!opened || !tables || !in_map) give_up("the maps cannot be opened");
+    auto in_use = bpf::Map<std::uint32_t, std::uint32_t>::open(settings.pins + "/tables_in_use");
+    if (!opened || !tables || !in_use) give_up("the maps cannot be opened");
     xdp_ = std::move(*opened);
     tables_ = std::move(*tables);
-    services_ = std::move(*in_map);
+    in_use_ = std::move(*in_use);
     fill(std::move(scheduler));
   }
 
@@ -353,12 +353,11 @@ class Director {
     apply(plan);
   }
 
-  // The least that a change needs: the table that is not in use is written, the service again.
+  // The least that a change needs: the table that is not in use is written and put in use.
   void write_maps(unsigned of_services) const {
     for (unsigned n = 0; n < of_services; ++n) {
-      const auto key = bpf::service_key(std::get<lb::VirtualEndpoint>(service(n)));
-      const auto value = services_->find(key);
-      if (!value || !tables_->put(value->table ^ 1U, table_) || !services_->put(key, *value))
+      const auto in_use = in_use_->find(n);
+      if (!in_use || !tables_->put(2 * n + (*in_use ^ 1U), table_) || !in_use_->put(n, *in_use))
         give_up("the maps cannot be written");
     }
   }
@@ -388,7 +387,7 @@ class Director {
   kernel::BpfFileSystem file_system_;
   std::unique_ptr<bpf::Xdp> xdp_;
   std::optional<bpf::Map<std::uint32_t, lb_table>> tables_;
-  std::optional<bpf::Map<lb_service_key, lb_service>> services_;
+  std::optional<bpf::Map<std::uint32_t, std::uint32_t>> in_use_;
   const lb_table table_{};
   std::uint32_t weight_ = 10;
 };

@@ -72,10 +72,10 @@ inline Verdict run(int program, const Bytes& frame, std::uint32_t ingress) {
 
 class LbProgram {
  public:
-  LbProgram() {
+  explicit LbProgram(std::uint32_t services = max_services) {
     skeleton_ = lb_bpf__open();
     if (skeleton_ == nullptr) throw std::runtime_error("lb_bpf__open");
-    bpf_map__set_max_entries(skeleton_->maps.tables, 2 * max_services);
+    bpf_map__set_max_entries(skeleton_->maps.tables, 2 * services);
     bpf_map__set_max_entries(skeleton_->maps.flows, max_flows);
     if (const auto loaded = bpf::load(*skeleton_->obj); !loaded) {
       throw std::runtime_error(loaded.error().detail);
@@ -90,8 +90,9 @@ class LbProgram {
 
   const auto& maps() const { return skeleton_->maps; }
 
+  int balance() const { return bpf_program__fd(skeleton_->progs.balance); }
   Verdict run(const Bytes& frame, std::uint32_t ingress) const {
-    return kernel::run(bpf_program__fd(skeleton_->progs.balance), frame, ingress);
+    return kernel::run(balance(), frame, ingress);
   }
 
   // Sums over the CPUs.

@@ -133,7 +133,7 @@ class Lb : public ::testing::Test {
   Service serve(std::uint8_t protocol, std::string_view where, std::uint8_t forward,
                 std::uint8_t flags = 0) {
     Service service{services_++, protocol, endpoint(where)};
-    use_table(service, 2 * service.number, forward, flags);
+    use_table(service, 0, forward, flags);
     const IpAddress& own = service.endpoint.address;
     put(program_.maps().addresses, lb_address_key{lb(own), lb(own.family())}, 1U);
     return service;
@@ -145,7 +145,8 @@ class Lb : public ::testing::Test {
     key.port = network_order(service.endpoint.port);
     key.protocol = service.protocol;
     key.family = lb(service.endpoint.address.family());
-    put(program_.maps().services, key, lb_service{service.number, table, forward, flags, 0});
+    put(program_.maps().tables_in_use, service.number, table);
+    put(program_.maps().services, key, lb_service{{}, service.number, forward, flags, 0});
   }
   Service serve_l2(std::uint8_t protocol = tcp_number, bool v4 = true, std::uint8_t flags = 0) {
     return serve(protocol, v4 ? "192.0.2.10:443" : "[2001:db8::10]:443", LB_FORWARD_L2, flags);
@@ -602,7 +603,7 @@ TEST_F(Lb, KeepsAFlowWhereItIsThroughAnotherTable) {
     expect_led_to(5, LB_SENT_TABLE, request(service, syn));
 
     put_table(2 * service.number + 1, {6});
-    use_table(service, 2 * service.number + 1, LB_FORWARD_L2);
+    use_table(service, 1, LB_FORWARD_L2);
     lb_backend draining = backend_of(service, 5);
     draining.weight = 0;
     put_backend(5, draining);
