@@ -4,6 +4,10 @@
 #include <linux/netlink.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -15,8 +19,8 @@ namespace {
 // From this many services on, one dump of all is cheaper than a question for each.
 constexpr std::size_t dump_from = 16;
 
-lb::Pool empty_pool(ServiceRecord record) {
-  return {std::move(record.attributes), {}};
+lb::Pool empty_pool(lb::Service attributes) {
+  return {std::move(attributes), {}};
 }
 
 // The kernel's words, and what they mean here.
@@ -43,19 +47,37 @@ Error explained(const lb::Change& change, Error error) {
   return at(change.text(), std::move(error));
 }
 
-std::uint8_t command_of(lb::Action action) {
-  switch (action) {
-    case lb::Action::add_service: return IPVS_CMD_NEW_SERVICE;
-    case lb::Action::set_service: return IPVS_CMD_SET_SERVICE;
-    case lb::Action::add_destination: return IPVS_CMD_NEW_DEST;
-    case lb::Action::set_weight: return IPVS_CMD_SET_DEST;
-    case lb::Action::remove_destination: return IPVS_CMD_DEL_DEST;
-    case lb::Action::remove_service: return IPVS_CMD_DEL_SERVICE;
-  }
-  return IPVS_CMD_UNSPEC;
+// What is read before it is written: set_weight replaces it all, and to remove it is decided by it.
+bool writes_what_exists(const lb::Change& change) {
+  return change.action == lb::Action::set_weight || change.action == lb::Action::remove_destination;
+}
+
+// Of one service, because the read of it is to be as late as can be.
+std::span<const lb::Change> first_batch(std::span<const lb::Change> changes) {
+  const auto most = changes.first(std::min(GenlSocket::max_batch, changes.size()));
+  const auto other = std::find_if(most.begin(), most.end(), [&](const lb::Change& change) {
+    return change.service != most.front().service;
+  });
+  return changes.first(static_cast<std::size_t>(other - most.begin()));
+}
+
+// Nothing was written, so that the code must not say that this is unknown.
+Error not_read(Error error) {
+  if (error.code == std::errc::no_such_process) return error;
+  return fail(std::errc::io_error,
+              "not written, because the kernel's state cannot be read: " + error.detail);
 }
 
 }  // namespace
+
+struct Ipvs::Present {
+  struct Destination {
+    lb::Destination reported;
+    KeptAttributes kept;
+  };
+  std::optional<lb::Service> service;  // if one of the batch sets it
+  std::map<Endpoint, Destination> destinations;
+};
 
 Result<std::unique_ptr<Ipvs>> Ipvs::open() {
   std::unique_ptr<Ipvs> ipvs(new Ipvs);
@@ -123,15 +145,21 @@ Result<lb::Table> Ipvs::with_destinations(Result<lb::Table> services) {
 Result<lb::Table> Ipvs::list_each(std::span<const lb::ServiceKey> services) {
   lb::Table table;
   for (const lb::ServiceKey& service : services) {
-    put_service(only_request(IPVS_CMD_GET_SERVICE), service);
-    const auto answer = socket_.ask(requests_);
-    if (!answer && answer.error().code == std::errc::no_such_process) continue;
-    if (!answer) return fail(at(lb::text(service), answer.error()));
-    auto record = parse_service_record(*answer);
-    if (!record) return fail(at(lb::text(service), record.error()));
-    table.emplace(service, empty_pool(std::move(*record)));
+    auto attributes = read_service(service);
+    if (!attributes && attributes.error().code == std::errc::no_such_process) continue;
+    if (!attributes) return fail(at(lb::text(service), attributes.error()));
+    table.emplace(service, empty_pool(std::move(*attributes)));
   }
   return table;
+}
+
+Result<lb::Service> Ipvs::read_service(const lb::ServiceKey& service) {
+  put_service(only_request(IPVS_CMD_GET_SERVICE), service);
+  const auto answer = socket_.ask(requests_);
+  if (!answer) return fail(answer.error());
+  auto record = parse_service_record(*answer);
+  if (!record) return fail(record.error());
+  return std::move(record->attributes);
 }
 
 Result<lb::Table> Ipvs::list_services() {
@@ -142,7 +170,7 @@ Result<lb::Table> Ipvs::list_services() {
   for (ServiceRecord& record : *records) {
     if (!record.key) continue;
     const lb::ServiceKey key = *record.key;
-    table.emplace(key, empty_pool(std::move(record)));
+    table.emplace(key, empty_pool(std::move(record.attributes)));
   }
   return table;
 }
@@ -161,37 +189,123 @@ Result<void> Ipvs::list_destinations(const lb::ServiceKey& service, lb::Pool& po
 
 std::vector<lb::Failure> Ipvs::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;
-  for (std::size_t offset = 0; offset < changes.size(); offset += GenlSocket::max_batch) {
-    const auto size = std::min(GenlSocket::max_batch, changes.size() - offset);
-    apply_batch(changes.subspan(offset, size), offset, failures);
+  for (std::size_t offset = 0; offset < changes.size();) {
+    const auto batch = first_batch(changes.subspan(offset));
+    apply_batch(batch, offset, failures);
+    offset += batch.size();
   }
   return failures;
 }
 
 void Ipvs::apply_batch(std::span<const lb::Change> changes, std::size_t offset,
                        std::vector<lb::Failure>& failures) {
+  const auto present = read_present(changes);
   requests_.clear();
-  for (const lb::Change& change : changes)
-    add_write(change);
-  for (auto& [index, error] : socket_.write(requests_)) {
-    failures.push_back({offset + index, explained(changes[index], std::move(error))});
+  std::map<std::size_t, Error> failed;
+  std::vector<std::size_t> sent;
+  for (std::size_t index = 0; index < changes.size(); ++index) {
+    const auto added = present ? add_write(changes[index], *present) : fail(present.error());
+    if (!added) failed.emplace(index, added.error());
+    if (added && *added) sent.push_back(index);
   }
+  if (!sent.empty()) {
+    for (auto& [request, error] : socket_.write(requests_))
+      failed.emplace(sent[request], std::move(error));
+  }
+  for (auto& [index, error] : failed)
+    failures.push_back({offset + index, explained(changes[index], std::move(error))});
 }
 
-void Ipvs::add_write(const lb::Change& change) {
-  nlmsghdr& request = add_request(command_of(change.action));
-  switch (change.action) {
-    case lb::Action::add_service:
-    case lb::Action::set_service: return put_service(request, change.service, change.attributes);
-    case lb::Action::add_destination:
-    case lb::Action::set_weight:
-      put_service(request, change.service);
-      return put_destination(request, change.destination);
-    case lb::Action::remove_destination:
-      put_service(request, change.service);
-      return put_destination_key(request, change.destination.endpoint);
-    case lb::Action::remove_service: return put_service(request, change.service);
+Result<Ipvs::Present> Ipvs::read_present(std::span<const lb::Change> changes) {
+  Present present;
+  const lb::ServiceKey& service = changes.front().service;
+  const auto any = [&changes](auto wanted) {
+    return std::any_of(changes.begin(), changes.end(), wanted);
+  };
+  if (any([](const auto& change) { return change.action == lb::Action::set_service; })) {
+    auto read = read_service(service);
+    if (!read) return fail(not_read(read.error()));
+    present.service = std::move(*read);
   }
+  if (any(writes_what_exists)) {
+    if (const auto read = read_destinations(changes, present); !read) return fail(read.error());
+  }
+  return present;
+}
+
+Result<void> Ipvs::read_destinations(std::span<const lb::Change> changes, Present& present) {
+  const lb::ServiceKey& service = changes.front().service;
+  std::set<Endpoint> touched;
+  for (const lb::Change& change : changes) {
+    if (writes_what_exists(change)) touched.insert(change.destination.endpoint);
+  }
+  using Nothing = std::monostate;
+  put_service(only_request(IPVS_CMD_GET_DEST, NLM_F_DUMP), service);
+  const auto all = socket_.dump<Nothing>(requests_, [&](ByteView record) -> Result<Nothing> {
+    auto destination = parse_destination_record(record, lb::family(service));
+    if (!destination) return fail(destination.error());
+    if (!touched.contains(destination->endpoint)) return Nothing{};
+    auto kept = kept_attributes(record);
+    if (!kept) return fail(kept.error());
+    present.destinations[destination->endpoint] = {std::move(*destination), std::move(*kept)};
+    return Nothing{};
+  });
+  if (!all) return fail(not_read(all.error()));
+  if (!all->empty()) return {};
+  // An unknown service is dumped as one without destinations.
+  const auto exists = read_service(service);
+  return exists ? Result<void>() : fail(not_read(exists.error()));
+}
+
+// Adds the request for the change, unless there is nothing to write (false).
+Result<bool> Ipvs::add_write(const lb::Change& change, const Present& present) {
+  switch (change.action) {
+    case lb::Action::set_weight:
+    case lb::Action::remove_destination: return add_destination_write(change, present);
+    case lb::Action::set_service: {
+      const lb::Service rebased = lb::rebased(change, *present.service);
+      if (rebased == *present.service) return false;
+      put_service(add_request(IPVS_CMD_SET_SERVICE), change.service, rebased);
+      return true;
+    }
+    case lb::Action::add_service:
+      put_service(add_request(IPVS_CMD_NEW_SERVICE), change.service, change.attributes);
+      return true;
+    case lb::Action::add_destination: {
+      nlmsghdr& request = add_request(IPVS_CMD_NEW_DEST);
+      put_service(request, change.service);
+      put_destination(request, change.destination);
+      return true;
+    }
+    case lb::Action::remove_service:
+      put_service(add_request(IPVS_CMD_DEL_SERVICE), change.service);
+      return true;
+  }
+  return false;
+}
+
+Result<bool> Ipvs::add_destination_write(const lb::Change& change, const Present& present) {
+  const auto found = present.destinations.find(change.destination.endpoint);
+  if (found == present.destinations.end()) {
+    return fail(std::errc::no_such_file_or_directory, "");
+  }
+  const auto& [now, kept] = found->second;
+  if (!lb::still_follows(change, now)) {
+    return fail(std::errc::operation_canceled,
+                fmt::format("not written, somebody else has changed it meanwhile: it has weight {} "
+                            "and {} connections",
+                            now.weight, now.connections));
+  }
+  const bool removes = change.action == lb::Action::remove_destination;
+  nlmsghdr& request = add_request(removes ? IPVS_CMD_DEL_DEST : IPVS_CMD_SET_DEST);
+  put_service(request, change.service);
+  if (removes) {
+    put_destination_key(request, now.endpoint);
+  } else {
+    const lb::Destination rebased = lb::rebased(change, now);
+    put_changed_destination(request, kept, rebased.weight, rebased.forward);
+  }
+  return true;
 }
 
 nlmsghdr& Ipvs::add_request(std::uint8_t command, std::uint16_t flags) {

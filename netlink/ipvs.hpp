@@ -26,14 +26,25 @@ class Ipvs final : public lb::Dataplane {
   // Services of protocols that we have no name for are left out.
   Result<lb::Table> list_all() override;
 
-  // A write replaces the whole destination: what others changed of it since the list, other than
-  // its weight, becomes again what the list said. Errors of the kernel: ESRCH, no such service;
-  // ENOENT, no such destination or scheduler; EEXIST, somebody else has added it; ERANGE, weight
-  // above lb::max_weight. std::errc::no_buffer_space and timed_out: not known whether it is
-  // written.
+  // Writes weights as lb::Dataplane promises it, although the kernel's command replaces a whole
+  // destination or service: both are read again immediately before, and what was read is written
+  // back around what is to change. So an edit by somebody else survives whenever it was made, but
+  // for one window, which the kernel leaves open: from the moment in which a read reaches the
+  // destination until the write, all in one go. It grows with the service (0.1 ms with 10
+  // destinations, 0.5 ms with 100, 20 ms with 10 000), and there is no more than one read for each
+  // service and 128 changes.
+  //
+  // Errors: ESRCH, no such service; ENOENT, no such destination or scheduler; EEXIST, somebody else
+  // has added it; ERANGE, weight above lb::max_weight; EIO, the destinations could not be read;
+  // ECANCELED, see lb::Failure::changed_meanwhile(). std::errc::no_buffer_space and timed_out: not
+  // known whether it is written.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
  private:
+  // What the kernel has immediately before a batch for one service is written, as far as the batch
+  // touches it.
+  struct Present;
+
   Ipvs();
 
   Result<void> resolve();
@@ -42,9 +53,13 @@ class Ipvs final : public lb::Dataplane {
   Result<lb::Table> list_each(std::span<const lb::ServiceKey> services);
   Result<lb::Table> list_services();
   Result<void> list_destinations(const lb::ServiceKey& service, lb::Pool& pool);
-  void add_write(const lb::Change& change);
+  Result<lb::Service> read_service(const lb::ServiceKey& service);
+  Result<Present> read_present(std::span<const lb::Change> changes);
+  Result<void> read_destinations(std::span<const lb::Change> changes, Present& present);
   void apply_batch(std::span<const lb::Change> changes, std::size_t offset,
                    std::vector<lb::Failure>& failures);
+  Result<bool> add_write(const lb::Change& change, const Present& present);
+  Result<bool> add_destination_write(const lb::Change& change, const Present& present);
   nlmsghdr& add_request(std::uint8_t command, std::uint16_t flags = 0);
   nlmsghdr& only_request(std::uint8_t command, std::uint16_t flags = 0);
 

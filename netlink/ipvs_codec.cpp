@@ -4,6 +4,7 @@
 #include <linux/ip_vs.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -91,6 +92,15 @@ void put_destination(nlmsghdr& request, const lb::Destination& destination) {
   mnl_attr_put_u8(&request, IPVS_DEST_ATTR_TUN_TYPE, tunnel.type);
   put_port(request, IPVS_DEST_ATTR_TUN_PORT, tunnel.port);
   mnl_attr_put_u16(&request, IPVS_DEST_ATTR_TUN_FLAGS, tunnel.flags);
+  mnl_attr_nest_end(&request, nest);
+}
+
+void put_changed_destination(nlmsghdr& request, const KeptAttributes& kept, std::uint32_t weight,
+                             lb::Forward forward) {
+  nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_DEST);
+  std::memcpy(mnl_nlmsg_put_extra_header(&request, kept.size()), kept.data(), kept.size());
+  mnl_attr_put_u32(&request, IPVS_DEST_ATTR_FWD_METHOD, static_cast<std::uint32_t>(forward));
+  mnl_attr_put_u32(&request, IPVS_DEST_ATTR_WEIGHT, weight);
   mnl_attr_nest_end(&request, nest);
 }
 
@@ -199,6 +209,49 @@ Result<lb::Destination> parse_destination_record(ByteView attributes, Family ser
   destination.connections = read_connections(record);
   if (record.error()) return fail(*record.error());
   return destination;
+}
+
+namespace {
+
+// What put_changed_destination() writes anew, and what the kernel counts.
+bool is_kept(std::uint16_t type) {
+  switch (type) {
+    case IPVS_DEST_ATTR_FWD_METHOD:
+    case IPVS_DEST_ATTR_WEIGHT:
+    case IPVS_DEST_ATTR_ACTIVE_CONNS:
+    case IPVS_DEST_ATTR_INACT_CONNS:
+    case IPVS_DEST_ATTR_PERSIST_CONNS:
+    case IPVS_DEST_ATTR_STATS:
+    case IPVS_DEST_ATTR_STATS64: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+Result<KeptAttributes> kept_attributes(ByteView attributes) {
+  Attributes command(attributes, "answer");
+  const ByteView record = command.value(IPVS_CMD_ATTR_DEST);
+  if (const Attributes whole(record, "destination"); whole.error()) return fail(*whole.error());
+  if (command.error()) return fail(*command.error());
+  KeptAttributes kept;
+  for (ByteView rest = record; !rest.empty();) {
+    const auto* attribute = reinterpret_cast<const nlattr*>(rest.data());
+    const auto size = std::min<std::size_t>(MNL_ALIGN(attribute->nla_len), rest.size());
+    if (is_kept(mnl_attr_get_type(attribute))) {
+      kept.insert(kept.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size));
+      kept.resize(MNL_ALIGN(kept.size()));
+    }
+    rest = rest.subspan(size);
+  }
+  // Besides: headers, the key of the service, forwarding method and weight.
+  constexpr std::size_t most = Requests::max_request - 96;
+  if (kept.size() > most) {
+    return fail(std::errc::message_size,
+                fmt::format("destination: {} bytes of attributes, at most {} can be written back",
+                            kept.size(), most));
+  }
+  return kept;
 }
 
 Result<std::string> parse_version(ByteView attributes) {

@@ -4,7 +4,9 @@
 // as 4 bytes; the kernel answers with 16 (net/netfilter/ipvs/ip_vs_ctl.c, union nf_inet_addr).
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "controller/lb/service.hpp"
 #include "netlink/message.hpp"
@@ -22,10 +24,7 @@ void put_service(nlmsghdr& request, const lb::ServiceKey& service, const lb::Ser
 // Appends the key of a destination, for DEL_DEST.
 void put_destination_key(nlmsghdr& request, const Endpoint& endpoint);
 
-// Appends a whole destination for NEW_DEST and SET_DEST. The command is no partial update
-// (ip_vs_genl_parse_dest and __ip_vs_update_dest): forwarding method, weight and thresholds are
-// required, and tunnel attributes that are left out are reset to IPIP. So all of them are written,
-// always.
+// Appends a whole destination for NEW_DEST.
 void put_destination(nlmsghdr& request, const lb::Destination& destination);
 
 // An answer to GET_SERVICE.
@@ -39,6 +38,18 @@ Result<ServiceRecord> parse_service_record(ByteView attributes);
 // An answer to GET_DEST. Its address is of the service's family unless it says otherwise, which a
 // tunnelled one may (since Linux 3.18). A forwarding method unknown to us keeps its number.
 Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family);
+
+// What SET_DEST has to be given again of the destination in an answer to GET_DEST, byte for byte as
+// it stands there: everything but weight, forwarding method and counters, also attributes of a
+// kernel newer than we are. message_size: that does not fit a request.
+using KeptAttributes = std::vector<std::uint8_t>;
+Result<KeptAttributes> kept_attributes(ByteView attributes);
+
+// Appends a whole destination for SET_DEST. The command is no partial update
+// (ip_vs_genl_parse_dest and __ip_vs_update_dest): thresholds are required, and what else is left
+// out is reset.
+void put_changed_destination(nlmsghdr& request, const KeptAttributes& kept, std::uint32_t weight,
+                             lb::Forward forward);
 
 // An answer to GET_INFO: the version of IPVS, "1.2.1".
 Result<std::string> parse_version(ByteView attributes);

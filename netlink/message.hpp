@@ -25,7 +25,7 @@ using ByteView = std::span<const std::uint8_t>;
 // at a failing one (net/netlink/af_netlink.c, netlink_rcv_skb).
 class Requests {
  public:
-  static constexpr std::size_t max_request = 192;  // bytes of one request with its headers
+  static constexpr std::size_t max_request = 256;  // bytes of one request with its headers
 
   explicit Requests(std::size_t capacity);
 
@@ -86,6 +86,7 @@ class Attributes {
   std::string text(std::uint16_t type);  // up to its NUL
   // The first `size` bytes; there may be more of them.
   ByteView bytes(std::uint16_t type, std::size_t size);
+  ByteView value(std::uint16_t type) { return required(type); }  // all of them
   Attributes nest(std::uint16_t type, std::string_view name);
 
   const std::optional<Error>& error() const { return error_; }

@@ -20,11 +20,14 @@ struct Failure {
   std::size_t index = 0;  // into the changes given
   Error error;            // its detail names the change
 
-  // The acknowledgement was lost, the change perhaps not (no_buffer_space, timed_out). Every other
-  // error is the kernel's own refusal, and nothing was written.
+  // The acknowledgement was lost, the change perhaps not (no_buffer_space, timed_out). With every
+  // other error nothing was written.
   bool outcome_unknown() const {
     return error.code == std::errc::no_buffer_space || error.code == std::errc::timed_out;
   }
+  // Somebody else has written the destination since it was listed, so that the change does not
+  // follow any more (lb::still_follows). No fault: a new listing decides.
+  bool changed_meanwhile() const { return error.code == std::errc::operation_canceled; }
 };
 
 // What a data plane of our own knows of a destination, beside its weight.
@@ -90,8 +93,10 @@ class Dataplane {
   virtual int event_descriptor() const { return -1; }
   virtual Result<std::vector<std::string>> handle_events() { return std::vector<std::string>{}; }
 
-  // Writes all changes, in order; a failing one does not stop the rest. Blocks until the kernel has
-  // answered, so callers pass at most a few hundred at once. Returns what failed, in order.
+  // Writes all changes, in order; a failing one does not stop the rest. Of what others may write as
+  // well, a change writes only what it means to change (lb::rebased): the rest is as the kernel has
+  // it in that moment, whatever the listing said. Blocks until the kernel has answered, so callers
+  // pass at most a few hundred at once. Returns what failed, in order.
   virtual std::vector<Failure> apply(std::span<const Change> changes) = 0;
 };
 

@@ -15,7 +15,9 @@ void add_service(const ServiceKey& key, const Pool& wish, Plan& plan) {
 
 void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Plan& plan) {
   if (static_cast<const Service&>(now) != wish) {
-    plan.push_back({Action::set_service, key, static_cast<const Service&>(wish), {}, 0});
+    Change change{Action::set_service, key, static_cast<const Service&>(wish), {}};
+    change.old_attributes = static_cast<const Service&>(now);
+    plan.push_back(std::move(change));
   }
   for (const auto& [endpoint, destination] : wish.destinations) {
     const auto existing = now.destinations.find(endpoint);
@@ -24,6 +26,7 @@ void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Pl
     } else if (existing->second.weight != destination.weight ||
                existing->second.forward != destination.forward) {
       Change change{Action::set_weight, key, {}, existing->second, existing->second.weight};
+      change.sets_forward = existing->second.forward != destination.forward;
       change.destination.weight = destination.weight;
       change.destination.forward = destination.forward;
       plan.push_back(std::move(change));
@@ -87,18 +90,19 @@ std::string Change::text() const {
 Plan diff(const Table& actual, const Table& desired, Surplus surplus) {
   Plan plan;
   for (const auto& [key, wish] : desired) {
+    const auto start = static_cast<std::ptrdiff_t>(plan.size());
     const auto existing = actual.find(key);
     if (existing == actual.end())
       add_service(key, wish, plan);
     else
       change_service(key, existing->second, wish, plan);
+    std::stable_sort(plan.begin() + start, plan.end(),
+                     [](const Change& a, const Change& b) { return rank(a) < rank(b); });
   }
   for (const auto& [key, pool] : actual) {
     if (surplus == Surplus::keep || desired.contains(key)) continue;
     plan.push_back({Action::remove_service, key, {}, {}, 0});
   }
-  std::stable_sort(plan.begin(), plan.end(),
-                   [](const Change& a, const Change& b) { return rank(a) < rank(b); });
   return plan;
 }
 
@@ -120,10 +124,35 @@ void apply(const Change& change, Table& table) {
     case Action::remove_destination: destinations.erase(endpoint); break;
     default:
       if (const auto found = destinations.find(endpoint); found != destinations.end()) {
-        found->second.weight = change.destination.weight;
-        found->second.forward = change.destination.forward;
+        found->second = rebased(change, found->second);
       }
   }
+}
+
+bool still_follows(const Change& change, const Destination& now) {
+  if (now.weight != change.old_weight) return false;
+  const bool was_idle = change.destination.connections == 0;
+  return change.action != Action::remove_destination || !was_idle || now.connections == 0;
+}
+
+Destination rebased(const Change& change, Destination now) {
+  now.weight = change.destination.weight;
+  if (change.sets_forward) now.forward = change.destination.forward;
+  return now;
+}
+
+Service rebased(const Change& change, Service now) {
+  const Service& before = change.old_attributes;
+  const Service& wish = change.attributes;
+  const std::uint32_t meant = before.flags ^ wish.flags;
+  now.flags = (now.flags & ~meant) | (wish.flags & meant);
+  if (wish.scheduler != before.scheduler) now.scheduler = wish.scheduler;
+  if (wish.timeout != before.timeout) now.timeout = wish.timeout;
+  if (wish.netmask != before.netmask) now.netmask = wish.netmask;
+  if (wish.persistence_engine != before.persistence_engine) {
+    now.persistence_engine = wish.persistence_engine;
+  }
+  return now;
 }
 
 }  // namespace saspd::lb

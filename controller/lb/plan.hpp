@@ -22,17 +22,21 @@ struct Change {
   Action action = Action::set_weight;
   ServiceKey service;
   Service attributes;  // of add_service and set_service: as they shall be
-  // Of the others: as it shall be. With set_weight every attribute that is not to change is what
-  // the kernel reported, because a kernel write replaces them all (IPVS SET_DEST).
+  // Of the others: as it shall be. set_weight means its weight, and its forward only with
+  // sets_forward; remove_destination has it as it was listed.
   Destination destination;
-  std::uint32_t old_weight = 0;  // of set_weight and remove_destination
+  // Of set_weight and remove_destination: the weight that was listed, on which they were decided.
+  std::uint32_t old_weight = 0;
+  bool sets_forward = false;
+  Service old_attributes{};  // of set_service, as they were listed
 
   std::string text() const;  // "tcp:192.0.2.10:80 192.0.2.1:8080 weight 10 -> 40"
   bool operator==(const Change&) const = default;
 };
 
-// In the order of writing: services first; then every addition and raise stands before every
-// lowering and removal, so that no moment in between has less capacity than both ends.
+// In the order of writing, service by service: the service itself; then every addition and raise
+// before every lowering and removal, so that in no moment in between it has less capacity than at
+// both ends. Services that go are last.
 using Plan = std::vector<Change>;
 
 // What becomes of services that only the actual table has.
@@ -44,5 +48,16 @@ Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::
 
 // What `table` is after `change` was written.
 void apply(const Change& change, Table& table);
+
+// A change follows from a listing, and others write between that and us. What stands in the kernel
+// when it is to be written is `now`.
+
+// Whether the change may still be written: the weight is the listed one, and a destination that was
+// listed without connections is removed without. If not, a new listing decides.
+bool still_follows(const Change& change, const Destination& now);
+// What set_weight and set_service write: `now`, but for what the change means to change. Of a
+// service's flags each is meant alone.
+Destination rebased(const Change& change, Destination now);
+Service rebased(const Change& change, Service now);
 
 }  // namespace saspd::lb

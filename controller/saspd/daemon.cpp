@@ -306,6 +306,8 @@ void Daemon::report(const Work& work) {
   }
   if (work.applied.size() > max_changes_logged)
     log_.info("{} changes written", work.applied.size());
+  for (const auto& overtaken : work.overtaken)
+    log_.info("{}", overtaken.detail);
   if (work.failures.empty()) return kernel_state({});
   kernel_state(fmt::format("{} of {} changes not written, first: {}", work.failures.size(),
                            work.failures.size() + work.applied.size(),
@@ -488,8 +490,9 @@ json::object Daemon::reconcile(const net::ControlPeer& peer) {
     return not_listed(plan.error());
   }
   const Work done = work();
-  return reconcile_json(done, options_.dry_run,
-                        plan->size() - done.applied.size() - done.failures.size());
+  return reconcile_json(
+      done, options_.dry_run,
+      plan->size() - done.applied.size() - done.failures.size() - done.overtaken.size());
 }
 
 }  // namespace saspd

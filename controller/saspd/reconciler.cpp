@@ -151,6 +151,7 @@ Work Reconciler::work(TimePoint now) {
 
 void Reconciler::look_again() {
   actual_known_ = false;
+  looked_at_once_ = false;
 }
 
 Result<lb::Plan> Reconciler::preview(TimePoint now) {
@@ -395,8 +396,18 @@ bool Reconciler::has_left(const ServiceSettings& service, const Endpoint& endpoi
 
 // --- writing it
 
+// A chunk ends with a service if it can, because the kernel reads a service anew for each.
+std::size_t Reconciler::next_chunk() const {
+  if (plan_.size() <= settings_.chunk) return plan_.size();
+  const lb::ServiceKey& next = plan_[settings_.chunk].service;
+  std::size_t count = settings_.chunk;
+  while (count > 0 && plan_[count - 1].service == next)
+    --count;
+  return count > 0 ? count : settings_.chunk;
+}
+
 void Reconciler::write_chunk(Work& work) {
-  const std::size_t count = std::min(plan_.size(), settings_.chunk);
+  const std::size_t count = next_chunk();
   if (count == 0) return;
   const lb::Plan chunk(plan_.begin(), plan_.begin() + static_cast<std::ptrdiff_t>(count));
   plan_.erase(plan_.begin(), plan_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -412,18 +423,22 @@ void Reconciler::write_chunk(Work& work) {
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     if (failed != failures.end() && failed->index == i) {
-      work.failures.push_back(failed->error);
+      (failed->changed_meanwhile() ? work.overtaken : work.failures).push_back(failed->error);
       give_up(chunk[i], *failed++);
       continue;
     }
     record(chunk[i]);
     work.applied.push_back(chunk[i]);
   }
-  if (!failures.empty()) {
-    plan_.clear();
-    actual_known_ = false;
-  }
+  if (!work.failures.empty()) plan_.clear();
+  overtaken_ = overtaken_ || !work.overtaken.empty();
   work.more = !plan_.empty();
+  if (!work.failures.empty()) actual_known_ = false;
+  if (work.more || !overtaken_) return;
+  // The rest of the plan is written, and nothing of it over what others wrote. Now it is looked at
+  // what that was: at once, but not again and again, or two who write would never come to rest.
+  overtaken_ = actual_known_ = false;
+  work.more = !std::exchange(looked_at_once_, true);
 }
 
 // The kernel has done it.

@@ -26,6 +26,9 @@ namespace saspd {
 struct Work {
   lb::Plan applied;             // acknowledged by the kernel; with dry_run: what would be written
   std::vector<Error> failures;  // the kernel is listed again before the next try
+  // Not written, because somebody else wrote it after it was listed (lb::Failure). It is listed
+  // again and decided anew: no fault.
+  std::vector<Error> overtaken;
   std::optional<Error> list_error;  // the kernel could not be listed
   bool more = false;                // call again, after giving other work a turn
 };
@@ -155,6 +158,7 @@ class Reconciler {
   lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                 TimePoint now);
+  std::size_t next_chunk() const;
   void write_chunk(Work& work);
   void record(const lb::Change& change);
   void give_up(const lb::Change& change, const lb::Failure& failure);
@@ -178,6 +182,8 @@ class Reconciler {
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
+  bool overtaken_ = false;       // since the last list
+  bool looked_at_once_ = false;  // because of that, since look_again()
   bool decided_ = false;  // the decisions and the plan follow from the present advice and actual_
   std::deque<lb::Change> plan_;
 };

@@ -1,9 +1,11 @@
 // A kernel in memory, behind the real seam, that can be told to misbehave.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/lb/dataplane.hpp"
@@ -29,6 +31,8 @@ class FakeDataplane : public lb::Dataplane {
     failing_write_ = std::numeric_limits<std::size_t>::max();
   }
   void fails_to_list(std::size_t times) { failing_lists_ = times; }
+  // Somebody else acts between our listing and our next write.
+  std::function<void()> before_apply;
 
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override {
     ++lists;
@@ -52,6 +56,7 @@ class FakeDataplane : public lb::Dataplane {
 
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override {
     std::vector<lb::Failure> failures;
+    if (before_apply) std::exchange(before_apply, nullptr)();
     for (std::size_t i = 0; i < changes.size(); ++i) {
       if (writes_++ == failing_write_) {
         failures.push_back({i, fail(how_ == Failing::refused ? std::errc::operation_not_permitted
@@ -80,11 +85,15 @@ class FakeDataplane : public lb::Dataplane {
     if (change.action == lb::Action::set_service || change.action == lb::Action::remove_service) {
       return std::nullopt;
     }
-    const bool exists = pool->second.destinations.contains(change.destination.endpoint);
+    const auto present = pool->second.destinations.find(change.destination.endpoint);
+    const bool exists = present != pool->second.destinations.end();
     const bool adds = change.action == lb::Action::add_destination;
     if (exists == adds) {
       return adds ? fail(std::errc::file_exists, "exists")
                   : fail(std::errc::no_such_file_or_directory, "no such destination");
+    }
+    if (!adds && !lb::still_follows(change, present->second)) {
+      return fail(std::errc::operation_canceled, "somebody else has changed it meanwhile");
     }
     return std::nullopt;
   }

@@ -147,13 +147,14 @@ TEST_F(RoundTrip, OfTheTableAsRulesOfIpvsadmRestoresIt) {
 
 TEST_F(RoundTrip, ReachesBothEndsOfTheRange) {
   ipvsadm("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 1\n");
-  const lb::Table table = list({"tcp:10.0.0.1:80"});
+  const auto to = [this](std::uint32_t weight) {
+    return change(list({"tcp:10.0.0.1:80"}), "tcp:10.0.0.1:80", "10.0.1.1:80", weight);
+  };
   for (const std::uint32_t extreme : {std::uint32_t{0}, lb::max_weight}) {
-    expect_applied({change(table, "tcp:10.0.0.1:80", "10.0.1.1:80", extreme)});
+    expect_applied({to(extreme)});
     EXPECT_EQ(weight("tcp:10.0.0.1:80", "10.0.1.1:80"), extreme);
   }
-  const auto failures =
-      apply({change(table, "tcp:10.0.0.1:80", "10.0.1.1:80", lb::max_weight + 1)});
+  const auto failures = apply({to(lb::max_weight + 1)});
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_EQ(failures[0].error.code, std::errc::result_out_of_range);
   EXPECT_EQ(weight("tcp:10.0.0.1:80", "10.0.1.1:80"), lb::max_weight);
@@ -237,13 +238,6 @@ TEST_F(EditBetween, DeletedAndBackIsListedAnew) {
   EXPECT_EQ(table.at(service(first_service)).scheduler, "wlc");
   expect_applied({change(table, first_service, "10.0.1.9:80", 99)});
   EXPECT_EQ(weight(first_service, "10.0.1.9:80"), 99U);
-}
-
-TEST_F(EditBetween, OfAWeightIsOverwrittenAndSeen) {
-  ipvsadm("-e -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 77\n");
-  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 77U);
-  expect_applied(plan_);
-  EXPECT_EQ(weight(first_service, "10.0.1.1:80"), 11U);
 }
 
 TEST_F(EditBetween, OfTheLastChangeOfABatchIsNotMissed) {
@@ -348,15 +342,12 @@ TEST_F(BigTable, IsDumpedAgainAfterADumpWasGivenUp) {
 TEST_F(IpvsTable, LosesAnswersButNeverTheTruth) {
   ipvsadm(big_service("10.0.0.1:80", 100));
   const lb::Table before = list({first_service});
-  const lb::Table desired = with_new_weights(before);
-  const lb::Plan plan = diff(before, desired);
-  // Every second destination is gone, and a receive buffer of this size keeps only a few of the
-  // errors.
-  std::string deletions;
-  for (std::size_t i = 0; i < plan.size(); i += 2) {
-    deletions += fmt::format("-d -t 10.0.0.1:80 -r {}\n", plan[i].destination.endpoint.text());
-  }
-  ipvsadm(deletions);
+  lb::Table desired = with_new_weights(before);
+  lb::Plan plan = diff(before, desired);
+  // The kernel refuses every second change, and a receive buffer of this size keeps only a few of
+  // the errors.
+  for (std::size_t i = 0; i < plan.size(); i += 2)
+    plan[i].destination.weight = lb::max_weight + 1;
   namespace_.outside([&] {
     const kernel::Sysctl small("/proc/sys/net/core/rmem_default", "2304");
     namespace_.inside([&] { ipvs_ = std::move(*Ipvs::open()); });
@@ -369,18 +360,17 @@ TEST_F(IpvsTable, LosesAnswersButNeverTheTruth) {
     known[index] = false;
     if (error.code == std::errc::no_buffer_space) ++lost;
     EXPECT_TRUE(error.code == std::errc::no_buffer_space ||
-                error.code == std::errc::no_such_file_or_directory)
+                error.code == std::errc::result_out_of_range)
         << error.detail;
   }
   EXPECT_GT(lost, 0U) << "no answer was lost: this test shows nothing";
-  for (std::size_t i = 0; i < plan.size(); i += 2)
+  auto& wanted = desired.begin()->second.destinations;
+  for (std::size_t i = 0; i < plan.size(); i += 2) {
     EXPECT_FALSE(known[i]) << i;
-  // Listing works on, and shows that the kernel did what it did not tell.
-  const lb::Table after = list({first_service});
-  ASSERT_EQ(after.begin()->second.destinations.size(), 50U);
-  for (const auto& [at, destination] : after.begin()->second.destinations) {
-    EXPECT_EQ(destination, desired.begin()->second.destinations.at(at));
+    wanted.at(plan[i].destination.endpoint).weight = plan[i].old_weight;
   }
+  // Listing works on, and shows that the kernel did what it did not tell.
+  EXPECT_EQ(list({first_service}), desired);
 }
 
 void drop_capability(int capability) {

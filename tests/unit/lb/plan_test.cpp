@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 
 namespace saspd::lb {
@@ -53,7 +54,7 @@ TEST(Diff, KeepsEveryAttributeTheKernelReported) {
   EXPECT_EQ(plan[0].destination, expected);
 }
 
-TEST(Diff, RaisesBeforeItLowersAcrossServices) {
+TEST(Diff, RaisesBeforeItLowersServiceByService) {
   const Table actual{{web, pool({{"10.0.0.1:80", 10}, {"10.0.0.2:80", 20}})},
                      {dns, pool({{"10.0.0.3:53", 1}, {"10.0.0.4:53", 9}})}};
   const Table desired{{web, pool({{"10.0.0.1:80", 5}, {"10.0.0.2:80", 30}})},
@@ -63,8 +64,8 @@ TEST(Diff, RaisesBeforeItLowersAcrossServices) {
     order.push_back(change.text());
   EXPECT_EQ(order, (std::vector<std::string>{
                        "tcp:192.0.2.10:80 10.0.0.2:80 weight 20 -> 30",
-                       "udp:[2001:db8::1]:53 10.0.0.3:53 weight 1 -> 2",
                        "tcp:192.0.2.10:80 10.0.0.1:80 weight 10 -> 5",
+                       "udp:[2001:db8::1]:53 10.0.0.3:53 weight 1 -> 2",
                        "udp:[2001:db8::1]:53 10.0.0.4:53 weight 9 -> 0",
                    }));
 }
@@ -77,12 +78,12 @@ TEST(Diff, AddsFirstAndRemovesLast) {
   for (const Change& change : diff(actual, desired))
     order.push_back(change.text());
   EXPECT_EQ(order, (std::vector<std::string>{
-                       "udp:[2001:db8::1]:53 created: scheduler wrr",
                        "tcp:192.0.2.10:80 10.0.0.2:80 weight 20 -> 30",
                        "tcp:192.0.2.10:80 10.0.0.9:80 added (masquerade) with weight 40",
-                       "udp:[2001:db8::1]:53 10.0.0.4:53 added (masquerade) with weight 1",
                        "tcp:192.0.2.10:80 10.0.0.3:80 weight 7 -> 5",
                        "tcp:192.0.2.10:80 10.0.0.1:80 removed",
+                       "udp:[2001:db8::1]:53 created: scheduler wrr",
+                       "udp:[2001:db8::1]:53 10.0.0.4:53 added (masquerade) with weight 1",
                    }));
 }
 
@@ -198,18 +199,92 @@ TEST(Plan, IsEmptyBetweenEqualTables) {
   }
 }
 
-TEST(Plan, NeverLowersBeforeARaise) {
+TEST(Plan, NeverLowersBeforeARaiseAndGoesThroughEachServiceOnce) {
   Tables tables;
   for (int round = 0; round < 1000; ++round) {
     const Table actual = tables.draw();
     bool lowered = false;
+    std::optional<ServiceKey> service;
     for (const Change& change : diff(actual, tables.with_other_weights(actual))) {
+      if (change.service != service) {
+        ASSERT_TRUE(!service || *service < change.service);
+        service = change.service;
+        lowered = false;
+      }
       const bool raises = change.destination.weight > change.old_weight;
       ASSERT_FALSE(raises && lowered);
       ASSERT_NE(change.destination.weight, change.old_weight);
       lowered = lowered || !raises;
     }
   }
+}
+
+class Rebased : public testing::Test {
+ protected:
+  Rebased() { table_.at(web).flags = service_flag::hashed | service_flag::fallback; }
+
+  // What is to be done for the listed table to have this weight and method.
+  Change change(std::uint32_t weight, Forward forward = Forward::masquerade) {
+    Table desired = table_;
+    desired.at(web).destinations.at(at_).weight = weight;
+    desired.at(web).destinations.at(at_).forward = forward;
+    return diff(table_, desired).at(0);
+  }
+
+  const Endpoint at_ = endpoint("10.0.0.1:80");
+  Table table_{{web, pool({{"10.0.0.1:80", 10}})}};
+  const Destination now_{.endpoint = at_,
+                         .weight = 10,
+                         .forward = Forward::tunnel,
+                         .upper_threshold = 100,
+                         .lower_threshold = 75,
+                         .tunnel = {.type = 1, .port = 6080, .flags = 1}};
+};
+
+TEST_F(Rebased, AWeightKeepsWhatOthersMadeOfTheRest) {
+  Destination expected = now_;
+  expected.weight = 40;
+  EXPECT_EQ(rebased(change(40), now_), expected);
+  expected.forward = Forward::route;
+  EXPECT_EQ(rebased(change(40, Forward::route), now_), expected) << "this one is meant";
+}
+
+TEST_F(Rebased, AWeightFollowsOnlyFromTheWeightThatWasListed) {
+  Destination now = now_;
+  EXPECT_TRUE(still_follows(change(40), now));
+  for (const std::uint32_t weight : {0U, 11U, 40U}) {
+    now.weight = weight;
+    EXPECT_FALSE(still_follows(change(40), now)) << weight;
+  }
+}
+
+TEST_F(Rebased, ARemovalOfAnIdleDestinationFollowsOnlyWhileItIsIdle) {
+  Table desired = table_;
+  desired.at(web).destinations.clear();
+  Change removal = diff(table_, desired).at(0);
+  Destination now = now_;
+  EXPECT_TRUE(still_follows(removal, now));
+  now.connections = 1;
+  EXPECT_FALSE(still_follows(removal, now));
+  removal.destination.connections = 3;  // its time is up
+  EXPECT_TRUE(still_follows(removal, now));
+  now.weight = 11;
+  EXPECT_FALSE(still_follows(removal, now));
+}
+
+TEST_F(Rebased, AServiceKeepsWhatTheChangeDoesNotMean) {
+  Table desired = table_;
+  desired.at(web).scheduler = "mh";
+  desired.at(web).flags = service_flag::hashed | service_flag::hash_port;  // fallback off
+  const Change change = diff(table_, desired).at(0);
+  const Service now{"wrr",
+                    service_flag::hashed | service_flag::fallback | service_flag::sched3 |
+                        service_flag::persistent,
+                    360, 0xFFFFFF00, "sip"};
+  EXPECT_EQ(rebased(change, now), (Service{"mh",
+                                           service_flag::hashed | service_flag::hash_port |
+                                               service_flag::sched3 | service_flag::persistent,
+                                           360, 0xFFFFFF00, "sip"}));
 }
 
 }  // namespace

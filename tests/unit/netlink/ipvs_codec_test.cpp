@@ -297,6 +297,49 @@ TEST(DestinationRecord, SkipsAttributesOfNewerKernels) {
   EXPECT_TRUE(destination);
 }
 
+// What SET_DEST gets for a record of the kernel: `kept`, and then method and weight.
+Bytes written_back(const Bytes& record, std::uint32_t weight, lb::Forward forward) {
+  const auto kept = kept_attributes(record);
+  if (!kept) return text(kept.error().detail);
+  Requests requests(1);
+  put_changed_destination(requests.add(0x22, 1, IPVS_CMD_SET_DEST), *kept, weight, forward);
+  const ByteView attributes = requests.bytes().subspan(20);
+  return {attributes.begin(), attributes.end()};
+}
+
+TEST(DestinationRecord, GoesBackAsItCameButForWeightAndMethod) {
+  EXPECT_EQ(written_back(destination_record(), 77, lb::Forward::route),
+            bytes(96_u16, 0x8002_u16,                          // nest DEST
+                  20_u16, 1_u16, 0xC6336407_be32, zeroes(12),  // ADDR
+                  6_u16, 2_u16, 8080_be16, 0_u16,              // PORT
+                  8_u16, 5_u16, 1000_u32,                      // U_THRESH
+                  8_u16, 6_u16, 750_u32,                       // L_THRESH
+                  6_u16, 11_u16, 2_u16, 0_u16,                 // ADDR_FAMILY
+                  5_u16, 13_u16, 1_u8, zeroes(3),              // TUN_TYPE = GUE
+                  6_u16, 14_u16, 6080_be16, 0_u16,             // TUN_PORT
+                  6_u16, 15_u16, 1_u16, 0_u16,                 // TUN_FLAGS = CSUM
+                  8_u16, 3_u16, 3_u32,                         // FWD_METHOD = route
+                  8_u16, 4_u16, 77_u32));                      // WEIGHT
+}
+
+TEST(DestinationRecord, GoesBackWithAttributesOfNewerKernels) {
+  const Bytes newer = bytes(attribute(16, 5_u8), attribute(0x8040, attribute(1, 7_u32)));
+  const Bytes written = written_back(attribute(0x8002, bytes(newer, required_of_destination())), 1,
+                                     lb::Forward::route);
+  EXPECT_EQ(first(bytes(zeroes(0), Bytes(written.begin() + 4, written.end())), newer.size()),
+            newer);
+  const auto reread = parse_destination_record(written, Family::v6);
+  ASSERT_TRUE(reread) << reread.error().detail;
+  EXPECT_EQ(reread->endpoint.text(), "[2001:db8::9]:80");
+}
+
+TEST(DestinationRecord, IsNotWrittenBackByHalfWhenItIsTooLong) {
+  const Bytes newer = attribute(16, zeroes(200));
+  const auto kept = kept_attributes(attribute(0x8002, bytes(newer, required_of_destination())));
+  ASSERT_FALSE(kept);
+  EXPECT_EQ(kept.error().code, std::errc::message_size);
+}
+
 TEST(DestinationRecord, IsRefusedWithoutEachRequiredAttribute) {
   for (std::uint16_t left_out = 1; left_out <= 6; ++left_out) {
     Bytes nest;
@@ -425,6 +468,7 @@ TEST(Records, SurviveAnyDamage) {
     damaged = first(damaged, 1 + chance.below(damaged.size()));
     (void)parse_service_record(damaged);
     (void)parse_destination_record(damaged, Family::v6);
+    (void)kept_attributes(damaged);
   }
 }
 

@@ -151,6 +151,72 @@ TEST_F(ReconcilerTest, LeavesAServiceThatVanishedAndTakesItUpAgain) {
   EXPECT_EQ(kernel(), "40 30 20 10");
 }
 
+TEST_F(ReconcilerTest, DoesNotRaiseAZeroThatCameBetweenListAndWrite) {
+  pass();
+  advise({40, 30, 20, 10});
+  plane_.before_apply = [this] { set(web, 2, 0); };
+  EXPECT_TRUE(pass().empty()) << "no failure";
+  EXPECT_EQ(kernel(), "40 0 20 10");
+  EXPECT_EQ(reason(2), Reason::foreign_zero) << "it was listed again at once";
+}
+
+// Theirs and ours are the same zero: it is theirs, because ours was not written.
+TEST_F(ReconcilerTest, DoesNotClaimAZeroThatCameBetweenListAndWrite) {
+  pass();
+  advise({40, 0, 20, 10});
+  plane_.before_apply = [this] { set(web, 2, 0); };
+  pass();
+  advise({40, 30, 20, 10});
+  pass();
+  reconcile();
+  EXPECT_EQ(kernel(), "40 0 20 10");
+}
+
+TEST_F(ReconcilerTest, WritesTheRestOfABigPlanAroundAForeignEdit) {
+  settings_.chunk = 1;
+  pass();
+  advise({40, 30, 20, 5});
+  plane_.before_apply = [this] { set(web, 1, 77); };
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 5");
+  EXPECT_EQ(plane_.lists, 2U) << "once for all of the plan";
+}
+
+TEST_F(ReconcilerTest, ComesToRestBesideSomebodyWhoWritesAllTheTime) {
+  pass();
+  std::uint32_t foreign = 77;
+  std::function<void()> write = [&] {
+    set(web, 1, ++foreign);
+    plane_.before_apply = write;
+  };
+  plane_.before_apply = write;
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(plane_.lists, 2U);
+  EXPECT_EQ(kernel(1), 79U);
+  plane_.before_apply = nullptr;
+  reconcile();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, KeepsAServiceInOneChunkIfItFits) {
+  settings_.chunk = 5;
+  const auto dns = *lb::parse_service("udp:192.0.2.10:53");
+  settings_.groups.push_back({"dns", {plain_service(dns)}, {}});
+  add_service(dns, {1, 1, 1, 1});
+  plane_.table.at(dns).destinations = plane_.table.at(web).destinations;
+  pass();
+  advise({40, 30, 20, 5});
+  sasp::GroupOfWeightEntries second{{"LB1", "dns"}, {}};
+  for (unsigned n = 1; n <= 4; ++n) {
+    second.items.push_back(
+        {sasp::MemberData::of(member_of(plain_service(dns), server(n))), 0, good, 99});
+  }
+  reconciler().update(0, {{second}, 1}, now_);
+  EXPECT_EQ(reconciler().work(now_).applied.size(), 4U);
+  EXPECT_EQ(reconciler().work(now_).applied.size(), 4U);
+}
+
 TEST_F(ReconcilerTest, WritesABigPlanInChunks) {
   settings_.chunk = 3;
   add_service(web, {10, 10, 10, 10, 10, 10, 10});
