@@ -10,6 +10,7 @@
 
 #include <fmt/chrono.h>
 
+#include "controller/cli/guarded.hpp"
 #include "controller/ctl/outcome.hpp"
 #include "controller/ctl/watch.hpp"
 #include "controller/net/control_client.hpp"
@@ -39,6 +40,10 @@ ExitCode say(const Outcome& outcome) {
   return ExitCode::io;
 }
 
+bool gwm_is_there() {
+  return ::access(std::string(saspd::ctl::gwm_socket).c_str(), F_OK) == 0;
+}
+
 std::string clock_time() {
   return fmt::format("{:%H:%M:%S}", fmt::localtime(std::time(nullptr)));
 }
@@ -49,7 +54,7 @@ ExitCode watch(const Options& options) {
   std::string trouble;
   for (bool first = true;; first = false) {
     const auto answer = ask(options);
-    const auto problem = saspd::ctl::outcome(options, answer, false);
+    const auto problem = saspd::ctl::outcome(options, answer, false, gwm_is_there());
     if (first && problem.code != ExitCode::ok) return say(problem);
     if (problem.err != trouble && !problem.err.empty())
       std::cerr << "saspctl: " << problem.err << '\n';
@@ -66,20 +71,17 @@ ExitCode watch(const Options& options) {
   }
 }
 
-ExitCode run(Options options) {
-  if (options.socket.empty()) {
-    options.socket = saspd::ctl::default_socket(options.command, [](std::string_view path) {
-      return ::access(std::string(path).c_str(), F_OK) == 0;
-    });
-  }
+ExitCode run(const Options& options) {
   if (options.command == saspd::ctl::Command::watch) return watch(options);
-  return say(saspd::ctl::outcome(options, ask(options), wants_colors(options)));
+  return say(saspd::ctl::outcome(options, ask(options), wants_colors(options), gwm_is_there()));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto parsed = saspd::ctl::parse_options(argc, argv);
-  if (const auto* end = std::get_if<ExitCode>(&parsed)) return static_cast<int>(*end);
-  return static_cast<int>(run(std::get<Options>(parsed)));
+  return saspd::cli::guarded("saspctl", [&] {
+    const auto parsed = saspd::ctl::parse_options(argc, argv);
+    if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
+    return run(std::get<Options>(parsed));
+  });
 }

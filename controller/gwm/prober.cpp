@@ -1,7 +1,6 @@
 #include "controller/gwm/prober.hpp"
 
 #include <array>
-#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,7 +9,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -24,6 +22,7 @@
 
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
+#include "controller/net/spawn.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::gwm {
@@ -203,10 +202,7 @@ void Prober::start_due() {
   for (ProbeTarget& target : schedule_.take_due(Clock::now())) {
     auto attempt = std::make_shared<Attempt>(io_, std::move(target), config_.timeout);
     attempts_.insert(attempt);
-    // An exception can only be a bug or the end of memory.
-    asio::co_spawn(io_, probe(std::move(attempt)), [](const std::exception_ptr& failure) {
-      if (failure) std::rethrow_exception(failure);
-    });
+    net::spawn(io_, probe(std::move(attempt)));
   }
   const auto due = schedule_.next_due();
   if (!due) return;  // a probe that ends comes here again

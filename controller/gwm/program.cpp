@@ -7,12 +7,15 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/post.hpp>
+
 #include "controller/base/version.hpp"
 #include "controller/cli/config_file.hpp"
 #include "controller/cli/privileges.hpp"
 #include "controller/gwm/control.hpp"
 #include "controller/gwm/describe.hpp"
 #include "controller/metrics/process.hpp"
+#include "controller/net/spawn.hpp"
 #include "controller/sasp/codec.hpp"
 
 namespace saspd::gwm {
@@ -97,7 +100,10 @@ ExitCode Program::run() {
   notifier_.ready();
   watchdog_.start();
   status_line_.start();
-  io_.run();
+  if (const auto ran = net::run(io_); !ran) {
+    log_.error("{}", ran.error().detail);
+    return ExitCode::internal;
+  }
   log_.info("stopped");
   return ExitCode::ok;
 }
@@ -179,11 +185,18 @@ std::string Program::control_path() const {
 
 ExitCode Program::open_control() {
   const bool wanted = !options_.control.empty();
-  auto control = net::ControlServer::open(
-      io_, control_path(),
-      [this](const boost::json::object& request, const net::ControlPeer& peer) {
-        return answer(request, peer);
-      });
+  net::ControlServer::Callbacks callbacks;
+  callbacks.answer = [this](const boost::json::object& request, const net::ControlPeer& peer) {
+    auto done = answer(request, peer);
+    done["program"] = "sasp-gwm";
+    return done;
+  };
+  callbacks.on_exception = [this](const boost::json::object& request,
+                                  const std::exception_ptr& failure) {
+    if (!net::only_reads(request)) std::rethrow_exception(failure);
+    log_.error("control socket: internal error: {}", net::reason(failure));
+  };
+  auto control = net::ControlServer::open(io_, control_path(), std::move(callbacks));
   if (control) {
     control_ = std::move(*control);
     return ExitCode::ok;
@@ -212,6 +225,9 @@ void Program::open_metrics() {
     if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
     log_.warning("no metrics: {}; tried again, see --metrics", listening.error().detail);
   };
+  callbacks.on_exception = [this](const std::exception_ptr& failure) {
+    log_.error("metrics: internal error: {}", net::reason(failure));
+  };
   metrics_.emplace(io_, at, std::move(callbacks));
 }
 
@@ -219,7 +235,8 @@ boost::json::object Program::answer(const boost::json::object& request,
                                     const net::ControlPeer& peer) {
   auto [answer, done] = carry_out(request, peer.may_write, manager_, surroundings(), Clock::now());
   if (!done.empty()) log_.info("{}, by uid {} (pid {})", done, peer.uid, peer.pid);
-  work();
+  // Later: what the work throws is no fault of the question.
+  boost::asio::post(io_, [this] { work(); });
   return std::move(answer);
 }
 

@@ -6,6 +6,7 @@
 
 #include "controller/base/version.hpp"
 #include "controller/member/load.hpp"
+#include "controller/net/spawn.hpp"
 
 namespace saspd::member {
 
@@ -42,7 +43,10 @@ ExitCode Agent::run() {
     return ExitCode::configuration;
   }
   tell_manager();
-  io_.run();
+  if (const auto ran = net::run(io_); !ran) {
+    log_.error("{}", ran.error().detail);
+    return ExitCode::internal;
+  }
   log_.info("stopped");
   return ExitCode::ok;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "controller/cli/guarded.hpp"
 #include "controller/cli/privileges.hpp"
 #include "controller/member/agent.hpp"
 #include "controller/member/one_shot.hpp"
@@ -46,15 +47,14 @@ bool drop_privileges(const saspd::member::Options& options, saspd::cli::Log& log
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto parsed = saspd::member::parse_options(argc, argv);
-  if (const auto* end = std::get_if<saspd::ExitCode>(&parsed)) return static_cast<int>(*end);
-  const auto& options = std::get<saspd::member::Options>(parsed);
-  saspd::cli::Log log(options.log);
-  if (!drop_privileges(options, log)) return static_cast<int>(saspd::ExitCode::no_permission);
-  if (options.check) return static_cast<int>(check(options, log));
-  if (options.command == saspd::member::Command::run) {
-    run<saspd::member::Agent>(options, log);
-  } else {
+  return saspd::cli::guarded("sasp-member", [&] {
+    const auto parsed = saspd::member::parse_options(argc, argv);
+    if (const auto* end = std::get_if<saspd::ExitCode>(&parsed)) return *end;
+    const auto& options = std::get<saspd::member::Options>(parsed);
+    saspd::cli::Log log(options.log);
+    if (!drop_privileges(options, log)) return saspd::ExitCode::no_permission;
+    if (options.check) return check(options, log);
+    if (options.command == saspd::member::Command::run) run<saspd::member::Agent>(options, log);
     run<saspd::member::OneShot>(options, log);
-  }
+  });
 }

@@ -8,6 +8,7 @@
 
 #include "controller/member/explain.hpp"
 #include "controller/member/load.hpp"
+#include "controller/net/spawn.hpp"
 
 namespace saspd::member {
 
@@ -70,7 +71,10 @@ ExitCode OneShot::run() {
     return ExitCode::configuration;
   }
   expire_after(patience(), &OneShot::settle);
-  io_.run();
+  if (const auto ran = net::run(io_); !ran) {
+    fmt::print(stderr, "sasp-member: {}\n", ran.error().detail);
+    return ExitCode::internal;
+  }
   return report_all();
 }
 

@@ -1,6 +1,7 @@
 #include "controller/net/control_client.hpp"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <optional>
@@ -9,8 +10,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
@@ -18,6 +17,8 @@
 #include <boost/asio/write.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
+#include "controller/net/spawn.hpp"
 
 namespace saspd::net {
 
@@ -66,6 +67,11 @@ Result<json::object> control_request(const std::string& path, const json::object
     return fail(std::errc::filename_too_long,
                 fmt::format("'{}' has {} bytes, expected 1 to 107", path, path.size()));
   }
+  // What is no socket would be told as a program that does not listen.
+  struct stat found {};
+  if (::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode)) {
+    return fail(std::errc::not_a_socket, fmt::format("{}: is not a socket", path));
+  }
   asio::io_context io;
   Local::socket socket(io);
   error_code ec;
@@ -82,7 +88,7 @@ Result<json::object> control_request(const std::string& path, const json::object
   const std::string line = json::serialize(request) + '\n';
   std::string answer;
   std::optional<error_code> result;
-  asio::co_spawn(io, exchange(socket, line, answer, result), asio::detached);
+  spawn(io, exchange(socket, line, answer, result));
   io.run_for(timeout);
   if (!result) {
     return fail(std::errc::timed_out,

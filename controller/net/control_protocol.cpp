@@ -1,5 +1,7 @@
 #include "controller/net/control_protocol.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,6 +19,9 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::size_t max_depth = 8;
+constexpr std::array<std::string_view, 14> reading{
+    "status", "ready", "gwm",   "lbs",    "groups", "members", "why",
+    "watch",  "plan",  "trace", "export", "doctor", "history", "decode"};
 
 }  // namespace
 
@@ -42,6 +47,13 @@ Result<json::object> parse_control_request(std::string_view line) {
     return fail(std::errc::invalid_argument, "the request is no JSON object");
   }
   return std::move(request.get_object());
+}
+
+bool only_reads(const json::object& request) {
+  const auto* command = request.if_contains("command");
+  const auto* name = command != nullptr ? command->if_string() : nullptr;
+  return name != nullptr &&
+         std::find(reading.begin(), reading.end(), std::string_view(*name)) != reading.end();
 }
 
 std::string control_line(const json::object& answer, std::size_t max_answer) {

@@ -16,6 +16,10 @@ namespace saspd::net {
 // than 8.
 Result<boost::json::object> parse_control_request(std::string_view line);
 
+// Does this request only look? A command that is not known here counts as one that changes
+// something.
+bool only_reads(const boost::json::object& request);
+
 // An answer as it is sent, with its line break: clean UTF-8 whatever the names in it hold, so that
 // every reader of JSON takes it. One of more than `max_answer` bytes becomes an error.
 std::string control_line(const boost::json::object& answer, std::size_t max_answer);

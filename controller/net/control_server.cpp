@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -17,13 +16,13 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include "controller/net/listener.hpp"
 
 namespace saspd::net {
 
@@ -155,15 +154,13 @@ ControlPeer peer_of(int socket, std::optional<gid_t> admins) {
 // with an error, after the owner has closed it.
 class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
  public:
-  Shared(asio::io_context& io, std::string path, Handler handler, ControlLimits limits,
+  Shared(asio::io_context& io, std::string path, Callbacks callbacks, ControlLimits limits,
          std::optional<gid_t> admins)
       : io_(io),
         path_(std::move(path)),
-        handler_(std::move(handler)),
+        callbacks_(std::move(callbacks)),
         limits_(limits),
-        admins_(admins),
-        acceptor_(io),
-        accept_pause_(io) {}
+        admins_(admins) {}
 
   Result<void> open();
   void close();
@@ -174,37 +171,47 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
         : socket(std::move(connected)),
           peer(peer_of(socket.native_handle(), admins)),
           deadline(socket.get_executor()) {}
+    void close() {
+      error_code ignored;
+      socket.close(ignored);
+      deadline.cancel();
+    }
     Local::socket socket;
     const ControlPeer peer;
     asio::steady_timer deadline;
     std::string input;
   };
   using ClientPtr = std::shared_ptr<Client>;
+  // A line to send, and whether the client may ask again.
+  struct Reply {
+    std::string line;
+    bool goes_on = true;
+  };
 
   // Static, with shared pointers by value: the frame of a coroutine owns what it uses.
-  static asio::awaitable<void> accept(std::shared_ptr<Shared> self);
-  static asio::awaitable<void> serve(std::shared_ptr<Shared> self, ClientPtr client);
+  static asio::awaitable<void> serve(std::shared_ptr<Shared> self, Clients<Client>::Place client);
   void admit(Local::socket socket);
-  std::string answer(std::string_view line, const ControlPeer& peer) const;
+  Reply answer(std::string_view line, const ControlPeer& peer) const;
+  Reply answer(const json::object& request, const ControlPeer& peer) const;
   std::string line_of(const json::object& answer) const;
   void give_patience(const ClientPtr& client) const;
 
   asio::io_context& io_;
   const std::string path_;
-  const Handler handler_;
+  const Callbacks callbacks_;
   const ControlLimits limits_;
   const std::optional<gid_t> admins_;
-  Local::acceptor acceptor_;
-  asio::steady_timer accept_pause_;
-  std::set<ClientPtr> clients_;
+  std::optional<Listener<Local>> listener_;
+  Clients<Client> clients_;
   std::optional<FileId> file_;  // the socket file that we made; nothing when closed
 };
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, std::string path,
-                                                           Handler handler, ControlLimits limits,
+                                                           Callbacks callbacks,
+                                                           ControlLimits limits,
                                                            std::string_view admins) {
   auto shared =
-      std::make_shared<Shared>(io, std::move(path), std::move(handler), limits, group_of(admins));
+      std::make_shared<Shared>(io, std::move(path), std::move(callbacks), limits, group_of(admins));
   if (auto opened = shared->open(); !opened) return fail(opened.error());
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(shared)));
 }
@@ -216,38 +223,22 @@ ControlServer::~ControlServer() {
 }
 
 Result<void> ControlServer::Shared::open() {
-  const auto file = listen(io_, acceptor_, path_);
+  Local::acceptor acceptor(io_);
+  const auto file = listen(io_, acceptor, path_);
   if (!file) return fail(file.error());
   file_ = *file;
-  asio::co_spawn(io_, accept(shared_from_this()), asio::detached);
+  listener_.emplace(io_, std::move(acceptor),
+                    Listener<Local>::Callbacks{
+                        [this](Local::socket socket, const auto&) { admit(std::move(socket)); }});
   return {};
 }
 
 void ControlServer::Shared::close() {
   if (file_ && file_id(path_) == file_) ::unlink(path_.c_str());
   file_.reset();
-  error_code ignored;
-  acceptor_.close(ignored);
-  accept_pause_.cancel();
-  for (const auto& client : clients_) {
-    client->socket.close(ignored);
-    client->deadline.cancel();
-  }
-}
-
-asio::awaitable<void> ControlServer::Shared::accept(std::shared_ptr<Shared> self) {
-  while (self->file_) {
-    auto [ec, socket] = co_await self->acceptor_.async_accept(as_result);
-    if (!self->file_) co_return;
-    if (!ec) {
-      self->admit(std::move(socket));
-      continue;
-    }
-    // Out of file descriptors or memory: the connection stays in the queue, so trying again at once
-    // would spin.
-    self->accept_pause_.expires_after(std::chrono::milliseconds(100));
-    co_await self->accept_pause_.async_wait(as_result);
-  }
+  listener_.reset();
+  for (const auto& client : clients_)
+    client->close();
 }
 
 void ControlServer::Shared::admit(Local::socket socket) {
@@ -259,42 +250,57 @@ void ControlServer::Shared::admit(Local::socket socket) {
     socket.write_some(asio::buffer(line), ignored);
     return;
   }
-  const auto client = *clients_.insert(std::make_shared<Client>(std::move(socket), admins_)).first;
-  asio::co_spawn(io_, serve(shared_from_this(), client), asio::detached);
+  spawn(io_, serve(shared_from_this(),
+                   clients_.enter(std::make_shared<Client>(std::move(socket), admins_))));
 }
 
-asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self, ClientPtr client) {
+asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self,
+                                                   Clients<Client>::Place client) {
   bool readable = true;
   while (readable) {
-    self->give_patience(client);
+    self->give_patience(client.client());
     const auto [read_ec, size] = co_await asio::async_read_until(
         client->socket, asio::dynamic_buffer(client->input, self->limits_.max_request), '\n',
         as_result);
     const bool too_long = read_ec == asio::error::not_found;
     if (!self->file_ || (read_ec && !too_long)) break;
-    const std::string line =
-        too_long ? self->line_of(control_error(ExitCode::usage,
-                                               fmt::format("the request has more than {} bytes",
-                                                           self->limits_.max_request)))
+    const Reply reply =
+        too_long ? Reply{self->line_of(control_error(
+                             ExitCode::usage, fmt::format("the request has more than {} bytes",
+                                                          self->limits_.max_request))),
+                         false}  // what follows would be the rest of it
                  : self->answer(std::string_view(client->input).substr(0, size), client->peer);
     client->input.erase(0, size);
-    readable = !too_long;  // what follows would be the rest of it
+    readable = reply.goes_on;
 
-    self->give_patience(client);
+    self->give_patience(client.client());
     const auto [write_ec, sent] =
-        co_await asio::async_write(client->socket, asio::buffer(line), as_result);
+        co_await asio::async_write(client->socket, asio::buffer(reply.line), as_result);
     if (write_ec) break;
   }
-  client->deadline.cancel();
-  error_code ignored;
-  client->socket.close(ignored);
-  self->clients_.erase(client);
 }
 
-std::string ControlServer::Shared::answer(std::string_view line, const ControlPeer& peer) const {
+ControlServer::Shared::Reply ControlServer::Shared::answer(std::string_view line,
+                                                           const ControlPeer& peer) const {
   const auto request = parse_control_request(line);
-  if (!request) return line_of(control_error(ExitCode::usage, request.error().detail));
-  return line_of(handler_(*request, peer));
+  if (!request) return {line_of(control_error(ExitCode::usage, request.error().detail))};
+  return answer(*request, peer);
+}
+
+// A client whose question is answered by an exception is told so and let go; what that means for
+// the program is the owner's to say.
+ControlServer::Shared::Reply ControlServer::Shared::answer(const json::object& request,
+                                                           const ControlPeer& peer) const {
+  std::exception_ptr failure;
+  try {
+    return {line_of(callbacks_.answer(request, peer))};
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  callbacks_.on_exception(request, failure);
+  return {line_of(control_error(ExitCode::internal,
+                                fmt::format("internal error: {}", reason(failure)))),
+          false};
 }
 
 std::string ControlServer::Shared::line_of(const json::object& answer) const {

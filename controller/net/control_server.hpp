@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,18 +36,24 @@ struct ControlPeer {
 };
 
 // A Unix stream socket of mode 0660: whoever may open it may read. A request is answered with what
-// `handler` returns, what is none with an error. Requests of one client are answered one after the
+// the owner returns, what is none with an error. Requests of one client are answered one after the
 // other.
 class ControlServer {
  public:
-  using Handler = std::function<boost::json::object(const boost::json::object& request,
-                                                    const ControlPeer& peer)>;
+  // Called from the io_context, never after destruction.
+  struct Callbacks {
+    std::function<boost::json::object(const boost::json::object& request, const ControlPeer& peer)>
+        answer;
+    // `answer` threw. The client is answered with exit code 70 and closed; what is thrown here
+    // comes out of io_context::run() instead.
+    std::function<void(const boost::json::object& request, const std::exception_ptr& failure)>
+        on_exception = [](const auto&, const auto& failure) { std::rethrow_exception(failure); };
+  };
 
   // A socket file on which nobody listens is replaced. Errors name the path; address_in_use if
-  // another program listens there. `handler` is called from `io`, never after destruction. A group
-  // of the name `admins` is looked up once, here.
+  // another program listens there. A group of the name `admins` is looked up once, here.
   static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io, std::string path,
-                                                     Handler handler, ControlLimits limits = {},
+                                                     Callbacks callbacks, ControlLimits limits = {},
                                                      std::string_view admins = admin_group);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;

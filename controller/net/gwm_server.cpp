@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
 #include <optional>
 #include <utility>
 
@@ -10,7 +9,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -24,7 +22,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-constexpr auto accept_pause = std::chrono::milliseconds{100};
 constexpr auto never = TimePoint::max();
 constexpr std::size_t read_size = 16384;
 // Any peer may have so much of an unfinished message in memory, whatever the others have.
@@ -36,23 +33,11 @@ IpNetwork source_of(const IpAddress& address) {
   return address.family() == Family::v4 ? IpNetwork(address) : IpNetwork(address, v6_host);
 }
 
-// An exception can only be a bug or the end of memory. Nobody would see that a part stands still.
-void rethrow(const std::exception_ptr& failure) {
-  if (failure) std::rethrow_exception(failure);
-}
-
 Error system_failure(std::string_view what, const error_code& code) {
   return fail(std::error_code(code), fmt::format("{}: {}", what, code.message()));
 }
 
 }  // namespace
-
-struct GwmServer::Listener {
-  Listener(Tcp::acceptor socket, asio::io_context& io) : acceptor(std::move(socket)), pause(io) {}
-
-  Tcp::acceptor acceptor;
-  Timer pause;
-};
 
 namespace {
 
@@ -244,26 +229,15 @@ Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
   const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
-  auto listener = std::make_shared<Listener>(std::move(*acceptor), io_);
-  listeners_.push_back(listener);
-  asio::co_spawn(io_, accept(std::move(listener)), rethrow);
+  listeners_.emplace_back(io_, std::move(*acceptor),
+                          Listener<Tcp>::Callbacks{
+                              [this](Tcp::socket socket, const Tcp::endpoint& peer) {
+                                add(std::move(socket), to_endpoint(peer));
+                              },
+                              [this](const error_code& code) {
+                                owner_.not_accepted(system_failure("accepting a connection", code));
+                              }});
   return bound;
-}
-
-asio::awaitable<void> GwmServer::accept(std::shared_ptr<Listener> listener) {
-  while (listener->acceptor.is_open()) {
-    Tcp::endpoint peer;
-    auto [ec, socket] = co_await listener->acceptor.async_accept(peer, as_result);
-    if (!listener->acceptor.is_open()) co_return;
-    if (!ec) {
-      add(std::move(socket), to_endpoint(peer));
-      continue;
-    }
-    // Out of file descriptors, or memory: the same error would come back at once.
-    owner_.not_accepted(system_failure("accepting a connection", ec));
-    listener->pause.expires_after(accept_pause);
-    co_await listener->pause.async_wait(as_result);
-  }
 }
 
 bool GwmServer::comes_too_often(const IpNetwork& source) {
@@ -322,7 +296,7 @@ void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
   Source& source = sources_[source_of(peer.address)];
   ++source.connections;
   if (connection->is_tls()) ++source.handshakes;
-  asio::co_spawn(io_, serve(std::move(connection)), rethrow);
+  spawn(io_, serve(std::move(connection)));
 }
 
 // Until then the owner knows nothing of the connection.
@@ -408,7 +382,7 @@ bool GwmServer::can_push(ConnectionId id) {
 bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
   if (!can_push(id)) return false;
   const auto& connection = connections_.find(id)->second;
-  asio::co_spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)), rethrow);
+  spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)));
   return true;
 }
 
@@ -437,11 +411,7 @@ void GwmServer::close(ConnectionId id, Error why) {
 }
 
 void GwmServer::stop() {
-  for (const auto& listener : listeners_) {
-    error_code ignored;
-    listener->acceptor.close(ignored);
-    listener->pause.cancel();
-  }
+  listeners_.clear();
   for (const auto& [id, connection] : connections_) {
     connection->close(fail(std::errc::operation_canceled, "shutting down"));
   }

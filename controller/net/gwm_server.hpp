@@ -16,6 +16,7 @@
 
 #include "controller/base/ip_network.hpp"
 #include "controller/base/peer_identity.hpp"
+#include "controller/net/listener.hpp"
 #include "controller/net/stream.hpp"
 #include "controller/sasp/gwm_session.hpp"
 
@@ -110,7 +111,6 @@ class GwmServer {
  private:
   using Tcp = boost::asio::ip::tcp;
   using Timer = boost::asio::basic_waitable_timer<Clock>;
-  struct Listener;
   class Connection;
   // What comes from one address, or /64.
   struct Source {
@@ -118,7 +118,6 @@ class GwmServer {
     std::size_t handshakes = 0;  // of these
   };
 
-  boost::asio::awaitable<void> accept(std::shared_ptr<Listener> listener);
   boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
   boost::asio::awaitable<bool> welcome(Connection& connection);
   void forget(const Connection& connection);
@@ -135,7 +134,7 @@ class GwmServer {
   boost::asio::io_context& io_;
   GwmServerConfig config_;
   GwmServerOwner& owner_;
-  std::list<std::shared_ptr<Listener>> listeners_;
+  std::list<Listener<Tcp>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::map<IpNetwork, Source> sources_;
   std::map<IpNetwork, unsigned> newcomers_;  // of this second

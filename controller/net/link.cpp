@@ -2,17 +2,16 @@
 
 #include <unistd.h>
 
-#include <exception>
 #include <random>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "controller/net/spawn.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::net {
@@ -56,10 +55,7 @@ Link<Session>::Link(asio::io_context& io, LinkSettings settings, Session session
 
 template <class Session>
 void Link<Session>::start() {
-  // An exception can only be a bug or the end of memory; without its link the program is of no use.
-  asio::co_spawn(io_, run(), [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);
-  });
+  spawn(io_, run());
 }
 
 template <class Session>

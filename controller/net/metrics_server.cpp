@@ -1,7 +1,7 @@
 #include "controller/net/metrics_server.hpp"
 
 #include <array>
-#include <set>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -10,8 +10,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -20,6 +19,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include "controller/net/http_request.hpp"
+#include "controller/net/listener.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::net {
@@ -33,7 +33,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-constexpr auto accept_pause = std::chrono::milliseconds(100);
 
 using Text = std::shared_ptr<const std::string>;
 using Response = http::response<http::span_body<const char>>;
@@ -69,37 +68,29 @@ asio::awaitable<void> let_go(beast::tcp_stream& stream) {
 class MetricsServer::Shared : public std::enable_shared_from_this<Shared> {
  public:
   Shared(asio::io_context& io, const Endpoint& where, Callbacks callbacks, MetricsLimits limits)
-      : io_(io),
-        where_(where),
-        callbacks_(std::move(callbacks)),
-        limits_(limits),
-        acceptor_(io),
-        pause_(io) {}
+      : io_(io), where_(where), callbacks_(std::move(callbacks)), limits_(limits), retry_(io) {}
 
-  void start() { asio::co_spawn(io_, run(shared_from_this()), asio::detached); }
+  void start();
   void close();
 
  private:
-  using StreamPtr = std::shared_ptr<beast::tcp_stream>;
+  using Stream = beast::tcp_stream;
 
   // Static, with shared pointers by value: the frame of a coroutine owns what it uses.
-  static asio::awaitable<void> run(std::shared_ptr<Shared> self);
-  static asio::awaitable<void> serve(std::shared_ptr<Shared> self, StreamPtr stream);
-  static asio::awaitable<bool> exchange(Shared& self, beast::tcp_stream& stream,
-                                        std::string& input);
+  static asio::awaitable<void> serve(std::shared_ptr<Shared> self, Clients<Stream>::Place stream);
+  static asio::awaitable<bool> exchange(Shared& self, Stream& stream, std::string& input);
   Result<Endpoint> listen();
-  bool try_to_listen();
   void admit(Tcp::socket socket);
-  Text body(const HttpVerdict& verdict);
-  const Text& text();
+  Text body(HttpVerdict& verdict);
+  Text text();
 
   asio::io_context& io_;
   const Endpoint where_;
   const Callbacks callbacks_;
   const MetricsLimits limits_;
-  Tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
-  std::set<StreamPtr> clients_;
+  std::optional<Listener<Tcp>> listener_;
+  asio::steady_timer retry_;
+  Clients<Stream> clients_;
   std::string not_listening_;  // the reason, as last told
   Text text_;                  // as last made
   std::chrono::steady_clock::time_point made_;
@@ -109,7 +100,7 @@ class MetricsServer::Shared : public std::enable_shared_from_this<Shared> {
 MetricsServer::MetricsServer(asio::io_context& io, const Endpoint& where, Callbacks callbacks,
                              MetricsLimits limits)
     : shared_(std::make_shared<Shared>(io, where, std::move(callbacks), limits)) {
-  shared_->start();
+  asio::post(io, [shared = shared_] { shared->start(); });
 }
 
 MetricsServer::~MetricsServer() {
@@ -118,63 +109,50 @@ MetricsServer::~MetricsServer() {
 
 void MetricsServer::Shared::close() {
   closed_ = true;
-  error_code ignored;
-  acceptor_.close(ignored);
-  pause_.cancel();
+  listener_.reset();
+  retry_.cancel();
   for (const auto& client : clients_)
     client->close();
 }
 
-asio::awaitable<void> MetricsServer::Shared::run(std::shared_ptr<Shared> self) {
-  while (!self->closed_ && !self->try_to_listen()) {
-    self->pause_.expires_after(self->limits_.retry);
-    co_await self->pause_.async_wait(as_result);
-  }
-  while (!self->closed_) {
-    auto [ec, socket] = co_await self->acceptor_.async_accept(as_result);
-    if (self->closed_) co_return;
-    if (!ec) {
-      self->admit(std::move(socket));
-      continue;
-    }
-    // Out of file descriptors or memory: the connection stays in the queue, so trying again at once
-    // would spin.
-    self->pause_.expires_after(accept_pause);
-    co_await self->pause_.async_wait(as_result);
-  }
-}
-
-bool MetricsServer::Shared::try_to_listen() {
+// From now on, or as soon as the address can be had.
+void MetricsServer::Shared::start() {
+  if (closed_) return;
   const auto listening = listen();
   const std::string reason = listening ? std::string() : listening.error().detail;
   const bool told = !listening && reason == not_listening_;
   not_listening_ = reason;
   if (!told) callbacks_.on_listen(listening);
-  return listening.has_value();
+  if (listening) return;
+  retry_.expires_after(limits_.retry);
+  retry_.async_wait([self = shared_from_this()](error_code ec) {
+    if (!ec) self->start();
+  });
 }
 
 Result<Endpoint> MetricsServer::Shared::listen() {
   auto acceptor = listen_at(io_, where_);
   if (!acceptor) return fail(acceptor.error());
-  acceptor_ = std::move(*acceptor);
   error_code ec;
-  return to_endpoint(acceptor_.local_endpoint(ec));
+  const auto at = to_endpoint(acceptor->local_endpoint(ec));
+  listener_.emplace(io_, std::move(*acceptor),
+                    Listener<Tcp>::Callbacks{
+                        [this](Tcp::socket socket, const auto&) { admit(std::move(socket)); }});
+  return at;
 }
 
 void MetricsServer::Shared::admit(Tcp::socket socket) {
   // One client more than there is room for is closed without a word: it is not waited for.
   if (clients_.size() >= limits_.max_clients) return;
-  const auto client =
-      *clients_.insert(std::make_shared<beast::tcp_stream>(std::move(socket))).first;
-  asio::co_spawn(io_, serve(shared_from_this(), client), asio::detached);
+  spawn(io_,
+        serve(shared_from_this(), clients_.enter(std::make_shared<Stream>(std::move(socket)))));
 }
 
-asio::awaitable<void> MetricsServer::Shared::serve(std::shared_ptr<Shared> self, StreamPtr stream) {
+asio::awaitable<void> MetricsServer::Shared::serve(std::shared_ptr<Shared> self,
+                                                   Clients<Stream>::Place stream) {
   std::string input;
-  while (co_await exchange(*self, *stream, input)) {
+  while (co_await exchange(*self, *stream.client(), input)) {
   }
-  stream->close();
-  self->clients_.erase(stream);
 }
 
 // One request and its answer. False: it was the last.
@@ -185,8 +163,8 @@ asio::awaitable<bool> MetricsServer::Shared::exchange(Shared& self, beast::tcp_s
       stream, asio::dynamic_buffer(input, self.limits_.max_header), "\r\n\r\n", as_result);
   const bool too_long = read_ec == asio::error::not_found;
   if (self.closed_ || (read_ec && !too_long)) co_return false;
-  const auto verdict = too_long ? HttpVerdict{http::status::request_header_fields_too_large}
-                                : judge_request(std::string_view(input).substr(0, size));
+  auto verdict = too_long ? HttpVerdict{http::status::request_header_fields_too_large}
+                          : judge_request(std::string_view(input).substr(0, size));
   input.erase(0, size);
 
   const Text body = self.body(verdict);
@@ -204,16 +182,27 @@ asio::awaitable<bool> MetricsServer::Shared::exchange(Shared& self, beast::tcp_s
   co_return verdict.keep_alive;
 }
 
-Text MetricsServer::Shared::body(const HttpVerdict& verdict) {
-  using enum HttpVerdict::Page;
-  if (verdict.page == metrics) return text();
+// A text that cannot be made is the fault of the server, and the last answer to this client.
+Text MetricsServer::Shared::body(HttpVerdict& verdict) {
+  std::exception_ptr failure;
+  if (verdict.page == HttpVerdict::Page::metrics) {
+    try {
+      return text();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    callbacks_.on_exception(failure);
+    verdict.status = http::status::internal_server_error;
+    verdict.page = HttpVerdict::Page::reason;
+    verdict.keep_alive = false;
+  }
   return std::make_shared<std::string>(
-      verdict.page == root
+      verdict.page == HttpVerdict::Page::root
           ? "The metrics are at /metrics.\n"
           : fmt::format("{}\n", std::string_view(obsolete_reason(verdict.status))));
 }
 
-const Text& MetricsServer::Shared::text() {
+Text MetricsServer::Shared::text() {
   if (!text_ || std::chrono::steady_clock::now() - made_ >= limits_.freshness) {
     text_ = std::make_shared<std::string>(callbacks_.text());
     made_ = std::chrono::steady_clock::now();  // to make it may take long

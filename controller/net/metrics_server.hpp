@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,9 @@ class MetricsServer {
     // Where it listens (with a real port if the one wanted is 0), or why it does not; the same
     // reason once.
     std::function<void(const Result<Endpoint>&)> on_listen;
+    // `text` threw. The client is answered with 500 and closed; what is thrown here comes out of
+    // io_context::run() instead.
+    std::function<void(const std::exception_ptr&)> on_exception = std::rethrow_exception;
   };
 
   MetricsServer(boost::asio::io_context& io, const Endpoint& where, Callbacks callbacks,

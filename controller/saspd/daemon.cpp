@@ -14,6 +14,7 @@
 #include <boost/asio/post.hpp>
 
 #include "controller/base/version.hpp"
+#include "controller/net/spawn.hpp"
 
 namespace saspd {
 
@@ -53,8 +54,9 @@ json::object unknown_command(std::string_view name) {
   if (name == "lbs") return refuse("lbs is for sasp-gwm, this is saspd");
   if (name == "drain" || name == "undrain") {
     return refuse(
-        fmt::format("{} is not built yet in saspd of this version ({}); sasp-gwm knows it", name,
-                    program_version));
+        fmt::format("{} is not built yet in saspd of this version ({}); for sasp-gwm: saspctl --of "
+                    "sasp-gwm {} MEMBER",
+                    name, program_version, name));
   }
   return refuse(fmt::format("unknown command '{}'; this is saspd", name));
 }
@@ -87,9 +89,13 @@ ExitCode Daemon::run() {
   notifier_.ready();
   watchdog_.start();
   status_line_.start();
-  io_.run();
+  const auto ran = net::run(io_);
   control_.reset();
   metrics_.reset();
+  if (!ran) {
+    log_.error("{}; the weights stay as they are", ran.error().detail);
+    return ExitCode::internal;
+  }
   log_.info("stopped; the weights stay as they are");
   return ExitCode::ok;
 }
@@ -123,10 +129,17 @@ Result<void> Daemon::drop_privileges() {
 }
 
 Result<void> Daemon::open_control() {
-  auto control = net::ControlServer::open(
-      io_, options_.control, [this](const json::object& request, const net::ControlPeer& peer) {
-        return answer(request, peer);
-      });
+  net::ControlServer::Callbacks callbacks;
+  callbacks.answer = [this](const json::object& request, const net::ControlPeer& peer) {
+    auto done = answer(request, peer);
+    done["program"] = "saspd";
+    return done;
+  };
+  callbacks.on_exception = [this](const json::object& request, const std::exception_ptr& failure) {
+    if (!net::only_reads(request)) std::rethrow_exception(failure);
+    log_.error("control socket: internal error: {}", net::reason(failure));
+  };
+  auto control = net::ControlServer::open(io_, options_.control, std::move(callbacks));
   if (!control) return fail(control.error());
   control_ = std::move(*control);
   return {};
@@ -144,6 +157,9 @@ void Daemon::open_metrics() {
   callbacks.on_listen = [this](const Result<Endpoint>& listening) {
     if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
     log_.warning("no metrics: {}; tried again, see --metrics", listening.error().detail);
+  };
+  callbacks.on_exception = [this](const std::exception_ptr& failure) {
+    log_.error("metrics: internal error: {}", net::reason(failure));
   };
   metrics_.emplace(io_, at, std::move(callbacks));
 }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "bpf/attach.hpp"
+#include "controller/cli/guarded.hpp"
 #include "controller/cli/privileges.hpp"
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
@@ -179,6 +180,8 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
 
 ExitCode perform(const Options& options) {
   saspd::cli::Log log(options.log);
+  for (const auto& doubt : saspd::doubts(options))
+    log.warning("{}", doubt);
   switch (options.verb) {
     case Verb::attach: return attach(options.xdp, log);
     case Verb::detach: return detach(options.xdp, log);
@@ -191,7 +194,9 @@ ExitCode perform(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto parsed = saspd::parse_options(argc, argv);
-  if (const auto* end = std::get_if<ExitCode>(&parsed)) return static_cast<int>(*end);
-  return static_cast<int>(perform(std::get<Options>(parsed)));
+  return saspd::cli::guarded("saspd", [&] {
+    const auto parsed = saspd::parse_options(argc, argv);
+    if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
+    return perform(std::get<Options>(parsed));
+  });
 }

@@ -24,6 +24,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/json/parse.hpp>
 
+#include "controller/net/spawn.hpp"
+
 namespace saspd::net {
 namespace {
 
@@ -91,12 +93,16 @@ class Peer {
 // A program with a control socket: an event loop in a thread of its own.
 class Program {
  public:
-  Program(const std::string& path, ControlServer::Handler handler, ControlLimits limits = {},
+  using Handler = std::function<json::object(const json::object&, const ControlPeer&)>;
+  Program(const std::string& path, Handler handler, ControlLimits limits = {},
+          std::string_view admins = admin_group)
+      : Program(path, ControlServer::Callbacks{std::move(handler)}, limits, admins) {}
+  Program(const std::string& path, ControlServer::Callbacks callbacks, ControlLimits limits = {},
           std::string_view admins = admin_group) {
-    auto server = ControlServer::open(io_, path, std::move(handler), limits, admins);
+    auto server = ControlServer::open(io_, path, std::move(callbacks), limits, admins);
     EXPECT_TRUE(server) << server.error().detail;
     server_ = std::move(*server);
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] { serve(); });
   }
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -104,11 +110,19 @@ class Program {
     io_.stop();
     thread_.join();
   }
+  // How often something came out of the event loop: a program of ours would have ended.
+  int failures() const { return failures_; }
 
  private:
+  void serve() {
+    while (!run(io_))
+      ++failures_;
+  }
+
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unique_ptr<ControlServer> server_;
+  std::atomic<int> failures_ = 0;
   std::thread thread_;
 };
 
@@ -122,7 +136,7 @@ class ControlServerTest : public testing::Test {
   }
   static Result<std::unique_ptr<ControlServer>> open(asio::io_context& io,
                                                      const std::string& path) {
-    return ControlServer::open(io, path, echo);
+    return ControlServer::open(io, path, {echo});
   }
   mode_t mode() const {
     struct stat status {};
@@ -271,6 +285,60 @@ TEST_F(ControlServerTest, KeepsToItsNumberOfClients) {
   ADD_FAILURE() << "the place of a client that left stays taken";
 }
 
+// A handler that throws costs its client the connection, and nobody else anything: more throw than
+// there are places, bad_alloc among it.
+TEST_F(ControlServerTest, FreesThePlaceOfAClientWhoseAnswerThrows) {
+  std::atomic<int> told = 0;
+  ControlServer::Callbacks callbacks;
+  callbacks.answer = [](const json::object& request, const ControlPeer&) -> json::object {
+    if (request.contains("no memory")) throw std::bad_alloc();
+    if (request.contains("throw")) throw std::runtime_error("cannot \x1b count");
+    return {{"well", true}};
+  };
+  callbacks.on_exception = [&](const json::object&, const std::exception_ptr& failure) {
+    if (!reason(failure).empty()) ++told;
+  };
+  const ControlLimits limits{.max_clients = 4};
+  const Program program(path_, std::move(callbacks), limits);
+  for (int i = 0; i < 100; ++i) {
+    Peer peer(path_);
+    peer.sends(i % 2 == 0 ? "{\"throw\":1}\n" : "{\"no memory\":1}\n");
+    const auto answer = peer.line();
+    ASSERT_TRUE(answer) << i;
+    EXPECT_NE(
+        answer->find(i % 2 == 0 ? "internal error: cannot" : "internal error: std::bad_alloc"),
+        std::string::npos)
+        << *answer;
+    EXPECT_NE(answer->find("\"exit_code\":70"), std::string::npos) << *answer;
+    EXPECT_TRUE(peer.is_closed()) << i;
+  }
+  EXPECT_EQ(told, 100);
+  EXPECT_EQ(program.failures(), 0);
+  Peer last(path_);
+  last.sends("{}\n");
+  EXPECT_EQ(last.line(), "{\"well\":true}");
+}
+
+// What the owner does not take comes out of the event loop, and even then no place is kept.
+TEST_F(ControlServerTest, LetsOutWhatTheOwnerDoesNotTake) {
+  ControlServer::Callbacks callbacks;
+  callbacks.answer = [](const json::object& request, const ControlPeer&) -> json::object {
+    if (request.contains("throw")) throw std::runtime_error("a bug");
+    return {{"well", true}};
+  };
+  const ControlLimits limits{.max_clients = 4};
+  const Program program(path_, std::move(callbacks), limits);
+  for (int i = 0; i < 100; ++i) {
+    Peer peer(path_);
+    peer.sends("{\"throw\":1}\n");
+    EXPECT_TRUE(peer.is_closed()) << i;
+  }
+  Peer last(path_);
+  last.sends("{}\n");
+  EXPECT_EQ(last.line(), "{\"well\":true}");
+  EXPECT_EQ(program.failures(), 100);
+}
+
 TEST_F(ControlServerTest, WaitsInsteadOfSpinningWhenItHasNoFileDescriptorLeft) {
   const Program program(path_, echo);
   rlimit before{};
@@ -380,10 +448,12 @@ TEST_F(ControlServerTest, LeavesTheFileOfItsSuccessor) {
 TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
   asio::io_context io;
   int handled = 0;
-  auto server = ControlServer::open(io, path_, [&](const json::object&, const ControlPeer&) {
+  ControlServer::Callbacks callbacks;
+  callbacks.answer = [&](const json::object&, const ControlPeer&) {
     ++handled;
     return json::object{};
-  });
+  };
+  auto server = ControlServer::open(io, path_, std::move(callbacks));
   ASSERT_TRUE(server);
   Peer asked(path_);
   Peer idle(path_);
@@ -402,12 +472,14 @@ TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
   asio::io_context io;
   int handled = 0;
   std::unique_ptr<ControlServer> server;
-  auto opened = ControlServer::open(io, path_, [&](const json::object&, const ControlPeer&) {
+  ControlServer::Callbacks callbacks;
+  callbacks.answer = [&](const json::object&, const ControlPeer&) {
     ++handled;
     // The end comes when the second request is in the buffer and its read has been called done.
     asio::post(io, [&] { asio::post(io, [&] { server.reset(); }); });
     return json::object{};
-  });
+  };
+  auto opened = ControlServer::open(io, path_, std::move(callbacks));
   ASSERT_TRUE(opened);
   server = std::move(*opened);
   Peer peer(path_);

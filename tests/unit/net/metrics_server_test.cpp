@@ -23,6 +23,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "controller/net/spawn.hpp"
+
 namespace saspd::net {
 namespace {
 
@@ -89,9 +91,13 @@ class Program {
                    const Endpoint& where = *Endpoint::parse("127.0.0.1:0")) {
     MetricsServer::Callbacks callbacks;
     callbacks.text = std::move(text);
+    callbacks.on_exception = [this](const std::exception_ptr& failure) {
+      ++told_;
+      if (lets_out_) std::rethrow_exception(failure);
+    };
     callbacks.on_listen = [this](const Result<Endpoint>& at) { listening_.set_value(at); };
     server_ = std::make_unique<MetricsServer>(io_, where, std::move(callbacks), limits);
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] { serve(); });
     const auto at = listening_.get_future().get();
     EXPECT_TRUE(at) << at.error().detail;
     if (at) endpoint_ = *at;
@@ -103,8 +109,21 @@ class Program {
     thread_.join();
   }
   const Endpoint& endpoint() const { return endpoint_; }
+  // How often a text could not be made, and how often that came out of the event loop: a program of
+  // ours would have ended.
+  int told() const { return told_; }
+  int failures() const { return failures_; }
+  void lets_out() { lets_out_ = true; }
 
  private:
+  void serve() {
+    while (!run(io_))
+      ++failures_;
+  }
+
+  std::atomic<int> told_ = 0;
+  std::atomic<int> failures_ = 0;
+  std::atomic<bool> lets_out_ = false;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::promise<Result<Endpoint>> listening_;
@@ -327,6 +346,34 @@ TEST(MetricsServerTest, KeepsToItsNumberOfClients) {
     std::this_thread::sleep_for(10ms);
   }
   ADD_FAILURE() << "the place of a client that left stays taken";
+}
+
+// A text that cannot be made costs the client its answer, and nobody else anything: more fail than
+// there are places.
+TEST(MetricsServerTest, FreesThePlaceOfAClientWhoseTextThrows) {
+  std::atomic<bool> broken = true;
+  const auto text = [&]() -> std::string {
+    if (broken) throw std::bad_alloc();
+    return one_line();
+  };
+  for (const bool lets_out : {false, true}) {
+    broken = true;
+    Program program(text, MetricsLimits{.max_clients = 4});
+    if (lets_out) program.lets_out();
+    for (int i = 0; i < 100; ++i) {
+      Peer peer(program.endpoint());
+      peer.sends("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+      EXPECT_EQ(peer.status(), lets_out ? 0U : 500U) << i;
+      EXPECT_TRUE(peer.is_closed()) << i;
+    }
+    broken = false;
+    Peer last(program.endpoint());
+    const auto answer = last.gets("/metrics");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->body(), one_line());
+    EXPECT_EQ(program.told(), 100);
+    EXPECT_EQ(program.failures(), lets_out ? 100 : 0);
+  }
 }
 
 TEST(MetricsServerTest, ServesManyClientsThatComeAndGo) {
