@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "controller/base/nearest.hpp"
 #include "controller/base/version.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/parsers.hpp"
@@ -91,12 +92,12 @@ std::string footer() {
       "  saspctl\n"
       "  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'\n"
       "  saspctl why web/192.0.2.1:80\n"
+      "  saspctl --of sasp-gwm status --check\n"
       "  saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules\n\n"
       "Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,\n"
-      "65 no such member or an answer that is not understood, 69 the program is not running, 74 "
-      "I/O or "
-      "the\n"
-      "kernel cannot be read, 75 no answer in time, 77 no permission.",
+      "65 no such member, or an answer that is not understood or of another program, 69 the "
+      "program is\n"
+      "not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.",
       fmt::join(not_built, " "));
 }
 
@@ -115,8 +116,14 @@ Result<Command> parse_command(std::string_view word) {
     return fail(std::errc::not_supported,
                 fmt::format("{} is not built yet in this version ({})", word, program_version));
   }
-  return fail(std::errc::invalid_argument, fmt::format("unknown command '{}', expected one of {}",
-                                                       word, fmt::join(names, ", ")));
+  return fail(std::errc::invalid_argument,
+              fmt::format("unknown command '{}', expected one of {}{}", word,
+                          fmt::join(names, ", "), did_you_mean(word, names)));
+}
+
+// For what both know, the same always: monitoring must not hear of another program's health.
+std::string_view default_program(Command command) {
+  return command == Command::lbs ? gwm_program : saspd_program;
 }
 
 // What is wrong with command and arguments together.
@@ -143,8 +150,14 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   std::optional<std::string> first;
   std::optional<std::string> second;
   cli::Cli cli("saspctl", "Asks a running saspd or sasp-gwm what it does and why.", footer());
+  cli.option("--of", "saspd|sasp-gwm", options.program,
+             cli::one_of<std::string>({{saspd_program, std::string(saspd_program)},
+                                       {gwm_program, std::string(gwm_program)}}),
+             "which program is asked; unless given, sasp-gwm for lbs, and saspd for all else. "
+             "No other one answers in its place");
   cli.option("--socket", "PATH", options.socket, cli::text(1, 107),
-             fmt::format("the control socket [{}, or {} for lbs, and where only that one is there]",
+             fmt::format("the control socket [{}, or {} for sasp-gwm]; without --of whichever "
+                         "program listens there is asked",
                          saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer", "5");
@@ -163,6 +176,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
     if (argument) options.arguments.push_back(*argument);
   }
   if (const auto error = check(options)) return cli.refuse(ExitCode::usage, *error);
+  if (options.socket.empty()) {
+    if (options.program.empty()) options.program = default_program(options.command);
+    options.socket = options.program == gwm_program ? gwm_socket : saspd_socket;
+  }
   return options;
 }
 

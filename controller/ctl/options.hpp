@@ -32,24 +32,22 @@ enum class Command {
 inline constexpr std::string_view saspd_socket = "/run/saspd/control";
 inline constexpr std::string_view gwm_socket = "/run/sasp-gwm/control";
 
+inline constexpr std::string_view saspd_program = "saspd";
+inline constexpr std::string_view gwm_program = "sasp-gwm";
+
 struct Options {
   Command command = Command::status;
   // The arguments of the command, as given: group; member; client and service.
   std::vector<std::string> arguments;
+  // Who has to answer: --of; else sasp-gwm for what only it knows, and saspd. Empty: whoever has
+  // --socket.
+  std::string program;
   std::string socket;
   std::chrono::seconds timeout{};
   bool json = false;
   bool check = false;
   bool no_color = false;
 };
-
-// The socket for a command if none is given: saspd's; that of sasp-gwm for what only it knows, and
-// where only it runs.
-template <class Exists>
-std::string default_socket(Command command, Exists exists) {
-  const bool gwm = command == Command::lbs || (!exists(saspd_socket) && exists(gwm_socket));
-  return std::string(gwm ? gwm_socket : saspd_socket);
-}
 
 // Either the options, or the code to end with; everything was said by then.
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);

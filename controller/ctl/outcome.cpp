@@ -15,21 +15,28 @@ namespace json = boost::json;
 
 namespace {
 
-std::string_view program_of(const std::string& socket) {
-  return socket == gwm_socket ? "sasp-gwm" : "saspd";
-}
-
 // There is no answer: the cause, and what helps.
-Outcome no_answer(const Error& error, std::string_view program) {
+Outcome no_answer(const Options& options, const Error& error, bool gwm_is_there) {
   const auto& code = error.code;
   const auto end = [&](ExitCode exit, const std::string& help) {
     return Outcome{exit, {}, printable(error.detail) + help};
   };
-  if (code == std::errc::no_such_file_or_directory || code == std::errc::connection_refused) {
+  const std::string_view program =
+      options.program.empty() ? "the program" : std::string_view(options.program);
+  if (code == std::errc::not_a_socket) {
     return end(ExitCode::unavailable,
-               fmt::format("; {0} is not running (systemctl start {0}), or has another --control: "
-                           "give that as --socket PATH",
-                           program));
+               fmt::format("; give the --control of {} as --socket PATH", program));
+  }
+  if (code == std::errc::no_such_file_or_directory || code == std::errc::connection_refused) {
+    const auto start =
+        options.program.empty() ? std::string() : fmt::format(" (systemctl start {})", program);
+    return end(ExitCode::unavailable,
+               fmt::format("; {} is not running{}, or has another --control: give that as --socket "
+                           "PATH{}",
+                           program, start,
+                           gwm_is_there && program == saspd_program
+                               ? "; for the sasp-gwm that is here: saspctl --of sasp-gwm"
+                               : ""));
   }
   if (code == std::errc::permission_denied) {
     return end(ExitCode::no_permission, "; the socket is for root and its group: use sudo");
@@ -38,6 +45,14 @@ Outcome no_answer(const Error& error, std::string_view program) {
     return end(ExitCode::try_again, fmt::format("; {} is busy or stopped: try again", program));
   }
   return end(code == std::errc::bad_message ? ExitCode::data : ExitCode::io, "");
+}
+
+// Whose answer it is. An older saspd that still runs names itself in some answers only; sasp-gwm
+// always did in all that it does not refuse.
+std::string_view author(const json::object& answer) {
+  const auto* program = answer.if_contains("program");
+  const auto* name = program != nullptr ? program->if_string() : nullptr;
+  return name != nullptr ? std::string_view(*name) : saspd_program;
 }
 
 // The daemon refused the question, and knows best with which code that ends.
@@ -51,7 +66,7 @@ Outcome refused(const json::object& answer, const json::value& error) {
 }
 
 bool is_of_gwm(const json::object& answer) {
-  return text(answer, "program") == "sasp-gwm";
+  return author(answer) == gwm_program;
 }
 
 std::string shown_of_gwm(Command command, const json::object& answer, bool colors) {
@@ -90,8 +105,20 @@ bool is_well(const Options& options, const json::object& answer) {
 
 }  // namespace
 
-Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors) {
-  if (!answer) return no_answer(answer.error(), program_of(options.socket));
+Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors,
+                bool gwm_is_there) {
+  if (!answer) return no_answer(options, answer.error(), gwm_is_there);
+  // What is refused before it is looked at comes from the socket, which does not know its program.
+  if (const auto* error = answer->if_contains("error");
+      error != nullptr && !answer->contains("program")) {
+    return refused(*answer, *error);
+  }
+  if (!options.program.empty() && author(*answer) != options.program) {
+    return {ExitCode::data,
+            {},
+            printable(fmt::format("{}: {} answers there, not {}", options.socket, author(*answer),
+                                  options.program))};
+  }
   if (const auto* error = answer->if_contains("error")) return refused(*answer, *error);
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};

@@ -17,6 +17,9 @@ struct Outcome {
   std::string err;  // for stderr; one line without its break, or empty
 };
 
-Outcome outcome(const Options& options, const Result<boost::json::object>& answer, bool colors);
+// Only an answer of the program that was asked is one. `gwm_is_there`: sasp-gwm has a socket here,
+// which helps whoever asked saspd without a word and got no answer.
+Outcome outcome(const Options& options, const Result<boost::json::object>& answer, bool colors,
+                bool gwm_is_there = false);
 
 }  // namespace saspd::ctl

@@ -30,7 +30,7 @@ TEST(SaspctlOptions, AskForTheStatusWhenNothingIsSaid) {
   const auto parsed = parse({});
   ASSERT_NE(parsed.options(), nullptr) << parsed.err;
   EXPECT_EQ(parsed.options()->command, Command::status);
-  EXPECT_EQ(parsed.options()->socket, "");
+  EXPECT_EQ(parsed.options()->socket, saspd_socket);
   EXPECT_EQ(parsed.options()->timeout, std::chrono::seconds(5));
   EXPECT_FALSE(parsed.options()->json || parsed.options()->check);
   EXPECT_EQ(boost::json::serialize(request(*parsed.options())), R"({"command":"status"})");
@@ -75,19 +75,29 @@ TEST(SaspctlOptions, TakeAMemberOrAGroup) {
             (boost::json::object{{"command", "members"}, {"group", "web"}}));
 }
 
-TEST(SaspctlOptions, AskTheProgramThatIsThere) {
-  const auto only = [](std::string_view there) {
-    return [there](std::string_view path) { return path == there; };
+// operator 2: with sasp-gwm alone on the host, monitoring of a dead saspd was green.
+TEST(SaspctlOptions, AskTheProgramThatIsMeantWhateverIsThere) {
+  struct Case {
+    std::vector<const char*> arguments;
+    std::string program, socket;
   };
-  const auto both = [](std::string_view) { return true; };
-  const auto none = [](std::string_view) { return false; };
-  EXPECT_EQ(default_socket(Command::status, both), saspd_socket);
-  EXPECT_EQ(default_socket(Command::status, none), saspd_socket);
-  EXPECT_EQ(default_socket(Command::status, only(saspd_socket)), saspd_socket);
-  EXPECT_EQ(default_socket(Command::status, only(gwm_socket)), gwm_socket);
-  EXPECT_EQ(default_socket(Command::lbs, both), gwm_socket);
-  EXPECT_EQ(default_socket(Command::drain, both), saspd_socket);
-  EXPECT_EQ(default_socket(Command::drain, only(gwm_socket)), gwm_socket);
+  const std::string of_saspd(saspd_socket);
+  const std::string of_gwm(gwm_socket);
+  for (const auto& [arguments, program, socket] :
+       std::vector<Case>{{{}, "saspd", of_saspd},
+                         {{"status", "--check"}, "saspd", of_saspd},
+                         {{"drain", "10.0.0.1:80"}, "saspd", of_saspd},
+                         {{"lbs"}, "sasp-gwm", of_gwm},
+                         {{"--of", "sasp-gwm"}, "sasp-gwm", of_gwm},
+                         {{"--of", "sasp-gwm", "drain", "10.0.0.1:80"}, "sasp-gwm", of_gwm},
+                         {{"--of", "saspd", "lbs"}, "saspd", of_saspd},
+                         {{"--of", "sasp-gwm", "--socket", "/tmp/x"}, "sasp-gwm", "/tmp/x"},
+                         {{"--socket", "/tmp/x", "lbs"}, "", "/tmp/x"}}) {
+    const auto parsed = parse(arguments);
+    ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+    EXPECT_EQ(parsed.options()->program, program) << socket;
+    EXPECT_EQ(parsed.options()->socket, socket) << program;
+  }
 }
 
 TEST(SaspctlOptions, TakeAFlowToTrace) {
@@ -103,7 +113,11 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
       {{"stauts"},
        "unknown command 'stauts', expected one of status, gwm, lbs, groups, members, why, watch, "
        "plan, reconcile, "
-       "drain, undrain, export, trace"},
+       "drain, undrain, export, trace; did you mean 'status'?"},
+      {{"drian", "x"},
+       "unknown command 'drian', expected one of status, gwm, lbs, groups, members, why, watch, "
+       "plan, reconcile, drain, undrain, export, trace; did you mean 'drain'?"},
+      {{"--of", "gwm"}, "--of: 'gwm' is not one of: saspd, sasp-gwm"},
       {{""},
        "unknown command '', expected one of status, gwm, lbs, groups, members, why, watch, plan, "
        "reconcile, "

@@ -85,13 +85,16 @@ TEST(Outcome, NamesTheCauseAndTheFixWhenThereIsNoAnswer) {
   for (const auto& [error, code, help] : std::vector<Case>{
            {std::errc::no_such_file_or_directory, ExitCode::unavailable, "systemctl start saspd"},
            {std::errc::connection_refused, ExitCode::unavailable, "systemctl start saspd"},
+           {std::errc::not_a_socket, ExitCode::unavailable, "the --control of saspd"},
            {std::errc::permission_denied, ExitCode::no_permission, "sudo"},
            {std::errc::timed_out, ExitCode::try_again, "busy"},
            {std::errc::resource_unavailable_try_again, ExitCode::try_again, "busy"},
            {std::errc::bad_message, ExitCode::data, ""},
            {std::errc::connection_reset, ExitCode::io, ""},
        }) {
-    const auto end = outcome({}, fail(error, "/run/x\x1b: cause"), false);
+    Options options;
+    options.program = "saspd";
+    const auto end = outcome(options, fail(error, "/run/x\x1b: cause"), false);
     EXPECT_EQ(end.code, code) << help;
     EXPECT_EQ(end.out, "");
     EXPECT_EQ(end.err.find("/run/x\\x1b: cause"), 0U) << end.err;
@@ -101,10 +104,47 @@ TEST(Outcome, NamesTheCauseAndTheFixWhenThereIsNoAnswer) {
 
 TEST(Outcome, NamesTheProgramWhoseSocketWasAsked) {
   Options options;
-  options.socket = gwm_socket;
-  const auto end = outcome(options, fail(std::errc::connection_refused, "/run/x"), false);
+  options.program = gwm_program;
+  const auto end = outcome(options, fail(std::errc::connection_refused, "/run/x"), false, true);
   EXPECT_NE(end.err.find("sasp-gwm is not running (systemctl start sasp-gwm)"), std::string::npos)
       << end.err;
+}
+
+TEST(Outcome, NamesTheOtherProgramThatIsThereAndDoesNotAskIt) {
+  Options options;
+  options.program = saspd_program;
+  const Answer none = fail(std::errc::no_such_file_or_directory, "/run/saspd/control: none");
+  const auto beside = outcome(options, none, false, true);
+  EXPECT_EQ(beside.code, ExitCode::unavailable);
+  EXPECT_NE(beside.err.find("saspctl --of sasp-gwm"), std::string::npos) << beside.err;
+  EXPECT_EQ(outcome(options, none, false, false).err.find("sasp-gwm"), std::string::npos);
+  options.program.clear();  // a socket by its path, whosever it is
+  EXPECT_EQ(outcome(options, none, false, true).err.find("saspctl --of"), std::string::npos);
+}
+
+TEST(Outcome, IsNoAnswerOfAnotherProgram) {
+  const boost::json::object of_gwm{
+      {"schema_version", 1}, {"program", "sasp-gwm"}, {"lbs", boost::json::array()}};
+  const boost::json::object refused{
+      {"error", "plan is for saspd"}, {"exit_code", 64}, {"program", "sasp-gwm"}};
+  Options options;
+  options.socket = "/run/x";
+  options.check = true;
+  for (const auto& answer : {of_gwm, refused}) {
+    for (const bool json : {false, true}) {
+      options.json = json;
+      options.program = saspd_program;
+      const auto end = outcome(options, answer, false);
+      EXPECT_EQ(end.code, ExitCode::data);
+      EXPECT_EQ(end.err, "/run/x: sasp-gwm answers there, not saspd");
+      EXPECT_EQ(end.out, "");
+    }
+    options.program = gwm_program;
+    EXPECT_EQ(outcome(options, answer, false).err.find("answers there"), std::string::npos);
+  }
+  options.program = gwm_program;
+  EXPECT_EQ(outcome(options, status("established"), false).code, ExitCode::data)
+      << "an answer without a name is saspd's";
 }
 
 TEST(Outcome, ShowsWhatSaspGwmAnswersInItsOwnWay) {
