@@ -43,6 +43,17 @@ std::size_t slips(std::string_view word) {
   return std::max<std::size_t>(1, word.size() / 4);
 }
 
+// The one name of which `word` is the beginning.
+std::string_view only_longer(std::string_view word, std::span<const std::string_view> known) {
+  std::string_view found;
+  for (const auto name : known) {
+    if (word.size() < 3 || !name.starts_with(word)) continue;
+    if (!found.empty()) return {};
+    found = name;
+  }
+  return found;
+}
+
 }  // namespace
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
@@ -55,7 +66,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     least = far;
     best = name;
   }
-  return best;
+  return best.empty() ? only_longer(word, known) : best;
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> known,

@@ -10,6 +10,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "controller/base/lines.hpp"
+#include "controller/base/nearest.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
 #include "controller/cli/config_file.hpp"
@@ -49,6 +51,10 @@ std::string key_of(std::string_view flag) {
   return std::string(flag.substr(2));
 }
 
+std::string_view without_dashes(std::string_view key) {
+  return key.substr(std::min(key.find_first_not_of('-'), key.size()));
+}
+
 std::string not_built_text(std::string_view name) {
   return fmt::format("{} is not built yet in this version ({})", name, program_version);
 }
@@ -58,15 +64,12 @@ Result<bool> parse_bool(std::string_view text) {
   return fail(std::errc::invalid_argument, fmt::format("'{}' is not true or false", text));
 }
 
-// What a line of a config file cannot hold is no value on the command line either, so that
-// --print-config always says all.
-Result<void> fits_a_line(std::string_view value) {
-  constexpr std::string_view blanks = " \t\r";
-  const bool blank_ends = !value.empty() && (blanks.find(value.front()) != std::string_view::npos ||
-                                             blanks.find(value.back()) != std::string_view::npos);
-  if (!blank_ends && value.find('\n') == std::string_view::npos) return {};
-  return fail(std::errc::invalid_argument,
-              fmt::format("'{}' has a line break, or a blank at an end", value));
+// As somebody may type it who has it from a word processor: an en or em dash for two hyphens.
+std::string with_hyphens(std::string_view argument) {
+  for (const std::string_view dash : {"\xE2\x80\x93", "\xE2\x80\x94"}) {
+    if (argument.starts_with(dash)) return "--" + std::string(argument.substr(dash.size()));
+  }
+  return std::string(argument);
 }
 
 // In constant or changeable options.
@@ -178,7 +181,7 @@ void Cli::with_config_file() {
   add("--config", "FILE", assign_to(config_path_, path),
       "Read flags from FILE: one 'key = value' per line (the flag without its dashes), '#' starts "
       "a "
-      "comment line; a flag on the command line replaces the key")
+      "comment line, a value may stand in quotes; a flag on the command line replaces the key")
       .is_action = true;
   verb("--print-config", print_config_, true,
        "Print the effective values as a config file, and exit");
@@ -194,9 +197,36 @@ std::optional<ExitCode> Cli::parse(int argc, const char* const* argv) {
   } catch (const CLI::CallForVersion& call) {
     return show(fmt::format("{}\n", call.what()));
   }
-  if (const auto end = read_config_file()) return stop(*end);
-  if (const auto end = take_values()) return stop(*end);
-  return std::nullopt;
+  auto wrong = read_config_file();
+  for (auto& end : take_values())
+    wrong.push_back(std::move(end));
+  if (wrong.empty()) return std::nullopt;
+  return refuse_all(std::move(wrong));
+}
+
+// What is wrong with the command line first, then the lines of the config file as they stand there.
+ExitCode Cli::refuse_all(std::vector<End> ends) const {
+  std::stable_sort(ends.begin(), ends.end(),
+                   [](const End& a, const End& b) { return a.line < b.line; });
+  for (auto end = ends.begin(); end + 1 != ends.end(); ++end)
+    std::cerr << name_ << ": " << printable(end->text) << '\n';
+  refuse(ends.back().code, ends.back().text);
+  return ends.front().code;
+}
+
+std::vector<std::string_view> Cli::flags() const {
+  std::vector<std::string_view> names{"--help", "--version"};
+  for (const auto& option : options_)
+    names.push_back(option.flag);
+  return names;
+}
+
+std::vector<std::string_view> Cli::keys() const {
+  std::vector<std::string_view> names;
+  for (const auto& option : options_) {
+    if (!option.is_action) names.push_back(std::string_view(option.flag).substr(2));
+  }
+  return names;
 }
 
 std::optional<Cli::End> Cli::read_command_line(std::vector<std::string> arguments) {
@@ -251,9 +281,14 @@ std::optional<Cli::End> Cli::check_command_line() {
   }
   for (const auto& argument : app_->remaining()) {
     if (argument == "--") continue;
-    const bool is_flag = argument.starts_with('-') && argument.size() > 1;
-    return usage(
-        fmt::format("{} '{}'", is_flag ? "unknown flag" : "unexpected argument", argument));
+    const auto typed = with_hyphens(argument);
+    const bool is_flag = typed.starts_with('-') && typed.size() > 1;
+    if (!is_flag) return usage(fmt::format("unexpected argument '{}'", argument));
+    const auto name = std::string_view(typed).substr(0, typed.find('='));
+    // A dash that is no hyphen looks like one.
+    const auto meant = find(name) != nullptr ? fmt::format("; did you mean '{}'?", name)
+                                             : did_you_mean(name, flags());
+    return usage(fmt::format("unknown flag '{}'{}", argument, meant));
   }
   for (auto& option : options_) {
     if (!option.is_list && option.handle->count() > 1) {
@@ -289,32 +324,40 @@ Cli::Option* Cli::find(std::string_view flag) {
   return find_in(options_, flag);
 }
 
-std::optional<Cli::End> Cli::read_config_file() {
-  if (!has_config_file_) return std::nullopt;
+std::vector<Cli::End> Cli::read_config_file() {
+  if (!has_config_file_) return {};
   const auto& given = find("--config")->values;
-  if (given.empty()) return std::nullopt;
+  if (given.empty()) return {};
   config_path_ = given.front().text;
   const auto text = read_text_file(config_path_);
-  if (!text) return End{ExitCode::no_input, "--config: " + text.error().detail};
-  const auto lines = parse_config(config_path_, *text);
-  if (!lines) return End{ExitCode::configuration, lines.error().detail};
-  for (const auto& line : *lines) {
+  if (!text) return {{ExitCode::no_input, "--config: " + text.error().detail}};
+  std::vector<End> wrong;
+  for (const auto& line : parse_config(*text)) {
     if (const auto error = take_line(line)) {
-      return End{ExitCode::configuration,
-                 fmt::format("{}:{}: {}", config_path_, line.number, *error)};
+      wrong.push_back({ExitCode::configuration,
+                       fmt::format("{}:{}: {}", config_path_, line.number, *error), line.number});
     }
   }
-  return std::nullopt;
+  return wrong;
 }
 
-// What is wrong with the key of a line; its value is looked at when all keys are known.
+// What is wrong with a line and its key; its value is looked at when all keys are known.
 std::optional<std::string> Cli::take_line(const ConfigLine& line) {
+  if (!line.wrong.empty()) {
+    return line.wrong + (line.text.find('=') == std::string::npos ? correction(line.text) : "");
+  }
   const std::string flag = "--" + line.key;
   if (std::find(not_built_.begin(), not_built_.end(), flag) != not_built_.end()) {
     return not_built_text(line.key);
   }
   Option* option = find(flag);
-  if (option == nullptr) return fmt::format("unknown key '{}'", line.key);
+  if (option == nullptr) {
+    const auto name = without_dashes(line.key);
+    const auto meant = name != line.key && find("--" + std::string(name)) != nullptr
+                           ? fmt::format("; did you mean '{}'?", name)
+                           : did_you_mean(name, keys());
+    return fmt::format("unknown key '{}'{}", line.key, meant);
+  }
   if (option->is_action) return fmt::format("{} works on the command line only", flag);
   auto& values = option->values;
   if (!values.empty() && values.front().line == 0)
@@ -326,32 +369,57 @@ std::optional<std::string> Cli::take_line(const ConfigLine& line) {
   return std::nullopt;
 }
 
-std::optional<Cli::End> Cli::take_values() const {
+// What to write in place of a line without '=', for the end of an error; empty if nobody knows.
+std::string Cli::correction(std::string_view line) const {
+  if (line.starts_with('[')) return "; there are no sections: leave it out";
+  if (line.starts_with(';') || line.starts_with("//")) return "; a comment line begins with '#'";
+  line = without_dashes(line);
+  const auto end = std::min(line.find_first_of(" \t:"), line.size());
+  const auto key = line.substr(0, end);
+  auto rest = trimmed(line.substr(end));
+  if (rest.starts_with(':')) rest = trimmed(rest.substr(1));
+  const Option* option = find("--" + std::string(key));
+  if (option == nullptr) option = find("--" + std::string(nearest(key, keys())));
+  if (option == nullptr || option->is_action) return {};
+  const auto missing = option->is_toggle ? std::string("true") : option->handle->get_type_name();
+  return fmt::format("; write '{} = {}'", key_of(option->flag),
+                     rest.empty() ? std::string_view(missing) : rest);
+}
+
+std::vector<Cli::End> Cli::take_values() const {
+  std::vector<End> wrong;
+  const auto take_one = [&](const Option& option, const Value& value) {
+    if (auto end = take(option, value)) wrong.push_back(std::move(*end));
+  };
   for (const auto& option : options_) {
     if (option.values.empty() && !option.by_default.empty()) {
-      if (auto end = take(option, {.line = 0, .text = option.by_default})) return end;
+      take_one(option, {.line = 0, .text = option.by_default});
     }
-    for (const auto& value : option.values) {
-      if (auto end = take(option, value)) return end;
-    }
+    for (const auto& value : option.values)
+      take_one(option, value);
   }
-  return std::nullopt;
+  return wrong;
 }
 
 std::optional<Cli::End> Cli::take(const Option& option, const Value& value) const {
-  auto taken = fits_a_line(value.text);
-  if (taken) taken = option.accept(value.text);
+  // What a line of a config file cannot hold is no value on the command line either, so that
+  // --print-config always says all.
+  const auto fits = config_value(value.text);
+  const auto taken = fits ? option.accept(value.text) : Result<void>(fits.error());
   if (taken) return std::nullopt;
   const auto& detail = taken.error().detail;
   if (value.line == 0) return End{ExitCode::usage, fmt::format("{}: {}", option.flag, detail)};
   return End{ExitCode::configuration,
-             fmt::format("{}:{}: {}: {}", config_path_, value.line, key_of(option.flag), detail)};
+             fmt::format("{}:{}: {}: {}", config_path_, value.line, key_of(option.flag), detail),
+             value.line};
 }
 
 std::string Cli::config_text() const {
   std::string text;
   const auto add_line = [&](const Option& option, std::string_view value) {
-    text += fmt::format("{} ={}{}\n", key_of(option.flag), value.empty() ? "" : " ", value);
+    const auto shown = config_value(value);
+    if (!shown) return;  // was refused
+    text += fmt::format("{} ={}{}\n", key_of(option.flag), shown->empty() ? "" : " ", *shown);
   };
   for (const auto& option : options_) {
     if (option.is_action) continue;

@@ -94,7 +94,7 @@ class Cli {
 
   // Once. Nothing: go on. Otherwise the program ends with this code, and everything was said:
   // ok (help or version, on stdout), usage (the command line), no_input (no such config file),
-  // configuration (a line of it), io (stdout could not be written).
+  // configuration (lines of it; all that are wrong are named), io (stdout could not be written).
   std::optional<ExitCode> parse(int argc, const char* const* argv);
 
   // After parse: was --print-config given, and what it prints: every effective value as a config
@@ -128,6 +128,7 @@ class Cli {
   struct End {
     ExitCode code;
     std::string text;
+    std::size_t line = 0;  // of the config file
   };
 
   template <class T, class Parse>
@@ -155,10 +156,14 @@ class Cli {
   std::optional<End> prepare(std::vector<std::string>& arguments) const;
   std::optional<End> check_command_line();
   std::optional<End> check_verbs() const;
-  std::optional<End> read_config_file();
+  std::vector<End> read_config_file();
   std::optional<std::string> take_line(const ConfigLine& line);
-  std::optional<End> take_values() const;
+  std::string correction(std::string_view line) const;
+  std::vector<End> take_values() const;
   std::optional<End> take(const Option& option, const Value& value) const;
+  std::vector<std::string_view> flags() const;
+  std::vector<std::string_view> keys() const;
+  ExitCode refuse_all(std::vector<End> ends) const;
   const Option* find(std::string_view flag) const;
   Option* find(std::string_view flag);
   std::string version() const;

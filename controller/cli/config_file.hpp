@@ -12,13 +12,21 @@ namespace saspd::cli {
 
 struct ConfigLine {
   std::size_t number = 0;  // from 1
+  std::string text;        // without the blanks around it
   std::string key;         // not empty
-  std::string value;       // the rest of the line behind the first '=', literally; may be empty
+  std::string value;       // may be empty
+  std::string wrong;       // why it cannot be read, with the line that was meant; empty: it can
 };
 
-// Blanks around key and value are dropped, empty lines and those that start with '#' skipped;
-// nothing is quoted or split. An error starts with "FILE:LINE: ".
-Result<std::vector<ConfigLine>> parse_config(std::string_view file, std::string_view text);
+// All lines but the empty ones and those that start with '#'. A value is the rest of the line
+// behind the first '=', without the blanks around it, literally; one in quotes is what stands
+// between them, and one with a '#' behind a blank has to be in quotes. Lines may end with CR LF,
+// and a byte order mark may stand before the first.
+std::vector<ConfigLine> parse_config(std::string_view text);
+
+// `value` as parse_config() reads it again: in quotes where it needs them. An error if no line can
+// hold it.
+Result<std::string> config_value(std::string_view value);
 
 inline constexpr std::size_t max_config_bytes = std::size_t{16} << 20;
 

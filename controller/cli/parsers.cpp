@@ -1,6 +1,8 @@
 #include "controller/cli/parsers.hpp"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 namespace saspd::cli {
 namespace {
@@ -16,6 +18,20 @@ bool is_host_name(std::string_view host) {
          std::all_of(host.begin(), host.end(), is_letter);
 }
 
+// What was meant by an IPv6 address without brackets, for the end of an error.
+std::string bracketed_form(std::string_view text, std::uint16_t default_port) {
+  const auto lone = IpAddress::parse(text);
+  const bool is_v6 = lone && lone->family() == Family::v6;
+  const auto colon = text.rfind(':');
+  const bool has_port = colon != std::string_view::npos && is_v6 &&
+                        IpAddress::parse(text.substr(0, colon)) &&
+                        parse_number(text.substr(colon + 1), 1, 65535);
+  if (!is_v6) return " (an IPv6 address stands in brackets)";
+  if (!has_port) return fmt::format("; write [{}]", text);
+  return fmt::format("; write [{}]:{}, or [{}]:{}", text.substr(0, colon), text.substr(colon + 1),
+                     text, default_port);
+}
+
 bool is_loopback(std::string_view host) {
   const auto address = IpAddress::parse(host);
   return address ? address->is_loopback() : host == "localhost";
@@ -29,12 +45,12 @@ std::string HostPort::text() const {
 }
 
 Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {
-  const auto malformed =
-      fail(std::errc::invalid_argument,
-           fmt::format("'{}' is not HOST or HOST:PORT (an IPv6 address stands in "
-                       "brackets)",
-                       text));
+  const auto malformed = fail(
+      std::errc::invalid_argument,
+      fmt::format("'{}' is not HOST or HOST:PORT{}", text, bracketed_form(text, default_port)));
   const bool bracketed = text.starts_with('[');
+  if (!bracketed && IpAddress::parse(text) && text.find(':') != std::string_view::npos)
+    return malformed;
   const auto host_end = bracketed ? text.find(']') : text.find(':');
   if (bracketed && host_end == std::string_view::npos) return malformed;
   const auto host = bracketed ? text.substr(1, host_end - 1) : text.substr(0, host_end);
@@ -51,18 +67,70 @@ Result<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   return HostPort{std::string(host), static_cast<std::uint16_t>(*port)};
 }
 
-Result<Endpoint> listen_endpoint(std::string_view text) {
-  auto endpoint = Endpoint::parse(text);
-  if (endpoint && endpoint->port == 0) {
-    return fail(std::errc::invalid_argument,
-                fmt::format("port of '{}' is not from 1 to 65535", text));
+Result<std::chrono::seconds> parse_seconds(std::string_view text, std::uint64_t low,
+                                           std::uint64_t high) {
+  constexpr std::string_view units = "smhd";
+  constexpr std::array<std::uint64_t, units.size()> sizes{1, 60, 3600, 86'400};
+  const auto unit = text.empty() ? std::string_view::npos : units.find(text.back());
+  const bool has_unit = unit != std::string_view::npos;
+  const std::uint64_t size = has_unit ? sizes.at(unit) : 1;
+  const auto count = parse_number(has_unit ? text.substr(0, text.size() - 1) : text, 0,
+                                  std::numeric_limits<std::uint32_t>::max());
+  if (count && *count * size >= low && *count * size <= high) {
+    return std::chrono::seconds(*count * size);
   }
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const bool tries_a_unit = !count && std::any_of(text.begin(), text.end(), is_letter);
+  return fail(std::errc::invalid_argument,
+              fmt::format("'{}' is not a whole number of seconds from {} to {}{}", text, low, high,
+                          tries_a_unit ? "; the units are s, m, h and d, as in 5m" : ""));
+}
+
+namespace {
+
+// "localhost" is the one name that needs no resolver.
+std::string_view without_localhost(std::string_view text, std::string& replaced) {
+  constexpr std::string_view name = "localhost";
+  if (!text.starts_with(name)) return text;
+  const auto rest = text.substr(name.size());
+  if (!rest.empty() && rest.front() != ':') return text;
+  replaced = fmt::format("127.0.0.1{}", rest);
+  return replaced;
+}
+
+}  // namespace
+
+Result<Endpoint> parse_listen(std::string_view given, std::uint16_t default_port) {
+  std::string replaced;
+  const auto text = without_localhost(given, replaced);
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  const auto no_port = [&] {
+    return fail(std::errc::invalid_argument,
+                fmt::format("port of '{}' is not from 1 to 65535", given));
+  };
+  if (is_number) {
+    const auto port = parse_number(text, 1, 65535);
+    if (!port) return no_port();
+    constexpr std::array<std::uint8_t, 4> loopback{127, 0, 0, 1};
+    return Endpoint{IpAddress::v4(loopback), static_cast<std::uint16_t>(*port)};
+  }
+  if (text.starts_with(':') && parse_number(text.substr(1), 1, 65535)) {
+    return fail(
+        std::errc::invalid_argument,
+        fmt::format("'{0}' has no address; write 127.0.0.1{0}, or 0.0.0.0{0} or [::]{0} for "
+                    "all of this machine",
+                    given));
+  }
+  if (const auto lone = parse_lone_address(text)) return Endpoint{*lone, default_port};
+  auto endpoint = Endpoint::parse(text);
+  if (endpoint && endpoint->port == 0) return no_port();
   return endpoint;
 }
 
-Result<std::optional<Endpoint>> listen_or_off(std::string_view text) {
+Result<std::optional<Endpoint>> parse_listen_or_off(std::string_view text,
+                                                    std::uint16_t default_port) {
   if (text == "off") return std::optional<Endpoint>();
-  const auto endpoint = listen_endpoint(text);
+  const auto endpoint = parse_listen(text, default_port);
   if (endpoint) return std::optional(*endpoint);
   return fail(endpoint.error().code, endpoint.error().detail + ", or off");
 }

@@ -15,6 +15,7 @@
 
 #include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
+#include "controller/base/nearest.hpp"
 
 namespace saspd::cli {
 
@@ -28,17 +29,12 @@ auto number(std::uint64_t low, std::uint64_t high) {
   };
 }
 
-// A whole number of seconds from low to high.
+// A time from low to high seconds: a whole number of them, or of what its unit says (10s, 5m, 2h,
+// 1d).
+Result<std::chrono::seconds> parse_seconds(std::string_view text, std::uint64_t low,
+                                           std::uint64_t high);
 inline auto seconds(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view text) -> Result<std::chrono::seconds> {
-    const auto value = parse_number(text, low, high);
-    if (!value) {
-      return fail(
-          std::errc::invalid_argument,
-          fmt::format("'{}' is not a whole number of seconds from {} to {}", text, low, high));
-    }
-    return std::chrono::seconds(*value);
-  };
+  return [=](std::string_view text) { return parse_seconds(text, low, high); };
 }
 
 // Text of low to high bytes, taken literally.
@@ -57,11 +53,14 @@ template <class T>
 auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
   return [words = std::vector(words)](std::string_view text) -> Result<T> {
     std::string known;
+    std::vector<std::string_view> names;
     for (const auto& [word, meaning] : words) {
       if (text == word) return meaning;
       known += fmt::format("{}{}", known.empty() ? "" : ", ", word);
+      names.push_back(word);
     }
-    return fail(std::errc::invalid_argument, fmt::format("'{}' is not one of: {}", text, known));
+    return fail(std::errc::invalid_argument,
+                fmt::format("'{}' is not one of: {}{}", text, known, did_you_mean(text, names)));
   };
 }
 
@@ -79,11 +78,19 @@ inline auto host_port(std::uint16_t default_port) {
   return [=](std::string_view text) { return parse_host_port(text, default_port); };
 }
 
-// ADDR:PORT with a port from 1 to 65535: where to listen.
-Result<Endpoint> listen_endpoint(std::string_view text);
+// Where to listen: ADDR:PORT with a port from 1 to 65535. ADDR alone has the default port, PORT
+// alone and "localhost" are of 127.0.0.1: nothing is opened wider than somebody has written.
+Result<Endpoint> parse_listen(std::string_view text, std::uint16_t default_port);
+inline auto listen_endpoint(std::uint16_t default_port) {
+  return [=](std::string_view text) { return parse_listen(text, default_port); };
+}
 
 // The same, or "off": nothing.
-Result<std::optional<Endpoint>> listen_or_off(std::string_view text);
+Result<std::optional<Endpoint>> parse_listen_or_off(std::string_view text,
+                                                    std::uint16_t default_port);
+inline auto listen_or_off(std::uint16_t default_port) {
+  return [=](std::string_view text) { return parse_listen_or_off(text, default_port); };
+}
 
 // Advice moves traffic, so it crosses a network in the clear only when somebody said so. `host` is
 // an address or a name; of the names only "localhost" counts as this machine.

@@ -59,7 +59,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
                std::string(footer));
   cli.with_config_file();
   cli.section("Network");
-  cli.list("--listen", "ADDR:PORT", options.listen, cli::listen_endpoint,
+  cli.list("--listen", "ADDR:PORT", options.listen, cli::listen_endpoint(sasp::default_port),
            "where load balancers and members connect [127.0.0.1:3860]");
   cli.flag("--insecure-plaintext", insecure,
            "listen without TLS on an address that is not loopback");
@@ -135,7 +135,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl. Unless it is given, " +
                  std::string(default_control) + ", or none where that cannot be made");
-  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off,
+  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9861),
              "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
              "address that is taken is told and tried again",
              "127.0.0.1:9861");

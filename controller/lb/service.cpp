@@ -1,8 +1,9 @@
 #include "controller/lb/service.hpp"
 
-#include <limits>
+#include <charconv>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -61,6 +62,14 @@ Family family(const ServiceKey& key) {
 
 namespace {
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 std::optional<Protocol> protocol_named(std::string_view text) {
   for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
     if (text == name(protocol)) return protocol;
@@ -68,11 +77,25 @@ std::optional<Protocol> protocol_named(std::string_view text) {
   return std::nullopt;
 }
 
+// In decimal, or in hexadecimal as iptables and ip show it.
+Result<std::uint32_t> parse_mark(std::string_view text) {
+  std::uint32_t mark = 0;
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  const std::string_view digits = hex ? text.substr(2) : text;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), mark, hex ? 16 : 10);
+  if (error == std::errc{} && end == digits.data() + digits.size() && mark > 0) return mark;
+  return fail(std::errc::invalid_argument,
+              fmt::format("'{}' is not a firewall mark: a whole number from 1 to 4294967295, or "
+                          "from 0x1 to 0xffffffff",
+                          text));
+}
+
 }  // namespace
 
 Result<ServiceKey> parse_service(std::string_view text) {
   const auto colon = text.find(':');
-  const std::string_view kind = text.substr(0, colon);
+  const std::string kind = lower_case(text.substr(0, colon));
   const std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon + 1);
   if (const auto protocol = protocol_named(kind)) {
     const auto endpoint = Endpoint::parse(rest);
@@ -80,10 +103,13 @@ Result<ServiceKey> parse_service(std::string_view text) {
     return ServiceKey{VirtualEndpoint{*protocol, *endpoint}};
   }
   if (kind == "fwmark" || kind == "fwmark6") {
-    const auto mark = parse_number(rest, 1, std::numeric_limits<std::uint32_t>::max());
+    const auto mark = parse_mark(rest);
     if (!mark) return fail(mark.error());
-    return ServiceKey{FirewallMark{kind == "fwmark" ? Family::v4 : Family::v6,
-                                   static_cast<std::uint32_t>(*mark)}};
+    return ServiceKey{FirewallMark{kind == "fwmark" ? Family::v4 : Family::v6, *mark}};
+  }
+  if (Endpoint::parse(text)) {
+    return fail(std::errc::invalid_argument,
+                fmt::format("'{0}' has no protocol; did you mean tcp:{0}?", text));
   }
   return fail(std::errc::invalid_argument,
               fmt::format("'{}' is not a service; write tcp:192.0.2.10:443, udp:[2001:db8::1]:53, "

@@ -37,13 +37,29 @@ Result<void> check_group_name(std::string_view name) {
   return {};
 }
 
+namespace {
+
+// "TCP:" is "tcp:".
+bool has_prefix(std::string_view text, std::string_view prefix) {
+  const auto same = [](char c, char lower) {
+    return c == lower || (c >= 'A' && c <= 'Z' && c - 'A' + 'a' == lower);
+  };
+  return text.size() >= prefix.size() &&
+         std::equal(prefix.begin(), prefix.end(), text.begin(),
+                    [&](char lower, char c) { return same(c, lower); });
+}
+
+}  // namespace
+
 Result<MemberKey> parse_member(std::string_view text) {
-  if (const auto system = IpAddress::parse(text)) return MemberKey{canonical(*system), 0, 0};
+  const auto system = parse_lone_address(text);
+  if (system) return MemberKey{canonical(*system), 0, 0};
+  if (IpAddress::parse(text)) return fail(system.error());  // or one with a port
   std::uint8_t protocol = 6;
   std::string_view rest = text;
   for (const auto& [prefix, number] :
        {std::pair{"tcp:", 6}, std::pair{"udp:", 17}, std::pair{"sctp:", 132}}) {
-    if (!text.starts_with(prefix)) continue;
+    if (!has_prefix(text, prefix)) continue;
     protocol = static_cast<std::uint8_t>(number);
     rest.remove_prefix(std::string_view(prefix).size());
   }
@@ -51,7 +67,7 @@ Result<MemberKey> parse_member(std::string_view text) {
   if (!endpoint || endpoint->port == 0) {
     return fail(std::errc::invalid_argument,
                 fmt::format("'{}' is not a member: [tcp:|udp:|sctp:]ADDR:PORT with an IPv6 ADDR in "
-                            "brackets, or ADDR alone for a system",
+                            "brackets, or ADDR alone for a system; names are not resolved here",
                             printable(text)));
   }
   return MemberKey{canonical(endpoint->address), protocol, endpoint->port};

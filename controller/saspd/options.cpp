@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "controller/base/nearest.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/tls_options.hpp"
 #include "controller/sasp/names.hpp"
@@ -68,13 +72,16 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
 
 void add_service_options(cli::Cli& cli, Options& options) {
   cli.section("Services and weights");
+  const auto refused = std::make_shared<std::set<std::string>>();  // groups of bad services
   cli.option("--backend", "ipvs|xdp", options.backend,
              cli::one_of<Backend>({{"ipvs", Backend::ipvs}, {"xdp", Backend::xdp}}),
              "what distributes the connections: the kernel's IPVS, or saspd's XDP program", "ipvs");
   cli.add_list(
       "--service", "GROUP=SPEC[,option...]",
-      [&options](std::string_view value) {
-        return add_service(options.groups, value, options.backend);
+      [&options, refused](std::string_view value) {
+        auto added = add_service(options.groups, value, options.backend);
+        if (!added) refused->insert(std::string(value.substr(0, value.find('='))));
+        return added;
       },
       "feeds a service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
       "udp:[2001:db8::1]:53 sctp:ADDR:PORT fwmark:7 fwmark6:7; options: see below");
@@ -82,10 +89,14 @@ void add_service_options(cli::Cli& cli, Options& options) {
            "every other IPVS service is a group too, named by its SPEC, whenever it is made");
   cli.add_list(
       "--member", "GROUP=ADDR:PORT[,weight=N][,label=TEXT]",
-      [&options](std::string_view value) { return add_member(options.groups, value); },
+      [&options, refused](std::string_view value) -> Result<void> {
+        // Its service was refused: that has been said, and is all that has to be mended.
+        if (refused->contains(std::string(value.substr(0, value.find('='))))) return {};
+        return add_member(options.groups, value);
+      },
       "a server: its label for the GWM and its static weight (0 to 65535); with manage it is added "
-      "to the service. label is last and may hold commas; port 0: a server without a port of its "
-      "own (fwmark, VIP:0)");
+      "to the service. A label with commas is last, or in quotes: label=\"a, b\"; port 0: a server "
+      "without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read and foreign weights are overwritten", "5");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
@@ -170,6 +181,9 @@ std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   return std::nullopt;
 }
 
+constexpr std::array<std::string_view, 14> kernel_schedulers{
+    "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos"};
+
 // The managed service of `group` that no member fits; empty if there is none.
 std::string service_without_members(const GroupSettings& group) {
   for (const auto& service : group.services) {
@@ -225,6 +239,29 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
 
 }  // namespace
 
+std::vector<std::string> doubts(const Options& options) {
+  std::vector<std::string> found;
+  for (const auto& group : options.groups) {
+    for (const auto& service : group.services) {
+      if (options.backend != Backend::ipvs || !service.manage) continue;
+      const std::string& scheduler = service.manage->service.scheduler;
+      if (std::find(kernel_schedulers.begin(), kernel_schedulers.end(), scheduler) !=
+          kernel_schedulers.end()) {
+        continue;
+      }
+      found.push_back(fmt::format(
+          "--service {}={}: scheduler={} is none of Linux: {}; if it is a module of your own, it "
+          "has to be there{}",
+          group.name, lb::text(service.key), scheduler, fmt::join(kernel_schedulers, " "),
+          did_you_mean(scheduler, kernel_schedulers)));
+    }
+  }
+  if (options.tls.used() && options.insecure_plaintext) {
+    found.emplace_back("--insecure-plaintext has no effect: a --tls option turns TLS on");
+  }
+  return found;
+}
+
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
   Options options;
   cli::Cli cli(
@@ -267,7 +304,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.section("Operation");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
-  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off,
+  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9860),
              "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
              "address that is taken is told and tried again",
              "127.0.0.1:9860");

@@ -66,4 +66,7 @@ struct Options {
 // Either the options, or the code to end with; everything was said by then.
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
 
+// What may be meant so and probably is not, for a warning each.
+std::vector<std::string> doubts(const Options& options);
+
 }  // namespace saspd

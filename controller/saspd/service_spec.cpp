@@ -1,10 +1,14 @@
 #include "controller/saspd/service_spec.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
+#include "controller/base/lines.hpp"
+#include "controller/base/nearest.hpp"
 #include "controller/base/text.hpp"
+#include "controller/cli/parsers.hpp"
 
 namespace saspd {
 namespace {
@@ -18,7 +22,8 @@ Result<std::pair<std::string, std::string_view>> split_group(std::string_view va
                                                              std::string_view form) {
   const auto equals = value.find('=');
   if (equals == std::string_view::npos) {
-    return refuse(fmt::format("'{}' has no group; write {}", value, form));
+    const bool is_name = value.find(':') == std::string_view::npos;
+    return refuse(fmt::format("'{}' has no {}; write {}", value, is_name ? "'='" : "group", form));
   }
   const std::string_view group = value.substr(0, equals);
   if (group.empty() || group.size() > sasp::max_text || !is_clean_utf8(group)) {
@@ -67,27 +72,50 @@ constexpr std::string_view ipvs_options =
     "one-packet, sh-port, mh-port, max=N or proto=tcp|udp|sctp";
 constexpr std::string_view xdp_options =
     "manage, forward=l2|ipip, drain=SECONDS, stateless or table=minimal|independent";
+constexpr std::array<std::string_view, 10> ipvs_names{
+    "manage",     "scheduler", "forward", "drain", "persistent",
+    "one-packet", "sh-port",   "mh-port", "max",   "proto"};
+constexpr std::array<std::string_view, 5> xdp_names{"manage", "forward", "drain", "stateless",
+                                                    "table"};
 
+// `also` are other tools' words for the same, which are not shown.
 template <class T>
 Result<void> choose(std::optional<T>& out, std::string_view name, std::string_view value,
-                    std::initializer_list<std::pair<std::string_view, T>> choices) {
+                    std::initializer_list<std::pair<std::string_view, T>> choices,
+                    std::initializer_list<std::pair<std::string_view, T>> also = {}) {
   std::string expected;
+  std::vector<std::string_view> words;
   for (const auto& [word, meaning] : choices) {
-    if (value == word) {
+    expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
+    words.push_back(word);
+  }
+  for (const auto& list : {choices, also}) {
+    for (const auto& [word, meaning] : list) {
+      if (value != word) continue;
       out = meaning;
       return {};
     }
-    expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
   }
-  return refuse(fmt::format("{}={}: expected {}", name, value, expected));
+  return refuse(
+      fmt::format("{}={}: expected {}{}", name, value, expected, did_you_mean(value, words)));
 }
 
+Result<void> parse_max(std::optional<std::uint32_t>& out, std::string_view value) {
+  const auto number = parse_number(value, 1, 65535);
+  if (!number) return refuse(fmt::format("max: {}", number.error().detail));
+  out = static_cast<std::uint32_t>(*number);
+  return {};
+}
+
+// What the kernel keeps of a time fits by far.
+constexpr std::uint64_t month = std::uint64_t{31} * 86'400;
+
 template <class Number>
-Result<void> parse_into(std::optional<Number>& out, std::string_view name, std::string_view value,
-                        std::uint64_t low, std::uint64_t high) {
-  const auto number = parse_number(value, low, high);
-  if (!number) return refuse(fmt::format("{}: {}", name, number.error().detail));
-  out = Number{static_cast<std::uint32_t>(*number)};
+Result<void> parse_time(std::optional<Number>& out, std::string_view name, std::string_view value,
+                        std::uint64_t low) {
+  const auto time = cli::parse_seconds(value, low, month);
+  if (!time) return refuse(fmt::format("{}: {}", name, time.error().detail));
+  out = Number{static_cast<std::uint32_t>(time->count())};
   return {};
 }
 
@@ -109,16 +137,13 @@ struct Option {
   std::string_view value;  // empty: none
 };
 
-constexpr std::uint64_t month =
-    std::uint64_t{31} * 86'400;  // what the kernel keeps of a time fits by far
-
 Result<bool> parse_common(ServiceOptions& options, const Option& option) {
   if (option.whole == "manage") {
     options.manage = true;
     return true;
   }
   if (option.name != "drain") return false;
-  if (auto ok = parse_into(options.drain, option.name, option.value, 0, month); !ok)
+  if (auto ok = parse_time(options.drain, option.name, option.value, 0); !ok)
     return fail(ok.error());
   return true;
 }
@@ -135,17 +160,26 @@ Result<void> parse_for_ipvs(ServiceOptions& options, const Option& option) {
     return choose(options.forward, name, value,
                   {{"masquerade", lb::Forward::masquerade},
                    {"route", lb::Forward::route},
-                   {"tunnel", lb::Forward::tunnel}});
+                   {"tunnel", lb::Forward::tunnel}},
+                  {{"masq", lb::Forward::masquerade},
+                   {"nat", lb::Forward::masquerade},
+                   {"dr", lb::Forward::route},
+                   {"direct", lb::Forward::route},
+                   {"gate", lb::Forward::route},
+                   {"gatewaying", lb::Forward::route},
+                   {"tun", lb::Forward::tunnel},
+                   {"ipip", lb::Forward::tunnel}});
   else if (name == "proto")
     return choose(
         options.protocol, name, value,
         {{"tcp", lb::Protocol::tcp}, {"udp", lb::Protocol::udp}, {"sctp", lb::Protocol::sctp}});
   else if (name == "max")
-    return parse_into(options.max, name, value, 1, 65535);
+    return parse_max(options.max, value);
   else if (name == "persistent")
-    return parse_into(options.persistent, name, value, 1, month);
+    return parse_time(options.persistent, name, value, 1);
   else
-    return refuse(fmt::format("unknown option '{}', expected {}", whole, ipvs_options));
+    return refuse(fmt::format("unknown option '{}', expected {}{}", whole, ipvs_options,
+                              did_you_mean(name, ipvs_names)));
   return {};
 }
 
@@ -155,13 +189,19 @@ Result<void> parse_for_xdp(ServiceOptions& options, const Option& option) {
     options.stateless = true;
   else if (name == "forward")
     return choose(options.forward, name, value,
-                  {{"l2", lb::Forward::route}, {"ipip", lb::Forward::tunnel}});
+                  {{"l2", lb::Forward::route}, {"ipip", lb::Forward::tunnel}},
+                  {{"dr", lb::Forward::route},
+                   {"direct", lb::Forward::route},
+                   {"gate", lb::Forward::route},
+                   {"route", lb::Forward::route},
+                   {"tun", lb::Forward::tunnel},
+                   {"tunnel", lb::Forward::tunnel}});
   else if (name == "table")
     return choose<std::string>(options.table, name, value,
                                {{"minimal", "minimal"}, {"independent", "independent"}});
   else
-    return refuse(
-        fmt::format("unknown option '{}' for --backend xdp, expected {}", whole, xdp_options));
+    return refuse(fmt::format("unknown option '{}' for --backend xdp, expected {}{}", whole,
+                              xdp_options, did_you_mean(name, xdp_names)));
   return {};
 }
 
@@ -274,6 +314,43 @@ struct MemberText {
   MemberSettings settings;
 };
 
+// The option that begins behind a comma of `label`, if one seems to.
+std::string_view option_in(std::string_view label) {
+  for (auto comma = label.find(','); comma != std::string_view::npos;
+       comma = label.find(',', comma + 1)) {
+    const auto rest = trimmed(label.substr(comma + 1));
+    const auto equals = rest.find('=');
+    const auto name = trimmed(rest.substr(0, equals));
+    const bool is_word = std::all_of(name.begin(), name.end(),
+                                     [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
+    if (equals != std::string_view::npos && !name.empty() && is_word) return rest;
+  }
+  return {};
+}
+
+// Takes "label=TEXT" off `rest`: in quotes up to the quote that closes, else all that is left, as a
+// label may hold commas. What looks like an option in it was meant as one.
+Result<std::string> take_label(std::string_view& rest) {
+  std::string_view label = rest.substr(std::string_view("label=").size());
+  const char quote = label.empty() ? '\0' : label.front();
+  const auto end = quote == '"' || quote == '\'' ? label.find(quote, 1) : std::string_view::npos;
+  const bool is_quoted =
+      end != std::string_view::npos && (end + 1 == label.size() || label[end + 1] == ',');
+  if (is_quoted) {
+    rest = label.substr(std::min(end + 2, label.size()));
+    return std::string(label.substr(1, end - 1));
+  }
+  if (const auto option = option_in(label); !option.empty()) {
+    return refuse(
+        fmt::format("the label would be '{0}'; write label= last, or the label in quotes: "
+                    "label=\"{1}\",{2}, or "
+                    "label=\"{0}\" if that is the label",
+                    label, trimmed(label.substr(0, label.rfind(',', label.find(option)))), option));
+  }
+  rest = {};
+  return std::string(label);
+}
+
 Result<MemberText> parse_member(std::string_view value) {
   MemberText member;
   std::string_view rest = value;
@@ -281,13 +358,17 @@ Result<MemberText> parse_member(std::string_view value) {
   if (!endpoint) return refuse(fmt::format("{}; write {}", endpoint.error().detail, member_form));
   member.endpoint = *endpoint;
   while (!rest.empty()) {
-    if (rest.starts_with("label=")) {  // the rest of the value: a label may contain commas
-      member.settings.label = rest.substr(6);
-      break;
+    if (rest.starts_with("label=")) {
+      auto label = take_label(rest);
+      if (!label) return refuse(fmt::format("'{}': {}", value, label.error().detail));
+      member.settings.label = std::move(*label);
+      continue;
     }
     const auto option = take_option(rest);
     if (!option.starts_with("weight=")) {
-      return refuse(fmt::format("'{}': unknown option '{}'; write {}", value, option, member_form));
+      constexpr std::array<std::string_view, 2> names{"weight", "label"};
+      return refuse(fmt::format("'{}': unknown option '{}'; write {}{}", value, option, member_form,
+                                did_you_mean(option.substr(0, option.find('=')), names)));
     }
     const auto weight = parse_number(option.substr(7), 0, 65535);
     if (!weight) return refuse(fmt::format("'{}': weight: {}", value, weight.error().detail));

@@ -100,24 +100,28 @@ Run run(const Program& program, std::string_view text, bool print) {
 
 void check_refusal(const Program& program, const Run& run, std::string_view text) {
   check(run.code == ExitCode::configuration || run.code == ExitCode::usage);
-  const std::string_view said = run.err;
-  const auto line = said.substr(0, said.find('\n'));
   const std::string begin = std::string(program.name) + ": ";
-  check(is_clean_utf8(line) && line.starts_with(begin));
   const auto of_file = begin + config().path() + ":";
-  if (!line.starts_with(of_file)) return;  // what needs more than one line
-  check(run.code == ExitCode::configuration && said.size() == line.size() + 1);
-  const auto rest = line.substr(of_file.size());
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
-  check(parse_number(rest.substr(0, rest.find(':')), 1, lines).has_value());
+  std::uint64_t before = 1;
+  for (std::string_view said = run.err; !said.empty();) {
+    const auto line = said.substr(0, said.find('\n'));
+    said.remove_prefix(line.size() + 1);
+    check(is_clean_utf8(line) && line.starts_with(begin));
+    if (!line.starts_with(of_file)) return;  // what needs more than one line
+    check(run.code == ExitCode::configuration);
+    const auto rest = line.substr(of_file.size());
+    const auto number = parse_number(rest.substr(0, rest.find(':')), before, lines);
+    check(number.has_value());  // in order
+    before = *number;
+  }
 }
 
 void check_shown(std::string_view text, std::string_view printed) {
-  const auto lines = cli::parse_config("given", text);
-  const auto shown = cli::parse_config("printed", printed);
-  check(lines && shown);
-  for (const auto& line : *lines) {
-    check(std::any_of(shown->begin(), shown->end(), [&](const auto& other) {
+  const auto shown = cli::parse_config(printed);
+  for (const auto& line : cli::parse_config(text)) {
+    check(line.wrong.empty());
+    check(std::any_of(shown.begin(), shown.end(), [&](const auto& other) {
       return other.key == line.key && other.value == line.value;
     }));
   }

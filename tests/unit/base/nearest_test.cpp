@@ -20,6 +20,13 @@ TEST(Nearest, IsASlipOfTheFingersAway) {
   EXPECT_EQ(nearest("GWM", names), "gwm") << "another case";
 }
 
+TEST(Nearest, IsTheOnlyOneThatBeginsSo) {
+  EXPECT_EQ(nearest("und", names), "undrain");
+  EXPECT_EQ(nearest("un", names), "") << "too little to go by";
+  constexpr std::array<std::string_view, 2> alike{"tls-ca-file", "tls-ca-folder"};
+  EXPECT_EQ(nearest("tls-ca", alike), "");
+}
+
 TEST(Nearest, IsNoOtherWord) {
   EXPECT_EQ(nearest("status", names), "");
   EXPECT_EQ(nearest("x", names), "");

@@ -132,11 +132,11 @@ struct Refusal {
 TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
   const std::vector<Refusal> refusals{
       {{"--interval", "0"}, "--interval: '0' is not a whole number of seconds from 1 to 3600"},
-      {{"--interval", "5s"}, "--interval: '5s' is not a whole number of seconds from 1 to 3600"},
+      {{"--interval", "2h"}, "--interval: '2h' is not a whole number of seconds from 1 to 3600"},
       {{"--interval="}, "--interval: '' is not a whole number of seconds from 1 to 3600"},
       {{"--interval"}, "--interval needs a value: SECONDS"},
       {{"--interval", "5", "--interval", "5"}, "--interval is given 2 times, expected once"},
-      {{"--mode", "pul"}, "--mode: 'pul' is not one of: pull, push"},
+      {{"--mode", "pul"}, "--mode: 'pul' is not one of: pull, push; did you mean 'pull'?"},
       {{"--dry-run", "--dry-run"}, "--dry-run is given 2 times, expected once"},
       {{"--dry-run=yes"}, "--dry-run: 'yes' is not true or false"},
       {{"--dry-run="}, "--dry-run: '' is not true or false"},
@@ -149,9 +149,16 @@ TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
       {{"--nonsense"}, "unknown flag '--nonsense'"},
       {{"--nonsense=1"}, "unknown flag '--nonsense=1'"},
       {{"-x"}, "unknown flag '-x'"},
-      {{"--dry"}, "unknown flag '--dry'"},
+      {{"--dry"}, "unknown flag '--dry'; did you mean '--dry-run'?"},
+      {{"--gvm=h"}, "unknown flag '--gvm=h'; did you mean '--gwm'?"},
+      {{"-gwm", "h"}, "unknown flag '-gwm'; did you mean '--gwm'?"},
+      {{"\xE2\x80\x93gwm", "h"}, "unknown flag '\xE2\x80\x93gwm'; did you mean '--gwm'?"},
+      {{"--lb_uid", "h"}, "unknown flag '--lb_uid'; did you mean '--lb-uid'?"},
+      {{"--vresion"}, "unknown flag '--vresion'; did you mean '--version'?"},
+      {{"--lb-uid", "\"a' # b"},
+       "--lb-uid: '\"a' # b' needs quotes in a config file, and has both kinds"},
       {{"--"}, ""},
-      {{"--", "--dry-run"}, "unknown flag '--dry-run'"},
+      {{"--", "--dry-run"}, "unknown flag '--dry-run'; did you mean '--dry-run'?"},
       {{"++", "--nonsense"}, "unexpected argument '++'"},
       {{""}, "unexpected argument ''"},
       {{"--config", "a", "--config", "b"}, "--config is given 2 times, expected once"},
@@ -179,7 +186,9 @@ TEST_F(CliTest, ReadsAConfigFileAsItStands) {
       "  gwm = [2001:db8::1]:3860  \r\n"
       "gwm=gwm.example\n"
       "\t# another = comment\n"
-      "member = web=192.0.2.1:80,weight=3,label=\"a b\" # no comment\n"
+      "member = web=192.0.2.1:80,weight=3,label=\"a b\"#1\n"
+      "member = \"web=192.0.2.1:80,label=rack #4\"\n"
+      "lb-uid = 'director-1'\n"
       "member =\n"
       "interval = 7\n"
       "dry-run = true");
@@ -187,7 +196,9 @@ TEST_F(CliTest, ReadsAConfigFileAsItStands) {
   EXPECT_EQ(result.options.gwms,
             (std::vector<HostPort>{{"2001:db8::1", 3860}, {"gwm.example", 3860}}));
   EXPECT_EQ(result.options.members,
-            (std::vector<std::string>{"web=192.0.2.1:80,weight=3,label=\"a b\" # no comment", ""}));
+            (std::vector<std::string>{"web=192.0.2.1:80,weight=3,label=\"a b\"#1",
+                                      "web=192.0.2.1:80,label=rack #4", ""}));
+  EXPECT_EQ(result.options.uid, "director-1");
   EXPECT_EQ(result.options.interval, std::chrono::seconds(7));
   EXPECT_TRUE(result.options.dry_run);
 }
@@ -206,16 +217,41 @@ TEST_F(CliTest, LetsTheCommandLineReplaceAKeyCompletely) {
 TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
   const std::vector<std::pair<std::string, std::string>> refusals{
       {"interval = 5\nfoo = 1\n", "2: unknown key 'foo'"},
-      {"--interval = 5\n", "1: unknown key '--interval'"},
-      {"\n\nmode pull\n", "3: 'mode pull' is not 'key = value'"},
+      {"--interval = 5\n", "1: unknown key '--interval'; did you mean 'interval'?"},
+      {"Interval = 5\n", "1: unknown key 'Interval'; did you mean 'interval'?"},
+      {"lb_uid = 5\n", "1: unknown key 'lb_uid'; did you mean 'lb-uid'?"},
+      {"\n\nmode pull\n", "3: 'mode pull' is not 'key = value'; write 'mode = pull'"},
+      {"mode\n", "1: 'mode' is not 'key = value'; write 'mode = pull|push'"},
+      {"mode: pull\n", "1: 'mode: pull' is not 'key = value'; write 'mode = pull'"},
+      {"--mode pull\n", "1: '--mode pull' is not 'key = value'; write 'mode = pull'"},
+      {"dri-run\n", "1: 'dri-run' is not 'key = value'; write 'dry-run = true'"},
+      {"[prog]\n", "1: '[prog]' is not 'key = value'; there are no sections: leave it out"},
+      {"; mode\n", "1: '; mode' is not 'key = value'; a comment line begins with '#'"},
+      {"// mode\n", "1: '// mode' is not 'key = value'; a comment line begins with '#'"},
       {"= 5\n", "1: '= 5' is not 'key = value'"},
+      {"mode = pull # or push\n",
+       "1: '# or push' stands behind the value; a comment stands on a line of its own: 'mode = "
+       "pull', and if it belongs to the value, that stands in quotes"},
+      {"mode = \"pull\" # or push\n",
+       "1: '# or push' stands behind the value; a comment stands on a line of its own"},
+      {"lb-uid = \"a\n", "1: the quote before 'a' is not closed"},
+      {"lb-uid = 'a' b\n", "1: 'b' stands behind the quote that closes the value"},
+      {"lb-uid = \xE2\x80\x9C"
+       "a\xE2\x80\x9D\n",
+       "1: the value begins with a typographic quote; write \""},
+      {"lb-uid = \xC2\xA0"
+       "a\n",
+       "1: the value begins or ends with a no-break space (U+00A0)"},
+      {"mode = pull\rdry-run = true\n",
+       "1: the line has a carriage return within; lines end with LF or CR LF"},
+      {std::string("\xFF\xFEm\0o\0", 6), "1: the file is UTF-16; save it as UTF-8"},
       {"#\ninterval = 0\n", "2: interval: '0' is not a whole number of seconds from 1 to 3600"},
       {"interval =\n", "1: interval: '' is not a whole number of seconds from 1 to 3600"},
       {"interval = 1\ngwm = a\ninterval = 2\n", "3: interval is given twice, first in line 1"},
       {"gwm = a\ngwm = b c\n",
        "2: gwm: 'b c' is not HOST or HOST:PORT (an IPv6 address stands in brackets)"},
       {"dry-run = 1\n", "1: dry-run: '1' is not true or false"},
-      {"dry-run\n", "1: 'dry-run' is not 'key = value'"},
+      {"dry-run\n", "1: 'dry-run' is not 'key = value'; write 'dry-run = true'"},
       {"check = true\n", "1: --check works on the command line only"},
       {"config = x\n", "1: --config works on the command line only"},
       {"help = true\n", "1: unknown key 'help'"},
@@ -228,6 +264,35 @@ TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
     EXPECT_EQ(result.end, ExitCode::configuration) << says;
     EXPECT_EQ(result.err, "prog: " + file_ + ":" + says + "\n");
   }
+}
+
+TEST_F(CliTest, NamesEveryBadLineOfAConfigFileInItsOrder) {
+  const auto result = run_with_config(
+      "interval = 0\n"
+      "gwm = a:0\n"
+      "nonsense = 1\n"
+      "mode\n"
+      "dry-run = yes\n");
+  EXPECT_EQ(result.end, ExitCode::configuration);
+  const auto at = "prog: " + file_ + ":";
+  EXPECT_EQ(result.err, at + "1: interval: '0' is not a whole number of seconds from 1 to 3600\n" +
+                            at +
+                            "2: gwm: port of 'a:0': '0' is not a whole number from 1 to 65535\n" +
+                            at + "3: unknown key 'nonsense'\n" + at +
+                            "4: 'mode' is not 'key = value'; write 'mode = pull|push'\n" + at +
+                            "5: dry-run: 'yes' is not true or false\n");
+  const auto both = run_with_config("mode = shove\n", {"--interval", "0"});
+  EXPECT_EQ(both.end, ExitCode::usage);
+  EXPECT_NE(both.err.find("prog: --interval: "), std::string::npos) << both.err;
+  EXPECT_NE(both.err.find(file_ + ":1: mode: "), std::string::npos) << both.err;
+}
+
+TEST_F(CliTest, ReadsAConfigFileOfAnEditorForWindows) {
+  const auto result =
+      run_with_config("\xEF\xBB\xBFlb-uid = \"director-1\"\r\n\tmode\t=\tpush\t\r\n");
+  ASSERT_FALSE(result.end) << result.err;
+  EXPECT_EQ(result.options.uid, "director-1");
+  EXPECT_EQ(result.options.mode, Mode::push);
 }
 
 TEST_F(CliTest, SaysThatTheConfigFileIsMissing) {
@@ -243,16 +308,20 @@ TEST_F(CliTest, RefusesAnEndlessConfigFile) {
 }
 
 TEST_F(CliTest, PrintsAConfigThatMeansTheSame) {
-  const auto first = run({"--print-config", "--member", "a,b=[c] \"d\" # e",
-                          "--member=", "--dry-run", "--gwm=[::1]:99", "--interval=5"});
+  const auto first =
+      run({"--print-config", "--member", "a,b=[c] \"d\" # e", "--member=", "--member", "\"q\"",
+           "--member", "#", "--member", "a#b", "--dry-run", "--gwm=[::1]:99", "--interval=5"});
   ASSERT_FALSE(first.end);
   EXPECT_TRUE(first.print_config);
   EXPECT_EQ(first.config,
             "gwm = [::1]:99\n"
             "interval = 5\n"
             "mode = pull\n"
-            "member = a,b=[c] \"d\" # e\n"
+            "member = 'a,b=[c] \"d\" # e'\n"
             "member =\n"
+            "member = '\"q\"'\n"
+            "member = \"#\"\n"
+            "member = a#b\n"
             "dry-run = true\n");
   const auto second = run_with_config(first.config);
   ASSERT_FALSE(second.end) << second.err;

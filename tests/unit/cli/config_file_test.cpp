@@ -12,11 +12,11 @@ namespace saspd::cli {
 namespace {
 
 std::string shown(std::string_view text) {
-  const auto lines = parse_config("f", text);
-  if (!lines) return lines.error().detail;
   std::string out;
-  for (const auto& line : *lines) {
-    out += std::to_string(line.number) + " <" + line.key + "> <" + line.value + ">\n";
+  for (const auto& line : parse_config(text)) {
+    out += std::to_string(line.number);
+    out += line.wrong.empty() ? " <" + line.key + "> <" + line.value + ">\n"
+                              : ": " + line.wrong + "\n";
   }
   return out;
 }
@@ -28,17 +28,46 @@ TEST(ParseConfig, CountsEveryLine) {
 }
 
 TEST(ParseConfig, KeepsTheRestOfTheLineLiterally) {
-  EXPECT_EQ(shown(" a  =  b = c, [d] \"e\" 'f' #g \\h \t"),
-            "1 <a> <b = c, [d] \"e\" 'f' #g \\h>\n");
+  EXPECT_EQ(shown(" a  =  b = c, [d] \"e\" 'f'#g \\h \t"), "1 <a> <b = c, [d] \"e\" 'f'#g \\h>\n");
   EXPECT_EQ(shown("a==b"), "1 <a> <=b>\n");
   EXPECT_EQ(shown("a="), "1 <a> <>\n");
   EXPECT_EQ(shown("a=\xff"), "1 <a> <\xff>\n");
 }
 
-TEST(ParseConfig, NamesFileAndLineOfAnError) {
-  EXPECT_EQ(shown("a=b\nfoo"), "f:2: 'foo' is not 'key = value'");
-  EXPECT_EQ(shown("a=b\n\n =b"), "f:3: '=b' is not 'key = value'");
-  EXPECT_EQ(shown(std::string_view("a=b\0c", 5)), "f:1: the line has a NUL byte");
+TEST(ParseConfig, NamesTheLineOfEachErrorAndGoesOn) {
+  EXPECT_EQ(shown("a=b\nfoo\n =b\nc=d"),
+            "1 <a> <b>\n2: 'foo' is not 'key = value'\n3: '=b' is not 'key = value'\n4 <c> <d>\n");
+  EXPECT_EQ(shown(std::string_view("a=b\0c", 5)), "1: the line has a NUL byte\n");
+}
+
+// field-cases 14: quotes and comments went into the LB UID.
+TEST(ParseConfig, TakesQuotesOffAndNoCommentForAValue) {
+  EXPECT_EQ(shown("a = \"b\"\nc = 'd \"e\" #f'\ng = \"\"\nh = b\"c\""),
+            "1 <a> <b>\n2 <c> <d \"e\" #f>\n3 <g> <>\n4 <h> <b\"c\">\n");
+  EXPECT_EQ(shown("a = b # c"),
+            "1: '# c' stands behind the value; a comment stands on a line of its own: 'a = b', and "
+            "if it belongs to the value, that stands in quotes\n");
+  EXPECT_EQ(shown("a = #"),
+            "1: '#' stands behind the value; a comment stands on a line of its own: 'a = ', and if "
+            "it belongs to the value, that stands in quotes\n");
+  EXPECT_EQ(shown("a = b#c"), "1 <a> <b#c>\n");
+}
+
+TEST(ConfigValue, IsReadAgainAsItWas) {
+  for (const auto* value : {"", "a", "a b", "\"a\"", "'a'", "\"a", "it's", "# a", "a # b", "a#b",
+                            "\"a # b", "a \"b\" # c", "\xC2\xA0",
+                            "\xE2\x80\x9C"
+                            "a",
+                            "=", "\xff"}) {
+    const auto shown = config_value(value);
+    ASSERT_TRUE(shown) << value;
+    const auto lines = parse_config("key = " + *shown);
+    ASSERT_EQ(lines.size(), 1U) << *shown;
+    EXPECT_EQ(lines[0].wrong, "") << *shown;
+    EXPECT_EQ(lines[0].value, value) << *shown;
+  }
+  for (const auto* value : {" a", "a ", "a\nb", "a\rb", "\"a' # b"})
+    EXPECT_FALSE(config_value(value)) << value;
 }
 
 TEST(ReadTextFile, ReadsAPipe) {

@@ -37,22 +37,82 @@ TEST(HostPort, RefusesTheRestWithTheAcceptedForm) {
         << parsed.error().detail;
   }
   EXPECT_FALSE(parse_host_port(std::string(254, 'a'), 1));
-  EXPECT_EQ(parse_host_port("::1", 1).error().detail,
-            "'::1' is not HOST or HOST:PORT (an IPv6 address stands in brackets)");
+  EXPECT_EQ(parse_host_port("[::1", 1).error().detail,
+            "'[::1' is not HOST or HOST:PORT (an IPv6 address stands in brackets)");
+  EXPECT_EQ(parse_host_port("::1", 3860).error().detail,
+            "'::1' is not HOST or HOST:PORT; write [::1]");
+  EXPECT_EQ(parse_host_port("2001:db8::1:99", 3860).error().detail,
+            "'2001:db8::1:99' is not HOST or HOST:PORT; write [2001:db8::1]:99, or "
+            "[2001:db8::1:99]:3860");
 }
 
-TEST(ListenEndpoint, NeedsAnAddressAndAPort) {
-  EXPECT_EQ(listen_endpoint("[::]:3860")->text(), "[::]:3860");
-  for (const auto* text : {"", "3860", "192.0.2.1", "192.0.2.1:0", "localhost:3860", "::1:3860"}) {
-    EXPECT_FALSE(listen_endpoint(text)) << text;
+TEST(ListenEndpoint, IsTakenAsItIsMeant) {
+  const std::vector<std::pair<std::string, std::string>> taken{
+      {"[::]:3860", "[::]:3860"},
+      {"192.0.2.1:99", "192.0.2.1:99"},
+      {"192.0.2.1", "192.0.2.1:3860"},
+      {"::1", "[::1]:3860"},
+      {"[2001:db8::1]", "[2001:db8::1]:3860"},
+      {"9860", "127.0.0.1:9860"},
+      {"localhost:9860", "127.0.0.1:9860"},
+      {"localhost", "127.0.0.1:3860"},
+  };
+  for (const auto& [text, means] : taken) {
+    const auto endpoint = parse_listen(text, 3860);
+    ASSERT_TRUE(endpoint) << endpoint.error().detail;
+    EXPECT_EQ(endpoint->text(), means) << text;
+  }
+}
+
+TEST(ListenEndpoint, IsRefusedWithWhatWasMeant) {
+  const std::vector<std::pair<std::string, std::string>> refused{
+      {"", "'' is not ADDR:PORT or [ADDR]:PORT"},
+      {"0", "port of '0' is not from 1 to 65535"},
+      {"65536", "port of '65536' is not from 1 to 65535"},
+      {"192.0.2.1:0", "port of '192.0.2.1:0' is not from 1 to 65535"},
+      {"::1:3860", "'::1:3860': an IPv6 address with a port stands in brackets: [::1]:3860"},
+      {":9860",
+       "':9860' has no address; write 127.0.0.1:9860, or 0.0.0.0:9860 or [::]:9860 for all of "
+       "this machine"},
+      {"gwm.example:3860",
+       "'gwm.example:3860' is not ADDR:PORT: names are not resolved here; give the address"},
+      {"localhost.example:1",
+       "'localhost.example:1' is not ADDR:PORT: names are not resolved here; give the address"},
+  };
+  for (const auto& [text, says] : refused) {
+    const auto endpoint = parse_listen(text, 3860);
+    ASSERT_FALSE(endpoint) << text;
+    EXPECT_EQ(endpoint.error().detail, says);
   }
 }
 
 TEST(ListenOrOff, TakesAnAddressOrTheWord) {
-  EXPECT_EQ((*listen_or_off("[::1]:9860"))->text(), "[::1]:9860");
-  ASSERT_TRUE(listen_or_off("off"));
-  EXPECT_FALSE(listen_or_off("off")->has_value());
-  EXPECT_TRUE(listen_or_off("192.0.2.1:0").error().detail.ends_with(", or off"));
+  EXPECT_EQ((*parse_listen_or_off("[::1]:9860", 1))->text(), "[::1]:9860");
+  EXPECT_EQ((*parse_listen_or_off("9862", 1))->text(), "127.0.0.1:9862");
+  ASSERT_TRUE(parse_listen_or_off("off", 1));
+  EXPECT_FALSE(parse_listen_or_off("off", 1)->has_value());
+  EXPECT_TRUE(parse_listen_or_off("192.0.2.1:0", 1).error().detail.ends_with(", or off"));
+}
+
+TEST(Seconds, HaveUnits) {
+  const auto parse = seconds(1, 86'400);
+  using std::chrono::seconds;
+  EXPECT_EQ(*parse("10"), seconds(10));
+  EXPECT_EQ(*parse("10s"), seconds(10));
+  EXPECT_EQ(*parse("5m"), seconds(300));
+  EXPECT_EQ(*parse("2h"), seconds(7200));
+  EXPECT_EQ(*parse("1d"), seconds(86'400));
+  for (const auto* text :
+       {"", "0", "0s", "-1", "25h", "2d", "86401", "1.5", "99999999999999999999"}) {
+    EXPECT_EQ(parse(text).error().detail,
+              "'" + std::string(text) + "' is not a whole number of seconds from 1 to 86400");
+  }
+  for (const auto* text : {"s", "5 m", "500ms", "soon", "10sec", "5M", "1.5h"}) {
+    EXPECT_EQ(parse(text).error().detail,
+              "'" + std::string(text) +
+                  "' is not a whole number of seconds from 1 to 86400; the units are s, m, h and "
+                  "d, as in 5m");
+  }
 }
 
 TEST(Number, IsWithinItsRange) {
@@ -73,7 +133,7 @@ TEST(Text, CountsBytes) {
 TEST(OneOf, NamesTheWordsThatItKnows) {
   const auto parse = one_of<int>({{"pull", 1}, {"push", 2}});
   EXPECT_EQ(*parse("push"), 2);
-  EXPECT_EQ(parse("PUSH").error().detail, "'PUSH' is not one of: pull, push");
+  EXPECT_EQ(parse("PUSH").error().detail, "'PUSH' is not one of: pull, push; did you mean 'push'?");
   EXPECT_FALSE(parse(""));
 }
 

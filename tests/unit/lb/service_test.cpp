@@ -34,7 +34,6 @@ TEST(ParseService, RefusesWhatIsNoService) {
                            "tcp:",
                            ":",
                            "192.0.2.10:443",
-                           "TCP:192.0.2.10:443",
                            "icmp:192.0.2.10:443",
                            "tcp:192.0.2.10",
                            "tcp:192.0.2.10:65536",
@@ -48,12 +47,33 @@ TEST(ParseService, RefusesWhatIsNoService) {
                            "fwmark:4294967296",
                            "fwmark:x",
                            "fwmark:+1",
+                           "fwmark:0x0",
+                           "fwmark:0x",
+                           "fwmark:0x100000000",
+                           "fwmark:10h",
                            "fwmark7:1",
                            "fwmark6"}) {
     const auto service = parse_service(spec);
     ASSERT_FALSE(service) << spec;
     EXPECT_EQ(service.error().code, std::errc::invalid_argument) << spec;
   }
+}
+
+TEST(ParseService, TakesWhatOtherToolsPrint) {
+  EXPECT_EQ(text(*parse_service("TCP:192.0.2.10:443")), "tcp:192.0.2.10:443");
+  EXPECT_EQ(text(*parse_service("Udp:[2001:DB8::1]:53")), "udp:[2001:db8::1]:53");
+  EXPECT_EQ(text(*parse_service("fwmark:0x10")), "fwmark:16") << "iptables, ip";
+  EXPECT_EQ(text(*parse_service("FWMARK6:0XfFfFfFfF")), "fwmark6:4294967295");
+}
+
+TEST(ParseService, NamesTheServiceThatWasMeant) {
+  EXPECT_EQ(parse_service("192.0.2.10:80").error().detail,
+            "'192.0.2.10:80' has no protocol; did you mean tcp:192.0.2.10:80?");
+  EXPECT_EQ(parse_service("tcp:2001:db8::1:53").error().detail,
+            "'2001:db8::1:53': an IPv6 address with a port stands in brackets: [2001:db8::1]:53");
+  EXPECT_EQ(parse_service("fwmark:16h").error().detail,
+            "'16h' is not a firewall mark: a whole number from 1 to 4294967295, or from 0x1 to "
+            "0xffffffff");
 }
 
 TEST(ParseService, ShowsTheFormsItAccepts) {

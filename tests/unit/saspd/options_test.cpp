@@ -132,7 +132,7 @@ TEST(SaspdOptions, RefuseWhatXdpDoesNotHave) {
       {{"--service", "x=sctp:192.0.2.1:9"}, 64, {"sctp", "--backend ipvs"}},
       {{"--service", "x=tcp:192.0.2.1:0"}, 64, {"port 0"}},
       {{"--service", "x=tcp:192.0.2.1:80,scheduler=wrr"}, 64, {"scheduler=wrr", "--backend xdp"}},
-      {{"--service", "x=tcp:192.0.2.1:80,forward=route"}, 64, {"forward=route", "l2 or ipip"}},
+      {{"--service", "x=tcp:192.0.2.1:80,forward=nat"}, 64, {"forward=nat", "l2 or ipip"}},
       {{"--service", "x=tcp:192.0.2.1:80"}, 64, {"--member"}},
       {{"--service", "x=tcp:192.0.2.1:80", "--member", "x=10.0.0.1:8080"}, 64, {"8080", "port"}},
       {{"--service", "x=tcp:192.0.2.1:80", "--member", "x=[2001:db8::1]:80"}, 64, {"IPv6", "ipip"}},
@@ -224,17 +224,39 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
       {{"--service", "two=tcp:192.0.2.10:80"}, 64, {"--service", "tcp:192.0.2.10:80", "web"}},
       {{"--service", "tcp:192.0.2.11:80"}, 64, {"--service", "GROUP=SPEC"}},
       {{"--service", "x=192.0.2.11:80"}, 64, {"--service", "192.0.2.11:80", "tcp:"}},
-      {{"--service", "x=tcp:192.0.2.11"}, 64, {"--service", "ADDR:PORT"}},
+      {{"--service", "x=tcp:192.0.2.11"}, 64, {"--service", "192.0.2.11:PORT"}},
       {{"--service", "x=tcp:192.0.2.11:65536"}, 64, {"--service", "65536", "65535"}},
-      {{"--service", "x=tcp:2001:db8::1:80"}, 64, {"--service", "[ADDR]:PORT"}},
+      {{"--service", "x=tcp:2001:db8::1:80"}, 64, {"--service", "[2001:db8::1]:80"}},
       {{"--service", "x=fwmark:0"}, 64, {"--service", "'0'", "1 to"}},
+      {{"--service", "x=fwmark:0x"}, 64, {"--service", "'0x'", "from 0x1"}},
+      {{"--service", "x=tcp:www.example.org:80"}, 64, {"names are not resolved here"}},
+      {{"--service", "web"}, 64, {"'web' has no '='", "GROUP=SPEC"}},
+      {{"--service", "x=192.0.2.10:80"}, 64, {"did you mean tcp:192.0.2.10:80?"}},
+      {{"--service", "x=fwmark:7,mangae,forward=route"}, 64, {"did you mean 'manage'?"}},
+      {{"--service", "x=fwmark:7,manage,forward=tunel"}, 64, {"did you mean 'tunnel'?"}},
+      {{"--service", "x=fwmark:7,manage,forward=route,drain=5 min"}, 64, {"drain", "as in 5m"}},
+      {{"--member", "web=10.0.0.14:80,label=blade-14,weight=7"},
+       64,
+       {"the label would be 'blade-14,weight=7'", "label=\"blade-14\",weight=7"}},
+      {{"--member", "web=10.0.0.14:80,label=a, weight=7"}, 64, {"label=\"a\",weight=7"}},
+      {{"--member", "web=10.0.0.14:80,label=\"a\"b,weight=7"}, 64, {"the label would be"}},
+      {{"--member", "web=10.0.0.14:80,wieght=7"}, 64, {"did you mean 'weight'?"}},
+      {{"--member", "web=10.0.0.14"}, 64, {"has no port; write 10.0.0.14:PORT"}},
+      {{"--member", "web=2001:db8::1:80"}, 64, {"[2001:db8::1]:80"}},
+      {{"--gvm", "127.0.0.1"}, 64, {"unknown flag '--gvm'", "did you mean '--gwm'?"}},
+      {{"\xE2\x80\x93gwm", "127.0.0.1"}, 64, {"did you mean '--gwm'?"}},
+      {{"--gwm", "2001:db8::1"}, 64, {"write [2001:db8::1]"}},
+      {{"--metrics", ":9860"}, 64, {"127.0.0.1:9860"}},
+      {{"--metrics", "metrics.example:9860"}, 64, {"names are not resolved here"}},
+      {{"--interval", "10 s"}, 64, {"the units are s, m, h and d", "or auto"}},
+      {{"--decapsulate", "www.example.org"}, 64, {"not an IP address"}},
       {{"--service", "x=fwmark:7,color=red"}, 64, {"--service", "color=red", "manage"}},
       {{"--service", "x=tcp:192.0.2.11:80,proto=udp"}, 64, {"proto=", "fwmark"}},
       {{"--service", "x=fwmark:7,proto=icmp"}, 64, {"proto=icmp", "sctp"}},
       {{"--service", "x=fwmark:7,max=0"}, 64, {"max", "1 to 65535"}},
       {{"--service", "x=fwmark:7,scheduler=wrr"}, 64, {"--service", "manage"}},
       {{"--service", "x=tcp:192.0.2.11:80,manage"}, 64, {"--service", "forward=masquerade"}},
-      {{"--service", "x=fwmark:7,manage,forward=dr"}, 64, {"forward=dr", "route"}},
+      {{"--service", "x=fwmark:7,manage,forward=bridge"}, 64, {"forward=bridge", "route"}},
       {{"--service", "x=fwmark:7,manage,forward=route,scheduler=W"}, 64, {"scheduler=W"}},
       {{"--service", "x=fwmark:7,manage,forward=route,drain=x"}, 64, {"drain", "'x'"}},
       {{"--service", "x=fwmark:7,manage,forward=route,mh-port"}, 64, {"mh-port", "wlc"}},
@@ -290,6 +312,72 @@ TEST(SaspdOptions, RefuseWhatIsWrongAndSayWhy) {
   }
 }
 
+// operator 5: what is meant is clear, so it is taken.
+TEST(SaspdOptions, AreTakenAsTheyAreMeant) {
+  const auto parsed = parse_more({"--service",
+                                  "a=TCP:192.0.2.11:80,manage,forward=nat,drain=5m,persistent=2h",
+                                  "--service",
+                                  "b=fwmark:0x10,manage,forward=dr",
+                                  "--service",
+                                  "c=fwmark6:0XFF,manage,forward=ipip",
+                                  "--member",
+                                  "a=10.0.0.1:80,label=\"rack 4, blade 2\",weight=7",
+                                  "--member",
+                                  "a=10.0.0.2:80,label='x,weight=1'",
+                                  "--member",
+                                  "a=10.0.0.3:80,label=5\" disk, red",
+                                  "--member",
+                                  "b=10.0.0.1:0",
+                                  "--member",
+                                  "c=10.0.0.1:0",
+                                  "--interval",
+                                  "1m",
+                                  "--reconcile-interval",
+                                  "10s",
+                                  "--metrics",
+                                  "9862"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  const auto& groups = parsed.options->groups;
+  EXPECT_EQ(lb::text(groups.at(1).services.at(0).key), "tcp:192.0.2.11:80");
+  const auto& managed = *groups.at(1).services.at(0).manage;
+  EXPECT_EQ(managed.forward, lb::Forward::masquerade);
+  EXPECT_EQ(managed.drain, std::chrono::minutes{5});
+  EXPECT_EQ(managed.service.timeout, 7200U);
+  EXPECT_EQ(lb::text(groups.at(2).services.at(0).key), "fwmark:16");
+  EXPECT_EQ(groups.at(2).services.at(0).manage->forward, lb::Forward::route);
+  EXPECT_EQ(lb::text(groups.at(3).services.at(0).key), "fwmark6:255");
+  EXPECT_EQ(groups.at(3).services.at(0).manage->forward, lb::Forward::tunnel);
+  const auto member = [&](const char* endpoint) {
+    return groups.at(1).members.at(*Endpoint::parse(endpoint));
+  };
+  EXPECT_EQ(member("10.0.0.1:80").label, "rack 4, blade 2");
+  EXPECT_EQ(member("10.0.0.1:80").weight, 7U);
+  EXPECT_EQ(member("10.0.0.2:80").label, "x,weight=1");
+  EXPECT_EQ(member("10.0.0.2:80").weight, std::nullopt);
+  EXPECT_EQ(member("10.0.0.3:80").label, "5\" disk, red");
+  EXPECT_EQ(parsed.options->interval, std::chrono::seconds{60});
+  EXPECT_EQ(parsed.options->reconcile_interval, std::chrono::seconds{10});
+  EXPECT_EQ(parsed.options->metrics->text(), "127.0.0.1:9862");
+  EXPECT_TRUE(doubts(*parsed.options).empty());
+}
+
+TEST(SaspdOptions, AreDoubtedWhereTheyMayBeMeantSo) {
+  const auto odd = parse_more(
+      {"--service", "m=fwmark:7,manage,forward=route,scheduler=wwr", "--member", "m=10.0.0.1:80"});
+  ASSERT_TRUE(odd.options) << odd.err;
+  const auto found = doubts(*odd.options);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].find("scheduler=wwr"), std::string::npos) << found[0];
+  EXPECT_NE(found[0].find("did you mean 'wrr'?"), std::string::npos) << found[0];
+  auto both = *odd.options;
+  both.groups.clear();
+  both.insecure_plaintext = true;
+  EXPECT_TRUE(doubts(both).empty());
+  both.tls.ca = "ca.pem";
+  ASSERT_EQ(doubts(both).size(), 1U);
+  EXPECT_NE(doubts(both)[0].find("--insecure-plaintext has no effect"), std::string::npos);
+}
+
 TEST(SaspdOptions, NeedAGwmAndAService) {
   EXPECT_EQ(parse({}).code, 64);
   EXPECT_NE(parse({}).err.find("--gwm"), std::string::npos);
@@ -321,6 +409,37 @@ TEST(SaspdOptions, NameTheLineOfABadConfigFile) {
   EXPECT_NE(parsed.err.find(std::string(path) + ":4"), std::string::npos) << parsed.err;
   ::unlink(path);
   EXPECT_EQ(parse({"--config", path}).code, 66);
+}
+
+TEST(SaspdOptions, NameEveryBadLineOfAConfigFileAndNothingThatFollowsFromIt) {
+  char path[] = "/tmp/saspd-options-XXXXXX";
+  ASSERT_GE(::mkstemp(path), 0);
+  std::ofstream(path) << "\xEF\xBB\xBFgwm: 127.0.0.1\r\n"
+                         "[saspd]\r\n"
+                         "adopt\r\n"
+                         "lb-uid = \"director-1\"\r\n"
+                         "servce = web=tcp:192.0.2.10:80\r\n"
+                         "service = web=192.0.2.10:80 # the web\r\n"
+                         "service = api=tcp:api.example:80\r\n"
+                         "member = api=10.0.0.1:80\r\n"
+                         "interval = 0\r\n";
+  const auto parsed = parse({"--config", path});
+  const std::string at = "saspd: " + std::string(path) + ":";
+  EXPECT_EQ(parsed.code, 78);
+  EXPECT_EQ(
+      parsed.err,
+      at + "1: 'gwm: 127.0.0.1' is not 'key = value'; write 'gwm = 127.0.0.1'\n" + at +
+          "2: '[saspd]' is not 'key = value'; there are no sections: leave it out\n" + at +
+          "3: 'adopt' is not 'key = value'; write 'adopt = true'\n" + at +
+          "5: unknown key 'servce'; did you mean 'service'?\n" + at +
+          "6: '# the web' stands behind the value; a comment stands on a line of its own: "
+          "'service = web=192.0.2.10:80', and if it belongs to the value, that stands in "
+          "quotes\n" +
+          at +
+          "7: service: 'api=tcp:api.example:80': 'api.example:80' is not ADDR:PORT: names are "
+          "not resolved here; give the address\n" +
+          at + "9: interval: '0' is not a whole number of seconds from 1 to 3600, or auto\n");
+  ::unlink(path);
 }
 
 TEST(SaspdOptions, PrintAConfigThatReadsBackTheSame) {
