@@ -10,6 +10,18 @@ namespace saspd::metrics {
 
 using prometheus::MetricType;
 
+namespace {
+
+// Different texts have different values, so that no two series become one: what looks like a text
+// that was made printable is made printable too.
+std::string label_value(const std::string& text) {
+  const bool looks_escaped =
+      text.find("\\x") != std::string::npos || text.find("\\\\") != std::string::npos;
+  return is_clean_utf8(text) && !looks_escaped ? text : printable(text);
+}
+
+}  // namespace
+
 Family gauge(std::string name, std::string help) {
   return {std::move(name), std::move(help), MetricType::Gauge, {}};
 }
@@ -21,7 +33,7 @@ Family counter(std::string name, std::string help) {
 void add(Family& family, double value, const Labels& labels) {
   auto& metric = family.metric.emplace_back();
   for (const auto& [name, text] : labels)
-    metric.label.push_back({std::string(name), is_clean_utf8(text) ? text : printable(text)});
+    metric.label.push_back({std::string(name), label_value(text)});
   (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
 }
 

@@ -1,6 +1,7 @@
 #include "controller/saspd/metrics.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -131,13 +132,15 @@ void add_groups(Families& families, const Status& status) {
         {{"group", group.name}, {"reason", "all_zero"}});
     add(held, is_held(group, Reason::held_panic) ? 1 : 0,
         {{"group", group.name}, {"reason", "panic"}});
+    std::set<Labels> raised;  // one may be there for more than one reason
     for (const auto& alarm : group.alarms) {
-      add(alarms, 1,
-          {{"group", group.name},
-           {"service", alarm.service},
-           {"alarm", std::string(alarm.name)},
-           {"urgent", alarm.urgent ? "true" : "false"}});
+      raised.insert({{"group", group.name},
+                     {"service", alarm.service},
+                     {"alarm", std::string(alarm.name)},
+                     {"urgent", alarm.urgent ? "true" : "false"}});
     }
+    for (const auto& labels : raised)
+      add(alarms, 1, labels);
     std::map<Reason, std::uint64_t> written;
     for (const auto& service : group.services) {
       for (const auto& [reason, count] : service.weight_changes)
@@ -163,6 +166,8 @@ Labels labels_of(const std::string& group, const Reconciler::MemberView& member)
   labels.emplace_back("remote_port", std::to_string(member.endpoint.port));
   labels.emplace_back("proto", at != nullptr ? metrics::capitals(lb::name(at->protocol)) : "FWM");
   labels.emplace_back("local_mark", mark != nullptr ? fmt::format("{:08X}", mark->mark) : "");
+  // A mark is two services, one of each family; node_exporter has one series for both.
+  if (mark != nullptr && mark->family == saspd::Family::v6) labels.emplace_back("family", "ipv6");
   return labels;
 }
 

@@ -112,21 +112,34 @@ void check_logged(cli::LogFormat format, const std::string& text) {
 
 // --- saspd
 
-Reconciler::GroupView group_of(Texts& texts) {
+Reconciler::MemberView member_of(const lb::ServiceKey& service, std::string_view endpoint,
+                                 Texts& texts) {
   Reconciler::MemberView member;
-  member.endpoint = *Endpoint::parse("192.0.2.1:80");
+  member.endpoint = *Endpoint::parse(endpoint);
   member.protocol = 6;
-  member.service = *lb::parse_service("tcp:192.0.2.10:80");
+  member.service = service;
   member.advice = Advice{};
   member.label = texts.next();
   member.state.emplace();
   member.state->next_hop = texts.next();
-  Reconciler::ServiceView service;
-  service.key = member.service;
-  service.present = true;
-  service.scheduler = texts.next();
-  const Alarm alarm{"no_fallback", true, texts.next(), texts.next()};
-  return {texts.next(), 0, {service}, {member}, {alarm}};
+  return member;
+}
+
+// Two servers in services of both families, marks of one number among them.
+Reconciler::GroupView group_of(std::string name, Texts& texts) {
+  Reconciler::GroupView group{std::move(name), 0, {}, {}, {}};
+  for (const char* key : {"tcp:192.0.2.10:80", "udp:[2001:db8::1]:80", "fwmark:7", "fwmark6:7"}) {
+    Reconciler::ServiceView service;
+    service.key = *lb::parse_service(key);
+    service.present = true;
+    service.scheduler = texts.next();
+    for (const char* endpoint : {"192.0.2.1:80", "[2001:db8::1]:80"})
+      group.members.push_back(member_of(service.key, endpoint, texts));
+    group.services.push_back(std::move(service));
+  }
+  for (int i = 0; i < 2; ++i)
+    group.alarms.push_back({"no_fallback", true, texts.next(), texts.next()});
+  return group;
 }
 
 Status status_of(Texts& texts) {
@@ -138,7 +151,10 @@ Status status_of(Texts& texts) {
   status.gwms[0].endpoint = texts.next();
   status.gwms[0].state = "established";
   status.gwms[0].last_error = texts.next();
-  status.groups = {group_of(texts)};
+  const auto first = texts.next();
+  const auto second = texts.next();
+  status.groups = {group_of(first, texts)};
+  if (second != first) status.groups.push_back(group_of(second, texts));
   status.tls_error = texts.next();
   return status;
 }
@@ -168,7 +184,9 @@ void check_saspd_metrics(const Status& status) {
   const auto samples = fuzz::parse_metrics(
       metrics::text(metric_families(status, counters, true, now, metrics::WallTime{})));
   const auto as_label = [](const std::string& name) {
-    return is_clean_utf8(name) ? name : printable(name);
+    const bool looks_escaped =
+        name.find("\\x") != std::string::npos || name.find("\\\\") != std::string::npos;
+    return is_clean_utf8(name) && !looks_escaped ? name : printable(name);
   };
   const fuzz::Sample held{"saspd_group_held",
                           {{"group", as_label(status.groups[0].name)}, {"reason", "all_zero"}}};

@@ -5,6 +5,9 @@
 
 #include <cerrno>
 #include <future>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace saspd::metrics {
 namespace {
@@ -38,6 +41,19 @@ TEST(Families, CannotBeForgedByALabel) {
       "# HELP x X.\n# TYPE x gauge\n"
       "x{group=\"a\\\"} 1\\\\x0aforged{b=\\\"\\\\\\\\\",bytes=\"\\\\xff\\\\x1b[31m\xc3\xa4\"} 1\n"
       "x{group=\"C:\\\\web \xe2\x82\xac\"} 2\n");
+}
+
+// A scrape in which a series is twice is refused as a whole, and names come from peers.
+TEST(Families, KeepDifferentNamesApart) {
+  std::set<std::string> shown;
+  const std::vector<std::string> names{"a\xff", "a\\xff", "a\\\\xff", "a\\\xff", "a\\",
+                                       "a\\\\", "\x1b",   "\\x1b",    "a",       "a\\b"};
+  for (const auto& name : names) {
+    Family family = gauge("x", "X.");
+    add(family, 1, {{"group", name}});
+    shown.insert(family.metric[0].label[0].value);
+  }
+  EXPECT_EQ(shown.size(), names.size());
 }
 
 TEST(Families, NameTheErrorsOfTheSystem) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "tests/support/metrics_text.hpp"
+
 namespace saspd {
 namespace {
 
@@ -102,10 +104,10 @@ TEST_F(Metrics, TellWhatIsWrongWithAGroup) {
             "saspd_group_held{group=\"db\",reason=\"all_zero\"} 0\n"
             "saspd_group_held{group=\"db\",reason=\"panic\"} 0\n");
   EXPECT_EQ(lines("saspd_group_alarm"),
-            "saspd_group_alarm{group=\"web\",service=\"tcp:192.0.2.10:80\",alarm=\"no_fallback\","
-            "urgent=\"true\"} 1\n"
             "saspd_group_alarm{group=\"web\",service=\"\",alarm=\"mixed_kinds\","
-            "urgent=\"false\"} 1\n");
+            "urgent=\"false\"} 1\n"
+            "saspd_group_alarm{group=\"web\",service=\"tcp:192.0.2.10:80\",alarm=\"no_fallback\","
+            "urgent=\"true\"} 1\n");
   EXPECT_EQ(lines("saspd_weight_changes_total"),
             "saspd_weight_changes_total{group=\"web\",reason=\"quiesced\"} 1\n"
             "saspd_weight_changes_total{group=\"web\",reason=\"advice\"} 7\n");
@@ -186,6 +188,46 @@ TEST_F(Metrics, TellWhatTheXdpProgramDoes) {
   EXPECT_TRUE(lines("saspd_member_packets_total").ends_with("} 10\n"));
   EXPECT_TRUE(lines("saspd_member_bytes_total").ends_with("} 640\n"));
   EXPECT_TRUE(lines("saspd_member_flows_total").ends_with("} 3\n"));
+}
+
+// field-cases F 12: one series twice, and Prometheus refuses all of them. One server in two
+// services of a group, in two groups, behind marks of both families; one alarm for two reasons; odd
+// names.
+TEST_F(Metrics, HaveNoSeriesTwice) {
+  const std::vector<const char*> services{"tcp:192.0.2.10:80",
+                                          "tcp:192.0.2.10:443",
+                                          "udp:192.0.2.10:443",
+                                          "tcp:[2001:db8::10]:80",
+                                          "fwmark:7",
+                                          "fwmark6:7",
+                                          "fwmark:8"};
+  for (const char* name : {"web", "api", "a\xff", "a\\xff", "fwmark:7"}) {
+    Reconciler::GroupView group{name, 0, {}, {}, {}};
+    for (const char* key : services) {
+      group.services.push_back(service(key));
+      group.services.back().weight_changes = {{Reason::advice, 1}, {Reason::quiesced, 1}};
+      for (const char* server : {"10.0.0.1:80", "10.0.0.1:0", "[2001:db8::1]:80"}) {
+        auto& added = group.members.emplace_back(member(key, server));
+        added.advice = Advice{1, good, 0, now};
+        added.kernel_weight = 1;
+        added.state = lb::DestinationState{77, true, "", 10, 640, 3};
+      }
+    }
+    for (const char* detail : {"one reason", "another reason"}) {
+      group.alarms.push_back({"no_fallback", true, "fwmark:7", detail});
+      group.alarms.push_back({"many_members", true, "", detail});
+    }
+    status_.groups.push_back(group);
+  }
+  GwmStatus gwm;
+  gwm.endpoint = "gwm:3860";
+  status_.gwms = {gwm, gwm};
+  status_.gwms[1].endpoint = "gwm:3861";
+  status_.packets = {{"sent", 10}, {"no_backend", 1}};
+  const test::MetricsText text(all());
+  EXPECT_EQ(text.faults(), std::vector<std::string>());
+  const std::size_t members = 5 * services.size() * 3;
+  EXPECT_GT(text.samples(), members * 10) << "this test shows nothing";
 }
 
 TEST_F(Metrics, CountWhatThePassesDid) {
