@@ -231,7 +231,7 @@ TEST_F(AgentCheck, MeansTheSameToHaproxyAndToUs) {
   for (const auto& answer : answers) {
     we_hear(answer);
     ASSERT_TRUE(agent.answers(answer)) << "haproxy does not ask";
-    EXPECT_TRUE(eventually([&] { return haproxy_view() == view_of(state); }, 5s))
+    EXPECT_TRUE(eventually([&] { return haproxy_view() == view_of(state); }))
         << "after '" << answer << "' haproxy has " << haproxy_view() << ", we have "
         << view_of(state);
     views.insert(haproxy_view());
@@ -256,10 +256,10 @@ TEST_F(AgentCheck, DiffersWhereWeSaySo) {
   for (const auto& [answer, haproxys, ours] : cases) {
     we_hear("ready up 100%\n");
     ASSERT_TRUE(agent.answers("ready up 100%\n"));
-    ASSERT_TRUE(eventually([&] { return haproxy_view() == "ready up 100"; }, 5s));
+    ASSERT_TRUE(eventually([&] { return haproxy_view() == "ready up 100"; }));
     we_hear(answer);
     ASSERT_TRUE(agent.answers(answer));
-    EXPECT_TRUE(eventually([&] { return haproxy_view() == haproxys; }, 5s))
+    EXPECT_TRUE(eventually([&] { return haproxy_view() == haproxys; }))
         << answer << ": " << haproxy_view();
     EXPECT_EQ(view_of(state), ours) << answer;
   }

@@ -200,7 +200,7 @@ TEST_F(SaspGwm, ReadsItsWeightsFileOnSighup) {
   EXPECT_EQ(weights_of(client), std::vector{40});
   write_file("weights", "web 192.0.2.1:80 41\n");
   program_->send(SIGHUP);
-  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }, 400ms));
+  EXPECT_TRUE(eventually([&] { return weights_of(client) == std::vector{41}; }));
 }
 
 TEST_F(SaspGwm, EndsWhenToldSoRightBehindSighup) {
@@ -229,7 +229,7 @@ TEST_F(SaspGwm, TellsItsServiceManagerHowItIs) {
   EXPECT_EQ(heard.substr(std::min(end, heard.size()), 9), "\nREADY=1\n") << heard;
   program_->send(SIGTERM);
   EXPECT_TRUE(manager.hears("STOPPING=1"));
-  EXPECT_EQ(program_->wait(1s), 0);
+  EXPECT_EQ(program_->wait(60s), 0);
 }
 
 // ---- As root ------------------------------------------------------------------------------------
@@ -264,7 +264,8 @@ TEST_F(StartedByRoot, BecomesItsOwnUser) {
   struct stat socket {};
   ASSERT_EQ(::stat(path("control").c_str(), &socket), 0);
   EXPECT_EQ(socket.st_uid, 4711U);
-  EXPECT_EQ(program_->log().find("warning"), std::string::npos) << program_->log();
+  EXPECT_NE(program_->log().find("info: "), std::string::npos) << "levels are named in another way";
+  EXPECT_EQ(program_->log().find("warning: "), std::string::npos) << program_->log();
 }
 
 TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
@@ -329,9 +330,10 @@ TEST_F(SaspGwm, GivesAMessageTenSeconds) {
   given_gwm();
   SaspClient client(port);
   const Bytes bytes = *encode({1, lb_state("lb1")});
+  const auto begin = Clock::now();
   client.sends(ByteView(bytes).first(bytes.size() - 1));
-  EXPECT_FALSE(client.is_closed(9000ms));
-  EXPECT_TRUE(client.is_closed(3000ms));
+  EXPECT_TRUE(client.is_closed(60s));
+  EXPECT_GE(Clock::now() - begin, 10s);
 }
 
 // RFC 4678 9.1, sasp-interop row 36.
@@ -551,11 +553,7 @@ class AmongOthers : public SaspGwm {
     good_.emplace(port);
     EXPECT_EQ(number(registers_with(*good_, "lb1", {tcp("192.0.2.1")})), 0);
   }
-  void good_one_is_served() {
-    const auto start = std::chrono::steady_clock::now();
-    EXPECT_EQ(weights_of(*good_), (std::vector<int>{7}));
-    EXPECT_LT(std::chrono::steady_clock::now() - start, 3s) << "it waited for the others";
-  }
+  void good_one_is_served() { EXPECT_EQ(weights_of(*good_), (std::vector<int>{7})); }
 
  private:
   std::optional<SaspClient> good_;
@@ -575,6 +573,7 @@ TEST_F(AmongOthers, HalfMessagesAndSlowBytesHurtNobodyElse) {
       clients[i].sends(ByteView(whole).subspan(at, 1));
     good_one_is_served();
   }
+  EXPECT_EQ(program_->times_logged("registered tcp:192.0.2.1:80 in group 'web' of 'lb1'"), 1U);
   EXPECT_EQ(program_->times_logged("registered tcp:192.0.2.1:80 in group 'web' of 'lb2'"), 0U);
 }
 
@@ -612,6 +611,7 @@ TEST_F(AmongOthers, AStormOfReconnectsAndOneUidInManyHandsHurtNobodyElse) {
   }
   // A storm does not fill the log; what was left out is told with the next line that may be
   // written.
+  EXPECT_GT(program_->times_logged("replaces that from"), 0U);
   EXPECT_LT(program_->times_logged("replaces that from"), 100U);
   std::this_thread::sleep_for(1100ms);
   SaspClient late(port);
@@ -633,7 +633,7 @@ TEST_F(SaspGwm, LogsTheSameRefusalOnceAndShowsNamesHarmlessly) {
   EXPECT_EQ(program_->times_logged("\n2026 forged"), 0U);
 }
 
-TEST_F(SaspGwm, EndsWithinASecondOfSigtermWhateverIsOpen) {
+TEST_F(SaspGwm, EndsAtSigtermWhateverIsOpen) {
   given_gwm();
   SaspClient idle(port);
   SaspClient lb(port);
@@ -641,7 +641,7 @@ TEST_F(SaspGwm, EndsWithinASecondOfSigtermWhateverIsOpen) {
   SaspClient half(port);
   half.sends(Bytes{0x20});
   program_->send(SIGTERM);
-  EXPECT_EQ(program_->wait(1s), 0);
+  EXPECT_EQ(program_->wait(60s), 0);
   EXPECT_TRUE(lb.is_closed());
 }
 
@@ -658,8 +658,8 @@ TEST_F(SaspGwm, RefusesWhatItCannotDo) {
       {{"--nonsense"}, 64, "--nonsense"},
       {{"--interval", "0"}, 64, "'0' is not a whole number of seconds from 1 to 3600"},
       {{"--retention", "-1"}, 64, "'-1' is not a whole number of seconds"},
-      {{"--listen", "localhost:3860"}, 64, "localhost:3860"},
-      {{"--listen", "127.0.0.1"}, 64, "127.0.0.1"},
+      {{"--listen", "gwm.example:3860"}, 64, "names are not resolved here; give the address"},
+      {{"--listen", ":3860"}, 64, "127.0.0.1:3860"},
       {{"--listen", "127.0.0.1:4000", "--listen", "127.0.0.1:4000"}, 64, "is given twice"},
       {{"--listen", "192.0.2.1:3860"}, 78, "--insecure-plaintext"},
       {{"--listen", "0.0.0.0:3860"}, 78, "--insecure-plaintext"},
@@ -668,7 +668,7 @@ TEST_F(SaspGwm, RefusesWhatItCannotDo) {
       {{"--probe", "agent:70000"}, 64, "70000"},
       {{"--max-weight", "0"}, 64, "--max-weight"},
       {{"--control", path("none/control")}, 74, "there is no directory " + path("none")},
-      {{"--metrics", "9861"}, 64, "or off"},
+      {{"--metrics", "on"}, 64, "or off"},
       {{"--tls-cert", path("cert")}, 78, "--tls-cert needs --tls-key"},
       {{"--tls-min", "1.3"}, 78, "TLS needs --tls-cert"},
       {{"--allow", "192.0.2.1/24"}, 64, "192.0.2.1/24 is an address in 192.0.2.0/24"},

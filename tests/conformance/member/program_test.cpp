@@ -145,7 +145,7 @@ class SaspMember : public ::testing::Test {
 TEST_F(SaspMember, RegistersQuiescesAndDeregistersItsServer) {
   given_gwm();
   given_lb();
-  given_member({"--drain", "2"});
+  given_member({"--drain", "6"});
   ASSERT_TRUE(becomes_registered());
   ASSERT_TRUE(eventually([&] { return entry()->state == 7; }));
   const auto registered = *entry();
@@ -153,10 +153,10 @@ TEST_F(SaspMember, RegistersQuiescesAndDeregistersItsServer) {
   EXPECT_EQ(registered.flags & weight_flag::registered_by_lb, 0);
   EXPECT_EQ(registered.weight, 40);
   member_->send(SIGTERM);
-  ASSERT_TRUE(eventually([&] { return is_quiesced(); }, 1500ms));
+  ASSERT_TRUE(eventually([&] { return is_quiesced(); }));
   EXPECT_EQ(entry()->weight, 0);
   EXPECT_EQ(entry()->state, 7) << "a quiesce changes no state";
-  EXPECT_EQ(member_->wait(4s), 0);
+  EXPECT_EQ(member_->wait(60s), 0);
   EXPECT_FALSE(is_registered());
 }
 
@@ -212,7 +212,7 @@ TEST_F(SaspMember, EndsItsDrainAtASecondSignal) {
   member_->send(SIGTERM);
   ASSERT_TRUE(eventually([&] { return is_quiesced(); }));
   member_->send(SIGINT);
-  EXPECT_EQ(member_->wait(3s), 0);
+  EXPECT_EQ(member_->wait(30s), 0) << "and not after a minute";
   EXPECT_FALSE(is_registered());
 }
 
@@ -234,7 +234,7 @@ TEST_F(SaspMember, EndsInTimeWhenTheGwmIsStuck) {
   ASSERT_TRUE(becomes_registered());
   gwm_->send(SIGSTOP);
   member_->send(SIGTERM);
-  EXPECT_EQ(member_->wait(4s), 0);
+  EXPECT_EQ(member_->wait(60s), 0);
   gwm_->send(SIGCONT);
 }
 
@@ -245,7 +245,7 @@ TEST_F(SaspMember, EndsInTimeWhenTheGwmNeverAnswered) {
   ASSERT_TRUE(logs("sasp-member"));
   std::this_thread::sleep_for(300ms);
   member_->send(SIGTERM);
-  EXPECT_EQ(member_->wait(3s), 0) << "nobody knows the member, so nobody has to be waited for";
+  EXPECT_EQ(member_->wait(30s), 0) << "nobody knows the member, so nobody has to be waited for";
 }
 
 TEST_F(SaspMember, LeavesADeadGwmAndComesBack) {
@@ -293,7 +293,8 @@ TEST_F(StartedByRoot, BecomesItsOwnUser) {
   given_member();
   ASSERT_TRUE(becomes_registered());
   test::expect_only(member_->pid(), 4711, 0);
-  EXPECT_EQ(member_->log().find("warning"), std::string::npos) << member_->log();
+  EXPECT_NE(member_->log().find("info: "), std::string::npos) << "levels are named in another way";
+  EXPECT_EQ(member_->log().find("warning: "), std::string::npos) << member_->log();
 }
 
 TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
@@ -375,9 +376,9 @@ TEST_F(SaspMember, DeregistersAfterADrain) {
   given_lb();
   ASSERT_EQ(ends({"register"}), 0);
   {
-    Program once(arguments({"deregister", "--drain", "2"}, port_), path("once.log"));
-    EXPECT_TRUE(eventually([&] { return is_quiesced(); }, 1500ms));
-    EXPECT_EQ(once.wait(5s), 0);
+    Program once(arguments({"deregister", "--drain", "6"}, port_), path("once.log"));
+    EXPECT_TRUE(eventually([&] { return is_quiesced(); }));
+    EXPECT_EQ(once.wait(60s), 0);
     EXPECT_FALSE(is_registered());
   }
   ASSERT_EQ(ends({"register"}), 0);
@@ -385,7 +386,7 @@ TEST_F(SaspMember, DeregistersAfterADrain) {
     Program once(arguments({"deregister", "--drain", "60"}, port_), path("once.log"));
     EXPECT_TRUE(eventually([&] { return is_quiesced(); }));
     once.send(SIGTERM);
-    EXPECT_EQ(once.wait(3s), 0) << "a signal ends the drain";
+    EXPECT_EQ(once.wait(30s), 0) << "a signal ends the drain";
     EXPECT_FALSE(is_registered());
   }
   EXPECT_EQ(ends({"deregister", "--drain", "60"}), 0) << "nothing to drain";

@@ -184,8 +184,7 @@ TEST_F(MemberWithNewFiles, KeepsItsConnectionAndLeavesAGwmThatIsRevoked) {
   // The look at the files every 10 s would be later.
   EXPECT_TRUE(logs("certificates read again, for new connections", 5s));
   std::this_thread::sleep_for(1500ms);
-  EXPECT_EQ(gwm_->times_logged("disconnected"), 0U) << gwm_->log();
-  EXPECT_EQ(connections(), 1U);
+  EXPECT_EQ(connections(), 1U) << gwm_->log();
   pki.revoke("gwm");  // without a signal
   EXPECT_TRUE(
       logs("TLS: the peer's certificate (CN=localhost) was revoked by CN=saspd test CA", 25s));

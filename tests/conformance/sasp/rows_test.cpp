@@ -125,6 +125,47 @@ TEST(Rows, ListEachTestThatIsNamedAfterThem) {
   }
 }
 
+// The text of each test of a file, by its name.
+std::map<std::string, std::string> bodies_of(const std::string& source) {
+  std::map<std::string, std::string> bodies;
+  const std::regex head(R"(\nTEST(?:_[FP])?\(\s*(\w+),\s*(\w+)\))");
+  for (std::sregex_iterator match(source.begin(), source.end(), head), end; match != end; ++match) {
+    // What clang-format begins in the first column ends there.
+    const auto begin = static_cast<std::size_t>(match->position() + match->length());
+    bodies[(*match)[1].str() + "." + (*match)[2].str()] =
+        source.substr(begin, source.find("\n}\n", begin) - begin);
+  }
+  return bodies;
+}
+
+bool expects_something(const std::string& body) {
+  for (const char* word : {"EXPECT_", "ASSERT_", "expect_", "\nexpect ", "check("}) {
+    if (body.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// A name alone shows nothing: a test without an expectation cannot fail.
+TEST(Rows, HaveTestsThatExpectSomething) {
+  std::size_t looked_at = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(tests)) {
+    const std::string file = entry.path().filename();
+    if (!file.ends_with("_test.cpp")) continue;
+    const std::string source = saspd::testing::read_file(entry.path());
+    if (source.find("Row") == std::string::npos) continue;
+    for (const auto& [name, body] : bodies_of(source)) {
+      if (name.find("Row") == std::string::npos) continue;
+      ++looked_at;
+      EXPECT_TRUE(expects_something(body)) << file << ", " << name << body;
+    }
+  }
+  EXPECT_GT(looked_at, 50U) << "tests are written in another way now";
+  for (const auto& folder : transcript_folders) {
+    for (const auto& entry : fs::directory_iterator(folder))
+      EXPECT_TRUE(expects_something(saspd::testing::read_file(entry.path()))) << entry.path();
+  }
+}
+
 TEST(Transcripts, SayInTheirFirstLineWhichRuleTheyShow) {
   Names names;
   for (const auto& folder : transcript_folders) {

@@ -173,6 +173,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   static void expect_shares(const std::vector<double>& counts, const std::vector<double>& weights) {
     const double n = std::accumulate(counts.begin(), counts.end(), 0.0);
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    ASSERT_GT(n, 0) << "no connection worked";
     for (std::size_t i = 0; i < counts.size(); ++i) {
       const double p = weights[i] / total;
       EXPECT_LE(std::abs(counts[i] - n * p), 5 * std::sqrt(n * p * (1 - p)))

@@ -211,8 +211,10 @@ class ProberTest : public testing::Test {
       EXPECT_TRUE(becomes(one.target, one.state)) << one.what;
       ASSERT_TRUE(prober->health(one.target)->last()) << one.what;
       EXPECT_EQ(detail(one.target), one.detail) << one.what;
-      // Roughly: the machine may be busy.
-      EXPECT_LT(prober->health(one.target)->last()->duration, timeout * 30) << one.what;
+      // A limit is never met early; how much later depends on the machine.
+      const auto took = prober->health(one.target)->last()->duration;
+      const bool was_given_up = one.detail.ends_with(" ms");
+      EXPECT_GE(took, was_given_up ? timeout : Duration{1}) << one.what;
     }
   }
 

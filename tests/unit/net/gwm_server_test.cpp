@@ -390,8 +390,7 @@ TEST_F(GwmServerTest, ClosesWhenTheRestOfAMessageDoesNotCome) {
   const auto begin = Clock::now();
   client.sends(sasp::ByteView(request(1)).first(20));
   EXPECT_TRUE(client.is_closed());
-  EXPECT_GE(Clock::now() - begin, 190ms);
-  EXPECT_LT(Clock::now() - begin, 2s);
+  EXPECT_GE(Clock::now() - begin, 200ms);
   EXPECT_TRUE(ended_with(std::errc::timed_out));
 }
 
@@ -434,18 +433,20 @@ TEST_F(GwmServerTest, IsPatientWithAPeerThatReadsSlowly) {
   const int small = 65536;
   ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   client.connect(port);
-  const auto begin = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   for (std::uint32_t id = 0; id < 4; ++id)
     client.sends(request(id));
   std::size_t bytes = 0;
+  const std::size_t all = 4 * 2'097'000;
   Bytes buffer(131072);
-  while (bytes < 4 * 2'097'000) {
+  while (bytes < all) {
     const ssize_t n = ::recv(client.fd(), buffer.data(), buffer.size(), 0);
     ASSERT_GT(n, 0);
     bytes += static_cast<std::size_t>(n);
-    std::this_thread::sleep_for(10ms);
+    // Longer in all than the deadline, which each write gets anew.
+    const auto due = std::chrono::milliseconds{600 * bytes / all};
+    std::this_thread::sleep_until(start + due);
   }
-  EXPECT_GT(Clock::now() - begin, 350ms) << "too fast to prove anything";
 }
 
 TEST_F(GwmServerTest, PushesToAPeerThatDidNotAsk) {
