@@ -155,10 +155,11 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
                                        {gwm_program, std::string(gwm_program)}}),
              "which program is asked; unless given, sasp-gwm for lbs, and saspd for all else. "
              "No other one answers in its place");
-  cli.option("--socket", "PATH", options.socket, cli::text(1, 107),
-             fmt::format("the control socket [{}, or {} for sasp-gwm]; without --of whichever "
-                         "program listens there is asked",
-                         saspd_socket, gwm_socket));
+  cli.option(
+      "--socket", "PATH", options.socket, cli::text(1, 107),
+      fmt::format("the control socket; without --of whichever program listens there is asked "
+                  "[{}, or {} for sasp-gwm]",
+                  saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer", "5");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
