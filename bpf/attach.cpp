@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 
 #include "bpf/decap.skel.h"
+#include "bpf/devices.hpp"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
@@ -108,14 +109,10 @@ struct SizedMap {
 
 std::vector<SizedMap> sized_maps(const lb_bpf& program, const Sizes& sizes) {
   const auto& maps = program.maps;
-  return {{maps.services, sizes.services},
-          {maps.tables_in_use, sizes.services},
-          {maps.addresses, sizes.services},
-          {maps.tables, 2 * sizes.services},
-          {maps.backends, sizes.backends + 1},
-          {maps.flows, sizes.flows},
-          {maps.service_counters, sizes.services},
-          {maps.backend_counters, sizes.backends + 1}};
+  return {{maps.services, sizes.services},         {maps.tables_in_use, sizes.services},
+          {maps.addresses, sizes.services},        {maps.tables, 2 * sizes.services},
+          {maps.backends, sizes.backends + 1},     {maps.flows, sizes.flows},
+          {maps.service_counters, sizes.services}, {maps.backend_counters, sizes.backends + 1}};
 }
 
 bool is_ours(const bpf_map* map) {
@@ -314,6 +311,39 @@ Result<std::vector<Attached>> link_all(const std::vector<Interface>& interfaces,
   return attached;
 }
 
+// Which frames are ours on these interfaces, so that the program knows before it sees the first
+// one. What it is attached to already stays known until that is over.
+Result<void> tell_new_devices(const lb_bpf& program, const std::vector<Interface>& interfaces) {
+  const int map = bpf_map__fd(program.maps.devices);
+  const auto links = netlink::read_links();
+  const auto known = read_devices(map);
+  if (!links) return fail(links.error());
+  if (!known) return fail(known.error());
+  std::vector<Attachment> all = attachments(*known);
+  for (const auto& interface : interfaces) {
+    const bool is_known = std::any_of(all.begin(), all.end(), [&](const Attachment& one) {
+      return one.interface == interface.index;
+    });
+    if (!is_known) all.push_back({interface.index, false});
+  }
+  return write_devices(map, *links, all);
+}
+
+// And once it is attached, with the mode.
+Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& interfaces,
+                          const std::vector<Attached>& attached) {
+  const auto links = netlink::read_links();
+  if (!links) return fail(links.error());
+  std::vector<Attachment> all;
+  for (const auto& interface : interfaces) {
+    const bool native = std::any_of(attached.begin(), attached.end(), [&](const Attached& one) {
+      return one.interface == interface.name && one.mode == "native";
+    });
+    all.push_back({interface.index, native});
+  }
+  return write_devices(bpf_map__fd(program.maps.devices), *links, all);
+}
+
 Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings) {
   const auto interfaces = find_interfaces(settings.interfaces);
   if (!interfaces) return fail(interfaces.error());
@@ -331,11 +361,13 @@ Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings) {
   if (auto written = write_settings(*program, settings, fresh); !written) {
     return fail(written.error());
   }
+  if (auto told = tell_new_devices(*program, *interfaces); !told) return fail(told.error());
   auto attached = link_all(*interfaces, bpf_program__fd(program->progs.balance), settings);
   if (!attached) {
     if (!exists) (void)detach(settings.pins);
     return attached;
   }
+  if (auto told = tell_devices(*program, *interfaces, *attached); !told) return fail(told.error());
   if (fresh) {
     if (auto gone = unpin_maps(settings.pins); !gone) return fail(gone.error());
     if (auto pinned = pin_maps(*program, settings); !pinned) return fail(pinned.error());

@@ -49,8 +49,10 @@ static __always_inline void mark_congestion(void *network, __u8 family)
 }
 
 /* The inner packet of an outer one, if it is ours. */
-static __always_inline bool parse_inner(const struct packet *outer, void *end, struct packet *inner)
+static __always_inline bool parse_inner(struct xdp_md *ctx, const struct packet *outer,
+                                        struct packet *inner)
 {
+	void *end = (void *)(long)ctx->data_end;
 	struct lb_address_key key;
 
 	if (outer->fragment)
@@ -59,7 +61,7 @@ static __always_inline bool parse_inner(const struct packet *outer, void *end, s
 		if (!parse_ipv4(outer->transport, end, inner))
 			return false;
 	} else if (outer->flow.protocol == IPPROTO_IPV6) {
-		if (!parse_ipv6(outer->transport, end, inner))
+		if (!parse_ipv6(ctx, outer->transport, end, inner))
 			return false;
 	} else {
 		return false;
@@ -74,13 +76,12 @@ static __always_inline bool parse_inner(const struct packet *outer, void *end, s
 SEC("xdp")
 int decapsulate(struct xdp_md *ctx)
 {
-	void *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct packet outer = {}, inner = {};
 	struct ethhdr header;
 	__u8 outer_ecn, inner_ecn;
 
-	if (parse_frame(ctx, &outer) != LB_UNDECIDED || !parse_inner(&outer, end, &inner))
+	if (parse_frame(ctx, &outer) != LB_UNDECIDED || !parse_inner(ctx, &outer, &inner))
 		return XDP_PASS;
 
 	/* RFC 6040 4.2 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* ICMP and ICMPv6: what their messages are about, and the two that are answered here. */
+/* ICMP and ICMPv6: what their messages are about, and those that are sent from here. */
 #ifndef SASPD_BPF_ICMP_H
 #define SASPD_BPF_ICMP_H
 
@@ -16,6 +16,7 @@ enum {
 	ICMP_PARAMETER_PROBLEM = 12,
 	ICMPV6_UNREACHABLE = 1,
 	ICMPV6_TOO_BIG = 2,
+	ICMPV6_TIME_EXCEEDED = 3,
 	ICMPV6_PARAMETER_PROBLEM = 4,
 	ICMPV6_ECHO_REQUEST = 128,
 	ICMPV6_ECHO_REPLY = 129,
@@ -78,15 +79,16 @@ static __always_inline bool is_echo_request(const struct packet *packet,
 
 /* The flow, as its client sends it, whose answer an ICMP error is about: the error embeds a packet that a
  * backend sent from the address of the service. RFC 792 promises 8 bytes behind its IP header. */
-static __always_inline bool parse_embedded(const struct packet *packet, void *end,
+static __always_inline bool parse_embedded(struct xdp_md *ctx, const struct packet *packet,
                                            struct lb_flow_key *flow)
 {
+	void *end = (void *)(long)ctx->data_end;
 	void *embedded = packet->transport + sizeof(struct icmp_message);
 	const __u64 *ours = (const __u64 *)&flow->destination;
 	const __u64 *theirs = (const __u64 *)&packet->flow.destination;
 	struct packet about = {};
 	bool whole = packet->flow.family == LB_IPV4 ? parse_ipv4(embedded, end, &about)
-	                                            : parse_ipv6(embedded, end, &about);
+	                                            : parse_ipv6(ctx, embedded, end, &about);
 
 	if (!whole || about.fragment == LATER_FRAGMENT || !parse_ports(&about, end))
 		return false;
@@ -151,10 +153,9 @@ static __always_inline enum lb_reason answer_echo(struct xdp_md *ctx, const stru
 
 /* Cuts the frame to `room` bytes of its IP packet and puts `headers` bytes before that. The Ethernet
  * header, turned round, is where the frame now begins. NULL: the kernel refused. */
-static __always_inline struct ethhdr *make_room(struct xdp_md *ctx, const struct packet *packet,
-                                                __u32 room, __u32 headers)
+static __always_inline struct ethhdr *make_room(struct xdp_md *ctx, __u32 room, __u32 headers)
 {
-	int surplus = (int)(packet->frame_length - sizeof(struct ethhdr) - room);
+	int surplus = (int)(frame_length(ctx) - sizeof(struct ethhdr) - room);
 	struct ethhdr *eth, *before;
 
 	if (surplus > 0 && bpf_xdp_adjust_tail(ctx, -surplus))
@@ -171,76 +172,108 @@ static __always_inline struct ethhdr *make_room(struct xdp_md *ctx, const struct
 	return eth;
 }
 
-/* "Fragmentation needed" (RFC 792, RFC 1191 4). */
-static __always_inline enum lb_reason answer_too_big_ipv4(struct xdp_md *ctx,
-                                                          const struct packet *packet, __u32 mtu)
+/* Of a packet as much as an error may embed, in whole words, for the checksum. */
+static __always_inline __u32 embedded_length(__u32 length, __u32 room)
 {
-	/* Whole words, for the checksum; the IP header and 8 bytes are in it. */
-	__u32 room = packet->length < ICMP_ROOM ? packet->length & ~3U : ICMP_ROOM;
+	return length < room ? length & ~3U : room;
+}
+
+/* Type, code and the word behind the checksum. */
+static __always_inline struct icmp_message error_message(__u32 type_and_code, __u32 mtu)
+{
+	return (struct icmp_message){
+		.type = (__u8)(type_and_code >> 8),
+		.code = (__u8)type_and_code,
+		.mtu = bpf_htons((__u16)mtu),
+	};
+}
+
+/* Turns the packet in the frame into an ICMP error about it, from whom it was for to whom it is from. True:
+ * done. These two are given numbers only, so that the verifier looks at them once. */
+static __noinline int answer_error_ipv4(struct xdp_md *ctx, __u32 type_and_code, __u32 mtu)
+{
+	const struct iphdr *about = (void *)(long)ctx->data + sizeof(struct ethhdr);
 	struct iphdr header = {
 		.version = 4,
 		.ihl = 5,
 		.tos = 0xC0, /* RFC 1812 4.3.2.5: internetwork control */
-		.tot_len = bpf_htons((__u16)(sizeof(header) + sizeof(struct icmp_message) + room)),
 		.frag_off = bpf_htons(IPV4_DONT_FRAGMENT),
 		.ttl = ANSWER_HOP_LIMIT,
 		.protocol = IPPROTO_ICMP,
 	};
 	struct icmp_message *message;
+	struct ethhdr *eth;
 	struct iphdr *ip;
-	struct ethhdr *eth = make_room(ctx, packet, room, sizeof(*ip) + sizeof(*message));
-	void *end = (void *)(long)ctx->data_end;
+	void *end;
+	__u32 room;
 
+	if ((void *)(about + 1) > (void *)(long)ctx->data_end)
+		return false;
+	room = embedded_length(bpf_ntohs(about->tot_len), ICMP_ROOM);
+	header.tot_len = bpf_htons((__u16)(sizeof(header) + sizeof(*message) + room));
+	header.saddr = about->daddr;
+	header.daddr = about->saddr;
+	header.check = checksum_of(sum_of((const __u32 *)&header, sizeof(header) / 4));
+
+	eth = make_room(ctx, room, sizeof(*ip) + sizeof(*message));
 	if (!eth)
-		return LB_DROP_INTERNAL;
+		return false;
+	end = (void *)(long)ctx->data_end;
 	ip = (void *)(eth + 1);
 	message = (void *)(ip + 1);
 	if ((void *)(message + 1) > end)
-		return LB_DROP_INTERNAL;
-	__builtin_memcpy(&header.saddr, &packet->flow.destination, 4);
-	__builtin_memcpy(&header.daddr, &packet->flow.source, 4);
-	header.check = checksum_of(sum_of((const __u32 *)&header, sizeof(header) / 4));
+		return false;
 	*ip = header;
-	*message = (struct icmp_message){
-		.type = ICMP_UNREACHABLE,
-		.code = ICMP_FRAGMENTATION_NEEDED,
-		.mtu = bpf_htons((__u16)mtu),
-	};
+	*message = error_message(type_and_code, mtu);
 	message->checksum = checksum_of(sum_to(end, message, (sizeof(*message) + ICMP_ROOM) / 4));
-	return LB_ANSWERED_TOO_BIG;
+	return true;
 }
 
-/* "Packet too big" (RFC 4443 3.2). */
-static __always_inline enum lb_reason answer_too_big_ipv6(struct xdp_md *ctx,
-                                                          const struct packet *packet, __u32 mtu)
+static __noinline int answer_error_ipv6(struct xdp_md *ctx, __u32 type_and_code, __u32 mtu)
 {
-	const __u32 length = sizeof(struct icmp_message) + ICMPV6_ROOM;
+	const struct ipv6hdr *about = (void *)(long)ctx->data + sizeof(struct ethhdr);
+	struct in6_addr source, destination;
 	struct icmp_message *message;
+	struct ethhdr *eth;
 	struct ipv6hdr *ip;
-	struct ethhdr *eth = make_room(ctx, packet, ICMPV6_ROOM, sizeof(*ip) + sizeof(*message));
-	void *end = (void *)(long)ctx->data_end;
+	__u32 room, length;
+	void *end;
 	__u64 sum;
 
+	if ((void *)(about + 1) > (void *)(long)ctx->data_end)
+		return false;
+	room = embedded_length(sizeof(*about) + bpf_ntohs(about->payload_len), ICMPV6_ROOM);
+	length = sizeof(*message) + room;
+	source = about->daddr;
+	destination = about->saddr;
+
+	eth = make_room(ctx, room, sizeof(*ip) + sizeof(*message));
 	if (!eth)
-		return LB_DROP_INTERNAL;
+		return false;
+	end = (void *)(long)ctx->data_end;
 	ip = (void *)(eth + 1);
 	message = (void *)(ip + 1);
 	if ((void *)(message + 1) > end)
-		return LB_DROP_INTERNAL;
+		return false;
 	*(__be32 *)ip = bpf_htonl(6u << 28);
-	ip->payload_len = bpf_htons(length);
+	ip->payload_len = bpf_htons((__u16)length);
 	ip->nexthdr = IPPROTO_ICMPV6;
 	ip->hop_limit = ANSWER_HOP_LIMIT;
-	__builtin_memcpy(&ip->saddr, &packet->flow.destination, 16);
-	__builtin_memcpy(&ip->daddr, &packet->flow.source, 16);
-	*message = (struct icmp_message){
-		.type = ICMPV6_TOO_BIG,
-		.mtu = bpf_htons((__u16)mtu),
-	};
+	ip->saddr = source;
+	ip->daddr = destination;
+	*message = error_message(type_and_code, mtu);
 	/* RFC 4443 2.3, with the pseudo header of RFC 8200 8.1 */
 	sum = sum_of((const __u32 *)&ip->saddr, 8) + bpf_htonl(length) + bpf_htonl(IPPROTO_ICMPV6);
-	message->checksum = checksum_of(sum + sum_to(end, message, length / 4));
-	return LB_ANSWERED_TOO_BIG;
+	message->checksum =
+		checksum_of(sum + sum_to(end, message, (sizeof(*message) + ICMPV6_ROOM) / 4));
+	return true;
+}
+
+/* An error is never answered with one, nor is a later fragment (RFC 1122 3.2.2, RFC 4443 2.4 (e)). */
+static __always_inline bool wants_error(const struct packet *packet)
+{
+	return !packet->is_error && packet->fragment != LATER_FRAGMENT &&
+	       is_answerable(&packet->flow);
 }
 
 static __always_inline bool may_fragment(struct xdp_md *ctx)
@@ -251,22 +284,34 @@ static __always_inline bool may_fragment(struct xdp_md *ctx)
 	       !(ip->frag_off & bpf_htons(IPV4_DONT_FRAGMENT));
 }
 
-/* Whether the sender of a packet that does not fit is to be told: it asked to know (RFC 1191), it can send
- * smaller ones (RFC 8200 5), and it is no error itself (RFC 1122 3.2.2). */
+/* Whether the sender of a packet that does not fit is to be told: it asked to know (RFC 1191), or it can send
+ * smaller ones (RFC 8200 5). */
 static __always_inline bool wants_too_big(struct xdp_md *ctx, const struct packet *packet)
 {
-	if (is_icmp(packet) || !is_answerable(&packet->flow))
+	if (!wants_error(packet))
 		return false;
 	return packet->flow.family == LB_IPV4 ? !may_fragment(ctx) : packet->length > IPV6_MIN_MTU;
 }
 
-/* `mtu`: what would have fitted, for the packet as it came. */
-static __noinline enum lb_reason answer_too_big(struct xdp_md *ctx, const struct packet *packet,
-                                                __u32 mtu)
+/* What is answered: "time exceeded in transit" (RFC 792, RFC 4443 3.3), when `mtu` is 0; else "fragmentation
+ * needed" (RFC 792, RFC 1191 4) or "packet too big" (RFC 4443 3.2), with what would have fitted, for the
+ * packet as it came. */
+static __always_inline enum lb_reason answer_error(struct xdp_md *ctx, const struct packet *packet,
+                                                   __u32 mtu)
 {
+	bool answered;
+
 	if (packet->flow.family == LB_IPV4)
-		return answer_too_big_ipv4(ctx, packet, mtu);
-	return answer_too_big_ipv6(ctx, packet, mtu < IPV6_MIN_MTU ? IPV6_MIN_MTU : mtu);
+		answered = answer_error_ipv4(ctx,
+		                             mtu ? ICMP_UNREACHABLE << 8 | ICMP_FRAGMENTATION_NEEDED
+		                                 : ICMP_TIME_EXCEEDED << 8,
+		                             mtu);
+	else
+		answered = answer_error_ipv6(ctx, (mtu ? ICMPV6_TOO_BIG : ICMPV6_TIME_EXCEEDED) << 8,
+		                             mtu && mtu < IPV6_MIN_MTU ? IPV6_MIN_MTU : mtu);
+	if (!answered)
+		return LB_DROP_INTERNAL;
+	return mtu ? LB_ANSWERED_TOO_BIG : LB_ANSWERED_TIME_EXCEEDED;
 }
 
 #endif

@@ -36,6 +36,7 @@ enum { LB_FORWARD_L2 = 1, LB_FORWARD_IPIP = 2 };
 enum {
 	LB_SERVICE_STATELESS = 1,   /* no flow is stored or looked up */
 	LB_SERVICE_INDEPENDENT = 2, /* how saspd builds its table; nothing to the program */
+	LB_SERVICE_DROP_LOST = 4,   /* the TCP flows of a lost backend end too, not only those of UDP */
 };
 
 /* Never put in the place of an entry that stands there: the kernel would put another element into the hash,
@@ -66,6 +67,7 @@ struct lb_table {
 enum {
 	LB_BACKEND_PRESENT = 1,  /* else its number is free, and flows that name it are void */
 	LB_BACKEND_RESOLVED = 2, /* interface and MACs are known */
+	LB_BACKEND_LOST = 4,     /* dead, not draining: its flows are led anew */
 };
 
 /* backends: an array, by number from 1 on; number 0 is never present. */
@@ -80,8 +82,40 @@ struct lb_backend {
 	__u8 flags;
 	__u8 next_hop[6]; /* MAC */
 	__u8 source[6];   /* MAC of our interface */
-	__u16 zero;
+	__u16 vlan;       /* the frame is sent with this tag (802.1Q); 0: without one */
 };
+
+/* devices: an array, used as a hash table: the place of a device is lb_device_place. Which frames are for us:
+ * those that an interface gets without a tag, and those with the tag of a VLAN device on it. Written at
+ * attach, kept up by saspd. */
+#define LB_DEVICE_PLACES 256
+#define LB_DEVICES_AT_PLACE 8
+#define LB_DEVICE_MACS 4
+
+enum {
+	LB_DEVICE_ATTACHED = 1, /* it is what the program was attached to: not a VLAN of it, nor its member */
+	LB_DEVICE_NATIVE = 2,   /* in native mode; nothing to the program */
+	LB_DEVICE_SIMPLE = 4,   /* it has one MAC */
+};
+
+struct lb_device {
+	__u32 interface; /* index, of what the program runs on; 0: none */
+	__u16 vlan;      /* 0: frames without a tag */
+	__u8 flags;
+	__u8 zero;
+	/* Of this host, behind that interface; those that are left over repeat the first. A device that has
+	 * more stands there several times. */
+	__u8 mac[LB_DEVICE_MACS][6];
+};
+
+struct lb_devices {
+	struct lb_device at[LB_DEVICES_AT_PLACE];
+};
+
+static inline __u32 lb_device_place(__u32 interface, __u16 vlan)
+{
+	return ((interface << 12 ^ vlan) * 0x9E3779B1U) >> 24;
+}
 
 /* flows: an LRU hash. As the client sends. Read as words by lb_slot. */
 struct lb_flow_key {
@@ -107,33 +141,54 @@ struct lb_counters {
 	__u64 flows; /* begun: SYNs, and datagrams that the table led */
 };
 
-/* What became of a packet. reasons: a per-CPU array of __u64, packets by reason. The names of saspctl
- * stand in xdp_reasons.cpp, in this order. */
-enum lb_reason {
-	/* passed to the host's own stack, untouched */
-	LB_PASS_NOT_IP,
-	LB_PASS_MALFORMED,  /* headers cut off or lengths that contradict each other: not ours to judge */
-	LB_PASS_PROTOCOL,   /* neither TCP, UDP nor ICMP, or behind IPv6 extension headers */
-	LB_PASS_FRAGMENT,   /* a later one has no ports: whose it is cannot be told. Or of ICMP */
-	LB_PASS_NO_SERVICE,
-	LB_PASS_ICMP,       /* not about a service */
-	/* sent on */
-	LB_SENT_FLOW,       /* by the flow table */
-	LB_SENT_TABLE,      /* by the table of slots */
-	LB_SENT_ICMP_ERROR, /* to the backend whose packet it is about */
-	LB_ANSWERED_ECHO,
-	LB_ANSWERED_TOO_BIG,
-	/* dropped; all of a service */
-	LB_DROP_FRAGMENT,   /* the first fragment: the others cannot follow it */
-	LB_DROP_NO_BACKEND, /* nobody has a weight */
-	LB_DROP_NO_NEXT_HOP,
-	LB_DROP_TTL,
-	LB_DROP_TOO_BIG,    /* and its sender is not to be told, or not so often */
-	LB_DROP_INTERNAL,   /* the kernel refused a change of the packet, or a map is broken */
-	/* besides: how often a new flow was not stored because of the limit */
-	LB_FLOW_LIMIT,
-	LB_REASONS
-};
+/* What became of a packet, and its name in saspctl. reasons: a per-CPU array of __u64, packets by reason. */
+#define LB_REASON_LIST(X) \
+	/* passed to the host's own stack, untouched */ \
+	X(LB_PASS_NOT_IP, "pass_not_ip") \
+	/* headers cut off or lengths that contradict each other: not ours to judge */ \
+	X(LB_PASS_MALFORMED, "pass_malformed") \
+	/* for another MAC than the interface's: it is here by chance */ \
+	X(LB_PASS_OTHER_MAC, "pass_other_mac") \
+	/* two tags, or that of a VLAN which is not this host's */ \
+	X(LB_PASS_VLAN, "pass_vlan") \
+	/* neither TCP, UDP nor ICMP, or behind IPv6 extension headers that are not skipped */ \
+	X(LB_PASS_PROTOCOL, "pass_protocol") \
+	/* a later one whose first one was not led, or of ICMP */ \
+	X(LB_PASS_FRAGMENT, "pass_fragment") \
+	X(LB_PASS_NO_SERVICE, "pass_no_service") \
+	/* not about a service */ \
+	X(LB_PASS_ICMP, "pass_icmp") \
+	/* sent on */ \
+	/* by the flow table */ \
+	X(LB_SENT_FLOW, "sent_flow") \
+	/* by the table of slots */ \
+	X(LB_SENT_TABLE, "sent_table") \
+	/* to the backend that got the first one */ \
+	X(LB_SENT_FRAGMENT, "sent_fragment") \
+	/* to the backend whose packet it is about */ \
+	X(LB_SENT_ICMP_ERROR, "sent_icmp_error") \
+	X(LB_ANSWERED_ECHO, "answered_echo") \
+	X(LB_ANSWERED_TOO_BIG, "answered_too_big") \
+	X(LB_ANSWERED_TIME_EXCEEDED, "answered_time_exceeded") \
+	/* dropped; all of a service */ \
+	/* the first one, beyond the limit of new flows: the others could not follow it */ \
+	X(LB_DROP_FRAGMENT, "drop_fragment") \
+	/* its source MAC is this host's: led on, it would go round */ \
+	X(LB_DROP_OWN_SOURCE, "drop_own_source") \
+	/* nobody has a weight */ \
+	X(LB_DROP_NO_BACKEND, "drop_no_backend") \
+	X(LB_DROP_NO_NEXT_HOP, "drop_no_next_hop") \
+	/* and its sender is not to be told, or not so often; the same of too big */ \
+	X(LB_DROP_TTL, "drop_ttl") \
+	X(LB_DROP_TOO_BIG, "drop_too_big") \
+	/* the kernel refused a change of the packet, or a map is broken */ \
+	X(LB_DROP_INTERNAL, "drop_internal") \
+	/* besides: how often a new flow was not stored because of the limit */ \
+	X(LB_FLOW_LIMIT, "flow_limit")
+
+#define LB_REASON(reason, name) reason,
+enum lb_reason { LB_REASON_LIST(LB_REASON) LB_REASONS };
+#undef LB_REASON
 
 enum { LB_SYN_STORE = 0, LB_SYN_DEFER = 1 };
 
@@ -183,6 +238,8 @@ LB_ASSERT(sizeof(struct lb_service) == 12);
 LB_ASSERT(sizeof(struct lb_address_key) == 20);
 LB_ASSERT(sizeof(struct lb_table) == 131080);
 LB_ASSERT(sizeof(struct lb_backend) == 48);
+LB_ASSERT(sizeof(struct lb_devices) == 256);
+LB_ASSERT(LB_DEVICE_PLACES == 1 << (32 - 24));
 LB_ASSERT(sizeof(struct lb_flow_key) == 40);
 LB_ASSERT(sizeof(struct lb_flow) == 8);
 LB_ASSERT(sizeof(struct lb_counters) == 24);

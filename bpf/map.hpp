@@ -80,6 +80,7 @@ class Map {
     return values;
   }
 
+  int descriptor() const { return fd_.get(); }
   // The kernel's number, which no other map has as long as this one lives.
   std::uint32_t id() const { return id_; }
 

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/lb.h"
+#include "bpf/parsing.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -46,6 +47,13 @@ struct {
 } backends SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_DEVICE_PLACES);
+	__type(key, __u32);
+	__type(value, struct lb_devices);
+} devices SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct lb_flow_key);
@@ -79,6 +87,23 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lb_settings);
 } settings SEC(".maps");
+
+/* Where the first fragment of a packet went, for the others, which have no ports. The program's own. */
+struct fragment_key {
+	struct lb_address source;
+	struct lb_address destination;
+	__be32 id;
+	__u8 protocol; /* 0 in IPv6, whose ids are of the addresses alone (RFC 8200 4.5) */
+	__u8 family;
+	__u16 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+} fragments SEC(".maps");
 
 /* How often something was done in this second, on this CPU. The program's own. */
 enum { RATE_FLOWS, RATE_ANSWERS, RATES };

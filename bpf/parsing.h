@@ -23,24 +23,45 @@
 #define IPV6_FRAGMENT_OFFSET 0xFFF8
 #define IPV6_MORE_FRAGMENTS 0x0001
 
+#define MAX_EXTENSION_HEADERS 5
+
 enum { NO_FRAGMENT, FIRST_FRAGMENT, LATER_FRAGMENT };
+
+/* Where the first fragment of a packet went. */
+struct fragment {
+	__u16 backend;
+	__u16 generation;
+	__be16 port; /* of the service */
+	__u8 protocol;
+	__u8 zero;
+};
 
 struct packet {
 	struct lb_flow_key flow; /* without ports as long as parse_ports was not called */
 	void *transport;         /* behind the IP header; not yet compared with the end of the frame */
 	__u32 length;            /* of the IP packet, as its header says */
 	__u32 transport_length;  /* what of it is behind the IP header */
-	__u64 frame_length;      /* as wide as a pointer: the verifier loses a pointer of 32 bits */
+	__u32 frame_length;
+	__be32 fragment_id;
+	struct fragment first; /* of a later fragment */
 	__u8 fragment;
 	__u8 hop_limit;
+	__u8 own_source; /* not 0: its source MAC is this host's */
+	bool is_error;   /* of ICMP: `flow` is that which it is about */
 };
 
-/* RFC 8200 4.5 */
-struct ipv6_fragment {
+/* RFC 8200 4: the first 8 bytes of any extension header that is skipped. */
+struct ipv6_extension {
 	__u8 next_header;
-	__u8 reserved;
-	__be16 offset;
-	__be32 identification;
+	__u8 length; /* in units of 8 bytes, less the first; nothing in a fragment header */
+	union {
+		__be16 fragment_offset;
+		struct {
+			__u8 routing_type;
+			__u8 segments_left;
+		};
+	};
+	__be32 identification; /* of a fragment header */
 };
 
 static __always_inline void copy_mac(void *to, const void *from)
@@ -67,6 +88,7 @@ static __always_inline bool parse_ipv4(void *pos, void *end, struct packet *pack
 	packet->transport = pos + header_length;
 	packet->transport_length = packet->length - header_length;
 	packet->hop_limit = ip->ttl;
+	packet->fragment_id = ip->id;
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
 		packet->fragment = LATER_FRAGMENT;
 	else if (ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS))
@@ -78,11 +100,91 @@ static __always_inline bool parse_ipv4(void *pos, void *end, struct packet *pack
 	return true;
 }
 
-/* A fragment header is looked behind, other extension headers are not. */
-static __always_inline bool parse_ipv6(void *pos, void *end, struct packet *packet)
+static __always_inline bool is_extension(__u8 protocol)
+{
+	return protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_HOPOPTS ||
+	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_ROUTING;
+}
+
+/* What is behind extension headers, in one number, so that the verifier looks at this function once. */
+#define EXTENSIONS_MALFORMED (~0ULL)
+#define EXTENSIONS_MASK 0x3FF8 /* of how many bytes they are, a multiple of 8 */
+#define EXTENSIONS_BEGIN 6     /* where in 8 bytes of a frame they begin: behind 14 and 40 bytes */
+static __always_inline __u64 behind_extensions(__be32 fragment_id, __u32 length, __u8 fragment,
+                                               __u8 protocol)
+{
+	return (__u64)fragment_id << 32 | (length & EXTENSIONS_MASK) << 16 | fragment << 8 | protocol;
+}
+
+/* The same number, of which the verifier knows nothing any more: so it goes on once, and not once for each
+ * way by which the number came about. Global, for that is looked at by itself. */
+__noinline __u64 forget(__u64 number)
+{
+	asm volatile("" : "+r"(number));
+	return number;
+}
+
+/* Looks behind IPv6 extension headers that begin `offset` bytes into the frame, up to a number of them and
+ * to `left` bytes. Not behind the fragment header of a later fragment, where no header is; nor behind a
+ * routing header with segments left, whose packet ends elsewhere and is for the host's own stack. */
+static __noinline __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u32 left, __u32 protocol)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *first = (void *)(long)ctx->data + EXTENSIONS_BEGIN + (offset & EXTENSIONS_MASK);
+	struct ipv6_extension *header;
+	__be32 fragment_id = 0;
+	__u8 fragment = NO_FRAGMENT;
+	__u32 skipped = 0, length;
+	int i;
+
+	for (i = 0; i < MAX_EXTENSION_HEADERS; ++i) {
+		if (fragment == LATER_FRAGMENT || !is_extension(protocol))
+			break;
+		header = first + (skipped & EXTENSIONS_MASK);
+		if ((void *)(header + 1) > end)
+			return EXTENSIONS_MALFORMED;
+		if (protocol == IPPROTO_ROUTING && header->segments_left)
+			break;
+		length = sizeof(*header);
+		if (protocol != IPPROTO_FRAGMENT) {
+			length += header->length * 8U;
+		} else {
+			fragment_id = header->identification;
+			/* Neither: an atomic fragment, which is a whole packet (RFC 6946). */
+			if (header->fragment_offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
+				fragment = LATER_FRAGMENT;
+			else if (header->fragment_offset & bpf_htons(IPV6_MORE_FRAGMENTS))
+				fragment = FIRST_FRAGMENT;
+		}
+		skipped += length;
+		if (skipped > left)
+			return EXTENSIONS_MALFORMED;
+		protocol = header->next_header;
+	}
+	return behind_extensions(fragment_id, skipped, fragment, (__u8)protocol);
+}
+
+static __always_inline bool parse_extensions(struct xdp_md *ctx, struct packet *packet)
+{
+	__u32 offset = (__u32)(packet->transport - (void *)(long)ctx->data);
+	__u64 behind = forget(
+		skip_extensions(ctx, offset, packet->transport_length, packet->flow.protocol));
+	__u32 skipped = (behind >> 16) & EXTENSIONS_MASK;
+
+	if (behind == EXTENSIONS_MALFORMED)
+		return false;
+	packet->transport += skipped;
+	packet->transport_length -= skipped;
+	packet->fragment_id = behind >> 32;
+	packet->fragment = (__u8)(behind >> 8);
+	packet->flow.protocol = (__u8)behind;
+	return true;
+}
+
+static __always_inline bool parse_ipv6(struct xdp_md *ctx, void *pos, void *end,
+                                       struct packet *packet)
 {
 	struct ipv6hdr *ip = pos;
-	struct ipv6_fragment *fragment = (void *)(ip + 1);
 
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return false;
@@ -94,20 +196,7 @@ static __always_inline bool parse_ipv6(void *pos, void *end, struct packet *pack
 	__builtin_memcpy(&packet->flow.destination, &ip->daddr, 16);
 	packet->flow.protocol = ip->nexthdr;
 	packet->flow.family = LB_IPV6;
-	if (ip->nexthdr != IPPROTO_FRAGMENT)
-		return true;
-
-	if ((void *)(fragment + 1) > end || packet->transport_length < sizeof(*fragment))
-		return false;
-	/* Neither: an atomic fragment, which is a whole packet (RFC 6946). */
-	if (fragment->offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
-		packet->fragment = LATER_FRAGMENT;
-	else if (fragment->offset & bpf_htons(IPV6_MORE_FRAGMENTS))
-		packet->fragment = FIRST_FRAGMENT;
-	packet->transport = fragment + 1;
-	packet->transport_length -= sizeof(*fragment);
-	packet->flow.protocol = fragment->next_header;
-	return true;
+	return !is_extension(ip->nexthdr) || parse_extensions(ctx, packet);
 }
 
 /* The ports are at the same place in TCP and UDP. */
@@ -127,7 +216,8 @@ static __always_inline enum lb_reason parse_syn(const struct packet *packet, voi
 {
 	const struct tcphdr *tcp = packet->transport;
 
-	if (packet->flow.protocol != IPPROTO_TCP)
+	if (packet->flow.protocol != IPPROTO_TCP || packet->is_error ||
+	    packet->fragment == LATER_FRAGMENT)
 		return LB_UNDECIDED;
 	if ((void *)(tcp + 1) > end || packet->transport_length < sizeof(*tcp))
 		return LB_PASS_MALFORMED;
@@ -146,6 +236,15 @@ static __always_inline bool is_balanced(const struct packet *packet)
 	return packet->flow.protocol == IPPROTO_TCP || packet->flow.protocol == IPPROTO_UDP;
 }
 
+/* Computed as wide as a pointer: the verifier loses a pointer of 32 bits. */
+static __always_inline __u32 frame_length(const struct xdp_md *ctx)
+{
+	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+
+	asm volatile("" : "+r"(length));
+	return (__u32)length;
+}
+
 /* The IP packet in a frame. */
 static __always_inline enum lb_reason parse_frame(struct xdp_md *ctx, struct packet *packet)
 {
@@ -153,13 +252,13 @@ static __always_inline enum lb_reason parse_frame(struct xdp_md *ctx, struct pac
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	bool whole;
 
-	packet->frame_length = end - (void *)eth;
+	packet->frame_length = frame_length(ctx);
 	if ((void *)(eth + 1) > end)
 		return LB_PASS_MALFORMED;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		whole = parse_ipv4(eth + 1, end, packet);
 	else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		whole = parse_ipv6(eth + 1, end, packet);
+		whole = parse_ipv6(ctx, eth + 1, end, packet);
 	else
 		return LB_PASS_NOT_IP;
 	if (!whole || sizeof(*eth) + packet->length > packet->frame_length)

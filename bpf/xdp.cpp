@@ -140,6 +140,7 @@ Result<void> Xdp::open_maps() {
   auto addresses = Map<lb_address_key, std::uint32_t>::open(pins_ + "/addresses");
   auto tables = Map<std::uint32_t, lb_table>::open(pins_ + "/tables");
   auto backends = Map<std::uint32_t, lb_backend>::open(pins_ + "/backends");
+  auto devices = Map<std::uint32_t, lb_devices>::open(pins_ + "/devices");
   auto flows = Map<lb_flow_key, lb_flow>::open(pins_ + "/flows");
   auto backend_counters = PerCpuArray<lb_counters>::open(pins_ + "/backend_counters");
   auto service_counters = PerCpuArray<lb_counters>::open(pins_ + "/service_counters");
@@ -149,15 +150,23 @@ Result<void> Xdp::open_maps() {
   if (!addresses) return fail(addresses.error());
   if (!tables) return fail(tables.error());
   if (!backends) return fail(backends.error());
+  if (!devices) return fail(devices.error());
   if (!flows) return fail(flows.error());
   if (!backend_counters) return fail(backend_counters.error());
   if (!service_counters) return fail(service_counters.error());
   if (!reasons) return fail(reasons.error());
   maps_.emplace(Maps{std::move(*services), std::move(*tables_in_use), std::move(*addresses),
-                     std::move(*tables), std::move(*backends), std::move(*flows),
-                     std::move(*backend_counters), std::move(*service_counters),
+                     std::move(*tables), std::move(*backends), std::move(*devices),
+                     std::move(*flows), std::move(*backend_counters), std::move(*service_counters),
                      std::move(*reasons), std::move(*settings)});
   settings_ = *found;
+  return read_attached();
+}
+
+Result<void> Xdp::read_attached() {
+  const auto devices = read_devices(maps_->devices.descriptor());
+  if (!devices) return fail(devices.error());
+  attached_ = attachments(*devices);
   return {};
 }
 
@@ -493,6 +502,12 @@ Result<void> Xdp::set_next_hops(const std::map<IpAddress, NextHop>& next_hops) {
   return {};
 }
 
+Result<void> Xdp::set_devices(const netlink::Links& links) {
+  if (pins_replaced()) return {};
+  if (auto read = read_attached(); !read) return read;
+  return write_devices(maps_->devices.descriptor(), links, attached_);
+}
+
 // --- looking
 
 std::map<Endpoint, lb::DestinationState> Xdp::states(const lb::ServiceKey& key) {
@@ -565,13 +580,9 @@ std::string Xdp::next_hop_text(const IpAddress& address) const {
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Xdp::packet_counters() {
-  // In the order of lb_reason.
-  static constexpr std::array<std::string_view, LB_REASONS> names{
-      "pass_not_ip",     "pass_malformed",   "pass_protocol",    "pass_fragment",
-      "pass_no_service", "pass_icmp",        "sent_flow",        "sent_table",
-      "sent_icmp_error", "answered_echo",    "answered_too_big", "drop_fragment",
-      "drop_no_backend", "drop_no_next_hop", "drop_ttl",         "drop_too_big",
-      "drop_internal",   "flow_limit"};
+#define LB_REASON(reason, name) std::string_view(name),
+  static constexpr std::array names{LB_REASON_LIST(LB_REASON)};
+#undef LB_REASON
   std::vector<std::pair<std::string, std::uint64_t>> counters;
   for (std::uint32_t reason = 0; reason < LB_REASONS; ++reason) {
     std::uint64_t sum = 0;

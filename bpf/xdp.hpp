@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "bpf/devices.hpp"
 #include "bpf/lb.h"
 #include "bpf/map.hpp"
 #include "controller/base/clock.hpp"
@@ -61,6 +62,11 @@ class Xdp final : public lb::Dataplane {
   Result<void> set_next_hops(const std::map<IpAddress, NextHop>& next_hops);
   std::set<IpAddress> addresses() const;  // of all destinations
 
+  // Which frames are ours, after a change of interfaces: of MACs, of VLAN devices.
+  Result<void> set_devices(const netlink::Links& links);
+  // What the program is attached to.
+  const std::vector<Attachment>& attached() const { return attached_; }
+
   Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
                           const Endpoint& destination) override;
   // "pass_no_service", "drop_ttl", ...: the names of lb_reason.
@@ -73,6 +79,7 @@ class Xdp final : public lb::Dataplane {
     Map<lb_address_key, std::uint32_t> addresses;
     Map<std::uint32_t, lb_table> tables;
     Map<std::uint32_t, lb_backend> backends;
+    Map<std::uint32_t, lb_devices> devices;
     Map<lb_flow_key, lb_flow> flows;
     PerCpuArray<lb_counters> backend_counters;
     PerCpuArray<lb_counters> service_counters;
@@ -93,6 +100,7 @@ class Xdp final : public lb::Dataplane {
 
   Xdp(std::string pins, Now now) : pins_(std::move(pins)), now_(std::move(now)) {}
   Result<void> open_maps();
+  Result<void> read_attached();
   bool pins_replaced() const;
   Result<void> read();
   Result<void> check_room(std::span<const lb::Change> changes) const;
@@ -120,6 +128,7 @@ class Xdp final : public lb::Dataplane {
   std::vector<lb_backend> backends_;  // by number
   std::uint32_t last_number_ = 0;     // given; the next is looked for behind it, to reuse late
 
+  std::vector<Attachment> attached_;
   std::map<IpAddress, NextHop> next_hops_;
   std::map<std::uint32_t, Activity> activity_;  // by backend number
 };

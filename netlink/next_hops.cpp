@@ -1,14 +1,11 @@
 #include "netlink/next_hops.hpp"
 
-#include <linux/if.h>
-#include <linux/if_arp.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/object.h>
-#include <netlink/route/link.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #include <sys/socket.h>
@@ -16,7 +13,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <tuple>
@@ -68,13 +64,6 @@ std::optional<IpAddress> ip_address(const nl_addr* address) {
     return IpAddress::v6(std::span<const std::uint8_t, 16>(bytes, 16));
   }
   return std::nullopt;
-}
-
-std::optional<Mac> mac_of(const nl_addr* address) {
-  Mac mac{};
-  if (address == nullptr || nl_addr_get_len(address) != mac.size()) return std::nullopt;
-  std::memcpy(mac.data(), nl_addr_get_binary_addr(address), mac.size());
-  return mac;
 }
 
 // The gateway, which may be of the other family (RTA_VIA); none: the address is on the link.
@@ -308,9 +297,10 @@ Result<void> NextHops::dump(int type) {
 }
 
 int NextHops::on_message(nl_msg* message, void* self) {
+  auto& hops = *static_cast<NextHops*>(self);
   switch (nlmsg_hdr(message)->nlmsg_type) {
-    case RTM_NEWLINK:
-    case RTM_DELLINK:
+    case RTM_NEWLINK: hops.learn_link(message, false); return NL_OK;
+    case RTM_DELLINK: hops.learn_link(message, true); return NL_OK;
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
     case RTM_NEWROUTE:
@@ -319,15 +309,13 @@ int NextHops::on_message(nl_msg* message, void* self) {
       break;
     default: break;  // addresses, rules, nexthop objects
   }
-  static_cast<NextHops*>(self)->forget_routes();
+  hops.forget_routes();
   return NL_OK;
 }
 
 void NextHops::on_object(nl_object* object, void* self) {
   auto& hops = *static_cast<NextHops*>(self);
   switch (nl_object_get_msgtype(object)) {
-    case RTM_NEWLINK: return hops.learn_link(object, false);
-    case RTM_DELLINK: return hops.learn_link(object, true);
     case RTM_NEWNEIGH: return hops.learn_neighbour(object, false);
     case RTM_DELNEIGH: return hops.learn_neighbour(object, true);
     case RTM_NEWROUTE:
@@ -336,17 +324,10 @@ void NextHops::on_object(nl_object* object, void* self) {
   }
 }
 
-void NextHops::learn_link(nl_object* object, bool gone) {
-  auto* link = reinterpret_cast<rtnl_link*>(object);
-  if (rtnl_link_get_family(link) != AF_UNSPEC) return;  // a bridge tells of its port
-  const auto index = static_cast<unsigned>(rtnl_link_get_ifindex(link));
-  const auto mac = mac_of(rtnl_link_get_addr(link));
-  const char* const name = rtnl_link_get_name(link);
-  const Link now{.name = name != nullptr ? name : "",
-                 .running = (rtnl_link_get_flags(link) & IFF_RUNNING) != 0,
-                 .ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER && mac,
-                 .mac = mac.value_or(Mac{}),
-                 .mtu = rtnl_link_get_mtu(link)};
+void NextHops::learn_link(nl_msg* message, bool gone) {
+  const auto link = link_in(message);
+  if (!link) return;
+  const auto& [index, now] = *link;
   const auto before = links_.find(index);
   if (!gone && before != links_.end() && before->second == now) return;
   if (gone)

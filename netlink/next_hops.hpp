@@ -16,14 +16,13 @@
 #include <utility>
 
 #include "controller/base/address.hpp"
+#include "netlink/links.hpp"
 
 struct nl_msg;
 struct nl_object;
 struct nl_sock;
 
 namespace saspd::netlink {
-
-using Mac = std::array<std::uint8_t, 6>;
 
 // The way to one address. Without a route only `state` means something.
 struct NextHop {
@@ -71,6 +70,9 @@ class NextHops {
   // again after a change; of several paths of equal cost it is the one that the kernel takes.
   Result<std::map<IpAddress, NextHop>> resolve();
 
+  // As of the last resolve().
+  const Links& links() const { return links_; }
+
   // Makes the kernel resolve or verify the neighbours that nobody talks to: whatever XDP sends
   // keeps no neighbour alive, and the kernel finds out that a MAC is no longer right only for those
   // in use. To be called every few seconds; does nothing for neighbours known to be reachable.
@@ -86,14 +88,6 @@ class NextHops {
   };
   using Socket = std::unique_ptr<nl_sock, SocketCloser>;
 
-  struct Link {
-    std::string name;
-    bool running = false;
-    bool ethernet = false;
-    Mac mac{};
-    std::uint32_t mtu = 0;
-    bool operator==(const Link&) const = default;
-  };
   using NeighbourKey = std::pair<unsigned, IpAddress>;  // index of the interface
   struct Neighbour {
     NextHop::State state = NextHop::State::unresolved;
@@ -115,7 +109,7 @@ class NextHops {
   // A callback of libnl; `self` is this object. Everything that is learned comes this way.
   static int on_message(nl_msg* message, void* self);
   static void on_object(nl_object* object, void* self);
-  void learn_link(nl_object* object, bool gone);
+  void learn_link(nl_msg* message, bool gone);
   void learn_neighbour(nl_object* object, bool gone);
   void learn_route(nl_object* object);
   void forget_routes();
@@ -128,7 +122,7 @@ class NextHops {
 
   Socket events_;
   std::set<IpAddress> wanted_;
-  std::map<unsigned, Link> links_;
+  Links links_;
   std::map<NeighbourKey, Neighbour> neighbours_;
   std::map<IpAddress, Route> routes_;  // those that were asked for
   bool is_complete_ = false;           // else everything is to be read anew

@@ -61,6 +61,7 @@ Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   if (auto asked = next_hops_->refresh(); !asked) return asked;
   const auto ways = next_hops_->resolve();
   if (!ways) return fail(ways.error());
+  if (auto told = xdp_->set_devices(next_hops_->links()); !told) return told;
   std::map<IpAddress, bpf::NextHop> resolved;
   for (const auto& [address, way] : *ways) {
     if (is_resolved(way)) resolved[address] = of_kernel(way);

@@ -207,6 +207,7 @@ class Balancer {
     settings.outer_source_v4[0] = 172;
     settings.outer_source_v4[1] = 16;
     kernel::put(maps.settings, 0U, settings);
+    kernel::put_device(maps.devices, ingress, 0, {us});
     lb_service service{};
     service.forward = case_.way == Way::ipip ? LB_FORWARD_IPIP : LB_FORWARD_L2;
     service.flags = case_.way == Way::stateless ? LB_SERVICE_STATELESS : 0;

@@ -29,6 +29,7 @@ class FlipRaceScene {
     lb_settings settings{};
     settings.layout = LB_LAYOUT;
     put(program_.maps().settings, 0U, settings);
+    put_device(program_.maps().devices, ingress, 0, {us});
     lb_table table{};
     for (std::uint32_t slot = 0; slot < LB_SLOTS; ++slot)
       table.backend[slot] = 1;
@@ -38,6 +39,9 @@ class FlipRaceScene {
       backend.family = LB_IPV4;
       backend.interface = ingress;
       backend.flags = LB_BACKEND_PRESENT | LB_BACKEND_RESOLVED;
+      // So that what was sent is for us again.
+      std::copy(us.begin(), us.end(), backend.next_hop);
+      std::copy(router.begin(), router.end(), backend.source);
       put(program_.maps().backends, number + 1, backend);
       for (std::uint32_t slot = 0; slot < LB_SLOTS; ++slot)
         table.backend[slot] = static_cast<std::uint16_t>(number + 1);
@@ -77,13 +81,14 @@ class FlipRaceScene {
     race.flips = flips;
     race.passed = counted(LB_PASS_NO_SERVICE);
     // The frame is not made anew for each packet, so that its hop limit ends, which is looked at
-    // behind everything that is of interest here.
+    // behind everything that is of interest here; nobody at a source like this one is told.
     race.astray = race.packets - race.passed - counted(LB_DROP_TTL) - counted(LB_SENT_TABLE);
     return race;
   }
 
  private:
   static constexpr std::uint32_t ingress = 1;
+  static constexpr Mac us{2, 0, 0, 0, 0, 2}, router{2, 0, 0, 0, 0, 1};
 
   static void stay_on(unsigned cpu) {
     cpu_set_t cpus;
@@ -112,8 +117,8 @@ class FlipRaceScene {
   }
   void send(std::uint32_t number, std::uint32_t packets) const {
     const Bytes frame = packets::frame(
-        {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 1},
-        packets::tcp({packets::address("198.51.100.7"), 1234}, endpoint(number), packets::ack));
+        us, router,
+        packets::tcp({packets::address("127.0.0.7"), 1234}, endpoint(number), packets::ack));
     TestRun test(frame, ingress);
     test.options.repeat = static_cast<int>(packets);
     if (bpf_prog_test_run_opts(program_.balance(), &test.options) != 0) {

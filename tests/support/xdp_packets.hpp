@@ -196,6 +196,21 @@ inline Packet ipv6_fragment(Packet packet, std::uint16_t offset, bool more) {
   return packet;
 }
 
+// With an IPv6 extension header of `size` bytes (a multiple of 8) before what it carries.
+inline Packet extended(Packet packet, std::uint8_t header, std::size_t size,
+                       std::uint8_t segments_left = 0) {
+  Bytes payload;
+  add8(payload, packet.protocol);
+  add8(payload, static_cast<unsigned>(size / 8 - 1));
+  add8(payload, 0);
+  add8(payload, segments_left);
+  payload.resize(size);
+  add(payload, packet.payload);
+  packet.payload = payload;
+  packet.protocol = header;
+  return packet;
+}
+
 // `inner` in an outer packet.
 inline Packet wrapped(const Packet& inner, const IpAddress& source, const IpAddress& destination) {
   Packet outer = between(source, destination, inner.is_v4() ? ipip : ipv6_in);
@@ -214,6 +229,16 @@ inline Bytes ethernet(const Mac& destination, const Mac& source, std::uint16_t t
   add16(frame, type);
   add(frame, payload);
   return frame;
+}
+
+// With a VLAN tag behind its addresses.
+inline Bytes tagged(std::uint16_t tci, const Bytes& frame, std::uint16_t tpid = 0x8100) {
+  Bytes tag;
+  add16(tag, tpid);
+  add16(tag, tci);
+  Bytes with_tag = frame;
+  with_tag.insert(with_tag.begin() + 12, tag.begin(), tag.end());
+  return with_tag;
 }
 
 inline Bytes frame(const Mac& destination, const Mac& source, const Packet& packet) {

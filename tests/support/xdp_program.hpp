@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -30,6 +31,25 @@ void put(const bpf_map* map, const Key& key, const Value& value) {
   if (bpf_map__update_elem(map, &key, sizeof key, &value, sizeof value, BPF_ANY) != 0) {
     throw std::runtime_error(std::string(bpf_map__name(map)) + ": " + std::strerror(errno));
   }
+}
+
+// Frames to these MACs are ours; up to LB_DEVICE_MACS.
+inline lb_device device_of(std::uint32_t interface, std::uint16_t vlan,
+                           const std::vector<Mac>& macs) {
+  lb_device device{};
+  device.interface = interface;
+  device.vlan = vlan;
+  device.flags = macs.size() == 1 ? LB_DEVICE_SIMPLE : 0;
+  for (std::size_t i = 0; i < LB_DEVICE_MACS; ++i) {
+    const Mac& mac = macs[i < macs.size() ? i : 0];
+    std::copy(mac.begin(), mac.end(), device.mac[i]);
+  }
+  return device;
+}
+// Alone at its place.
+inline void put_device(const bpf_map* devices, std::uint32_t interface, std::uint16_t vlan,
+                       const std::vector<Mac>& macs) {
+  put(devices, lb_device_place(interface, vlan), lb_devices{{device_of(interface, vlan, macs)}});
 }
 
 // What the program did with a frame.
