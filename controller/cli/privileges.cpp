@@ -118,15 +118,15 @@ std::string objection(const Identity& identity, const Needs& needs) {
                      files[static_cast<std::size_t>(WEXITSTATUS(status)) - 1].first);
 }
 
-// Only a socket that nobody has put there by a hard link. If it does not work, root is who can
-// connect.
+// Only a socket that nobody has put there by a hard link, or a folder. If it does not work, root is
+// who can connect.
 void give(const std::string& path, const Identity& identity) {
-  const Descriptor socket(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const Descriptor ours(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat found {};
-  if (socket && ::fstat(socket.get(), &found) == 0 && S_ISSOCK(found.st_mode) &&
-      found.st_nlink == 1) {
+  if (!ours || ::fstat(ours.get(), &found) != 0) return;
+  if (S_ISDIR(found.st_mode) || (S_ISSOCK(found.st_mode) && found.st_nlink == 1)) {
     [[maybe_unused]] const int given =
-        ::fchownat(socket.get(), "", identity.user, identity.group, AT_EMPTY_PATH);
+        ::fchownat(ours.get(), "", identity.user, identity.group, AT_EMPTY_PATH);
   }
 }
 

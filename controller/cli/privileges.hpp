@@ -16,7 +16,7 @@ struct Needs {
   std::vector<Capability> keep{};     // all others go, from every set
   std::vector<std::string> reads{};   // files that will be opened again
   std::vector<std::string> writes{};  // the same, for writing too
-  std::vector<std::string> gives{};   // sockets that then belong to that user
+  std::vector<std::string> gives{};   // sockets and folders of ours that then belong to that user
 };
 
 // To be called once, while there is one thread and before anything from outside is handled. Without

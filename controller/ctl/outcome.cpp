@@ -92,6 +92,7 @@ std::string shown(Command command, const json::object& answer, bool colors) {
     case Command::plan: return render_plan(answer);
     case Command::reconcile: return render_reconcile(answer, colors);
     case Command::export_rules: return render_export(answer);
+    case Command::undrain: return render_undrain(answer);
     case Command::trace: return render_trace(answer, colors);
     default: return {};
   }

@@ -206,6 +206,12 @@ std::vector<std::string> problems(const json::object& status) {
   }
   for (const auto* problem : objects(status, "problems"))
     found.push_back(text(*problem, "detail"));
+  if (find(status, "ledger_error") != nullptr) {
+    found.push_back(
+        fmt::format("the ledger is known in memory alone: {}; after a restart weights "
+                    "of 0 would be unclear",
+                    text(status, "ledger_error")));
+  }
   if (find(status, "tls_error") != nullptr) {
     found.push_back(fmt::format("{}; the old certificates stay in use", text(status, "tls_error")));
   }
@@ -338,6 +344,10 @@ std::string render_export(const json::object& rules) {
   for (const auto& rule : texts(rules, "rules"))
     out += rule + '\n';
   return out;
+}
+
+std::string render_undrain(const json::object& done) {
+  return fmt::format("{}: its weight 0 is given back to the advice\n", text(done, "member"));
 }
 
 }  // namespace saspd::ctl

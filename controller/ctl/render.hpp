@@ -45,4 +45,7 @@ std::string render_trace(const boost::json::object& trace, bool colors);
 // The rules as they are.
 std::string render_export(const boost::json::object& rules);
 
+// What undrain has done.
+std::string render_undrain(const boost::json::object& done);
+
 }  // namespace saspd::ctl

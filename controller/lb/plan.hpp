@@ -30,6 +30,10 @@ struct Change {
   bool sets_forward = false;
   Service old_attributes{};  // of set_service, as they were listed
 
+  // Of a destination.
+  bool writes_weight() const {
+    return action == Action::add_destination || action == Action::set_weight;
+  }
   std::string text() const;  // "tcp:192.0.2.10:80 192.0.2.1:8080 weight 10 -> 40"
   bool operator==(const Change&) const = default;
 };

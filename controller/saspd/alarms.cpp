@@ -6,6 +6,30 @@
 #include "controller/saspd/self_registered.hpp"
 
 namespace saspd {
+namespace {
+
+// One for each service, whose text names the first of its servers.
+void find_unclear_zeros(const AlarmInput& input, std::vector<Alarm>& alarms) {
+  for (const auto& service : input.group.services) {
+    std::size_t count = 0;
+    const HeldZeros::value_type* first = nullptr;
+    for (auto held = input.zeros.lower_bound({service.key, {}});
+         held != input.zeros.end() && held->first.first == service.key; ++held) {
+      if (held->second.zero.author != ZeroAuthor::unclear) continue;
+      if (first == nullptr) first = &*held;
+      ++count;
+    }
+    if (first == nullptr) continue;
+    alarms.push_back({"unclear_zero", true, lb::text(service.key),
+                      fmt::format("{}{} held at weight 0, {}; {}", first->first.second.text(),
+                                  count > 1 ? fmt::format(" and {} more are", count - 1) : " is",
+                                  explain(first->second.zero),
+                                  lifting_command(input.group.name, first->first.second) +
+                                      " gives it back to the advice")});
+  }
+}
+
+}  // namespace
 
 std::vector<Alarm> find_alarms(const AlarmInput& input) {
   std::vector<Alarm> alarms;
@@ -40,6 +64,7 @@ std::vector<Alarm> find_alarms(const AlarmInput& input) {
                            : fmt::format("those beyond {} get no connections", *servers))});
     }
   }
+  find_unclear_zeros(input, alarms);
   if (system && application) {
     alarms.push_back({"mixed_kinds",
                       true,

@@ -9,12 +9,13 @@
 
 #include "controller/lb/service.hpp"
 #include "controller/saspd/settings.hpp"
+#include "controller/saspd/zeros.hpp"
 
 namespace saspd {
 
 // `urgent`: connections are lost, or advice is not followed.
 struct Alarm {
-  std::string_view name;  // no_fallback, many_servers, mixed_kinds, many_members
+  std::string_view name;  // no_fallback, many_servers, mixed_kinds, many_members, unclear_zero
   bool urgent = false;
   std::string service;  // empty: of the whole group
   std::string detail;
@@ -24,6 +25,7 @@ struct Alarm {
 struct AlarmInput {
   const GroupSettings& group;
   const lb::Table& actual;   // the kernel's
+  const HeldZeros& zeros;    // of all groups
   std::size_t left_out = 0;  // members that registered themselves and are not taken
 };
 std::vector<Alarm> find_alarms(const AlarmInput& input);

@@ -13,6 +13,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "controller/base/member_name.hpp"
 #include "controller/base/version.hpp"
 #include "controller/net/spawn.hpp"
 
@@ -52,7 +53,7 @@ json::object unknown_command(std::string_view name) {
     return net::control_error(ExitCode::usage, std::move(text));
   };
   if (name == "lbs") return refuse("lbs is for sasp-gwm, this is saspd");
-  if (name == "drain" || name == "undrain") {
+  if (name == "drain") {
     return refuse(
         fmt::format("{} is not built yet in saspd of this version ({}); for sasp-gwm: saspctl --of "
                     "sasp-gwm {} MEMBER",
@@ -118,6 +119,7 @@ ExitCode Daemon::start() {
   if (const auto loaded = load_certificates(); !loaded) {
     return refuse(loaded.error(), ExitCode::configuration);
   }
+  open_ledger();
   return ExitCode::ok;
 }
 
@@ -143,6 +145,17 @@ Result<void> Daemon::open_control() {
   if (!control) return fail(control.error());
   control_ = std::move(*control);
   return {};
+}
+
+// The XDP program's table has no other author. In a dry run the ledger is read, and never written.
+void Daemon::open_ledger() {
+  if (options_.backend != Backend::ipvs || options_.ledger.empty()) return;
+  ledger_.emplace(options_.ledger, ledger_place("ipvs"));
+  std::vector<std::string> warnings;
+  Ledger known = ledger_->load(warnings);
+  for (const auto& warning : warnings)
+    log_.warning("{}; zeros that are found now are unclear", warning);
+  reconciler_.remember(std::move(known), *ledger_);
 }
 
 void Daemon::open_metrics() {
@@ -302,7 +315,9 @@ Work Daemon::work() {
   if (!options_.dry_run) counters_.count(done, Clock::now() - start);
   if (!options_.dry_run && !done.applied.empty()) last_change_ = std::chrono::system_clock::now();
   report(done);
+  report_zeros();
   report_alarms();
+  report_ledger();
   const auto wanted = reconciler_.wanted();
   for (const auto& link : links_)
     link->tell([&wanted](auto& session, TimePoint now) { return session.want(wanted, now); });
@@ -372,6 +387,29 @@ void Daemon::look_for_problems() {
   problems_ = std::move(problems);
 }
 
+void Daemon::report_zeros() {
+  const HeldZeros& now = reconciler_.held_zeros();
+  if (now == held_zeros_) return;
+  for (const auto& news : zero_news(held_zeros_, now, reconciler_.actual())) {
+    if (news.begins) {
+      log_.warning("{}", news.text);
+    } else {
+      log_.info("{}", news.text);
+    }
+  }
+  held_zeros_ = now;
+}
+
+void Daemon::report_ledger() {
+  if (!ledger_ || options_.dry_run || ledger_->error() == ledger_error_) return;
+  ledger_error_ = ledger_->error();
+  if (ledger_error_.empty()) return log_.info("the ledger {} is written again", options_.ledger);
+  log_.error(
+      "the ledger is known in memory alone, so that after a restart weights of 0 would be "
+      "unclear: {}",
+      ledger_error_);
+}
+
 // One line when it changes, not one per pass.
 void Daemon::kernel_state(std::string error) {
   if (error == kernel_error_) return;
@@ -389,6 +427,7 @@ Status Daemon::status() const {
   status.dry_run = options_.dry_run;
   status.backend = options_.backend == Backend::xdp ? "xdp" : "ipvs";
   status.kernel_error = kernel_error_;
+  if (ledger_ && !options_.dry_run) status.ledger_error = ledger_->error();
   status.problems = problems_;
   if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();
@@ -440,6 +479,7 @@ json::object Daemon::answer(const json::object& request, const net::ControlPeer&
   if (*name == "plan") return plan();
   if (*name == "trace") return trace(request);
   if (*name == "reconcile") return reconcile(peer);
+  if (*name == "undrain") return undrain(request, peer);
   return unknown_command(*name);
 }
 
@@ -477,6 +517,29 @@ json::object Daemon::export_rules() {
 json::object Daemon::plan() const {
   const auto plan = Reconciler(reconciler_).preview(Clock::now());
   return plan ? plan_json(*plan) : not_listed(plan.error());
+}
+
+// The operator says that a weight of 0 is the advice's to change, whoever wrote it.
+json::object Daemon::undrain(const json::object& request, const net::ControlPeer& peer) {
+  if (!peer.may_write) return net::control_forbidden("undrain");
+  const auto* member = request.if_contains("member");
+  if (member == nullptr || !member->is_string()) {
+    return net::control_error(ExitCode::usage, "undrain needs a member");
+  }
+  const auto name = MemberName::parse(std::string_view(member->get_string()));
+  if (!name) return net::control_error(ExitCode::usage, name.error().detail);
+  const std::size_t services = reconciler_.give_back(name->group, name->endpoint);
+  if (services == 0) {
+    return net::control_error(
+        ExitCode::data,
+        fmt::format("'{}' has no weight 0 of somebody else: nothing to undrain", name->text()));
+  }
+  log_.info(
+      "undrain {}: its weight 0 is given back to the advice in {} service(s), asked by uid {} "
+      "(pid {})",
+      name->text(), services, peer.uid, peer.pid);
+  work_soon();
+  return undrain_json(name->text(), services);
 }
 
 json::object Daemon::trace(const json::object& request) {

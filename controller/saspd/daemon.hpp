@@ -16,6 +16,7 @@
 #include "controller/net/link.hpp"
 #include "controller/net/metrics_server.hpp"
 #include "controller/net/notify.hpp"
+#include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/metrics.hpp"
 #include "controller/saspd/options.hpp"
 #include "controller/saspd/reconciler.hpp"
@@ -36,6 +37,7 @@ class Daemon {
 
   ExitCode start();
   Result<void> open_control();
+  void open_ledger();
   Result<void> drop_privileges();
   void open_metrics();
   std::string metrics_text() const;
@@ -51,6 +53,8 @@ class Daemon {
   Work work();
   void report(const Work& work);
   void report_alarms();
+  void report_zeros();
+  void report_ledger();
   void look_for_problems();
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
@@ -64,6 +68,7 @@ class Daemon {
   boost::json::object export_rules();
   boost::json::object plan() const;
   boost::json::object reconcile(const net::ControlPeer& peer);
+  boost::json::object undrain(const boost::json::object& request, const net::ControlPeer& peer);
   boost::json::object trace(const boost::json::object& request);
 
   const Options& options_;
@@ -84,6 +89,7 @@ class Daemon {
   std::unique_ptr<net::ControlServer> control_;
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
+  std::optional<LedgerFile> ledger_;  // nothing: none is kept
 
   std::optional<std::chrono::system_clock::time_point> last_change_;  // that the kernel took
   bool work_posted_ = false;
@@ -91,6 +97,8 @@ class Daemon {
   std::vector<lb::Problem> problems_;                 // of the data plane, as reported last
   lb::Plan planned_;                                  // with --dry-run: what was reported last
   std::map<std::string, std::vector<Alarm>> alarms_;  // as reported last
+  HeldZeros held_zeros_;                              // likewise
+  std::string ledger_error_;                          // likewise
 };
 
 }  // namespace saspd

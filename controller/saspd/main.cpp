@@ -16,6 +16,7 @@
 #include "controller/cli/privileges.hpp"
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
+#include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/xdp_plane.hpp"
 #include "netlink/ipvs.hpp"
 
@@ -171,7 +172,12 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
     log.error("{}", plane.error().detail);
     return exit_code_of(plane.error().code);
   }
-  saspd::Daemon daemon(options, **plane, needs_of(options), log);
+  auto needs = needs_of(options);
+  if (options.backend == Backend::ipvs && !options.ledger.empty() && !options.dry_run) {
+    const auto folder = saspd::LedgerFile::make_folder(options.ledger);
+    if (!folder.empty()) needs.gives.push_back(folder);
+  }
+  saspd::Daemon daemon(options, **plane, std::move(needs), log);
   const ExitCode code = daemon.run();
   // Destroying the event loop would wait for a name lookup that is under way, for as long as a
   // silent DNS server takes; the end of the process does not.

@@ -50,6 +50,8 @@ Family errors(std::string name, std::string help, const std::string& backend,
 void add_kernel(Families& families, const Status& status, const MetricCounters& counters) {
   Family well = gauge("saspd_kernel_ok", "1: the kernel could be read and written last time.");
   add(well, status.kernel_error.empty() ? 1 : 0);
+  Family ledger = gauge("saspd_ledger_ok", "0: the ledger is known in memory alone.");
+  add(ledger, status.ledger_error.empty() ? 1 : 0);
   Family problems = gauge("saspd_dataplane_problems", "What keeps packets from the data plane.");
   add(problems, static_cast<double>(status.problems.size()));
   Family problem = gauge("saspd_dataplane_problem", "1; there is this problem.");
@@ -71,7 +73,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
                status.backend, counters.apply_errors),
         errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",
                status.backend, counters.list_errors),
-        std::move(duration), std::move(lag), std::move(packets)});
+        std::move(duration), std::move(lag), std::move(packets), std::move(ledger)});
 }
 
 // --- GWMs
@@ -212,6 +214,7 @@ void MemberFamilies::add_states(const Reconciler::MemberView& member, const Labe
     add_state("confident", member.advice->confident());
   }
   add_state("held_foreign_zero", member.reason == Reason::foreign_zero);
+  add_state("held_unclear_zero", member.reason == Reason::unclear_zero);
 }
 
 void add_members(Families& families, const Status& status) {

@@ -36,6 +36,13 @@ Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view valu
   return std::optional{*seconds};
 }
 
+Result<std::string> parse_ledger(std::string_view value) {
+  if (value == "none") return std::string();
+  if (value.starts_with('/') && !value.ends_with('/') && value.size() <= 4000)
+    return std::string(value);
+  return refuse("expected the absolute path of a file, or none");
+}
+
 void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.section("Group Workload Manager");
   cli.add_list(
@@ -304,6 +311,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.section("Operation");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
+  cli.option("--ledger", "PATH|none", options.ledger, parse_ledger,
+             "with IPVS: remembers over a restart which weights of 0 are our own and may be raised "
+             "again; each saspd needs its own. none: in memory alone",
+             "/var/lib/saspd/ledger");
   cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9860),
              "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
              "address that is taken is told and tried again",

@@ -57,6 +57,7 @@ struct Options {
   ProjectionPolicy policy;
   bool dry_run = false;
 
+  std::string ledger = "/var/lib/saspd/ledger";  // empty: none
   std::string control = "/run/saspd/control";
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;

@@ -25,7 +25,7 @@ Draft keep(const MemberInput& member, Reason reason) {
 Draft draft(const MemberInput& member, bool advised) {
   if (member.leaving) return {&member, 0, Reason::leaving};
   if (!member.absent && member.kernel_weight == 0 && !member.own_zero) {
-    return keep(member, Reason::foreign_zero);
+    return keep(member, member.unclear_zero ? Reason::unclear_zero : Reason::foreign_zero);
   }
   if (!advised) return keep(member, Reason::static_weight);
   if (!member.advice) return {&member, member.static_weight, Reason::static_weight};
@@ -134,13 +134,15 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool adv
 }
 
 bool is_withdrawn(Reason reason) {
-  return reason == Reason::quiesced || reason == Reason::foreign_zero || reason == Reason::leaving;
+  return reason == Reason::quiesced || reason == Reason::foreign_zero ||
+         reason == Reason::unclear_zero || reason == Reason::leaving;
 }
 
 std::string_view name(Reason reason) {
   switch (reason) {
     case Reason::leaving: return "leaving";
     case Reason::foreign_zero: return "foreign_zero";
+    case Reason::unclear_zero: return "unclear_zero";
     case Reason::quiesced: return "quiesced";
     case Reason::no_contact: return "no_contact";
     case Reason::not_confident: return "not_confident";

@@ -30,7 +30,8 @@ struct Advice {
 struct MemberInput {
   std::optional<Advice> advice;
   std::uint32_t kernel_weight = 0;
-  bool own_zero = false;  // a kernel weight of 0 is our own last write
+  bool own_zero = false;      // a kernel weight of 0 is our own last write
+  bool unclear_zero = false;  // or perhaps somebody else's
   std::uint32_t static_weight =
       1;  // weight=N of --member, else the weight first seen in the kernel
   std::uint32_t last_positive = 0;  // 0: none was ever seen
@@ -44,6 +45,7 @@ struct MemberInput {
 enum class Reason : std::uint8_t {
   leaving,       // drained before it is removed: no new connections
   foreign_zero,  // somebody else wrote 0: only they raise it
+  unclear_zero,  // perhaps somebody else wrote 0: held until somebody raises it or gives it back
   quiesced,
   no_contact,
   not_confident,  // others of the group are known, this one is not (RFC 4678 5.3); or nobody is: no

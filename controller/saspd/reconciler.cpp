@@ -17,11 +17,6 @@ Endpoint endpoint_of(const sasp::MemberKey& member) {
   return {member.address, member.port};
 }
 
-// Whether the change writes the weight of a destination.
-bool writes_weight(const lb::Change& change) {
-  return change.action == lb::Action::add_destination || change.action == lb::Action::set_weight;
-}
-
 }  // namespace
 
 Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
@@ -33,6 +28,11 @@ Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
     ours.settings = std::move(group);
     ours.advice.resize(settings_.gwms);
   }
+}
+
+void Reconciler::remember(Ledger ledger, LedgerKeeper& keeper) {
+  ledger_ = std::move(ledger);
+  keeper_ = &keeper;
 }
 
 // --- what a GWM says
@@ -144,6 +144,7 @@ Work Reconciler::work(TimePoint now) {
   Work work;
   if (!started_) started_ = now;
   if (!actual_known_ && !list(work, now)) return work;
+  keep_ledger();
   if (!decided_) decide(now);
   write_chunk(work);
   return work;
@@ -152,6 +153,12 @@ Work Reconciler::work(TimePoint now) {
 void Reconciler::look_again() {
   actual_known_ = false;
   looked_at_once_ = false;
+}
+
+// In a dry run somebody else may write the kernel, and the ledger.
+void Reconciler::keep_ledger() {
+  if (settings_.dry_run || keeper_ == nullptr || !ledger_.unkept()) return;
+  if (keeper_->keep(ledger_)) ledger_.was_kept();
 }
 
 Result<lb::Plan> Reconciler::preview(TimePoint now) {
@@ -166,31 +173,25 @@ bool Reconciler::list(Work& work, TimePoint now) {
   auto table = list_services();
   // A table that is edited while it is dumped may lack a destination that only moved. Losing it
   // would lose who wrote its zero, so its absence has to be seen twice.
-  if (table && lost_any(*table)) table = list_services();
+  if (table && ledger_.misses(*table)) table = list_services();
   if (!table) {
     work.list_error = table.error();
     return false;
   }
-  actual_ = std::move(*table);
+  const lb::Table before = std::exchange(actual_, std::move(*table));
   actual_known_ = true;
   decided_ = false;
   if (settings_.adopt) adopt_services();
-  observe(now);
+  observe(before, now);
   return true;
 }
 
 Result<lb::Table> Reconciler::list_services() {
-  const bool all = settings_.adopt || settings_.own_table;
-  return all ? plane_.list_all() : plane_.list(services_);
+  return lists_all() ? plane_.list_all() : plane_.list(services_);
 }
 
-bool Reconciler::lost_any(const lb::Table& table) const {
-  return std::any_of(histories_.begin(), histories_.end(), [&](const auto& known) {
-    const auto pool = table.find(known.first);
-    return std::any_of(known.second.begin(), known.second.end(), [&](const auto& history) {
-      return pool == table.end() || !pool->second.destinations.contains(history.first);
-    });
-  });
+bool Reconciler::lists_all() const {
+  return settings_.adopt || settings_.own_table;
 }
 
 void Reconciler::adopt_services() {
@@ -211,45 +212,46 @@ void Reconciler::adopt_services() {
   }
 }
 
-// Brings the histories up to date with what the kernel shows now.
-void Reconciler::observe(TimePoint now) {
-  Histories seen;
+// Brings what we know up to date with what the kernel shows now.
+void Reconciler::observe(const lb::Table& before, TimePoint now) {
+  std::vector<Ledger::Watched> watched;
+  SeenByService seen;
   for (auto& [name, group] : groups_) {
-    if (settings_.trust) find_self_registered(group);
-    for (const auto& service : group.settings.services)
-      observe(service, seen, now);
-  }
-  histories_ = std::move(seen);
-  for (auto& [name, group] : groups_)
+    if (settings_.trust) find_self_registered(group, before);
+    for (const auto& service : group.settings.services) {
+      watched.push_back({service.key, settings_.own_table || service.manage.has_value()});
+      seen[service.key] = see(service.key, now);
+    }
     forget_advice(group);
+  }
+  seen_ = std::move(seen);
+  ledger_.look(actual_, watched, lists_all());
 }
 
-void Reconciler::observe(const ServiceSettings& service, Histories& seen, TimePoint now) {
-  for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
-    History history;
-    history.first_seen = destination.weight;
-    history.served = now;  // a zero of before our time may be a minute old
-    const auto& before = histories_[service.key];
-    const auto known = before.find(endpoint);
-    if (known != before.end()) history = known->second;
-    // A lost acknowledgement: what we tried to write is there, so it was us.
-    if (history.attempted == destination.weight) history.written = destination.weight;
-    history.attempted.reset();
-    // Another value is another author's.
-    if (history.written != destination.weight) history.written.reset();
-    if (destination.weight > 0) history.last_positive = destination.weight;
-    history.idle = destination.weight == 0 && destination.connections == 0;
-    seen[service.key].emplace(endpoint, history);
+std::map<Endpoint, Reconciler::Seen> Reconciler::see(const lb::ServiceKey& service,
+                                                     TimePoint now) const {
+  std::map<Endpoint, Seen> seen;
+  const auto known = seen_.find(service);
+  for (const auto& [endpoint, destination] : pool_of(service).destinations) {
+    Seen& now_seen = seen[endpoint];
+    now_seen.served = now;  // a zero of before our time may be a minute old
+    if (known != seen_.end()) {
+      const auto before = known->second.find(endpoint);
+      if (before != known->second.end()) now_seen = before->second;
+    }
+    now_seen.idle = destination.weight == 0 && destination.connections == 0;
   }
+  return seen;
 }
 
 // A destination of a managed service that is seen for the first time, and that nobody configured.
-void Reconciler::find_self_registered(Group& group) {
+void Reconciler::find_self_registered(Group& group, const lb::Table& before) {
   for (const auto& service : group.settings.services) {
     if (!service.manage || !service.manage->open) continue;
+    const auto known = before.find(service.key);
     for (const auto& [endpoint, destination] : pool_of(service.key).destinations) {
       if (group.configured(endpoint) != nullptr) continue;
-      if (histories_[service.key].contains(endpoint)) continue;
+      if (known != before.end() && known->second.destinations.contains(endpoint)) continue;
       group.self_registered.found(member_of(service, endpoint));
     }
   }
@@ -266,6 +268,7 @@ void Reconciler::forget_advice(Group& group) const {
 void Reconciler::decide(TimePoint now) {
   lb::Table desired;
   decisions_.clear();
+  held_zeros_.clear();
   for (auto& [name, group] : groups_) {
     choose_gwm(group);
     for (const auto& service : group.settings.services)
@@ -287,21 +290,29 @@ void Reconciler::decide(const Group& group, const ServiceSettings& service, Time
       project(inputs(group, service, pool, now), group.gwm.has_value(),
               limits_of(scheduler, service.max), scales_[service.key], settings_.policy, now);
   note_who_is_withdrawn(service.key);
+  note_held_zeros(group, service.key);
   desired[service.key] = wish(service, pool, now);
 }
 
 void Reconciler::note_who_serves(const lb::ServiceKey& key, TimePoint now) {
-  auto& histories = histories_[key];
+  auto& seen = seen_[key];
   for (const auto& [endpoint, destination] : pool_of(key).destinations) {
-    if (destination.weight > 0) histories[endpoint].served = now;
+    if (destination.weight > 0) seen[endpoint].served = now;
   }
 }
 
 void Reconciler::note_who_is_withdrawn(const lb::ServiceKey& key) {
-  auto& histories = histories_[key];
+  auto& seen = seen_[key];
   for (const auto& [endpoint, member] : decisions_[key].members) {
-    const auto history = histories.find(endpoint);
-    if (is_withdrawn(member.reason) && history != histories.end()) history->second.served.reset();
+    const auto found = seen.find(endpoint);
+    if (is_withdrawn(member.reason) && found != seen.end()) found->second.served.reset();
+  }
+}
+
+void Reconciler::note_held_zeros(const Group& group, const lb::ServiceKey& key) {
+  for (const auto& [endpoint, member] : decisions_[key].members) {
+    if (member.reason != Reason::foreign_zero && member.reason != Reason::unclear_zero) continue;
+    held_zeros_[{key, endpoint}] = {group.settings.name, ledger_.zero(key, endpoint)};
   }
 }
 
@@ -334,16 +345,16 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
     input.advice = *advice;
   }
   input.kernel_weight = destination.weight;
-  input.own_zero = settings_.own_table;  // nobody else writes there
-  const auto service_known = histories_.find(service.key);
-  if (service_known != histories_.end()) {
-    const auto known = service_known->second.find(destination.endpoint);
-    if (known != service_known->second.end()) {
-      input.own_zero = input.own_zero || known->second.written == 0U;
-      input.static_weight = known->second.first_seen;
-      input.last_positive = known->second.last_positive;
-      input.served = known->second.served;
-    }
+  const Zero zero = ledger_.zero(service.key, destination.endpoint);
+  input.own_zero = zero.author == ZeroAuthor::ours;
+  input.unclear_zero = zero.author == ZeroAuthor::unclear;
+  if (const auto* known = ledger_.find(service.key, destination.endpoint)) {
+    if (known->static_weight > 0) input.static_weight = known->static_weight;
+    input.last_positive = known->last_positive;
+  }
+  if (const auto service_seen = seen_.find(service.key); service_seen != seen_.end()) {
+    const auto seen = service_seen->second.find(destination.endpoint);
+    if (seen != service_seen->second.end()) input.served = seen->second.served;
   }
   const auto* configured = group.configured(destination.endpoint);
   if (configured != nullptr && configured->weight) input.static_weight = *configured->weight;
@@ -381,17 +392,17 @@ lb::Pool Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, 
 // give it one; or when its time is up.
 bool Reconciler::has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                           TimePoint now) {
-  auto& histories = histories_[service.key];
-  const auto found = histories.find(endpoint);
-  if (found == histories.end()) return false;  // not in the kernel yet
-  History& history = found->second;
+  auto& destinations = seen_[service.key];
+  const auto found = destinations.find(endpoint);
+  if (found == destinations.end()) return false;  // not in the kernel yet
+  Seen& seen = found->second;
   if (!leaving) {
-    history.leaving_since.reset();
+    seen.leaving_since.reset();
     return false;
   }
-  if (!history.leaving_since) history.leaving_since = now;
+  if (!seen.leaving_since) seen.leaving_since = now;
   const auto& drain = service.manage->drain;
-  return history.idle || (drain && now - *history.leaving_since >= *drain);
+  return seen.idle || (drain && now - *seen.leaving_since >= *drain);
 }
 
 // --- writing it
@@ -416,20 +427,22 @@ void Reconciler::write_chunk(Work& work) {
     work.more = !plan_.empty();
     return;
   }
-  for (const auto& change : chunk) {
-    if (writes_weight(change)) history_of(change).attempted = change.destination.weight;
-  }
+  for (const auto& change : chunk)
+    ledger_.will_write(change);
+  keep_ledger();
   const auto failures = plane_.apply(chunk);
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     if (failed != failures.end() && failed->index == i) {
       (failed->changed_meanwhile() ? work.overtaken : work.failures).push_back(failed->error);
-      give_up(chunk[i], *failed++);
+      if (!failed->outcome_unknown()) ledger_.refused(chunk[i]);
+      ++failed;
       continue;
     }
     record(chunk[i]);
     work.applied.push_back(chunk[i]);
   }
+  keep_ledger();
   if (!work.failures.empty()) plan_.clear();
   overtaken_ = overtaken_ || !work.overtaken.empty();
   work.more = !plan_.empty();
@@ -444,33 +457,27 @@ void Reconciler::write_chunk(Work& work) {
 // The kernel has done it.
 void Reconciler::record(const lb::Change& change) {
   lb::apply(change, actual_);
+  ledger_.wrote(change);
+  if (change.action == lb::Action::remove_service) seen_.erase(change.service);
   if (change.action == lb::Action::remove_destination) {
-    histories_[change.service].erase(change.destination.endpoint);
+    seen_[change.service].erase(change.destination.endpoint);
   }
-  if (change.action == lb::Action::remove_service) histories_.erase(change.service);
-  if (!writes_weight(change)) return;
-  const auto reason = decisions_[change.service].members[change.destination.endpoint].reason;
-  ++weight_changes_[change.service][reason];
-  const std::uint32_t weight = change.destination.weight;
-  History& history = history_of(change);
-  if (change.action == lb::Action::add_destination) history.first_seen = weight;
-  history.written = weight;
-  history.attempted.reset();
-  history.idle = false;  // a connection may have come before the weight was 0
-  if (weight > 0) history.last_positive = weight;
+  if (!change.writes_weight()) return;
+  const Endpoint& endpoint = change.destination.endpoint;
+  ++weight_changes_[change.service][decisions_[change.service].members[endpoint].reason];
+  seen_[change.service][endpoint].idle =
+      false;  // a connection may have come before the weight was 0
 }
 
-void Reconciler::give_up(const lb::Change& change, const lb::Failure& failure) {
-  if (failure.outcome_unknown() || !writes_weight(change)) return;
-  if (change.action == lb::Action::add_destination) {
-    histories_[change.service].erase(change.destination.endpoint);
-  } else {
-    history_of(change).attempted.reset();
+std::size_t Reconciler::give_back(const std::optional<std::string>& group, const Endpoint& member) {
+  std::size_t given = 0;
+  for (const auto& [name, candidate] : groups_) {
+    if (group && name != *group) continue;
+    for (const auto& service : candidate.settings.services)
+      given += ledger_.give_back(service.key, member) ? 1U : 0U;
   }
-}
-
-Reconciler::History& Reconciler::history_of(const lb::Change& change) {
-  return histories_[change.service][change.destination.endpoint];
+  if (given > 0) decided_ = false;
+  return given;
 }
 
 // --- what others are told
@@ -519,7 +526,7 @@ std::map<std::string, std::vector<Alarm>> Reconciler::alarms() const {
 }
 
 std::vector<Alarm> Reconciler::alarms_of(const Group& group) const {
-  return find_alarms({group.settings, actual_, group.self_registered.left_out()});
+  return find_alarms({group.settings, actual_, held_zeros_, group.self_registered.left_out()});
 }
 
 std::vector<Reconciler::GroupView> Reconciler::view() const {
@@ -562,6 +569,7 @@ void Reconciler::view_service(const Group& group, const ServiceSettings& service
     if (destination != pool.destinations.end()) {
       member.kernel_weight = member.effective_weight = destination->second.weight;
       member.reason = Reason::static_weight;
+      member.zero = ledger_.zero(service.key, endpoint);
     }
     if (decision == decisions_.end()) continue;
     const auto decided = decision->second.members.find(endpoint);

@@ -16,9 +16,11 @@
 #include "controller/lb/dataplane.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/alarms.hpp"
+#include "controller/saspd/ledger.hpp"
 #include "controller/saspd/projection.hpp"
 #include "controller/saspd/self_registered.hpp"
 #include "controller/saspd/settings.hpp"
+#include "controller/saspd/zeros.hpp"
 
 namespace saspd {
 
@@ -50,6 +52,9 @@ class Reconciler {
 
   // `plane` must outlive the reconciler.
   Reconciler(lb::Dataplane& plane, Settings settings);
+  // To be called before work(): what is known from before, and who keeps it from now on. `keeper`
+  // must outlive the reconciler. Without that zeros of before the start are unclear.
+  void remember(Ledger ledger, LedgerKeeper& keeper);
 
   // Remembers the advice of GWM number `gwm` for members that exist or are to be added. Returns how
   // many entries were for others.
@@ -60,6 +65,10 @@ class Reconciler {
   void set_connected(std::size_t gwm, bool connected);
   Work work(TimePoint now);
   void look_again();
+
+  // The operator says that the weight 0 of this member is ours to raise, whoever wrote it; in one
+  // group or in all. Returns in how many services that was so.
+  std::size_t give_back(const std::optional<std::string>& group, const Endpoint& member);
   // What the next work() would write, by a fresh look at the kernel.
   Result<lb::Plan> preview(TimePoint now);
 
@@ -67,6 +76,10 @@ class Reconciler {
   // list; of a managed service the configured ones. All of a group are of one kind, system or
   // application members (sasp-interop row 26).
   sasp::WantedGroups wanted() const;
+
+  // The zeros that are not ours to raise, as of the last decision; and the kernel's table.
+  const HeldZeros& held_zeros() const { return held_zeros_; }
+  const lb::Table& actual() const { return actual_; }
 
   // Weights that the kernel took since the start, by the rule that decided them.
   using WeightChanges = std::map<Reason, std::uint64_t>;
@@ -81,6 +94,7 @@ class Reconciler {
     std::uint32_t effective_weight = 0;
     std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
     Reason reason = Reason::unbound;
+    Zero zero;                                  // whose its weight 0 is
     std::optional<lb::DestinationState> state;  // where the data plane tells
   };
   struct ServiceView {
@@ -109,18 +123,13 @@ class Reconciler {
   Extent extent() const;
 
  private:
-  // What we did and saw of one destination. Forgotten when the destination vanishes: whoever
-  // re-adds it is its new author.
-  struct History {
-    std::optional<std::uint32_t> written;    // acknowledged, and still what the kernel shows
-    std::optional<std::uint32_t> attempted;  // sent; the kernel may or may not have taken it
-    std::uint32_t first_seen = 0;
-    std::uint32_t last_positive = 0;
+  // What we saw of a destination since our start, while it is in the kernel.
+  struct Seen {
     std::optional<TimePoint> served;  // see MemberInput
     bool idle = false;                // listed with weight 0 and without connections
     std::optional<TimePoint> leaving_since;
   };
-  using Histories = std::map<lb::ServiceKey, std::map<Endpoint, History>>;
+  using SeenByService = std::map<lb::ServiceKey, std::map<Endpoint, Seen>>;
   using AdviceOf = std::map<sasp::MemberKey, Advice>;
   struct Group {
     GroupSettings settings;
@@ -138,11 +147,12 @@ class Reconciler {
 
   bool list(Work& work, TimePoint now);
   Result<lb::Table> list_services();
-  bool lost_any(const lb::Table& table) const;
+  bool lists_all() const;
   void adopt_services();
-  void observe(TimePoint now);
-  void observe(const ServiceSettings& service, Histories& seen, TimePoint now);
-  void find_self_registered(Group& group);
+  void observe(const lb::Table& before, TimePoint now);
+  std::map<Endpoint, Seen> see(const lb::ServiceKey& service, TimePoint now) const;
+  void find_self_registered(Group& group, const lb::Table& before);
+  void keep_ledger();
   void forget_advice(Group& group) const;
   std::optional<std::size_t> first_connected() const;
   void choose_gwm(Group& group) const;
@@ -155,14 +165,13 @@ class Reconciler {
                     const lb::Destination& destination) const;
   void note_who_serves(const lb::ServiceKey& key, TimePoint now);
   void note_who_is_withdrawn(const lb::ServiceKey& key);
+  void note_held_zeros(const Group& group, const lb::ServiceKey& key);
   lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                 TimePoint now);
   std::size_t next_chunk() const;
   void write_chunk(Work& work);
   void record(const lb::Change& change);
-  void give_up(const lb::Change& change, const lb::Failure& failure);
-  History& history_of(const lb::Change& change);
   const lb::Pool& pool_of(const lb::ServiceKey& key) const;
   bool is_known(const Group& group, const sasp::MemberKey& member) const;
   std::vector<Alarm> alarms_of(const Group& group) const;
@@ -178,9 +187,12 @@ class Reconciler {
 
   lb::Table actual_;           // as of the last list, plus what the kernel acknowledged since
   bool actual_known_ = false;  // a failed write clears it
-  Histories histories_;
+  Ledger ledger_;
+  LedgerKeeper* keeper_ = nullptr;
+  SeenByService seen_;
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
+  HeldZeros held_zeros_;
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
   bool overtaken_ = false;       // since the last list
   bool looked_at_once_ = false;  // because of that, since look_again()

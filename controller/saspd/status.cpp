@@ -72,6 +72,11 @@ json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
   object["effective_weight"] = member.effective_weight;
   object["kernel_weight"] = member.kernel_weight ? json::value(*member.kernel_weight) : nullptr;
   object["reason"] = name(member.reason);
+  object["zero"] = member.zero.author == ZeroAuthor::nobody
+                       ? json::value(nullptr)
+                       : json::value({{"author", name(member.zero.author)},
+                                      {"doubt", name(member.zero.doubt)},
+                                      {"keepalived", member.zero.keepalived}});
   if (member.state) {
     object["slots"] = member.state->slots;
     object["reachable"] = member.state->reachable;
@@ -166,7 +171,11 @@ std::string explain(const Reconciler::MemberView& member) {
              "when "
              "the last one has ended, or after drain=SECONDS";
     case Reason::foreign_zero:
-      return "somebody else set its weight to 0 in the kernel; only they raise it again";
+    case Reason::unclear_zero:
+      return fmt::format(
+          "its weight 0 is not the advice's to change: {}; saspctl undrain gives it "
+          "back to the advice",
+          explain(member.zero));
     case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
     case Reason::no_contact: return "the GWM cannot reach it: no new connections";
     case Reason::not_confident:
@@ -240,6 +249,8 @@ json::object status_json(const Status& status, TimePoint now) {
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
   object["problems"] = problems_json(status.problems);
+  object["ledger_error"] =
+      status.ledger_error.empty() ? json::value(nullptr) : json::value(status.ledger_error);
   object["tls_error"] =
       status.tls_error.empty() ? json::value(nullptr) : json::value(status.tls_error);
   object["gwm"] = std::move(gwms);
@@ -338,6 +349,14 @@ json::object export_json(const lb::Table& table) {
 
 json::object plan_json(const lb::Plan& plan) {
   return {{"schema_version", 1}, {"plan", changes_json(plan)}};
+}
+
+json::object undrain_json(std::string_view member, std::size_t services) {
+  json::object object = answer();
+  object["done"] = "undrain";
+  object["member"] = member;
+  object["services"] = services;
+  return object;
 }
 
 json::object reconcile_json(const Work& done, bool dry_run, std::size_t remaining) {

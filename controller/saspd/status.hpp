@@ -28,6 +28,7 @@ struct Status {
   std::string lb_uid;
   bool dry_run = false;
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
+  std::string ledger_error;  // why the ledger is known in memory alone; empty: it is on disk
   std::string tls_error;     // why the TLS files could not be read again; empty: they could
   std::string backend = "ipvs";
   std::vector<lb::Problem> problems;                           // of the data plane
@@ -59,6 +60,9 @@ boost::json::object export_json(const lb::Table& table);
 
 // The changes as "plan". What does not apply to the action of a change is null there.
 boost::json::object plan_json(const lb::Plan& plan);
+
+// What undrain has done: in how many services the zero of the member is given back to the advice.
+boost::json::object undrain_json(std::string_view member, std::size_t services);
 
 // "written" and "failures" tell what `done` did, "remaining" how many writes are left to be done
 // after it. In a dry run nothing is written, and "plan" tells what would be.

@@ -1,4 +1,6 @@
-// A kernel in memory, behind the real seam, that can be told to misbehave.
+// A kernel in memory, behind the real seam, that can be told to misbehave. What a write does to it
+// is written down here once more, from the kernel's behaviour: the product's own lb::apply() is
+// what is tested against it.
 #pragma once
 
 #include <functional>
@@ -18,7 +20,10 @@ class FakeDataplane : public lb::Dataplane {
   lb::Plan written;  // every change that reached the kernel, in order
   std::size_t lists = 0;
 
-  enum class Failing { refused, lost_request, lost_acknowledgement };
+  // Thrown where a SIGKILL hits us: whoever catches it drops the reconciler and makes a new one.
+  struct Killed {};
+
+  enum class Failing { refused, lost_request, lost_acknowledgement, killed_before, killed_after };
   // How the nth write from now on (0: the next) goes wrong.
   void fails_on(std::size_t nth, Failing how = Failing::refused) {
     failing_write_ = writes_ + nth;
@@ -58,7 +63,9 @@ class FakeDataplane : public lb::Dataplane {
     std::vector<lb::Failure> failures;
     if (before_apply) std::exchange(before_apply, nullptr)();
     for (std::size_t i = 0; i < changes.size(); ++i) {
-      if (writes_++ == failing_write_) {
+      const bool fails = writes_++ == failing_write_;
+      if (fails && how_ == Failing::killed_before) throw Killed{};
+      if (fails && is_failure(how_)) {
         failures.push_back({i, fail(how_ == Failing::refused ? std::errc::operation_not_permitted
                                                              : std::errc::no_buffer_space,
                                     "failed on purpose")});
@@ -67,13 +74,43 @@ class FakeDataplane : public lb::Dataplane {
         failures.push_back({i, at(changes[i].text(), *refused)});
         continue;
       }
-      lb::apply(changes[i], table);
+      write(changes[i]);
       written.push_back(changes[i]);
+      if (fails && how_ == Failing::killed_after) throw Killed{};
     }
     return failures;
   }
 
  private:
+  static bool is_failure(Failing how) {
+    return how != Failing::killed_before && how != Failing::killed_after;
+  }
+
+  // As the seam promises of IPVS: what a change does not mean to change stays as others left it.
+  void write(const lb::Change& change) {
+    if (change.action == lb::Action::remove_service) {
+      table.erase(change.service);
+      return;
+    }
+    lb::Pool& pool = table[change.service];
+    if (change.action == lb::Action::add_service || change.action == lb::Action::set_service) {
+      static_cast<lb::Service&>(pool) = change.attributes;
+      return;
+    }
+    if (change.action == lb::Action::remove_destination) {
+      pool.destinations.erase(change.destination.endpoint);
+      return;
+    }
+    lb::Destination& destination = pool.destinations[change.destination.endpoint];
+    if (change.action == lb::Action::add_destination) {
+      destination = change.destination;
+      destination.connections = 0;
+      return;
+    }
+    destination.weight = change.destination.weight;
+    if (change.sets_forward) destination.forward = change.destination.forward;
+  }
+
   // As IPVS: what is to be added must not exist, everything else must.
   std::optional<Error> refusal(const lb::Change& change) const {
     const auto pool = table.find(change.service);

@@ -77,6 +77,8 @@ class SaspdOnIpvs : public testing::Test {
                         "e2e",
                         "--control",
                         path("control"),
+                        "--ledger",
+                        ledger_.empty() ? path("ledger") : ledger_,
                         "--retry-min",
                         "1",
                         "--reconcile-interval",
@@ -142,6 +144,7 @@ class SaspdOnIpvs : public testing::Test {
 
   kernel::NetNamespace namespace_;
   std::string directory_;
+  std::string ledger_;  // empty: "ledger" in the directory
   std::optional<Program> gwm_;
   std::optional<Program> saspd_;
 };

@@ -49,9 +49,6 @@ class Managed : public ReconcilerTest {
     const auto pool = plane_.table.find(web);
     return pool != plane_.table.end() && pool->second.destinations.contains(server(n));
   }
-  // saspd is started again above the same kernel.
-  void restart() { reconciler_.reset(); }
-
   static constexpr std::uint8_t self = sasp::weight_flag::contact | sasp::weight_flag::confident;
 };
 

@@ -172,7 +172,8 @@ TEST_F(Metrics, TellTheWeightsOfAMemberAndWhatTheyComeFrom) {
   };
   EXPECT_EQ(lines("saspd_member_state"),
             state(1, "contact", 1) + state(1, "quiesced", 0) + state(1, "confident", 1) +
-                state(1, "held_foreign_zero", 0) + state(2, "held_foreign_zero", 1));
+                state(1, "held_foreign_zero", 0) + state(1, "held_unclear_zero", 0) +
+                state(2, "held_foreign_zero", 1) + state(2, "held_unclear_zero", 0));
 }
 
 TEST_F(Metrics, TellWhatTheXdpProgramDoes) {

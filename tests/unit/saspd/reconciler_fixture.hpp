@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/fake_dataplane.hpp"
+#include "tests/support/fake_ledger.hpp"
 
 namespace saspd {
 
@@ -56,6 +57,7 @@ class ReconcilerTest : public testing::Test {
   Reconciler& reconciler() {
     if (!reconciler_) {
       reconciler_.emplace(plane_, settings_);
+      reconciler_->remember(ledger_.load(), ledger_);
       reconciler_->set_connected(0, true);
     }
     return *reconciler_;
@@ -80,6 +82,8 @@ class ReconcilerTest : public testing::Test {
       if (!work.more) return failures;
     }
   }
+  // saspd ends, however, and is started again above the same kernel.
+  void restart() { reconciler_.reset(); }
   void reconcile() {
     reconciler().look_again();
     pass();
@@ -94,6 +98,7 @@ class ReconcilerTest : public testing::Test {
   }
 
   FakeDataplane plane_;
+  test::FakeLedger ledger_;
   Reconciler::Settings settings_;
   std::optional<Reconciler> reconciler_;
   TimePoint now_;

@@ -111,19 +111,6 @@ TEST_F(ReconcilerTest, ForgetsItsZeroWhenSomebodyElseWroteInBetween) {
   EXPECT_EQ(kernel(1), 0U);
 }
 
-TEST_F(ReconcilerTest, ForgetsItsZeroWhenTheDestinationIsReplaced) {
-  pass();
-  advise({0, 30, 20, 10});
-  pass();
-  plane_.table.at(web).destinations.erase(server(1));
-  reconcile();
-  set(web, 1, 0);
-  reconcile();
-  advise({40, 30, 20, 10});
-  pass();
-  EXPECT_EQ(kernel(1), 0U);
-}
-
 TEST_F(ReconcilerTest, OverwritesAForeignWeight) {
   pass();
   advise({40, 30, 20, 10});

@@ -1,0 +1,135 @@
+// What we wrote and saw of each destination, and so whose its weight 0 is: the kernel does not say.
+// Pure; the text is kept by a LedgerKeeper, before the kernel is written.
+//
+// A zero is ours if we wrote it, or were about to, over a weight that was not 0. It stays ours as
+// long as the kernel shows 0: over the end of the process, and where the whole service went and
+// came back as it was (ipvsadm -C and -R, a reboot with saved rules). It is foreign if it replaced
+// another weight, or was there when the destination appeared. It is unclear if both we and somebody
+// else wrote 0, as far as that leaves a trace:
+//   no_record    found at the start, and there is no ledger that would know
+//   added_again  ours, but the destination alone was removed and added again
+//   edited       ours, but somebody wrote other attributes with it
+//   restored     ours, gone with its service and back; somebody else's zero was seen there as well
+// keepalived's zero over ours leaves no trace; its own word does (keepalived_says).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "controller/base/error.hpp"
+#include "controller/lb/plan.hpp"
+#include "controller/lb/service.hpp"
+
+namespace saspd {
+
+enum class ZeroAuthor : std::uint8_t { nobody, ours, foreign, unclear };  // nobody: it is not 0
+enum class Doubt : std::uint8_t { none, no_record, added_again, edited, restored };
+
+std::string_view name(ZeroAuthor author);  // the enumerator's name
+std::string_view name(Doubt doubt);
+
+struct Zero {
+  ZeroAuthor author = ZeroAuthor::nobody;
+  Doubt doubt = Doubt::none;  // of an unclear one
+  bool keepalived = false;    // keepalived says that it holds the server down
+  bool operator==(const Zero&) const = default;
+};
+
+// Which table a ledger is about.
+struct LedgerPlace {
+  static constexpr std::string_view unknown = "-";
+
+  std::string backend;            // "ipvs"
+  std::string boot;               // of the kernel; unknown: then no two are the same
+  std::string network_namespace;  // unique in a boot
+  std::string name;               // of the namespace; empty: it has none
+};
+
+class Ledger {
+ public:
+  struct Record {
+    // Kept.
+    ZeroAuthor zero = ZeroAuthor::nobody;
+    Doubt doubt = Doubt::none;
+    bool others_zero = false;  // somebody else's zero was seen here
+    bool held_down = false;    // by keepalived, as it says
+    enum class Presence : std::uint8_t { here, gone, gone_alone } presence = Presence::here;
+    std::uint32_t static_weight = 0;  // first positive weight that it was seen with; 0: none yet
+    std::uint32_t last_positive = 0;
+    using Attributes = std::tuple<lb::Forward, std::uint32_t, std::uint32_t, lb::Tunnel>;
+
+    // Not kept.
+    std::optional<Attributes> attributes;  // while the zero is ours: as the first look after it saw
+    std::optional<std::uint32_t> written;  // acknowledged, and still what the kernel shows
+    ZeroAuthor before_write = ZeroAuthor::nobody;
+  };
+  // A service that is looked at. `all_ours`: nobody else writes there, so that every zero is ours.
+  struct Watched {
+    lb::ServiceKey service;
+    bool all_ours = false;
+  };
+
+  // Knows nothing: zeros that the first look finds are unclear.
+  Ledger() = default;
+  // Knows that nothing was there.
+  static Ledger empty();
+
+  // A text of text(). Errors: illegal_byte_sequence (damaged), not_supported (another version),
+  // no_such_device (about another table, which is not ours).
+  static Result<Ledger> parse(std::string_view text, const LedgerPlace& here);
+  std::string text(const LedgerPlace& here) const;
+  // Whether text() says something that it did not say when it was kept last. Weights that are not 0
+  // come and go without that.
+  bool unkept() const { return unkept_; }
+  void was_kept() { unkept_ = false; }
+
+  // What the kernel has. `whole`: the table has every service, not just those that are watched.
+  void look(const lb::Table& table, std::span<const Watched> watched, bool whole);
+  // Whether a watched destination that was here is not in the table.
+  bool misses(const lb::Table& table) const;
+
+  // A change is about to be written; the kernel has done it; it has refused, and done nothing. A
+  // change of which that is not known stays about to be written, and the next look tells.
+  void will_write(const lb::Change& change);
+  void wrote(const lb::Change& change);
+  void refused(const lb::Change& change);
+
+  // The operator says that its zero is ours to raise. False: it has none that is not ours.
+  bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
+  // keepalived holds the server down (inhibit_on_failure), or does not any more.
+  void keepalived_says(const lb::ServiceKey& service, const Endpoint& endpoint, bool up);
+
+  const Record* find(const lb::ServiceKey& service, const Endpoint& endpoint) const;
+  Zero zero(const lb::ServiceKey& service, const Endpoint& endpoint) const;
+
+ private:
+  using Records = std::map<Endpoint, Record>;
+
+  void look(const lb::Pool& pool, const Watched& watched);
+  void lose(Records& records, const lb::Pool* pool);
+  Record& record(const lb::Change& change);
+
+  std::map<lb::ServiceKey, Records> records_;
+  std::map<lb::ServiceKey, bool> watched_;
+  bool blind_ = true;  // until the first look: nobody knows whose the zeros are
+  bool unkept_ = true;
+};
+
+// Where the text of the ledger outlives us.
+class LedgerKeeper {
+ public:
+  LedgerKeeper() = default;
+  LedgerKeeper(const LedgerKeeper&) = delete;
+  LedgerKeeper& operator=(const LedgerKeeper&) = delete;
+  virtual ~LedgerKeeper() = default;
+  // True: it is on disk. Otherwise the ledger is known in memory alone, and this is tried again.
+  virtual bool keep(const Ledger& ledger) = 0;
+};
+
+}  // namespace saspd

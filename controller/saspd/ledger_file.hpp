@@ -1,0 +1,43 @@
+// The ledger on disk. A text is written aside, synchronised and renamed, so that there is always a
+// whole one, and only one saspd writes it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/base/descriptor.hpp"
+#include "controller/saspd/ledger.hpp"
+
+namespace saspd {
+
+// The table that this process sees.
+LedgerPlace ledger_place(std::string backend);
+
+class LedgerFile : public LedgerKeeper {
+ public:
+  LedgerFile(std::string path, LedgerPlace place);
+
+  // Makes the folder if there is none, as whoever may. Returns its path if it did, else empty.
+  static std::string make_folder(const std::string& path);
+
+  // What is on disk. A file that is not ours (of somebody but root and us, or that others may
+  // write), damaged, of another version or about another table is not believed: a blind ledger is
+  // returned, and the reason added to `warnings`.
+  Ledger load(std::vector<std::string>& warnings);
+  bool keep(const Ledger& ledger) override;
+  // Why it is known in memory alone; empty: it is on disk.
+  const std::string& error() const { return error_; }
+
+ private:
+  Result<void> lock();
+  Result<std::string> read() const;
+  Result<void> write(const std::string& text) const;
+
+  std::string path_;
+  LedgerPlace place_;
+  Descriptor lock_;
+  bool of_another_ = false;  // in use by another saspd: never touched
+  std::string error_;
+};
+
+}  // namespace saspd
