@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <set>
@@ -11,6 +12,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -64,7 +66,7 @@ class Listener {
       auto [ec, socket] = co_await state->acceptor.async_accept(peer, as_result);
       if (!state->acceptor.is_open()) co_return;
       if (!ec) {
-        state->callbacks.admit(std::move(socket), peer);
+        admit(*state, std::move(socket), peer);
         continue;
       }
       // The connection stays in the queue, so the same error would come back at once.
@@ -72,6 +74,18 @@ class Listener {
       state->pause.expires_after(std::chrono::milliseconds(100));
       co_await state->pause.async_wait(as_result);
     }
+  }
+
+  // What it throws comes out of io.run() and does not end the loop.
+  static void admit(State& state, Socket socket, const Peer& peer) {
+    std::exception_ptr failure;
+    try {
+      return state.callbacks.admit(std::move(socket), peer);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    boost::asio::post(state.acceptor.get_executor(),
+                      [failure] { std::rethrow_exception(failure); });
   }
 
   std::shared_ptr<State> state_;
