@@ -92,8 +92,9 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
     address.family_ = Family::v6;
     return address;
   }
-  return fail(std::errc::invalid_argument,
-              fmt::format("'{}' is not an IP address", printable(text)));
+  return refuse(
+      fmt::format("'{}' is not an IP address{}", printable(text),
+                  is_name(text) ? ": names are not resolved here; give the address" : ""));
 }
 
 std::span<const std::uint8_t> IpAddress::bytes() const {
@@ -142,10 +143,6 @@ Result<IpAddress> parse_lone_address(std::string_view text) {
   const auto address = IpAddress::parse(bracketed ? text.substr(1, text.size() - 2) : text);
   if (address && bracketed && address->family() == Family::v4) {
     return refuse(fmt::format("'{}': brackets are for IPv6 addresses", text));
-  }
-  if (!address && is_name(text)) {
-    return refuse(fmt::format(
-        "'{}' is not an IP address: names are not resolved here; give the address", text));
   }
   return address;
 }

@@ -645,6 +645,29 @@ TEST_F(SaspGwm, EndsAtSigtermWhateverIsOpen) {
   EXPECT_TRUE(lb.is_closed());
 }
 
+// faults-found 19: it was an abort. A message for which there is no memory, once no more can be had.
+TEST_F(SaspGwm, EndsWithItsReasonWhenThereIsNoMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer ends the program by itself";
+#endif
+  given_gwm({"--control", path("control")});
+  std::ifstream statm(fmt::format("/proc/{}/statm", program_->pid()));
+  std::uint64_t pages = 0;
+  ASSERT_TRUE(statm >> pages);
+  const rlim_t limit = (pages + 256) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const rlimit memory{limit, limit};
+  ASSERT_EQ(::prlimit(program_->pid(), RLIMIT_AS, &memory, nullptr), 0);
+  SaspClient client(port);
+  auto bytes = *encode({1, lb_state("lb1")});
+  bytes[5] = 0;  // Message Length: 15 MiB, RFC 4678 4.1
+  bytes[6] = 0xF0;
+  bytes.resize(std::size_t{15} << 20);
+  client.sends(bytes);
+  EXPECT_EQ(program_->wait(60s), 70) << program_->log();
+  EXPECT_EQ(program_->times_logged("error: internal error: std::bad_alloc"), 1U);
+  EXPECT_FALSE(std::filesystem::exists(path("control"))) << "and it leaves in order";
+}
+
 TEST_F(SaspGwm, RefusesWhatItCannotDo) {
   write_file("weights", "web 192.0.2.1:80 1\nweb 192.0.2.1:80 2\n");
   write_file("config", "interval = 5\nlisten = nonsense\n");

@@ -42,5 +42,11 @@ TEST(IpNetwork, RefusesWhatMayBeMeantOtherwise) {
     EXPECT_FALSE(IpNetwork::parse(text)) << text;
 }
 
+TEST(IpNetwork, SaysThatANameIsNoAddress) {
+  EXPECT_NE(IpNetwork::parse("gwm.example/24").error().detail.find("names are not resolved here"),
+            std::string::npos);
+  EXPECT_EQ(IpNetwork::parse("192.0.2.300").error().detail.find("names"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace saspd
