@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <regex>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
@@ -102,6 +105,17 @@ class SaspdOnIpvs : public testing::Test {
     start_saspd();
   }
 
+  // Of this service: by itself saspd does not look again at what others make of it.
+  void start_listing_once(std::string_view rules) {
+    Ipvsadm::run(rules);
+    advise({"40", "30", "20", "10"});
+    start_gwm();
+    Arguments arguments = saspd_arguments();
+    *std::next(std::find(arguments.begin(), arguments.end(), "--reconcile-interval")) = "3600";
+    saspd_.emplace(arguments, path("saspd.log"));
+    ASSERT_TRUE(comes_to("40 30 20 10"));
+  }
+
   // Exit code of a program that is expected to end by itself.
   int ends_with(const Arguments& arguments, std::string* output = nullptr) {
     std::filesystem::remove(path("ctl.log"));
@@ -126,6 +140,24 @@ class SaspdOnIpvs : public testing::Test {
   static bool comes_to(const std::string& weights) {
     return eventually([&] { return kernel_weights() == weights; }) ||
            (ADD_FAILURE() << "the kernel has " << kernel_weights() << ", not " << weights, false);
+  }
+
+  // Over three passes of --reconcile-interval 1.
+  static bool stays(const std::string& weights) {
+    for (int look = 0; look < 15; ++look) {
+      if (kernel_weights() != weights) {
+        ADD_FAILURE() << "the kernel has " << kernel_weights() << ", no longer " << weights;
+        return false;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+    }
+    return true;
+  }
+  // Of all services and destinations, as ipvsadm shows them.
+  static std::string everything_but_weights() {
+    static const std::regex weight("-w [0-9]+");
+    static const std::regex column("Conns.*|[0-9]+ +[0-9]+ *\n");
+    return std::regex_replace(Ipvsadm::saved(), weight, "-w _") + Ipvsadm::thresholds();
   }
 
   json::value status() const {
