@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 #include <variant>
 
@@ -52,9 +51,11 @@ bool writes_what_exists(const lb::Change& change) {
   return change.action == lb::Action::set_weight || change.action == lb::Action::remove_destination;
 }
 
-// Of one service, because the read of it is to be as late as can be.
-std::span<const lb::Change> first_batch(std::span<const lb::Change> changes) {
-  const auto most = changes.first(std::min(GenlSocket::max_batch, changes.size()));
+// Of one service, because the read of it is to be as late as can be. More changes than that would
+// be far behind it, fewer would read a big service all too often.
+constexpr std::size_t most_behind_a_read = 2 * GenlSocket::max_batch;
+std::span<const lb::Change> first_run(std::span<const lb::Change> changes) {
+  const auto most = changes.first(std::min(most_behind_a_read, changes.size()));
   const auto other = std::find_if(most.begin(), most.end(), [&](const lb::Change& change) {
     return change.service != most.front().service;
   });
@@ -71,12 +72,8 @@ Error not_read(Error error) {
 }  // namespace
 
 struct Ipvs::Present {
-  struct Destination {
-    lb::Destination reported;
-    KeptAttributes kept;
-  };
   std::optional<lb::Service> service;  // if one of the batch sets it
-  std::map<Endpoint, Destination> destinations;
+  std::map<Endpoint, std::optional<PresentDestination>> destinations;  // nothing: it is not there
 };
 
 Result<std::unique_ptr<Ipvs>> Ipvs::open() {
@@ -190,16 +187,19 @@ Result<void> Ipvs::list_destinations(const lb::ServiceKey& service, lb::Pool& po
 std::vector<lb::Failure> Ipvs::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;
   for (std::size_t offset = 0; offset < changes.size();) {
-    const auto batch = first_batch(changes.subspan(offset));
-    apply_batch(batch, offset, failures);
-    offset += batch.size();
+    const auto run = first_run(changes.subspan(offset));
+    const auto present = read_present(run);
+    for (std::size_t done = 0; done < run.size(); done += GenlSocket::max_batch) {
+      const auto size = std::min(GenlSocket::max_batch, run.size() - done);
+      apply_batch(run.subspan(done, size), present, offset + done, failures);
+    }
+    offset += run.size();
   }
   return failures;
 }
 
-void Ipvs::apply_batch(std::span<const lb::Change> changes, std::size_t offset,
-                       std::vector<lb::Failure>& failures) {
-  const auto present = read_present(changes);
+void Ipvs::apply_batch(std::span<const lb::Change> changes, const Result<Present>& present,
+                       std::size_t offset, std::vector<lb::Failure>& failures) {
   requests_.clear();
   std::map<std::size_t, Error> failed;
   std::vector<std::size_t> sent;
@@ -235,19 +235,21 @@ Result<Ipvs::Present> Ipvs::read_present(std::span<const lb::Change> changes) {
 
 Result<void> Ipvs::read_destinations(std::span<const lb::Change> changes, Present& present) {
   const lb::ServiceKey& service = changes.front().service;
-  std::set<Endpoint> touched;
+  auto& destinations = present.destinations;
   for (const lb::Change& change : changes) {
-    if (writes_what_exists(change)) touched.insert(change.destination.endpoint);
+    if (writes_what_exists(change)) destinations[change.destination.endpoint];
   }
+  auto found = destinations.end();
+  const auto wanted = [&](const Endpoint& endpoint) {
+    found = destinations.find(endpoint);
+    return found != destinations.end();
+  };
   using Nothing = std::monostate;
   put_service(only_request(IPVS_CMD_GET_DEST, NLM_F_DUMP), service);
   const auto all = socket_.dump<Nothing>(requests_, [&](ByteView record) -> Result<Nothing> {
-    auto destination = parse_destination_record(record, lb::family(service));
-    if (!destination) return fail(destination.error());
-    if (!touched.contains(destination->endpoint)) return Nothing{};
-    auto kept = kept_attributes(record);
-    if (!kept) return fail(kept.error());
-    present.destinations[destination->endpoint] = {std::move(*destination), std::move(*kept)};
+    auto parsed = parse_present_destination(record, lb::family(service), wanted);
+    if (!parsed) return fail(parsed.error());
+    if (*parsed) found->second = std::move(*parsed);
     return Nothing{};
   });
   if (!all) return fail(not_read(all.error()));
@@ -285,11 +287,9 @@ Result<bool> Ipvs::add_write(const lb::Change& change, const Present& present) {
 }
 
 Result<bool> Ipvs::add_destination_write(const lb::Change& change, const Present& present) {
-  const auto found = present.destinations.find(change.destination.endpoint);
-  if (found == present.destinations.end()) {
-    return fail(std::errc::no_such_file_or_directory, "");
-  }
-  const auto& [now, kept] = found->second;
+  const auto& found = present.destinations.at(change.destination.endpoint);
+  if (!found) return fail(std::errc::no_such_file_or_directory, "");
+  const lb::Destination& now = found->destination;
   if (!lb::still_follows(change, now)) {
     return fail(std::errc::operation_canceled,
                 fmt::format("not written, somebody else has changed it meanwhile: it has weight {} "
@@ -303,7 +303,7 @@ Result<bool> Ipvs::add_destination_write(const lb::Change& change, const Present
     put_destination_key(request, now.endpoint);
   } else {
     const lb::Destination rebased = lb::rebased(change, now);
-    put_changed_destination(request, kept, rebased.weight, rebased.forward);
+    put_changed_destination(request, *found, rebased.weight, rebased.forward);
   }
   return true;
 }

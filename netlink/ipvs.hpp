@@ -26,13 +26,15 @@ class Ipvs final : public lb::Dataplane {
   // Services of protocols that we have no name for are left out.
   Result<lb::Table> list_all() override;
 
-  // Writes weights as lb::Dataplane promises it, although the kernel's command replaces a whole
-  // destination or service: both are read again immediately before, and what was read is written
-  // back around what is to change. So an edit by somebody else survives whenever it was made, but
-  // for one window, which the kernel leaves open: from the moment in which a read reaches the
-  // destination until the write, all in one go. It grows with the service (0.1 ms with 10
-  // destinations, 0.5 ms with 100, 20 ms with 10 000), and there is no more than one read for each
-  // service and 128 changes.
+  // Writes as lb::Dataplane promises it, although the kernel's command replaces a whole destination
+  // or service: both are read again immediately before, and what was read is written back around
+  // what is to change. So an edit by somebody else survives whenever it was made, but for one
+  // window, which the kernel leaves open because it cannot read and write in one step: from the
+  // moment in which the read reaches a destination until its write, with nothing in between but
+  // the rest of both. It grows with the service: about 0.1 ms with 10 destinations, 1 ms with 100,
+  // 5 ms with 1 000 (kernel.ipvs.edits_test measures it), and more if we are preempted in it.
+  // One read serves a service's changes in a row, at most 256: it costs as much as listing the
+  // service once.
   //
   // Errors: ESRCH, no such service; ENOENT, no such destination or scheduler; EEXIST, somebody else
   // has added it; ERANGE, weight above lb::max_weight; EIO, the destinations could not be read;
@@ -41,8 +43,8 @@ class Ipvs final : public lb::Dataplane {
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
  private:
-  // What the kernel has immediately before a batch for one service is written, as far as the batch
-  // touches it.
+  // What the kernel has immediately before changes of one service are written, as far as they touch
+  // it.
   struct Present;
 
   Ipvs();
@@ -56,8 +58,8 @@ class Ipvs final : public lb::Dataplane {
   Result<lb::Service> read_service(const lb::ServiceKey& service);
   Result<Present> read_present(std::span<const lb::Change> changes);
   Result<void> read_destinations(std::span<const lb::Change> changes, Present& present);
-  void apply_batch(std::span<const lb::Change> changes, std::size_t offset,
-                   std::vector<lb::Failure>& failures);
+  void apply_batch(std::span<const lb::Change> changes, const Result<Present>& present,
+                   std::size_t offset, std::vector<lb::Failure>& failures);
   Result<bool> add_write(const lb::Change& change, const Present& present);
   Result<bool> add_destination_write(const lb::Change& change, const Present& present);
   nlmsghdr& add_request(std::uint8_t command, std::uint16_t flags = 0);

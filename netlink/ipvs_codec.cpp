@@ -95,8 +95,9 @@ void put_destination(nlmsghdr& request, const lb::Destination& destination) {
   mnl_attr_nest_end(&request, nest);
 }
 
-void put_changed_destination(nlmsghdr& request, const KeptAttributes& kept, std::uint32_t weight,
-                             lb::Forward forward) {
+void put_changed_destination(nlmsghdr& request, const PresentDestination& present,
+                             std::uint32_t weight, lb::Forward forward) {
+  const auto& kept = present.kept;
   nlattr* nest = mnl_attr_nest_start(&request, IPVS_CMD_ATTR_DEST);
   std::memcpy(mnl_nlmsg_put_extra_header(&request, kept.size()), kept.data(), kept.size());
   mnl_attr_put_u32(&request, IPVS_DEST_ATTR_FWD_METHOD, static_cast<std::uint32_t>(forward));
@@ -193,27 +194,45 @@ Result<ServiceRecord> parse_service_record(ByteView attributes) {
   return record;
 }
 
-Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family) {
-  Attributes command(attributes, "answer");
-  Attributes record = command.nest(IPVS_CMD_ATTR_DEST, "destination");
-  const auto family = read_family(record, service_family);
+namespace {
+
+Result<Endpoint> read_endpoint(Attributes& destination, Family service_family) {
+  const auto family = read_family(destination, service_family);
   if (!family) return fail(at("destination", family.error()));
+  return Endpoint{read_address(destination, IPVS_DEST_ATTR_ADDR, *family),
+                  destination.big_endian_u16(IPVS_DEST_ATTR_PORT)};
+}
+
+lb::Destination read_destination(Attributes& record, const Endpoint& endpoint) {
   lb::Destination destination;
-  destination.endpoint = {read_address(record, IPVS_DEST_ATTR_ADDR, *family),
-                          record.big_endian_u16(IPVS_DEST_ATTR_PORT)};
+  destination.endpoint = endpoint;
   destination.weight = record.u32(IPVS_DEST_ATTR_WEIGHT);
   destination.forward = static_cast<lb::Forward>(record.u32(IPVS_DEST_ATTR_FWD_METHOD));
   destination.upper_threshold = record.u32(IPVS_DEST_ATTR_U_THRESH);
   destination.lower_threshold = record.u32(IPVS_DEST_ATTR_L_THRESH);
   destination.tunnel = read_tunnel(record);
   destination.connections = read_connections(record);
+  return destination;
+}
+
+}  // namespace
+
+Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family) {
+  Attributes command(attributes, "answer");
+  Attributes record = command.nest(IPVS_CMD_ATTR_DEST, "destination");
+  const auto endpoint = read_endpoint(record, service_family);
+  if (!endpoint) return fail(endpoint.error());
+  auto destination = read_destination(record, *endpoint);
   if (record.error()) return fail(*record.error());
   return destination;
 }
 
 namespace {
 
-// What put_changed_destination() writes anew, and what the kernel counts.
+// A request has headers, the key of the service, forwarding method and weight besides.
+constexpr std::size_t max_kept = Requests::max_request - 96;
+
+// But for what put_changed_destination() writes anew, and what the kernel counts.
 bool is_kept(std::uint16_t type) {
   switch (type) {
     case IPVS_DEST_ATTR_FWD_METHOD:
@@ -227,31 +246,42 @@ bool is_kept(std::uint16_t type) {
   }
 }
 
-}  // namespace
-
-Result<KeptAttributes> kept_attributes(ByteView attributes) {
-  Attributes command(attributes, "answer");
-  const ByteView record = command.value(IPVS_CMD_ATTR_DEST);
-  if (const Attributes whole(record, "destination"); whole.error()) return fail(*whole.error());
-  if (command.error()) return fail(*command.error());
-  KeptAttributes kept;
-  for (ByteView rest = record; !rest.empty();) {
-    const auto* attribute = reinterpret_cast<const nlattr*>(rest.data());
-    const auto size = std::min<std::size_t>(MNL_ALIGN(attribute->nla_len), rest.size());
+// `record` is known to be whole.
+std::vector<std::uint8_t> kept_of(ByteView record) {
+  std::vector<std::uint8_t> kept;
+  kept.reserve(max_kept);
+  while (!record.empty()) {
+    const auto* attribute = reinterpret_cast<const nlattr*>(record.data());
+    const auto size = std::min<std::size_t>(MNL_ALIGN(attribute->nla_len), record.size());
     if (is_kept(mnl_attr_get_type(attribute))) {
-      kept.insert(kept.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size));
+      kept.insert(kept.end(), record.begin(), record.begin() + static_cast<std::ptrdiff_t>(size));
       kept.resize(MNL_ALIGN(kept.size()));
     }
-    rest = rest.subspan(size);
-  }
-  // Besides: headers, the key of the service, forwarding method and weight.
-  constexpr std::size_t most = Requests::max_request - 96;
-  if (kept.size() > most) {
-    return fail(std::errc::message_size,
-                fmt::format("destination: {} bytes of attributes, at most {} can be written back",
-                            kept.size(), most));
+    record = record.subspan(size);
   }
   return kept;
+}
+
+}  // namespace
+
+Result<std::optional<PresentDestination>> parse_present_destination(ByteView attributes,
+                                                                    Family service_family,
+                                                                    const Wanted& wanted) {
+  Attributes command(attributes, "answer");
+  Attributes record = command.nest(IPVS_CMD_ATTR_DEST, "destination");
+  const auto endpoint = read_endpoint(record, service_family);
+  if (!endpoint) return fail(endpoint.error());
+  if (record.error()) return fail(*record.error());
+  if (!wanted(*endpoint)) return std::optional<PresentDestination>();
+  PresentDestination present{read_destination(record, *endpoint), {}};
+  if (record.error()) return fail(*record.error());
+  present.kept = kept_of(command.value(IPVS_CMD_ATTR_DEST));
+  if (present.kept.size() > max_kept) {
+    return fail(std::errc::message_size,
+                fmt::format("destination: {} bytes of attributes, at most {} can be written back",
+                            present.kept.size(), max_kept));
+  }
+  return std::optional(std::move(present));
 }
 
 Result<std::string> parse_version(ByteView attributes) {

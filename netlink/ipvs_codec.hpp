@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -39,17 +40,25 @@ Result<ServiceRecord> parse_service_record(ByteView attributes);
 // tunnelled one may (since Linux 3.18). A forwarding method unknown to us keeps its number.
 Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family);
 
-// What SET_DEST has to be given again of the destination in an answer to GET_DEST, byte for byte as
-// it stands there: everything but weight, forwarding method and counters, also attributes of a
-// kernel newer than we are. message_size: that does not fit a request.
-using KeptAttributes = std::vector<std::uint8_t>;
-Result<KeptAttributes> kept_attributes(ByteView attributes);
+// A destination that exists, and what SET_DEST has to be given again of it: byte for byte as it
+// stands in the answer to GET_DEST, everything but weight, forwarding method and counters, also
+// attributes of a kernel newer than we are.
+struct PresentDestination {
+  lb::Destination destination;
+  std::vector<std::uint8_t> kept;
+};
+// An answer to GET_DEST, if it is about one of the `wanted`; else nothing. message_size: what is to
+// be kept does not fit a request.
+using Wanted = std::function<bool(const Endpoint&)>;
+Result<std::optional<PresentDestination>> parse_present_destination(ByteView attributes,
+                                                                    Family service_family,
+                                                                    const Wanted& wanted);
 
 // Appends a whole destination for SET_DEST. The command is no partial update
 // (ip_vs_genl_parse_dest and __ip_vs_update_dest): thresholds are required, and what else is left
 // out is reset.
-void put_changed_destination(nlmsghdr& request, const KeptAttributes& kept, std::uint32_t weight,
-                             lb::Forward forward);
+void put_changed_destination(nlmsghdr& request, const PresentDestination& present,
+                             std::uint32_t weight, lb::Forward forward);
 
 // An answer to GET_INFO: the version of IPVS, "1.2.1".
 Result<std::string> parse_version(ByteView attributes);

@@ -297,12 +297,16 @@ TEST(DestinationRecord, SkipsAttributesOfNewerKernels) {
   EXPECT_TRUE(destination);
 }
 
-// What SET_DEST gets for a record of the kernel: `kept`, and then method and weight.
+bool any(const Endpoint&) {
+  return true;
+}
+
+// What SET_DEST gets for a record of the kernel: what is kept, and then method and weight.
 Bytes written_back(const Bytes& record, std::uint32_t weight, lb::Forward forward) {
-  const auto kept = kept_attributes(record);
-  if (!kept) return text(kept.error().detail);
+  const auto present = parse_present_destination(record, Family::v6, any);
+  if (!present) return text(present.error().detail);
   Requests requests(1);
-  put_changed_destination(requests.add(0x22, 1, IPVS_CMD_SET_DEST), *kept, weight, forward);
+  put_changed_destination(requests.add(0x22, 1, IPVS_CMD_SET_DEST), **present, weight, forward);
   const ByteView attributes = requests.bytes().subspan(20);
   return {attributes.begin(), attributes.end()};
 }
@@ -334,10 +338,24 @@ TEST(DestinationRecord, GoesBackWithAttributesOfNewerKernels) {
 }
 
 TEST(DestinationRecord, IsNotWrittenBackByHalfWhenItIsTooLong) {
-  const Bytes newer = attribute(16, zeroes(200));
-  const auto kept = kept_attributes(attribute(0x8002, bytes(newer, required_of_destination())));
-  ASSERT_FALSE(kept);
-  EXPECT_EQ(kept.error().code, std::errc::message_size);
+  const auto record =
+      attribute(0x8002, bytes(attribute(16, zeroes(200)), required_of_destination()));
+  const auto present = parse_present_destination(record, Family::v6, any);
+  ASSERT_FALSE(present);
+  EXPECT_EQ(present.error().code, std::errc::message_size);
+}
+
+TEST(DestinationRecord, IsPresentOnlyIfItIsWanted) {
+  const auto at = [](std::string_view text) {
+    return [text](const Endpoint& endpoint) { return endpoint.text() == text; };
+  };
+  const auto present =
+      parse_present_destination(destination_record(), Family::v4, at("198.51.100.7:8080"));
+  ASSERT_TRUE(present && *present);
+  EXPECT_EQ((*present)->destination, expected_destination);
+  const auto other =
+      parse_present_destination(destination_record(), Family::v4, at("198.51.100.7:80"));
+  EXPECT_TRUE(other && !*other);
 }
 
 TEST(DestinationRecord, IsRefusedWithoutEachRequiredAttribute) {
@@ -468,7 +486,7 @@ TEST(Records, SurviveAnyDamage) {
     damaged = first(damaged, 1 + chance.below(damaged.size()));
     (void)parse_service_record(damaged);
     (void)parse_destination_record(damaged, Family::v6);
-    (void)kept_attributes(damaged);
+    (void)parse_present_destination(damaged, Family::v6, any);
   }
 }
 
