@@ -105,7 +105,7 @@ inline void show_logs(const std::vector<std::string>& logs) {
 // True as soon as `condition` is; false when it is not within `patience`.
 template <class Condition>
 bool eventually(Condition condition,
-                std::chrono::milliseconds patience = std::chrono::seconds{15}) {
+                std::chrono::milliseconds patience = std::chrono::seconds{30}) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;

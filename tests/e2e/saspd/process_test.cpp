@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <regex>
 
 #include "tests/e2e/saspd/fixture.hpp"
@@ -68,6 +69,8 @@ TEST_F(SaspdProcess, StartedByRootBecomesItsOwnUser) {
   given_service();
   advise({"40", "30", "20", "10"});
   start_gwm();
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  ledger_ = path("state/ledger");  // in a folder that saspd makes, and that user may write
   start_where_user(4711);
   ASSERT_TRUE(comes_to("40 30 20 10"));
   expect_only(saspd_->pid(), 4711, cap_net_admin);
