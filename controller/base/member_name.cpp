@@ -9,7 +9,9 @@ Result<MemberName> MemberName::parse(std::string_view text) {
     name.group = text.substr(0, slash);
     text.remove_prefix(slash + 1);
   }
-  if (const auto address = IpAddress::parse(text)) {
+  if (text.ends_with(']') || IpAddress::parse(text)) {
+    const auto address = parse_lone_address(text);
+    if (!address) return fail(address.error());
     name.endpoint = {*address, 0};
     return name;
   }

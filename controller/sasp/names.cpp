@@ -66,9 +66,9 @@ Result<MemberKey> parse_member(std::string_view text) {
   const auto endpoint = Endpoint::parse(rest);
   if (!endpoint || endpoint->port == 0) {
     return fail(std::errc::invalid_argument,
-                fmt::format("'{}' is not a member: [tcp:|udp:|sctp:]ADDR:PORT with an IPv6 ADDR in "
-                            "brackets, or ADDR alone for a system; names are not resolved here",
-                            printable(text)));
+                fmt::format("'{}' is not a member: {}; expected [tcp:|udp:|sctp:]ADDR:PORT with an "
+                            "IPv6 ADDR in brackets, or ADDR alone for a system",
+                            printable(text), endpoint ? "port 0" : endpoint.error().detail));
   }
   return MemberKey{canonical(endpoint->address), protocol, endpoint->port};
 }

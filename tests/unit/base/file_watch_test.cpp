@@ -40,6 +40,35 @@ TEST_F(FileWatchTest, ReadsNothingWhenTheSameFileComesBack) {
   EXPECT_FALSE(watch.should_read(stamps(1)));
 }
 
+// A writer in place may pause, and what is there is whole by chance only.
+TEST_F(FileWatchTest, WaitsLongerForAFileThatIsWrittenInPlace) {
+  FileWatch patient(3);
+  patient.was_read(stamps(1));
+  EXPECT_FALSE(patient.should_read(stamps(2)));
+  EXPECT_FALSE(patient.should_read(stamps(2)));
+  EXPECT_FALSE(patient.should_read(stamps(2)));
+  EXPECT_FALSE(patient.should_read(stamps(3))) << "it went on";
+  EXPECT_FALSE(patient.should_read(stamps(3)));
+  EXPECT_FALSE(patient.should_read(stamps(3)));
+  EXPECT_TRUE(patient.should_read(stamps(3)));
+  patient.was_read(stamps(3));
+  const FileStamps renamed{{1, 9, 3, 7}, {1, 10, 3, 7}};
+  EXPECT_FALSE(patient.should_read(renamed));
+  EXPECT_TRUE(patient.should_read(renamed));
+}
+
+TEST_F(FileWatchTest, KnowsThatAFileIsGone) {
+  watch.was_read(stamps(1));
+  for (int look = 1; look <= 3; ++look) {
+    watch.should_read({});
+    EXPECT_FALSE(watch.is_gone()) << "an editor may be putting another one there";
+  }
+  watch.should_read({});
+  EXPECT_TRUE(watch.is_gone());
+  watch.should_read(stamps(1));
+  EXPECT_FALSE(watch.is_gone());
+}
+
 TEST(FileStamps, AreThoseOfTheFilesBehindLinks) {
   std::string directory = ::testing::TempDir() + "file-watch.XXXXXX";
   directory = ::mkdtemp(directory.data());
