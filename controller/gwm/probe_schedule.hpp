@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "controller/base/clock.hpp"
@@ -29,6 +30,7 @@ struct ProbeConfig {
   Duration timeout = std::chrono::seconds{1};  // of a whole probe
   HealthRules rules{};
   std::size_t concurrency = 256;  // probes at a time
+  std::string agent_send{};       // a line that agents are sent first; empty: nothing is sent
 };
 
 struct ProbeCounts {

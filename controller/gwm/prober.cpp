@@ -12,16 +12,14 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
+#include "controller/gwm/http_answer.hpp"
 #include "controller/net/spawn.hpp"
 #include "controller/net/tcp.hpp"
 
@@ -36,7 +34,6 @@ namespace {
 using Tcp = asio::ip::tcp;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t max_http_header = 8192;
 constexpr unsigned http_11 = 11;
 
 // What a probe has found out.
@@ -70,25 +67,17 @@ bool is_our_own(const error_code& code) {
          code == std::errc::resource_unavailable_try_again;
 }
 
-Outcome http_failure(const error_code& code) {
-  if (code == http::error::end_of_stream) return failed("closed without an answer");
-  if (code == http::error::partial_message) return failed("closed in the middle of its answer");
-  if (code == http::error::header_limit || code == http::error::buffer_overflow) {
-    return failed(fmt::format("the HTTP header is longer than {} bytes", max_http_header));
-  }
-  if (code.category() == error_code(http::error::bad_version).category()) {
-    return failed(fmt::format("not an HTTP answer: {}", words(code)));
-  }
-  return failed(words(code));
-}
-
 }  // namespace
 
 // One probe: one connection, and a time limit for all of it.
 class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
  public:
-  Attempt(asio::io_context& io, ProbeTarget target, Duration timeout)
-      : target_(std::move(target)), timeout_(timeout), socket_(io), watchdog_(io) {}
+  Attempt(asio::io_context& io, ProbeTarget target, const ProbeConfig& config)
+      : target_(std::move(target)),
+        timeout_(config.timeout),
+        agent_send_(config.agent_send),
+        socket_(io),
+        watchdog_(io) {}
 
   const ProbeTarget& target() const { return target_; }
 
@@ -150,18 +139,27 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
     const auto [write_failure, written] = co_await http::async_write(socket_, request, as_result);
     if (write_failure) co_return failed(words(write_failure));
 
-    http::response_parser<http::empty_body> answer;
-    answer.header_limit(max_http_header);
-    boost::beast::flat_buffer buffer(2 * max_http_header);  // may hold the start of a body, too
-    const auto [ec, read] = co_await http::async_read_header(socket_, buffer, answer, as_result);
-    if (ec) co_return http_failure(ec);
-    const auto status = answer.get().result_int();
-    std::string detail = fmt::format("HTTP status {}", status);
-    co_return status >= 200 && status < 400 ? succeeded(std::move(detail))
-                                            : failed(std::move(detail));
+    HttpAnswer answer;
+    std::array<char, 4096> buffer{};
+    for (bool whole = false; !whole;) {
+      const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(buffer), as_result);
+      if (ec == asio::error::eof) break;
+      if (ec) co_return failed(words(ec));
+      whole = answer.take({buffer.data(), n});
+    }
+    const auto status = answer.result();
+    if (!status) co_return failed(status.error().detail);
+    std::string detail = fmt::format("HTTP status {}", *status);
+    co_return *status >= 200 && *status < 400 ? succeeded(std::move(detail))
+                                              : failed(std::move(detail));
   }
 
   asio::awaitable<Outcome> ask_agent() {
+    if (!agent_send_.empty()) {
+      const std::string line = agent_send_ + "\n";
+      const auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(line), as_result);
+      if (ec) co_return failed(words(ec));
+    }
     std::array<char, max_agent_answer> buffer{};
     std::size_t size = 0;
     const auto answer = [&] { return std::string_view(buffer.data(), size); };
@@ -181,6 +179,7 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
 
   ProbeTarget target_;
   Duration timeout_;
+  std::string agent_send_;
   Tcp::socket socket_;
   Timer watchdog_;
   bool is_connected_ = false;
@@ -200,7 +199,7 @@ void Prober::set_targets(const std::set<ProbeTarget>& targets) {
 void Prober::start_due() {
   if (stopped_) return;
   for (ProbeTarget& target : schedule_.take_due(Clock::now())) {
-    auto attempt = std::make_shared<Attempt>(io_, std::move(target), config_.timeout);
+    auto attempt = std::make_shared<Attempt>(io_, std::move(target), config_);
     attempts_.insert(attempt);
     net::spawn(io_, probe(std::move(attempt)));
   }

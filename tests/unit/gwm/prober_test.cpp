@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 
 #include <gtest/gtest.h>
 
@@ -158,8 +159,8 @@ class Server {
 class ProberTest : public testing::Test {
  protected:
   // Results come as fast as they can; only a probe that gets no answer is given up.
-  static constexpr ProbeConfig fast{.interval = 10ms, .timeout = 20s};
-  static constexpr ProbeConfig impatient{.interval = 10ms, .timeout = 100ms};
+  static inline const ProbeConfig fast{.interval = 10ms, .timeout = 20s};
+  static inline const ProbeConfig impatient{.interval = 10ms, .timeout = 100ms};
 
   void given(ProbeConfig config) {
     timeout = config.timeout;
@@ -300,30 +301,36 @@ TEST_F(ProberTest, AsksByHttp) {
   };
   const std::string end = "\r\n\r\n";
   const std::string body = "Content-Length: 5\r\n\r\nhello";
-  expect(
-      {{"200", answers("HTTP/1.1 200 OK\r\n" + body), State::up, "HTTP status 200"},
-       {"HTTP/1.0", answers("HTTP/1.0 204 None" + end), State::up, "HTTP status 204"},
-       {"302", answers("HTTP/1.1 302 Found\r\nLocation: /" + end), State::up, "HTTP status 302"},
-       {"399", answers("HTTP/1.1 399 X" + end), State::up, "HTTP status 399"},
-       {"body without end", answers("HTTP/1.1 200 OK\r\n\r\n" + std::string(100000, 'b'), true),
-        State::up, "HTTP status 200"},
-       {"400", answers("HTTP/1.1 400 Bad" + end), State::down, "HTTP status 400"},
-       {"404", answers("HTTP/1.1 404 Not Found\r\n" + body), State::down, "HTTP status 404"},
-       {"503", answers("HTTP/1.1 503 Busy" + end), State::down, "HTTP status 503"},
-       {"103", answers("HTTP/1.1 103 Early" + end), State::down, "HTTP status 103"},
-       {"garbage", answers("SSH-2.0-OpenSSH" + end), State::down,
-        "not an HTTP answer: bad version"},
-       {"status", answers("HTTP/1.1 2xx OK" + end), State::down, "not an HTTP answer: bad status"},
-       {"no answer", answers(""), State::down, "closed without an answer"},
-       {"cut", answers("HTTP/1.1 200 OK\r\nA: b"), State::down,
-        "closed in the middle of its answer"},
-       {"long", answers("HTTP/1.1 200 OK\r\nA: " + std::string(9000, 'a') + end), State::down,
-        "the HTTP header is longer than 8192 bytes"},
-       {"endless", answers(std::string(1000, 'a'), true), State::down,
-        "not an HTTP answer: bad version"},
-       {"endless header", answers("HTTP/1.1 200 OK\r\nA: " + std::string(99999, 'a'), true),
-        State::down, "the HTTP header is longer than 8192 bytes"},
-       {"refuses", http(given_refusing()), State::down, "connection refused"}});
+  expect({{"200", answers("HTTP/1.1 200 OK\r\n" + body), State::up, "HTTP status 200"},
+          {"HTTP/1.0", answers("HTTP/1.0 204 None" + end), State::up, "HTTP status 204"},
+          {"302", answers("HTTP/1.1 302 Found\r\nLocation: /" + end), State::up, "HTTP status 302"},
+          {"399", answers("HTTP/1.1 399 X" + end), State::up, "HTTP status 399"},
+          {"body without end", answers("HTTP/1.1 200 OK\r\n\r\n" + std::string(100000, 'b'), true),
+           State::up, "HTTP status 200"},
+          {"400", answers("HTTP/1.1 400 Bad" + end), State::down, "HTTP status 400"},
+          {"404", answers("HTTP/1.1 404 Not Found\r\n" + body), State::down, "HTTP status 404"},
+          {"503", answers("HTTP/1.1 503 Busy" + end), State::down, "HTTP status 503"},
+          {"103 alone", answers("HTTP/1.1 103 Early" + end), State::down,
+           "closed in the middle of its answer"},
+          {"103, then 200", answers("HTTP/1.1 103 Early" + end + "HTTP/1.1 200 OK" + end),
+           State::up, "HTTP status 200"},
+          {"of a shell script", answers("HTTP/1.0 200\n\n"), State::up, "HTTP status 200"},
+          {"garbage", answers("SSH-2.0-OpenSSH" + end), State::down,
+           "not an HTTP answer: it begins with 'SSH-2.0-OpenSSH'"},
+          {"status", answers("HTTP/1.1 2xx OK" + end), State::down,
+           "not an HTTP answer: it begins with 'HTTP/1.1 2xx OK'"},
+          {"no answer", answers(""), State::down, "closed without an answer"},
+          {"cut", answers("HTTP/1.1 200 OK\r\nA: b"), State::down,
+           "closed in the middle of its answer"},
+          {"long", answers("HTTP/1.1 200 OK\r\nA: " + std::string(60000, 'a') + end), State::up,
+           "HTTP status 200"},
+          {"too long", answers("HTTP/1.1 200 OK\r\nA: " + std::string(70000, 'a') + end),
+           State::down, "the HTTP header is longer than 65536 bytes"},
+          {"endless", answers(std::string(1000, 'a'), true), State::down,
+           "the HTTP header is longer than 65536 bytes"},
+          {"endless header", answers("HTTP/1.1 200 OK\r\nA: " + std::string(99999, 'a'), true),
+           State::down, "the HTTP header is longer than 65536 bytes"},
+          {"refuses", http(given_refusing()), State::down, "connection refused"}});
 }
 
 TEST_F(ProberTest, SaysWhoAsks) {
@@ -367,6 +374,40 @@ TEST_F(ProberTest, AsksAgents) {
   EXPECT_EQ(prober->health(in_bytes)->agent(), (AgentState{0, {}, AgentAdmin::drain}));
   EXPECT_EQ(prober->health(cut)->agent(),
             (AgentState{100, {AgentHealth::Word::down, "disk full"}, AgentAdmin::ready}));
+}
+
+asio::awaitable<void> read_line_and_answer(Tcp::socket& socket, std::string& line) {
+  std::string read;
+  const auto [ec, n] =
+      co_await asio::async_read_until(socket, asio::dynamic_buffer(read), '\n', as_result);
+  if (ec) co_return;
+  line = std::move(read);
+  co_await write(socket, "50%\n", {});
+}
+
+// As agents are that serve several servers at one port.
+TEST_F(ProberTest, SendsALineToAgentsThatWaitForOne) {
+  std::string line;
+  const Endpoint waits =
+      given_server([&](Tcp::socket& socket) { return read_line_and_answer(socket, line); });
+  given(impatient);
+  expect({{"not sent", agent(waits), State::down, "no answer within 100 ms"}});
+  prober.reset();
+  auto sends = fast;
+  sends.agent_send = "web/s1";
+  given(sends);
+  expect({{"sent", agent(waits), State::up, "50%"}});
+  EXPECT_EQ(line, "web/s1\n");
+  expect({{"one that does not wait", agent(given_server(says("75%\n"))), State::up, "75%"}});
+}
+
+// It ends the program with its reason; a place that is held for ever would be worse.
+TEST_F(ProberTest, LosesNoException) {
+  given(fast);
+  on_result = [](const ProbeTarget&, const Health&) { throw std::runtime_error("a bug"); };
+  prober->set_targets({tcp(given_server(closes))});
+  EXPECT_THROW(runs_until([&] { return results >= 3; }), std::runtime_error);
+  EXPECT_EQ(results, 1);
 }
 
 TEST_F(ProberTest, NoticesAServerThatDiesAndReturns) {
