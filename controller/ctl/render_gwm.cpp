@@ -120,8 +120,11 @@ std::string file_text(const json::object& member) {
   const auto* file = object_at(member, "weights_file");
   if (file == nullptr) return "  file     does not name it\n";
   const bool weight = find(*file, "weight") != nullptr;
-  return fmt::format("  file     says {}{}\n", text(*file, "says"),
-                     weight ? " " + text(*file, "weight") : "");
+  const auto left = number(*file, "remembered_s");
+  return fmt::format(
+      "  file     {} {}{}{}\n", left ? "said" : "says", text(*file, "says"),
+      weight ? " " + text(*file, "weight") : "",
+      left ? fmt::format(", and names it no more; remembered for {}", duration(left, "?")) : "");
 }
 
 std::string told_text(const json::object& member) {
@@ -146,6 +149,30 @@ std::string render_case(const json::object& member, bool colors) {
   for (const auto* probe : objects(member, "probes"))
     out += probe_text(*probe, colors);
   return out + told_text(member);
+}
+
+// Which members are not available, and what the weights file names in vain.
+std::string noteworthy(const json::object& status, bool colors) {
+  std::string out;
+  for (const auto* member : objects(status, "unavailable")) {
+    out += painted(
+        fmt::format("  {} of group {} of {}: {}\n", text(*member, "member"), text(*member, "group"),
+                    text(*member, "lb_uid"), text(*member, "detail")),
+        Color::doubtful, colors);
+  }
+  if (const auto more = number(status, "unavailable_left_out").value_or(0); more > 0)
+    out += fmt::format("  and {} more, see saspctl members\n", more);
+  for (const auto* stray : objects(status, "unregistered")) {
+    const bool is_member = find(*stray, "member") != nullptr;
+    const bool is_near = find(*stray, "nearest") != nullptr;
+    out += painted(
+        fmt::format("the weights file names {}group {}, which nobody has registered{}\n",
+                    is_member ? fmt::format("{} of ", text(*stray, "member")) : "",
+                    text(*stray, "group"),
+                    is_near ? fmt::format("; did you mean {}?", text(*stray, "nearest")) : ""),
+        Color::doubtful, colors);
+  }
+  return out;
 }
 
 }  // namespace
@@ -178,6 +205,7 @@ std::string render_status(const json::object& status, bool colors) {
                   fmt::join(texts(status, "listen"), ", "), text(status, "connections"));
   out += fmt::format("groups   {}\n", text(status, "groups"));
   out += fmt::format("members  {}\n", counts_text(status));
+  out += noteworthy(status, colors);
   for (const auto& name : texts(status, "drained"))
     out += painted(fmt::format("drained by the operator: {}\n", name), Color::doubtful, colors);
   out += '\n' + lbs_table(status, colors);

@@ -86,6 +86,20 @@ void add_counters(Families& families, const Surroundings& around, const MetricCo
   families.push_back(std::move(probed));
 }
 
+// --- alarms
+
+void add_alarms(Families& families, const WorkloadManager& manager, const Surroundings& around,
+                TimePoint now) {
+  Family alarms = gauge("sasp_gwm_alarms", "Alarms that saspctl status shows now, by name.");
+  for (const auto& [name, count] : alarm_counts(around, now))
+    add(alarms, real(count), {{"alarm", std::string(name)}});
+  families.push_back(std::move(alarms));
+  families.push_back(one(gauge("sasp_gwm_unregistered_file_entries",
+                               "Groups, and members of registered groups, that the weights file "
+                               "names and nobody has registered."),
+                         real(strays_of(manager).size())));
+}
+
 // --- load balancers
 
 void add_lbs(Families& families, const WorkloadManager& manager) {
@@ -183,6 +197,7 @@ Families metric_families(const WorkloadManager& manager, const Surroundings& aro
   Families families;
   add_program(families, around);
   add_counters(families, around, counters, probes);
+  add_alarms(families, manager, around, now);
   add_lbs(families, manager);
   add_members(families, manager, with_members, now);
   return families;

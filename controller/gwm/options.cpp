@@ -14,11 +14,11 @@ namespace {
 
 constexpr std::string_view footer =
     "A line of the weights file is  GROUP [tcp:|udp:|sctp:]ADDR:PORT WEIGHT|quiesce|down|unknown\n"
-    "or  GROUP ADDR ...  for a system. Members that no line names are advised as unknown. The file "
-    "is\n"
-    "read again when it changes and on SIGHUP; if a line is bad the old weights stay. Replace it "
-    "by\n"
-    "renaming a new file over it.\n"
+    "or  GROUP ADDR ...  for a system. Members that neither a line nor a probe tells of are "
+    "unknown:\n"
+    "load balancers stop sending to them while others of their group are known. The file is read\n"
+    "again when it changes and on SIGHUP; if a line is bad, or the last one has no end, the old\n"
+    "weights stay. Replace it by renaming a new file over it; appending a line is safe too.\n"
     "Certificates are read again too; connections that are open keep theirs.\n"
     "Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,\n"
     "74 cannot listen, 75 another program has the control socket, 77 not permitted,\n"
@@ -75,6 +75,11 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
            "without an authority file: members speak for any address, not only for their own");
   cli.section("Advice");
   cli.option("--weights", "FILE", options.weights, cli::text(1, 4096), "the weights file");
+  cli.option("--weights-memory", "SECONDS", options.weights_memory, cli::seconds(0, 86400),
+             "how long a member that vanished from the weights file keeps its last advice; a file "
+             "that lost more than half of its members is held back ten times as long, or until "
+             "SIGHUP. 0: neither",
+             "60");
   cli.add_list(
       "--probe", "[GROUP=]none|tcp|http:PATH|agent:PORT",
       [&options](std::string_view value) { return options.probes.add(value); },
@@ -89,13 +94,21 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "successes in a row that bring a server up", "2");
   cli.option("--probe-fall", "N", options.probing.rules.fall, cli::number<unsigned>(1, 100),
              "failures in a row that bring it down", "3");
+  cli.option("--agent-send", "TEXT", options.probing.agent_send, cli::text(1, 255),
+             "a line that agents are sent before they answer, for those that wait for one");
+  cli.option("--agent-max", "PERCENT", options.weigher.agent_max, cli::number<unsigned>(1, 25600),
+             "the largest percentage that an agent may say; more counts as this", "100");
+  cli.option("--max-share", "PERCENT", options.weigher.max_share, cli::number<unsigned>(1, 100),
+             "the largest part of a group's weights that a member gets by its agent, though never "
+             "less than twice an equal part. 100: no limit",
+             "100");
   cli.option("--probe-concurrency", "N", options.probing.concurrency,
              cli::number<std::size_t>(1, 10'000), "probes at a time", "256");
   cli.option("--interval", "SECONDS", interval, cli::seconds(1, 3600),
              "how often load balancers are told to ask, and are sent new weights with push", "10");
   cli.option("--max-weight", "N", options.weigher.max_weight, cli::number<std::uint16_t>(1, 65535),
-             "weight of the best member of a group by its probes; those of the weights file stay "
-             "as they are",
+             "weight of the best member of a group by its probes. Weights of the weights file stay "
+             "as they are, and its largest one in a group takes the place of this",
              "64");
   cli.option("--slow-start", "SECONDS", options.weigher.slow_start, cli::seconds(0, 3600),
              "until a member that was down has its whole weight again, from a tenth on", "0");

@@ -34,10 +34,11 @@ struct Options {
   ProbePlan probes;
   ProbeConfig probing;
   TlsSettings tls;
-  std::vector<IpNetwork> allowed;  // who may connect at all; empty: everybody
-  bool foreign_members = false;    // without authority file: members speak for any address
-  std::string authority;           // path of the authority file; empty: none
-  std::string weights;             // path of the weights file; empty: none
+  std::vector<IpNetwork> allowed;           // who may connect at all; empty: everybody
+  bool foreign_members = false;             // without authority file: members speak for any address
+  std::string authority;                    // path of the authority file; empty: none
+  std::string weights;                      // path of the weights file; empty: none
+  std::chrono::seconds weights_memory{60};  // how long the last word of a member stays
   std::string control;  // path of the control socket; empty: default_control, which may fail
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;

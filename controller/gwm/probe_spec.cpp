@@ -147,4 +147,9 @@ std::span<const ProbeSpec> ProbePlan::of(std::string_view group) const {
   return own == by_group_.end() ? without_group_.specs : own->second.specs;
 }
 
+bool ProbePlan::is_none(std::string_view group) const {
+  const auto own = by_group_.find(group);
+  return own != by_group_.end() && own->second.is_none;
+}
+
 }  // namespace saspd::gwm

@@ -57,6 +57,8 @@ class ProbePlan {
   Result<void> add(std::string_view text);
 
   std::span<const ProbeSpec> of(std::string_view group) const;
+  // Was it said that this group is not probed?
+  bool is_none(std::string_view group) const;
   // Nobody is probed.
   bool empty() const { return without_group_.specs.empty() && by_group_.empty(); }
 

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -25,8 +26,14 @@ using boost::system::error_code;
 
 namespace {
 
-// A changed file is read when two looks find the same (FileWatch): within a second.
+// A file that was replaced is read when two looks find the same (FileWatch), within a second; one
+// that is written in place when it stays the same for three.
 constexpr auto files_poll = std::chrono::milliseconds{500};
+constexpr unsigned looks_in_place = 6;
+// All groups are weighed for it, so a big farm is looked at less often.
+constexpr auto alarms_poll = std::chrono::seconds{1};
+constexpr int alarms_rest = 50;  // times as long as a look takes
+constexpr std::size_t members_in_a_line = 4;
 constexpr auto members_poll = std::chrono::milliseconds{200};
 
 // Every connection needs a descriptor; the usual limit of 1024 is there for select(2).
@@ -50,11 +57,27 @@ std::string words(const Health& health, ProbeSpec::Kind kind) {
   return agent ? fmt::format("says {}", detail) : fmt::format("up: {}", detail);
 }
 
+// A file that is gone is read, too: then that is said.
+bool should_read(FileWatch& watch, const std::string& path) {
+  if (path.empty()) return false;
+  return watch.should_read(stamps_of({path})) || watch.is_gone();
+}
+
 std::size_t members_in(const AdviceTable& table) {
   std::size_t sum = 0;
   for (const auto& [group, members] : table)
     sum += members.size();
   return sum;
+}
+
+// "web tcp:192.0.2.1:80, web tcp:192.0.2.2:80 and 3 more"
+std::string listed(const std::vector<WeightsBook::Name>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), members_in_a_line); ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", names[i].text());
+  if (names.size() > members_in_a_line)
+    text += fmt::format(" and {} more", names.size() - members_in_a_line);
+  return text;
 }
 
 net::GwmServerConfig server_config(const Options& options, const net::TlsCredentials* tls) {
@@ -79,7 +102,10 @@ Program::Program(const Options& options, cli::Log& log)
     : options_(options),
       log_(log),
       manager_(manager_config(options)),
+      weights_watch_(looks_in_place),
+      book_(options.weights_memory),
       authority_(options.foreign_members),
+      authority_watch_(looks_in_place),
       watchdog_(io_, notifier_),
       status_line_(io_, notifier_, [this] { return status_line(); }),
       tls_(credentials()),
@@ -88,6 +114,7 @@ Program::Program(const Options& options, cli::Log& log)
       files_timer_(io_),
       work_timer_(io_),
       members_timer_(io_),
+      alarms_timer_(io_),
       prober_(io_, options.probing,
               [this](const ProbeTarget& target, const Health& health) { probed(target, health); }) {
 }
@@ -111,6 +138,7 @@ ExitCode Program::run() {
 // Root opens the sockets; whoever we are then reads the keys, and everything anew later.
 ExitCode Program::start() {
   if (const ExitCode code = read_files(); code != ExitCode::ok) return code;
+  say_what_stays_unknown();
   if (!options_.check) {
     for (const auto step : {&Program::open_control, &Program::listen}) {
       if (const ExitCode code = (this->*step)(); code != ExitCode::ok) return code;
@@ -133,6 +161,7 @@ ExitCode Program::start() {
   }
   poll_files();
   if (!options_.probes.empty()) watch_members();
+  watch_alarms();
   open_metrics();
   return ExitCode::ok;
 }
@@ -233,6 +262,7 @@ void Program::open_metrics() {
 
 boost::json::object Program::answer(const boost::json::object& request,
                                     const net::ControlPeer& peer) {
+  look_at_alarms();
   auto [answer, done] = carry_out(request, peer.may_write, manager_, surroundings(), Clock::now());
   if (!done.empty()) log_.info("{}, by uid {} (pid {})", done, peer.uid, peer.pid);
   // Later: what the work throws is no fault of the question.
@@ -240,7 +270,8 @@ boost::json::object Program::answer(const boost::json::object& request,
   return std::move(answer);
 }
 
-std::string Program::metrics_text() const {
+std::string Program::metrics_text() {
+  look_at_alarms();
   const auto now = Clock::now();
   auto families = metric_families(manager_, surroundings(), counters_, prober_.counts(),
                                   options_.metrics_members, now);
@@ -285,6 +316,8 @@ Surroundings Program::surroundings() const {
   around.authority_error = authority_error_;
   if (tls_) around.tls_error = tls_->error();
   around.unauthorized = unauthorized_;
+  around.alarms = alarms_;
+  if (!options_.weights.empty()) around.book = &book_;
   return around;
 }
 
@@ -294,14 +327,61 @@ Result<void> Program::read_weights() {
   if (options_.weights.empty()) return {};
   const auto stamps = stamps_of({options_.weights});
   const auto text = cli::read_regular_file(options_.weights);
+  weights_watch_.was_read(text ? stamps : std::nullopt);
   if (!text) return fail(text.error());
-  weights_watch_.was_read(stamps);
   auto table = parse_weights(*text);
   if (!table) return fail(at(options_.weights, table.error()));
-  log_.info("{}: {} members in {} groups", options_.weights, members_in(*table), table->size());
-  manager_.use(std::move(*table), Clock::now());
-  work();
+  for (const auto& doubt : doubts_about(*table))
+    log_.warning("{}: {}", options_.weights, doubt);
+  const std::size_t members = members_in(*table);
+  const std::size_t groups = table->size();
+  const auto news = book_.read(std::move(*table), Clock::now());
+  if (book_.held()) {
+    say_what_is_held();
+  } else {
+    log_.info("{}: {} members in {} groups", options_.weights, members, groups);
+  }
+  take(news);
   return {};
+}
+
+void Program::say_what_is_held() const {
+  const auto& held = *book_.held();
+  log_.warning(
+      "{}: {} of its {} members are missing, is it whole? The old weights stay for {} s, or until "
+      "SIGHUP says that it is meant (systemctl reload sasp-gwm)",
+      options_.weights, held.missing, held.before,
+      std::chrono::ceil<std::chrono::seconds>(held.until - Clock::now()).count());
+}
+
+// What can be known of partly_known before anybody has registered anything.
+void Program::say_what_stays_unknown() const {
+  std::string names;
+  std::size_t count = 0;
+  for (const auto& [group, members] : book_.table()) {
+    if (!options_.probes.of(group).empty()) continue;
+    ++count;
+    if (count <= members_in_a_line) names += fmt::format("{}{}", count == 1 ? "" : ", ", group);
+  }
+  if (count == 0) return;
+  log_.info(
+      "{}: nothing probes {} of its groups ({}{}): load balancers stop sending to a member of them "
+      "that it does not name; --probe tcp makes such a member known",
+      options_.weights, count, names, count > members_in_a_line ? ", ..." : "");
+}
+
+void Program::take(const WeightsBook::News& news) {
+  if (!news.vanished.empty()) {
+    log_.warning("{} no longer names {}: the last advice stays for {} s", options_.weights,
+                 listed(news.vanished), options_.weights_memory.count());
+  }
+  if (!news.forgotten.empty()) {
+    log_.warning("{} has not named {} for {} s: what it said of them is forgotten",
+                 options_.weights, listed(news.forgotten), options_.weights_memory.count());
+  }
+  if (!news.changed) return;
+  manager_.use(book_.table(), Clock::now());
+  work();
 }
 
 // What cannot be read is tried again at every look, and told once.
@@ -316,8 +396,8 @@ Result<void> Program::read_authority() {
   if (options_.authority.empty()) return {};
   const auto stamps = stamps_of({options_.authority});
   const auto text = cli::read_regular_file(options_.authority);
+  authority_watch_.was_read(text ? stamps : std::nullopt);
   if (!text) return fail(text.error());
-  authority_watch_.was_read(stamps);
   auto authority = Authority::parse(*text);
   if (!authority) return fail(at(options_.authority, authority.error()));
   authority_ = std::move(*authority);
@@ -338,8 +418,9 @@ void Program::poll_files() {
   files_timer_.expires_after(files_poll);
   files_timer_.async_wait([this](error_code ec) {
     if (ec) return;
-    if (weights_watch_.should_read(stamps_of({options_.weights}))) read_weights_again();
-    if (authority_watch_.should_read(stamps_of({options_.authority}))) read_authority_again();
+    if (should_read(weights_watch_, options_.weights)) read_weights_again();
+    if (should_read(authority_watch_, options_.authority)) read_authority_again();
+    take(book_.expire(Clock::now()));
     poll_files();
   });
 }
@@ -463,6 +544,12 @@ void Program::info(const std::string& text) {
   log_.info("{}", text);
 }
 
+void Program::error(const std::string& text) {
+  if (!error_limit_.allows(Clock::now())) return;
+  if (const auto n = error_limit_.take_suppressed()) log_.error("{} lines were suppressed", n);
+  log_.error("{}", text);
+}
+
 void Program::warn(const std::string& text) {
   warn(text, warning_limit_);
 }
@@ -505,6 +592,29 @@ void Program::watch_members() {
       prober_.set_targets(targets);
     }
     watch_members();
+  });
+}
+
+// One line when an alarm begins, and one when it ends.
+void Program::look_at_alarms() {
+  const bool has_book = !options_.weights.empty();
+  auto now = alarms_of(manager_, has_book ? &book_ : nullptr, Clock::now());
+  const auto before = std::exchange(alarms_, std::move(now));
+  for (const Alarm& alarm : alarms_only_in(alarms_, before)) {
+    const auto text = fmt::format("alarm {}: {}", alarm.name, alarm.detail);
+    alarm.urgent ? error(text) : warn(text);
+  }
+  for (const Alarm& alarm : alarms_only_in(before, alarms_))
+    info(fmt::format("alarm {} ended; it was: {}", alarm.name, alarm.detail));
+}
+
+void Program::watch_alarms() {
+  const TimePoint began = Clock::now();
+  look_at_alarms();
+  const Duration rest = (Clock::now() - began) * alarms_rest;
+  alarms_timer_.expires_after(std::max<Duration>(alarms_poll, rest));
+  alarms_timer_.async_wait([this](error_code ec) {
+    if (!ec) watch_alarms();
   });
 }
 
@@ -551,6 +661,7 @@ void Program::reload() {
   if (tls_) tls_->reload();
   weights_error_.clear();  // who asks gets an answer
   read_weights_again();
+  if (weights_error_.empty()) take(book_.believe_held(Clock::now()));
   authority_error_.clear();
   read_authority_again();
   notifier_.ready();
@@ -569,6 +680,7 @@ void Program::stop() {
   files_timer_.cancel();
   work_timer_.cancel();
   members_timer_.cancel();
+  alarms_timer_.cancel();
   prober_.stop();
 }
 

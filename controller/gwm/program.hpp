@@ -12,10 +12,12 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "controller/base/file_watch.hpp"
+#include "controller/gwm/alarms.hpp"
 #include "controller/gwm/log_limit.hpp"
 #include "controller/gwm/metrics.hpp"
 #include "controller/gwm/options.hpp"
 #include "controller/gwm/prober.hpp"
+#include "controller/gwm/weights_book.hpp"
 #include "controller/gwm/weights_file.hpp"
 #include "controller/gwm/workload_manager.hpp"
 #include "controller/net/control_server.hpp"
@@ -60,7 +62,12 @@ class Program final : private net::GwmServerOwner {
   ExitCode drop_privileges();
   void open_metrics();
   Result<void> read_weights();
+  void say_what_stays_unknown() const;
   void read_weights_again();
+  void take(const WeightsBook::News& news);
+  void say_what_is_held() const;
+  void look_at_alarms();
+  void watch_alarms();
   Result<void> read_authority();
   void read_authority_again();
   void poll_files();
@@ -75,7 +82,7 @@ class Program final : private net::GwmServerOwner {
 
   // What saspctl and Prometheus are told.
   boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
-  std::string metrics_text() const;
+  std::string metrics_text();
   std::string status_line() const;
   Surroundings surroundings() const;
 
@@ -86,6 +93,7 @@ class Program final : private net::GwmServerOwner {
   bool may_go_on(const Rights& rights, const std::string& lb_uid) const;
   void judge_again();
   void info(const std::string& text);
+  void error(const std::string& text);
   void warn(const std::string& text);
   void warn(const std::string& text, LogLimit& limit);
 
@@ -93,6 +101,7 @@ class Program final : private net::GwmServerOwner {
   cli::Log& log_;
   WorkloadManager manager_;
   FileWatch weights_watch_;
+  WeightsBook book_;
   std::string weights_error_;  // told already
   Authority authority_;
   FileWatch authority_watch_;
@@ -100,6 +109,7 @@ class Program final : private net::GwmServerOwner {
   std::unordered_map<ConnectionId, Peer> peers_;
   LogLimit info_limit_;
   LogLimit warning_limit_;
+  LogLimit error_limit_;
   LogLimit rejected_limit_;
   bool stopping_ = false;
   std::uint32_t last_push_id_ = 0;
@@ -114,12 +124,14 @@ class Program final : private net::GwmServerOwner {
   Timer files_timer_;
   Timer work_timer_;
   Timer members_timer_;
+  Timer alarms_timer_;
   Prober prober_;
   std::uint64_t probed_generation_ = 0;
   std::unique_ptr<net::ControlServer> control_;
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
   Unauthorized unauthorized_;
+  std::vector<Alarm> alarms_;  // as the log has them
 };
 
 }  // namespace saspd::gwm

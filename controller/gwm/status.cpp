@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <boost/json/array.hpp>
 
+#include "controller/base/nearest.hpp"
 #include "controller/base/version.hpp"
 
 namespace saspd::gwm {
@@ -20,6 +22,11 @@ namespace {
 constexpr std::string_view program = "sasp-gwm";
 // How long an event is an alarm; a metric counts it for ever.
 constexpr auto alarm_time = std::chrono::hours{1};
+// Of the status: more is for `members`.
+constexpr std::size_t max_listed = 50;
+// Of errors: what was meant instead.
+constexpr std::size_t max_names_compared = 1000;
+constexpr std::size_t max_names_shown = 5;
 
 json::object answer() {
   return {{"schema_version", 1}, {"program", program}};
@@ -82,13 +89,26 @@ MemberCounts counts_of(const WorkloadManager& manager, const std::string& name, 
   return counts;
 }
 
+bool is_unauthorized_lately(const Surroundings& around, TimePoint now) {
+  return around.unauthorized.requests > 0 && now - around.unauthorized.last_at < alarm_time;
+}
+
+json::object alarm_json(const Alarm& alarm) {
+  json::object object{{"name", alarm.name}, {"urgent", alarm.urgent}, {"detail", alarm.detail}};
+  if (!alarm.lb_uid.empty()) object["lb_uid"] = alarm.lb_uid;
+  if (!alarm.group.empty()) object["group"] = alarm.group;
+  return object;
+}
+
 // The form of saspd's alarms.
 json::array alarms_json(const Surroundings& around, TimePoint now) {
   json::array alarms;
-  const Unauthorized& unauthorized = around.unauthorized;
-  if (unauthorized.requests > 0 && now - unauthorized.last_at < alarm_time) {
+  for (const Alarm& alarm : around.alarms)
+    alarms.push_back(alarm_json(alarm));
+  if (is_unauthorized_lately(around, now)) {
+    const Unauthorized& unauthorized = around.unauthorized;
     alarms.push_back(
-        {{"name", "unauthorized"},
+        {{"name", alarm::unauthorized},
          {"urgent", true},
          {"detail", fmt::format("{} request(s) without right to it, the last {} s ago "
                                 "from {}",
@@ -133,7 +153,10 @@ struct Case {
   const Member& member;
   WeightEntry entry;
   Judgement judgement;
-  const Advice* of_file = nullptr;  // nullptr: the weights file does not name it
+  const Advice* of_file = nullptr;           // nullptr: the weights file does not name it
+  std::optional<std::int64_t> remembered_s;  // it does no longer, and its last word stays so long
+  std::uint16_t file_scale = 0;              // Weigher::file_scale() of the group
+  unsigned agent_max = 0;
   std::vector<std::pair<ProbeTarget, const Health*>> probes;
 
   bool quiesced_by_agent() const;
@@ -188,7 +211,8 @@ json::object probe_json(const ProbeTarget& target, const Health* health, TimePoi
   return object;
 }
 
-json::value file_json(const Advice* advice) {
+json::value file_json(const Case& of) {
+  const Advice* advice = of.of_file;
   if (advice == nullptr) return nullptr;
   const char* says = advice->quiesce      ? "quiesce"
                      : !advice->contact   ? "down"
@@ -196,6 +220,7 @@ json::value file_json(const Advice* advice) {
                                           : "weight";
   json::object object{{"says", says}};
   if (advice->confident && advice->contact && !advice->quiesce) object["weight"] = advice->weight;
+  if (of.remembered_s) object["remembered_s"] = *of.remembered_s;
   return object;
 }
 
@@ -236,7 +261,24 @@ std::string share_text(const Case& of) {
     text += fmt::format(", of which it gets {:.0f}% while it starts slowly",
                         of.judgement.slow_start * 100);
   }
-  return text + "; weights are relative to the best member of the group";
+  const auto over = std::find_if(of.probes.begin(), of.probes.end(), [&](const auto& probe) {
+    return probe.second != nullptr && probe.second->agent().percent > of.agent_max;
+  });
+  if (over != of.probes.end()) {
+    text += fmt::format(", its agent says {}% and may say {}% (--agent-max)",
+                        over->second->agent().percent, of.agent_max);
+  }
+  if (of.file_scale == 0) return text + "; weights are relative to the best member of the group";
+  return text + fmt::format(
+                    "; a whole share is {} here, the largest weight that the weights file "
+                    "gives in the group",
+                    of.file_scale);
+}
+
+std::string file_weight_text(const Case& of) {
+  if (!of.remembered_s) return fmt::format("the weights file says {}", of.entry.weight);
+  return fmt::format("the weights file said {}, names it no more, and is remembered for {} s",
+                     of.entry.weight, *of.remembered_s);
 }
 
 // The rule that decided, highest precedence first (sasp-interop rows 6, 43 and 44).
@@ -251,7 +293,7 @@ std::string explain(const Case& of) {
     return fmt::format("not known: {}", not_confident_text(of));
   }
   if (of.judgement.weight_fixed && of.entry.weight == of.judgement.advice.weight) {
-    return fmt::format("the weights file says {}", of.entry.weight);
+    return file_weight_text(of);
   }
   if (of.judgement.weight_fixed || of.judgement.share == 0) {
     return "no member of the group has a weight, so each that is available gets 1";
@@ -268,7 +310,7 @@ json::object case_json(const std::string& uid, const Case& of, TimePoint now) {
   for (const auto origin : quiesced_by(of))
     origins.emplace_back(origin);
   object["quiesced_by"] = std::move(origins);
-  object["weights_file"] = file_json(of.of_file);
+  object["weights_file"] = file_json(of);
   json::array probes;
   for (const auto& [target, health] : of.probes)
     probes.push_back(probe_json(target, health, now));
@@ -283,16 +325,62 @@ json::object case_json(const std::string& uid, const Case& of, TimePoint now) {
   return object;
 }
 
-Case case_of(const WorkloadManager& manager, const Surroundings& around, const std::string& group,
-             const Member& member, WeightEntry entry, TimePoint now) {
+Case case_of(const WorkloadManager& manager, const Surroundings& around, const std::string& name,
+             const Group& group, const Member& member, WeightEntry entry, TimePoint now) {
   const Weigher& weigher = manager.weigher();
   const MemberKey key = member.data.key();
-  Case of{
-      group, member, std::move(entry), weigher.judge(group, key, now), weigher.of_file(group, key),
-      {}};
-  for (const auto& target : weigher.targets_of(group, key))
+  Case of{name,
+          member,
+          std::move(entry),
+          weigher.judge(name, key, now),
+          weigher.of_file(name, key),
+          {},
+          weigher.file_scale(name, group),
+          weigher.agent_max(),
+          {}};
+  const auto until =
+      around.book != nullptr ? around.book->remembered_until({name, key}) : std::nullopt;
+  if (until) of.remembered_s = seconds_since(now, *until);
+  for (const auto& target : weigher.targets_of(name, key))
     of.probes.emplace_back(target, around.health(target));
   return of;
+}
+
+// --- what is not available
+
+// Calls each(LB UID, Case) for every member of the group that can get no work by what is known.
+template <class Each>
+void for_each_unavailable(const WorkloadManager& manager, const Surroundings& around,
+                          const std::string& uid, const std::string& name, const Group& group,
+                          const std::vector<WeightEntry>& entries, TimePoint now, Each each) {
+  auto entry = entries.begin();
+  for (const auto& [key, member] : group) {
+    const WeightEntry& of_member = *entry++;
+    MemberCounts counts;
+    counts.add(of_member);
+    if (counts.available == 0)
+      each(uid, case_of(manager, around, name, group, member, of_member, now));
+  }
+}
+
+json::object unavailable_json(const std::string& uid, const Case& of) {
+  return {{"lb_uid", uid},
+          {"group", of.group},
+          {"member", of.entry.member.key().text()},
+          {"label", of.entry.member.label},
+          {"detail", explain(of)}};
+}
+
+json::array strays_json(const WorkloadManager& manager) {
+  json::array strays;
+  for (const Stray& stray : strays_of(manager)) {
+    if (strays.size() == max_listed) break;
+    json::object object{{"group", stray.group}};
+    object["member"] = stray.member ? json::value(stray.member->text()) : nullptr;
+    object["nearest"] = text_or_null(stray.nearest);
+    strays.push_back(std::move(object));
+  }
+  return strays;
 }
 
 // --- watch
@@ -306,7 +394,42 @@ std::string watched_text(const WeightEntry& entry) {
   return text;
 }
 
+// --- what was probably meant
+
+std::string near_group(const WorkloadManager& manager, const std::string& wanted) {
+  std::vector<std::string_view> names;
+  for_each_group(manager, [&](const auto&, const auto& name, const auto&) {
+    if (names.size() < max_names_compared) names.emplace_back(name);
+  });
+  return did_you_mean(wanted, names);
+}
+
+// Those at the same address: a port was forgotten, or is another one.
+std::string near_members(const WorkloadManager& manager, const MemberName& wanted) {
+  std::set<std::string> names;
+  for_each_group(manager, [&](const auto&, const auto&, const auto& group) {
+    for (const auto& [key, member] : group) {
+      if (names.size() < max_names_shown && key.address == wanted.endpoint.address)
+        names.insert(MemberName{{}, {key.address, key.port}}.text());
+    }
+  });
+  return names.empty() ? "" : fmt::format("; did you mean {}?", fmt::join(names, ", "));
+}
+
 }  // namespace
+
+std::vector<std::pair<std::string_view, std::size_t>> alarm_counts(const Surroundings& around,
+                                                                   TimePoint now) {
+  std::vector<std::pair<std::string_view, std::size_t>> counts;
+  for (const auto name : alarm::all) {
+    const auto count =
+        std::count_if(around.alarms.begin(), around.alarms.end(),
+                      [&, name = name](const Alarm& alarm) { return alarm.name == name; });
+    const bool lately = name == alarm::unauthorized && is_unauthorized_lately(around, now);
+    counts.emplace_back(name, static_cast<std::size_t>(count) + (lately ? 1 : 0));
+  }
+  return counts;
+}
 
 void MemberCounts::add(const WeightEntry& entry) {
   ++(has(entry.flags, weight_flag::quiesce)      ? quiesced
@@ -325,10 +448,17 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
                          TimePoint now) {
   MemberCounts all;
   std::size_t groups = 0;
-  for_each_group(manager, [&](const auto&, const auto& name, const auto& group) {
+  json::array unavailable;
+  const auto list = [&](const std::string& uid, const Case& of) {
+    if (unavailable.size() < max_listed) unavailable.push_back(unavailable_json(uid, of));
+  };
+  for_each_group(manager, [&](const auto& uid, const auto& name, const auto& group) {
     ++groups;
-    for (const auto& entry : manager.weigher().weigh(name, group, now))
+    const auto entries = manager.weigher().weigh(name, group, now);
+    for (const auto& entry : entries)
       all.add(entry);
+    if (unavailable.size() < max_listed)
+      for_each_unavailable(manager, around, uid, name, group, entries, now, list);
   });
   json::object object = answer();
   object["version"] = program_version;
@@ -346,6 +476,10 @@ json::object status_json(const WorkloadManager& manager, const Surroundings& aro
   object["alarms"] = alarms_json(around, now);
   object["groups"] = groups;
   object["member_counts"] = counts_json(all);
+  object["unavailable"] = std::move(unavailable);
+  object["unavailable_left_out"] =
+      all.all() - all.available - object.at("unavailable").as_array().size();
+  object["unregistered"] = strays_json(manager);
   json::array drained;
   for (const auto& name : manager.weigher().drained())
     drained.emplace_back(name.text());
@@ -396,7 +530,8 @@ Result<json::object> members_json(const WorkloadManager& manager,
     groups.push_back(std::move(object));
   });
   if (wanted && groups.empty()) {
-    return fail(std::errc::no_such_device_or_address, fmt::format("no group '{}'", *wanted));
+    return fail(std::errc::no_such_device_or_address,
+                fmt::format("no group '{}'{}", *wanted, near_group(manager, *wanted)));
   }
   json::object object = answer();
   object["groups"] = std::move(groups);
@@ -417,12 +552,13 @@ Result<json::object> why_json(const WorkloadManager& manager, const Surroundings
     for (const auto& [key, member] : group) {
       WeightEntry& of_member = *entry++;
       if (!names(wanted, name, key)) continue;
-      found.push_back(
-          case_json(uid, case_of(manager, around, name, member, std::move(of_member), now), now));
+      found.push_back(case_json(
+          uid, case_of(manager, around, name, group, member, std::move(of_member), now), now));
     }
   });
   if (found.empty()) {
-    return fail(std::errc::no_such_device_or_address, fmt::format("no member '{}'", wanted.text()));
+    return fail(std::errc::no_such_device_or_address,
+                fmt::format("no member '{}'{}", wanted.text(), near_members(manager, wanted)));
   }
   json::object object = answer();
   object["members"] = std::move(found);

@@ -4,11 +4,14 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>
 
 #include "controller/base/member_name.hpp"
+#include "controller/gwm/alarms.hpp"
 #include "controller/gwm/workload_manager.hpp"
 
 namespace saspd::gwm {
@@ -35,7 +38,13 @@ struct Surroundings {
   std::string authority_error;
   std::string tls_error;  // why the TLS files could not be read again; empty: they could
   Unauthorized unauthorized;
+  std::vector<Alarm> alarms;          // without that of `unauthorized`
+  const WeightsBook* book = nullptr;  // nullptr: no weights file
 };
+
+// The name of an alarm, and how many there are of it, for each name there is.
+std::vector<std::pair<std::string_view, std::size_t>> alarm_counts(const Surroundings& around,
+                                                                   TimePoint now);
 
 // A farm may be larger than what is good to be told at once.
 inline constexpr std::size_t max_members_shown = 20'000;

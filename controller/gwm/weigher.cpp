@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 namespace saspd::gwm {
@@ -20,6 +22,26 @@ bool serves(const Reading& reading) {
 // RFC 4678 5.3: may it get new work?
 bool is_available(const WeightEntry& entry) {
   return (entry.flags & (weight_flag::contact | weight_flag::quiesce)) == weight_flag::contact;
+}
+
+// Does its weight come from its share?
+bool is_weighed(const WeightEntry& entry, const Judgement& judgement) {
+  return is_available(entry) && !judgement.weight_fixed;
+}
+
+// The largest of the shares such that, with all larger ones cut down to it, it is no more than
+// `part` of their sum. `part` is below 1 and at least two equal parts.
+double largest_allowed(std::vector<double> shares, double part) {
+  std::sort(shares.begin(), shares.end(), std::greater<>());
+  double rest = std::accumulate(shares.begin(), shares.end(), 0.0);
+  if (shares.front() <= part * rest) return shares.front();
+  double most = 0;
+  for (std::size_t cut = 1; cut < shares.size() && part * static_cast<double>(cut) < 1; ++cut) {
+    rest -= shares[cut - 1];
+    most = part * rest / (1 - part * static_cast<double>(cut));
+    if (most >= shares[cut]) break;
+  }
+  return most;
 }
 
 }  // namespace
@@ -49,10 +71,11 @@ bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint
   if (was_down && serves(reading)) of.came_back = now;
   if (!of.known_since && reading.state != Reading::State::unknown) of.known_since = now;
   const double old = config_.damping / 100.0;
+  const double percent = std::min(reading.percent, config_.agent_max);
   const bool first = before.state != Reading::State::passing;
-  of.percent = first ? reading.percent : of.percent * old + reading.percent * (1 - old);
+  of.percent = first ? percent : of.percent * old + percent * (1 - old);
   // Damping never quite arrives.
-  if (std::abs(of.percent - reading.percent) < 0.5) of.percent = reading.percent;
+  if (std::abs(of.percent - percent) < 0.5) of.percent = percent;
   return before.state != reading.state || before.up != reading.up || before.drain != reading.drain;
 }
 
@@ -145,7 +168,8 @@ std::vector<WeightEntry> Weigher::weigh(std::string_view name, const Group& grou
     if (all_wait) judgement->advice.confident = false;
     entries.push_back(weight_entry(member, judgement++->advice));
   }
-  normalise(judgements, entries);
+  cap_shares(judgements, entries);
+  normalise(judgements, file_scale(name, group), entries);
   spread_if_all_zero(entries);
   return entries;
 }
@@ -160,20 +184,48 @@ bool Weigher::settles(const std::vector<Judgement>& judgements, TimePoint now) c
          std::none_of(judgements.begin(), judgements.end(), is_old);
 }
 
-// Only ratios within the group matter, so the best member that can get work has max_weight.
-void Weigher::normalise(const std::vector<Judgement>& judgements,
-                        std::vector<WeightEntry>& entries) const {
-  double best = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (is_available(entries[i]) && !judgements[i].weight_fixed)
-      best = std::max(best, judgements[i].share * judgements[i].slow_start);
+std::uint16_t Weigher::file_scale(std::string_view name, const Group& group) const {
+  const auto members = table_.find(name);
+  if (members == table_.end()) return 0;
+  std::uint16_t largest = 0;
+  for (const auto& [key, advice] : members->second) {
+    if (group.contains(key)) largest = std::max(largest, advice.weight);
   }
-  if (best == 0) return;
+  return largest;
+}
+
+// One agent that is wrong, or lies, does not get the group.
+void Weigher::cap_shares(std::vector<Judgement>& judgements,
+                         const std::vector<WeightEntry>& entries) const {
+  std::vector<double> shares;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    const double share = judgements[i].share * judgements[i].slow_start / best;
-    if (!is_available(entries[i]) || judgements[i].weight_fixed || share == 0) continue;
-    const auto weight = std::lround(share * config_.max_weight);
-    entries[i].weight = static_cast<std::uint16_t>(std::max(weight, 1L));
+    if (is_weighed(entries[i], judgements[i])) shares.push_back(judgements[i].share);
+  }
+  const double part = std::max(config_.max_share / 100.0, 2.0 / static_cast<double>(shares.size()));
+  if (shares.empty() || part >= 1) return;
+  const double most = largest_allowed(std::move(shares), part);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    double& share = judgements[i].share;
+    if (is_weighed(entries[i], judgements[i])) share = std::min(share, most);
+  }
+}
+
+// Only ratios within the group matter. On the scale of the file a whole share is its largest
+// weight; without one the best member that can get work has max_weight.
+void Weigher::normalise(const std::vector<Judgement>& judgements, std::uint16_t scale,
+                        std::vector<WeightEntry>& entries) const {
+  double whole = scale > 0 ? 1 : 0;
+  for (std::size_t i = 0; scale == 0 && i < entries.size(); ++i) {
+    if (is_weighed(entries[i], judgements[i]))
+      whole = std::max(whole, judgements[i].share * judgements[i].slow_start);
+  }
+  if (whole == 0) return;
+  const double top = scale > 0 ? scale : config_.max_weight;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const double share = judgements[i].share * judgements[i].slow_start / whole;
+    if (!is_weighed(entries[i], judgements[i]) || share == 0) continue;
+    const auto weight = std::clamp(std::lround(share * top), 1L, 65535L);
+    entries[i].weight = static_cast<std::uint16_t>(weight);
   }
 }
 

@@ -10,8 +10,10 @@
 //              where contact is off: that is known)
 //   weight     that of the file as it stands; else the member's share: the agent's percentage, all
 //   of
-//              it without an agent, less while the member starts slowly; the best available member
-//              of a group gets max_weight, the others in proportion
+//              it without an agent, less while the member starts slowly. Where the file gives no
+//              weight in the group, the best available member gets max_weight, the others in
+//              proportion; where it does, all weights of the group are on its scale: a whole share
+//              is its largest one, so that nobody gets less for being named
 #pragma once
 
 #include <cstdint>
@@ -68,6 +70,10 @@ struct WeigherConfig {
   // all of them wait: after a restart the first that is known must not get all the work, which the
   // members that are not confident would lose (RFC 4678 5.3).
   Duration settle{};
+  unsigned agent_max = 100;  // percent: what an agent says beyond counts as this
+  // Percent of the weights of its group that one member gets at most by its agent, but never less
+  // than twice an equal part. 100: no limit.
+  unsigned max_share = 100;
   unsigned damping = 0;  // percent of the old value that stays with each reading of an
                          // agent's percentage
 };
@@ -107,6 +113,14 @@ class Weigher {
 
   Judgement judge(std::string_view group, const sasp::MemberKey& member, TimePoint now) const;
 
+  // The largest weight that the file gives to a member of the group, which a whole share then
+  // stands for; 0: it gives none.
+  std::uint16_t file_scale(std::string_view name, const Group& group) const;
+  unsigned agent_max() const { return config_.agent_max; }
+  // What the weights file says, of members that are registered and of others.
+  const AdviceTable& table() const { return table_; }
+  const ProbePlan& plan() const { return plan_; }
+
   // Flags and weights of a group's members as they are sent, in the order of the group.
   std::vector<sasp::WeightEntry> weigh(std::string_view name, const Group& group,
                                        TimePoint now) const;
@@ -123,7 +137,9 @@ class Weigher {
   bool settles(const std::vector<Judgement>& judgements, TimePoint now) const;
   double slow_start(const Target& target, TimePoint now) const;
   bool is_drained(std::string_view group, const sasp::MemberKey& member) const;
-  void normalise(const std::vector<Judgement>& judgements,
+  void cap_shares(std::vector<Judgement>& judgements,
+                  const std::vector<sasp::WeightEntry>& entries) const;
+  void normalise(const std::vector<Judgement>& judgements, std::uint16_t scale,
                  std::vector<sasp::WeightEntry>& entries) const;
 
   WeigherConfig config_;

@@ -9,8 +9,9 @@
 //   hosts     192.0.2.5               10        an address alone is a system member
 #pragma once
 
-#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/base/clock.hpp"
 #include "controller/base/error.hpp"
@@ -18,9 +19,13 @@
 
 namespace saspd::gwm {
 
-// All of the text or nothing: the error says the line, what is wrong and the accepted form. A group
-// is everything before the member, so that its name may contain spaces. "#" starts a comment at the
-// beginning of a line and behind a space.
+// All of the text or nothing: the error says the line, what is wrong and, where that can be known,
+// the text that was meant. A group is everything before the member, so that its name may contain
+// spaces. "#" starts a comment at the beginning of a line and behind a space. A last line without
+// its end is refused: the file may be half written, and 4 the beginning of 40.
 Result<AdviceTable> parse_weights(std::string_view text);
+
+// What is hardly meant as it stands, in words: a group with systems and applications.
+std::vector<std::string> doubts_about(const AdviceTable& table);
 
 }  // namespace saspd::gwm

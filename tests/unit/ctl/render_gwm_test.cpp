@@ -48,6 +48,31 @@ TEST(RenderGwmStatus, TellsCountsLoadBalancersAndProblems) {
   EXPECT_EQ(problems(status).size(), 2U);
 }
 
+TEST(RenderGwmStatus, ListsWhoIsNotAvailable) {
+  const auto status = json(R"({"version": "0.1.0", "listen": ["127.0.0.1:3860"], "connections": 1,
+      "groups": 1, "member_counts": {"all": 9, "no_contact": 9},
+      "unavailable": [{"lb_uid": "d1", "group": "web", "member": "tcp:10.0.0.2:80", "label": "",
+                       "detail": "not in contact: tcp 10.0.0.2:80 fails: connection refused"}],
+      "unavailable_left_out": 8,
+      "unregistered": [{"group": "wbe", "member": null, "nearest": "web"},
+                       {"group": "web", "member": "tcp:10.0.0.9:80", "nearest": null}],
+      "alarms": [{"name": "none_available", "urgent": true, "detail": "group 'web' of d1: none"}],
+      "lbs": []})");
+  EXPECT_EQ(render_status(status, false),
+            "sasp-gwm 0.1.0 on 127.0.0.1:3860, 1 connections\n"
+            "groups   1\n"
+            "members  9: 9 no contact\n"
+            "  tcp:10.0.0.2:80 of group web of d1: not in contact: tcp 10.0.0.2:80 fails: "
+            "connection refused\n"
+            "  and 8 more, see saspctl members\n"
+            "the weights file names group wbe, which nobody has registered; did you mean web?\n"
+            "the weights file names tcp:10.0.0.9:80 of group web, which nobody has registered\n"
+            "\n"
+            "  no load balancers\n"
+            "\n"
+            "not healthy: none_available: group 'web' of d1: none\n");
+}
+
 TEST(RenderLbs, IsTheTableAlone) {
   EXPECT_EQ(render_lbs(json("{" + lbs + "}"), false), lbs_shown);
   EXPECT_EQ(render_lbs({}, false), "  no load balancers\n");

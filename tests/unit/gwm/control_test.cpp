@@ -250,7 +250,11 @@ TEST_F(Control, RefusesWhatItDoesNotKnow) {
     EXPECT_EQ(member(command, "192.0.2.99:80").at("exit_code"), 65) << command;
     EXPECT_EQ(outcome_.done, "");
   }
-  EXPECT_EQ(member("why", "192.0.2.1").at("error"), "no member '192.0.2.1'");
+  EXPECT_EQ(member("why", "192.0.2.1").at("error"),
+            "no member '192.0.2.1'; did you mean 192.0.2.1:80, 192.0.2.1:81?");
+  EXPECT_EQ(member("why", "192.0.2.99").at("error"), "no member '192.0.2.99'");
+  EXPECT_EQ(ask({{"command", "members"}, {"group", "wbe"}}).at("error"),
+            "no group 'wbe'; did you mean 'web'?");
 }
 
 TEST_F(Control, ShowsToAWatcherWhatMayChange) {
@@ -263,6 +267,71 @@ TEST_F(Control, ShowsToAWatcherWhatMayChange) {
             R"("tcp:192.0.2.1:80 of lb1/web":"weight 1, not confident",)"
             R"("tcp:192.0.2.2:80 of lb1/web":"weight 1, not confident",)"
             R"("tcp:192.0.2.1:80 of lb2/web":"weight 1, not confident"})");
+}
+
+TEST_F(Control, ListsWhoIsNotAvailableAndWhy) {
+  given_farm();
+  advise();
+  const auto status = ask("status");
+  const auto unavailable = status.at("unavailable").as_array();
+  ASSERT_EQ(unavailable.size(), 4U);
+  EXPECT_EQ(json::serialize(unavailable.at(0)),
+            R"({"lb_uid":"lb1","group":"file","member":"192.0.2.3","label":"",)"
+            R"("detail":"not in contact: the weights file says down"})");
+  EXPECT_EQ(unavailable.at(1).at("detail"),
+            "not known: http:/health 192.0.2.1:80 has not had two samples yet");
+  EXPECT_EQ(status.at("unavailable_left_out"), 0U);
+}
+
+TEST_F(Control, ListsAtMostFiftyOfThem) {
+  std::vector<MemberData> members;
+  for (int n = 1; n <= 60; ++n)
+    members.push_back(tcp("192.0.2." + std::to_string(n)));
+  given(registers({group("lb1", "web", members)}), 1);
+  const auto status = ask("status");
+  EXPECT_EQ(status.at("unavailable").as_array().size(), 50U);
+  EXPECT_EQ(status.at("unavailable_left_out"), 10U);
+}
+
+TEST_F(Control, ListsWhatTheFileNamesInVain) {
+  manager.use({{"fiel", {{tcp("192.0.2.1").key(), {}}}}, {"web", {{tcp("192.0.2.8").key(), {}}}}},
+              now);
+  EXPECT_TRUE(ask("status").at("unregistered").as_array().empty());
+  given_farm();
+  EXPECT_EQ(json::serialize(ask("status").at("unregistered")),
+            R"([{"group":"fiel","member":null,"nearest":"file"},)"
+            R"({"group":"web","member":"tcp:192.0.2.8:80","nearest":"tcp:192.0.2.1:80"}])");
+}
+
+TEST_F(Control, ShowsAlarms) {
+  given_farm();
+  around_.alarms = {{alarm::partly_known, true, "lb1", "web", {}, "something"},
+                    {alarm::weights_shrunk, true, {}, {}, {}, "else"}};
+  EXPECT_EQ(json::serialize(ask("status").at("alarms")),
+            R"([{"name":"partly_known","urgent":true,"detail":"something","lb_uid":"lb1",)"
+            R"("group":"web"},{"name":"weights_shrunk","urgent":true,"detail":"else"}])");
+  const auto text = metrics::text(metric_families(manager, around_, {}, {}, false, now));
+  for (const char* line :
+       {"sasp_gwm_alarms{alarm=\"partly_known\"} 1", "sasp_gwm_alarms{alarm=\"weights_shrunk\"} 1",
+        "sasp_gwm_alarms{alarm=\"none_available\"} 0", "sasp_gwm_alarms{alarm=\"unauthorized\"} 0",
+        "sasp_gwm_unregistered_file_entries 0"})
+    EXPECT_NE(text.find(line + std::string("\n")), std::string::npos) << line << text;
+}
+
+TEST_F(Control, TellsWhatTheFileSaidBefore) {
+  given_farm();
+  WeightsBook book{60s};
+  const MemberKey key = tcp("192.0.2.1", 81).key();
+  book.read({{"file", {{key, {.confident = true, .weight = 40}}}}}, now);
+  book.read({}, now);
+  around_.book = &book;
+  manager.use(book.table(), now);
+  now += 20s;
+  const auto why = member("why", "192.0.2.1:81").at("members").at(0);
+  EXPECT_EQ(why.at("detail"),
+            "the weights file said 40, names it no more, and is remembered for 40 s");
+  EXPECT_EQ(json::serialize(why.at("weights_file")),
+            R"({"says":"weight","weight":40,"remembered_s":40})");
 }
 
 TEST_F(Control, ShowsToPrometheusWhatItAdvises) {

@@ -188,7 +188,7 @@ TEST_F(WeigherTest, GivesTheBestOfAGroupTheMaximumAndTheOthersInProportion) {
   const Case cases[] = {
       {64, {says(100), says(50), says(25)}, {{known, 64}, {known, 32}, {known, 16}}},
       {64, {says(50), says(25)}, {{known, 64}, {known, 32}}},
-      {64, {says(200), says(100)}, {{known, 64}, {known, 32}}},
+      {64, {says(200), says(100)}, {{known, 64}, {known, 64}}},  // --agent-max
       {64, {says(100), says(1), says(0)}, {{known, 64}, {known, 1}, {known, 0}}},
       {64, {says(25600), says(1)}, {{known, 64}, {known, 1}}},
       {64, {says(0), says(0)}, {{known, 1}, {known, 1}}},
@@ -207,12 +207,130 @@ TEST_F(WeigherTest, GivesTheBestOfAGroupTheMaximumAndTheOthersInProportion) {
   }
 }
 
-// A weight of the file is what its author wrote, whatever else is in the group.
-TEST_F(WeigherTest, LeavesWeightsOfTheFileAsTheyAre) {
-  weigher = Weigher({}, plan({"tcp"}));
-  weigher.use({{"web", {{member(1), {.confident = true, .weight = 60001}}}}});
-  tells(tcp, {passing, passing});
-  EXPECT_EQ(rows(2), (std::vector<Row>{{known, 60001}, {known, 64}}));
+// A weight of the file is what its author wrote, whatever else is in the group; the others are on
+// the same scale, so that nobody gets less for being named.
+TEST_F(WeigherTest, PutsProbesOnTheScaleOfTheFile) {
+  const auto weight = [](std::uint16_t n) {
+    return Advice{.confident = true, .weight = n};
+  };
+  struct Case {
+    const char* name;
+    const char* probe;
+    std::map<MemberKey, Advice> file;
+    std::initializer_list<Reading> readings;
+    std::vector<Row> rows;
+  };
+  const Advice file_quiesce{.confident = true, .quiesce = true};
+  const Case cases[] = {
+      {"one is named",
+       "tcp",
+       {{member(1), weight(40)}},
+       {passing, passing},
+       {{known, 40}, {known, 40}}},
+      {"above --max-weight",
+       "tcp",
+       {{member(1), weight(60001)}},
+       {passing, passing},
+       {{known, 60001}, {known, 60001}}},
+      {"the largest counts",
+       "tcp",
+       {{member(1), weight(40)}, {member(2), weight(20)}},
+       {passing, passing, passing},
+       {{known, 40}, {known, 20}, {known, 40}}},
+      {"also while it is down",
+       "tcp",
+       {{member(1), weight(40)}, {member(2), weight(20)}},
+       {failing, passing, passing},
+       {{down, 0}, {known, 20}, {known, 40}}},
+      {"an agent's part is one of it",
+       "agent:9777",
+       {{member(1), weight(40)}},
+       {says(100), says(50), says(25)},
+       {{known, 40}, {known, 20}, {known, 10}}},
+      {"whatever the best agent says",
+       "agent:9777",
+       {{member(1), weight(40)}},
+       {says(100), says(50)},
+       {{known, 40}, {known, 20}}},
+      {"of a stranger to the group",
+       "tcp",
+       {{member(9), weight(40)}},
+       {passing, passing},
+       {{known, 64}, {known, 64}}},
+      {"no weight", "tcp", {{member(1), weight(0)}}, {passing, passing}, {{known, 0}, {known, 64}}},
+      {"quiesce is none",
+       "tcp",
+       {{member(1), file_quiesce}},
+       {passing, passing},
+       {{quiesced, 0}, {known, 64}}},
+  };
+  for (const Case& c : cases) {
+    weigher = Weigher({}, plan({c.probe}));
+    weigher.use({{"web", c.file}});
+    tells(c.probe == std::string("tcp") ? tcp : agent, c.readings);
+    EXPECT_EQ(rows(static_cast<int>(c.readings.size())), c.rows) << c.name;
+  }
+  EXPECT_EQ(weigher.file_scale("web", members(2)), 0);
+  weigher.use({{"web", {{member(1), weight(40)}}}});
+  EXPECT_EQ(weigher.file_scale("web", members(2)), 40);
+}
+
+// A server that was broken into says that it can take 256 times what the others can.
+TEST_F(WeigherTest, LimitsWhatAnAgentMaySay) {
+  struct Case {
+    const char* name;
+    unsigned agent_max;
+    unsigned max_share;
+    std::initializer_list<Reading> readings;
+    std::vector<std::uint16_t> weights;
+  };
+  const Case cases[] = {
+      {"100 unless given",
+       100,
+       100,
+       {says(100), says(100), says(100), says(25600)},
+       {64, 64, 64, 64}},
+      {"more where it is wanted",
+       200,
+       100,
+       {says(100), says(100), says(100), says(25600)},
+       {32, 32, 32, 64}},
+      {"no share unless given",
+       100,
+       100,
+       {says(1), says(1), says(1), says(1), says(100)},
+       {1, 1, 1, 1, 64}},
+      {"half of the group",
+       100,
+       50,
+       {says(1), says(1), says(1), says(1), says(100)},
+       {16, 16, 16, 16, 64}},
+      {"twice an equal part at least",
+       100,
+       1,
+       {says(1), says(1), says(1), says(1), says(100)},
+       {24, 24, 24, 24, 64}},
+      {"nobody of two", 100, 10, {says(1), says(100)}, {1, 64}},
+      {"two of them",
+       100,
+       25,
+       {says(100), says(100), says(1), says(1), says(1), says(1), says(1), says(1), says(1),
+        says(1)},
+       {64, 64, 16, 16, 16, 16, 16, 16, 16, 16}},
+      {"who has no more stays",
+       100,
+       50,
+       {says(100), says(90), says(80), says(10)},
+       {64, 58, 51, 6}},
+  };
+  for (const Case& c : cases) {
+    weigher = Weigher({.agent_max = c.agent_max, .max_share = c.max_share}, plan({"agent:9777"}));
+    tells(agent, c.readings);
+    std::vector<std::uint16_t> weights;
+    for (const Row& row : rows(static_cast<int>(c.readings.size())))
+      weights.push_back(row.weight);
+    EXPECT_EQ(weights, c.weights) << c.name;
+  }
 }
 
 // After a restart the members become known one after the other.

@@ -22,7 +22,8 @@ TEST(WeightsFile, ReadsEveryForm) {
       "dns udp:192.0.2.1:53 65535\n"
       "sig sctp:[2001:db8::1]:2905 0\n"
       "hosts 192.0.2.5 10\n"
-      "hosts 2001:db8::5 11");
+      "hosts 2001:db8::5 11\n"
+      "hosts [2001:db8::1:80] 12\n");
   ASSERT_TRUE(table) << table.error().detail;
   const AdviceTable expected = {
       {"web",
@@ -34,13 +35,14 @@ TEST(WeightsFile, ReadsEveryForm) {
       {"sig", {{key("2001:db8::1", 132, 2905), {.confident = true}}}},
       {"hosts",
        {{key("192.0.2.5", 0, 0), {.confident = true, .weight = 10}},
-        {key("2001:db8::5", 0, 0), {.confident = true, .weight = 11}}}},
+        {key("2001:db8::5", 0, 0), {.confident = true, .weight = 11}},
+        {key("2001:db8::1:80", 0, 0), {.confident = true, .weight = 12}}}},
   };
   EXPECT_EQ(*table, expected);
 }
 
 TEST(WeightsFile, IsValidWithNothingInIt) {
-  for (const char* text : {"", "\n", "# nothing\n", "\xEF\xBB\xBF# nothing"}) {
+  for (const char* text : {"", "\n", "# nothing\n", "\xEF\xBB\xBF# nothing\n"}) {
     const auto table = parse_weights(text);
     ASSERT_TRUE(table) << text;
     EXPECT_TRUE(table->empty());
@@ -77,14 +79,30 @@ TEST(WeightsFile, NamesTheLineAndWhatIsWrongWithIt) {
       {"web 192.0.2.1:80 65536", "'65536' is not a weight from 0 to 65535"},
       {"web 192.0.2.1:80 -1", "'-1' is not a weight"},
       {"web 192.0.2.1:80 4.5", "'4.5' is not a weight"},
-      {"web 192.0.2.1:80 0x10", "'0x10' is not a weight"},
-      {"web 192.0.2.1:80 Down", "nor quiesce, down or unknown"},
+      {"web 192.0.2.1:80 0x28", "'0x28' is not a weight"},
+      {"web 192.0.2.1:80 0x28", "did you mean '40'?"},
+      {"web 192.0.2.1:80 Down", "nor quiesce, down or unknown; did you mean 'down'?"},
+      {"web 192.0.2.1:80 drain", "did you mean 'quiesce'?"},
+      {"web 192.0.2.1:80 MAINT", "did you mean 'quiesce'?"},
+      {"web 192.0.2.1:80 quiese", "did you mean 'quiesce'?"},
+      {"web 192.0.2.1:80 offline", "did you mean 'down'?"},
+      {"web 192.0.2.1:80 \"40\"", "did you mean '40'?"},
+      {"web 192.0.2.1:80 40# the fast one", "a comment begins with a blank and #"},
+      {"web 192.0.2.1:80 40#fast", "'40#fast' is not a weight"},
+      {"web 2001:db8::1:80 40", "write [2001:db8::1:80] or [2001:db8::1]:80"},
+      {"web tcp:2001:db8::1:80 40", "stands in brackets: [2001:db8::1]:80"},
+      {"\"web\" 192.0.2.1:80 40", "quotes would be part of the group's name; write web"},
+      {"'the web' 192.0.2.1:80 40", "quotes would be part of the group's name; write the web"},
+      {"web \"192.0.2.1:80\" 40", "no quotes stand around a member; write 192.0.2.1:80"},
+      {"web 192.0.2.1:80 40 192.0.2.2:80 20", "with the member 192.0.2.1:80 in its name"},
+      {"web 192.0.2.1 192.0.2.2:80 20", "with the member 192.0.2.1 in its name"},
+      {"web\xC2\xA0"
+       "192.0.2.1:80 40",
+       "a no-break space (U+00A0) stands behind 'web'"},
       {"web 192.0.2.1:0 4", "'192.0.2.1:0' is not a member"},
       {"web 192.0.2.1:65536 4", "'192.0.2.1:65536' is not a member"},
       {"web 192.0.2.256:80 4", "'192.0.2.256:80' is not a member"},
       {"web 2001:db8::1:80:80:80:80:80 4", "is not a member"},
-      {"web 2001:db8::1:80 4", "write [2001:db8::1:80] or [2001:db8::1]:80"},
-      {"web tcp:2001:db8::1:80 4", "with an IPv6 ADDR in brackets"},
       {"web tcp:192.0.2.1 4", "'tcp:192.0.2.1' is not a member"},
       {"web tcp:udp:192.0.2.1:80 4", "is not a member"},
       {"web icmp:192.0.2.1:80 4", "is not a member"},
@@ -110,6 +128,35 @@ TEST(WeightsFile, RefusesAMemberTwiceInAGroup) {
       parse_weights("\nweb 192.0.2.1:80 1\ndns 192.0.2.1:80 1\nweb tcp:192.0.2.1:80 2\n");
   ASSERT_FALSE(table);
   EXPECT_EQ(table.error().detail, "line 4: tcp:192.0.2.1:80 stands in group 'web' already");
+}
+
+// The beginning of a file that is just being written is none: 4 may become 40.
+TEST(WeightsFile, IsNotTakenByHalf) {
+  const std::string whole = "web 192.0.2.1:80 40\nweb 192.0.2.2:80 quiesce # soon\n";
+  for (std::size_t length = 1; length < whole.size(); ++length) {
+    const auto table = parse_weights(whole.substr(0, length));
+    EXPECT_EQ(table.has_value(), whole[length - 1] == '\n') << whole.substr(0, length);
+    if (!table) {
+      EXPECT_EQ(table.error().detail.find("the last line has no end"), 0U) << table.error().detail;
+    }
+  }
+}
+
+TEST(WeightsFile, HasToBeUtf8) {
+  const auto table = parse_weights(std::string_view("\xFF\xFEw\0\n\0", 6));
+  ASSERT_FALSE(table);
+  EXPECT_EQ(table.error().detail, "the text is UTF-16; save it as UTF-8");
+}
+
+TEST(WeightsFile, DoubtsAGroupOfBothKinds) {
+  const auto table = parse_weights(
+      "web 192.0.2.1:80 40\nweb 192.0.2.2 40\n"
+      "hosts 192.0.2.1 40\nhosts 192.0.2.2 40\ndns udp:192.0.2.1:53 1\ndns 192.0.2.1:53 1\n");
+  ASSERT_TRUE(table) << table.error().detail;
+  EXPECT_EQ(doubts_about(*table),
+            (std::vector<std::string>{
+                "group 'web' names the system 192.0.2.2 and the application tcp:192.0.2.1:80, and "
+                "holds one kind only (RFC 4678 5.1): is a port missing?"}));
 }
 
 }  // namespace
