@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/lines.hpp"
+#include "controller/base/misread.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd::gwm {
@@ -73,10 +74,19 @@ bool is_fingerprint(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// Quotes would be part of a name, and a star within one a letter of it: a rule for nobody.
+Result<void> check_name(std::string_view name) {
+  if (const auto bare = without_quotes(name))
+    return refuse(fmt::format("quotes would be part of the name; write {}", *bare));
+  if (name.find('*') + 1 >= name.size() || name.find('*') == std::string_view::npos) return {};
+  return refuse("a star stands at the end of a name, for all that begin so");
+}
+
 // One word behind the peer.
 Result<void> add_right(AuthorityRule& rule, std::string_view key, std::string_view value) {
   Grant& grant = rule.grant;
   if (value.empty() || !is_clean_utf8(value)) return refuse(std::string(line_form));
+  if (const auto ok = check_name(value); !ok) return ok;
   if (key == "from") return add_network(rule.from, value);
   if (key == "lb") {
     grant.lbs.push_back(NamePattern::parse(value));
@@ -98,6 +108,14 @@ Result<void> add_right(AuthorityRule& rule, std::string_view key, std::string_vi
 
 Result<void> check_peer(std::string_view peer) {
   if (!is_clean_utf8(peer)) return refuse(fmt::format("'{}' is no name", printable(peer)));
+  if (const auto bare = without_quotes(peer))
+    return refuse(fmt::format("quotes would be part of the peer's name; write {}", *bare));
+  if (peer != "*" && peer.find('*') != std::string_view::npos) {
+    return refuse(
+        fmt::format("'{}': a peer is one name, or * for everybody; a star at the end is for lb=, "
+                    "of= and group=",
+                    peer));
+  }
   if (!peer.starts_with(by_fingerprint) || is_fingerprint(peer.substr(by_fingerprint.size())))
     return {};
   return refuse("sha256: expected 64 hexadecimal digits in lower case, without colons");
@@ -119,6 +137,7 @@ Result<void> check_roles(const AuthorityRule& rule) {
 }
 
 Result<AuthorityRule> parse_rule(std::string_view line) {
+  if (const auto ok = check_blanks(line); !ok) return fail(ok.error());
   AuthorityRule rule;
   rule.grant.of.clear();
   rule.grant.groups.clear();
@@ -183,6 +202,7 @@ bool Rights::may_speak_for_all(std::string_view lb_uid, std::string_view group) 
 Authority::Authority(bool foreign_members) : foreign_members_(foreign_members) {}
 
 Result<Authority> Authority::parse(std::string_view text) {
+  if (const auto ok = check_encoding(text); !ok) return fail(ok.error());
   if (!text.empty() && text.back() != '\n')
     return refuse("the last line has no end; is the file whole?");
   Authority authority(false);
