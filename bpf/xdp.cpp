@@ -385,6 +385,7 @@ void Xdp::set_next_hop(lb_backend& backend) const {
   backend.flags |= LB_BACKEND_RESOLVED;
   backend.interface = next_hop.interface;
   backend.mtu = next_hop.mtu;
+  backend.vlan = next_hop.vlan;
   std::copy(next_hop.mac.begin(), next_hop.mac.end(), std::begin(backend.next_hop));
   std::copy(next_hop.source.begin(), next_hop.source.end(), std::begin(backend.source));
 }

@@ -22,6 +22,7 @@ struct NextHop {
   std::array<std::uint8_t, 6> mac{};
   std::array<std::uint8_t, 6> source{};  // of our interface
   std::uint16_t mtu = 0;                 // 0: not known
+  std::uint16_t vlan = 0;                // the tag of the frame; 0: none
   bool operator==(const NextHop&) const = default;
 };
 

@@ -117,14 +117,23 @@ std::string_view name(NextHop::State state) {
     case NextHop::State::no_ethernet: return "no_ethernet";
     case NextHop::State::unresolved: return "unresolved";
     case NextHop::State::failed: return "failed";
+    case NextHop::State::no_port: return "no_port";
+    case NextHop::State::no_transmit: return "no_transmit";
   }
   return "unknown";
+}
+
+// Where it is not the interface itself: " (VLAN 100 of eth0)".
+std::string exit_text(const NextHop& hop) {
+  if (hop.exit == hop.interface) return {};
+  if (hop.vlan != 0) return fmt::format(" (VLAN {} of {})", hop.vlan, hop.exit_name);
+  return fmt::format(" (port {})", hop.exit_name);
 }
 
 std::string NextHop::text() const {
   switch (state) {
     case State::resolved:
-      return fmt::format("{} via {}, {:02x}", interface_name, neighbour.text(),
+      return fmt::format("{}{} via {}, {:02x}", interface_name, exit_text(*this), neighbour.text(),
                          fmt::join(mac, ":"));
     case State::no_route: return "no route";
     case State::local: return "an address of this machine";
@@ -135,6 +144,14 @@ std::string NextHop::text() const {
                          interface_name);
     case State::failed:
       return fmt::format("neighbour {} on {} does not answer", neighbour.text(), interface_name);
+    case State::no_port:
+      return fmt::format("bridge {} does not know yet behind which port {} is", interface_name,
+                         neighbour.text());
+    case State::no_transmit:
+      return fmt::format(
+          "interface {} cannot transmit what XDP redirects in native mode{}; attach "
+          "with --xdp-mode generic",
+          exit_name, transmit_help);
   }
   return "unknown";
 }
@@ -182,8 +199,17 @@ Result<std::map<IpAddress, NextHop>> NextHops::resolve() {
   return resolved;
 }
 
-NextHop NextHops::resolve(const Route& route) const {
-  NextHop hop{.state = route.state, .interface_name = {}, .neighbour = {}};
+void NextHops::set_native(std::vector<unsigned> interfaces) {
+  changed_ = changed_ || native_ != interfaces;
+  native_ = std::move(interfaces);
+}
+
+NextHop NextHops::resolve(const Route& route) {
+  NextHop hop{.state = route.state,
+              .interface_name = {},
+              .neighbour = {},
+              .exit_name = {},
+              .transmit_help = {}};
   if (route.state != NextHop::State::resolved) return hop;
   std::tie(hop.interface, hop.neighbour) = route.to;
   const auto link = links_.find(hop.interface);
@@ -205,11 +231,77 @@ NextHop NextHops::resolve(const Route& route) const {
     hop.state = neighbour->second.state;
     hop.mac = neighbour->second.mac;
   }
+  if (hop.state == NextHop::State::resolved) find_exit(hop);
   return hop;
+}
+
+// In generic mode the interface itself sends, whatever it is.
+void NextHops::find_exit(NextHop& hop) {
+  hop.exit = hop.interface;
+  hop.exit_name = hop.interface_name;
+  if (native_.empty()) return;
+  const auto cannot = [&hop](std::string_view help) {
+    hop.state = NextHop::State::no_transmit;
+    hop.transmit_help = help;
+  };
+  constexpr int most = 8;  // above each other
+  for (int i = 0; i < most; ++i) {
+    const auto link = links_.find(hop.exit);
+    if (link == links_.end()) return cannot(" (it is in another namespace)");
+    hop.exit_name = link->second.name;
+    if (!link->second.running) {
+      hop.state = NextHop::State::interface_down;
+      return;
+    }
+    if (link->second.kind == "vlan") {
+      if (hop.vlan != 0) return cannot(" (two VLAN tags)");
+      if (link->second.vlan == 0) return cannot(" (it is not of 802.1Q)");
+      hop.vlan = link->second.vlan;
+      hop.exit = link->second.parent;
+    } else if (link->second.kind == "bridge") {
+      const auto port = ports_.find({hop.exit, hop.mac});
+      if (port == ports_.end()) {
+        hop.state = NextHop::State::no_port;
+        return;
+      }
+      if (port->second.vlan != 0) return cannot(" (the bridge filters VLANs)");
+      hop.exit = port->second.interface;
+    } else {
+      if (!can_transmit(hop.exit, link->second)) {
+        cannot(link->second.kind == "veth"
+                   ? " (a veth can while its other end has an XDP program or GRO: ethtool -K PEER "
+                     "gro on)"
+                   : "");
+      }
+      return;
+    }
+  }
+  cannot(" (too many devices above each other)");
+}
+
+// What a program sends back out of the interface that it runs on needs nothing more.
+bool NextHops::can_transmit(unsigned interface, const Link& link) {
+  if (native_.size() == 1 && native_.front() == interface) return true;
+  const auto known = transmits_.find(interface);
+  if (known != transmits_.end()) return known->second;
+  // Kernels that do not say so: these of the kernel's own take frames, and nearly all drivers.
+  static constexpr std::array<std::string_view, 5> kinds{"", "veth", "bond", "team", "tun"};
+  const bool by_kind = std::find(kinds.begin(), kinds.end(), link.kind) != kinds.end();
+  return transmits_[interface] = features_.can_transmit(interface).value_or(by_kind);
+}
+
+// Nobody tells when it changes.
+void NextHops::look_at_features() {
+  for (auto& [interface, transmits] : transmits_) {
+    const bool now = features_.can_transmit(interface).value_or(transmits);
+    changed_ = changed_ || now != transmits;
+    transmits = now;
+  }
 }
 
 Result<void> NextHops::refresh() {
   if (const auto caught_up = catch_up(); !caught_up) return fail(caught_up.error());
+  look_at_features();
   std::set<NeighbourKey> asked;
   for (const auto& [address, route] : routes_) {
     if (route.state == NextHop::State::resolved && needs_refresh(route.to)) asked.insert(route.to);
@@ -276,20 +368,31 @@ Result<void> NextHops::watch() {
 Result<void> NextHops::read_all() {
   links_.clear();
   neighbours_.clear();
+  ports_.clear();
   forget_routes();
-  if (auto links = dump(RTM_GETLINK); !links) return links;
-  if (auto neighbours = dump(RTM_GETNEIGH); !neighbours) return neighbours;
+  if (auto links = dump(RTM_GETLINK, AF_UNSPEC); !links) return links;
+  if (auto neighbours = dump(RTM_GETNEIGH, AF_UNSPEC); !neighbours) return neighbours;
+  const bool bridges = std::any_of(links_.begin(), links_.end(),
+                                   [](const auto& link) { return link.second.kind == "bridge"; });
+  if (bridges) {
+    if (auto ports = dump(RTM_GETNEIGH, AF_BRIDGE); !ports) return ports;
+  }
   is_complete_ = true;
   return {};
 }
 
-Result<void> NextHops::dump(int type) {
+Result<void> NextHops::dump(int type, int family) {
   const auto socket = connect();
   if (!socket) return fail(socket.error());
   nl_socket_modify_cb(socket->get(), NL_CB_VALID, NL_CB_CUSTOM, &NextHops::on_message, this);
   int code = -NLE_DUMP_INTR;  // the kernel's tables changed meanwhile
   for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
-    code = nl_rtgen_request(socket->get(), type, AF_UNSPEC, NLM_F_DUMP);
+    // With anything shorter a forwarding table seems to be empty.
+    ndmsg neighbours{};
+    neighbours.ndm_family = static_cast<std::uint8_t>(family);
+    code = type == RTM_GETNEIGH
+               ? nl_send_simple(socket->get(), type, NLM_F_DUMP, &neighbours, sizeof neighbours)
+               : nl_rtgen_request(socket->get(), type, family, NLM_F_DUMP);
     if (code >= 0) code = nl_recvmsgs_default(socket->get());
   }
   if (code < 0) return fail(library_error("reading interfaces and neighbours", code));
@@ -330,6 +433,7 @@ void NextHops::learn_link(nl_msg* message, bool gone) {
   const auto& [index, now] = *link;
   const auto before = links_.find(index);
   if (!gone && before != links_.end() && before->second == now) return;
+  transmits_.erase(index);
   if (gone)
     links_.erase(index);
   else
@@ -339,8 +443,9 @@ void NextHops::learn_link(nl_msg* message, bool gone) {
 
 void NextHops::learn_neighbour(nl_object* object, bool gone) {
   auto* neighbour = reinterpret_cast<rtnl_neigh*>(object);
+  if (rtnl_neigh_get_family(neighbour) == AF_BRIDGE) return learn_port(object, gone);
   const auto address = ip_address(rtnl_neigh_get_dst(neighbour));
-  if (!address) return;  // of a bridge
+  if (!address) return;
   const NeighbourKey key(static_cast<unsigned>(rtnl_neigh_get_ifindex(neighbour)), *address);
   const auto state = static_cast<unsigned>(rtnl_neigh_get_state(neighbour));
   const auto mac = mac_of(rtnl_neigh_get_lladdr(neighbour));
@@ -360,6 +465,24 @@ void NextHops::learn_neighbour(nl_object* object, bool gone) {
     neighbours_[key] = now;
   }
   changed_ = changed_ || now.state != old.state || now.mac != old.mac;
+}
+
+// An entry of a bridge's forwarding table.
+void NextHops::learn_port(nl_object* object, bool gone) {
+  auto* entry = reinterpret_cast<rtnl_neigh*>(object);
+  const auto mac = mac_of(rtnl_neigh_get_lladdr(entry));
+  const int bridge = rtnl_neigh_get_master(entry);
+  if (!mac || bridge <= 0) return;  // of a card's filter
+  const std::pair key(static_cast<unsigned>(bridge), *mac);
+  const Port port{static_cast<unsigned>(rtnl_neigh_get_ifindex(entry)),
+                  static_cast<std::uint16_t>(std::max(0, rtnl_neigh_get_vlan(entry)))};
+  const auto before = ports_.find(key);
+  if (gone) {
+    changed_ = ports_.erase(key) > 0 || changed_;
+  } else if (before == ports_.end() || before->second != port) {
+    ports_[key] = port;
+    changed_ = true;
+  }
 }
 
 // Forgets the routes of those that it covers: a router among us hears of many that do not concern

@@ -14,9 +14,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "controller/base/address.hpp"
 #include "netlink/links.hpp"
+#include "netlink/xdp_features.hpp"
 
 struct nl_msg;
 struct nl_object;
@@ -35,6 +37,8 @@ struct NextHop {
     no_ethernet,     // the interface has no MAC addresses
     unresolved,      // nobody has asked for the neighbour, or the answer is awaited: refresh()
     failed,          // the neighbour does not answer
+    no_port,         // native: the bridge does not know behind which port the neighbour is
+    no_transmit,     // native: what the frame has to leave by takes none from XDP
   };
 
   State state = State::no_route;
@@ -44,6 +48,12 @@ struct NextHop {
   Mac mac{};              // of the neighbour, when resolved
   Mac source{};           // of our interface
   std::uint32_t mtu = 0;  // the route's, or the interface's: bytes of an IP packet
+  // What the frame leaves by, and with which VLAN tag (0: none). For a program in native mode a
+  // VLAN device is what it is on, a bridge the port that its forwarding table names.
+  unsigned exit = 0;
+  std::string exit_name;
+  std::uint16_t vlan = 0;
+  std::string transmit_help;  // of no_transmit: why, if that is known
 
   std::string text() const;  // "eth0 via 192.0.2.1, 02:00:00:00:00:01", or what is wrong
   bool operator==(const NextHop&) const = default;
@@ -65,6 +75,9 @@ class NextHops {
   Result<bool> read_events();
 
   void want(std::set<IpAddress> addresses);
+  // The interfaces on which the program runs in native mode. None: generic mode, in which any
+  // interface sends.
+  void set_native(std::vector<unsigned> interfaces);
 
   // As of the last read_events(), for every address that is wanted. Routes are asked for once and
   // again after a change; of several paths of equal cost it is the one that the kernel takes.
@@ -105,18 +118,22 @@ class NextHops {
   static Result<Socket> connect();
   Result<void> watch();
   Result<void> read_all();
-  Result<void> dump(int type);
+  Result<void> dump(int type, int family);
   // A callback of libnl; `self` is this object. Everything that is learned comes this way.
   static int on_message(nl_msg* message, void* self);
   static void on_object(nl_object* object, void* self);
   void learn_link(nl_msg* message, bool gone);
   void learn_neighbour(nl_object* object, bool gone);
+  void learn_port(nl_object* object, bool gone);
   void learn_route(nl_object* object);
   void forget_routes();
 
   Result<void> catch_up();
   Result<void> look_up_routes();
-  NextHop resolve(const Route& route) const;
+  NextHop resolve(const Route& route);
+  void find_exit(NextHop& hop);
+  bool can_transmit(unsigned interface, const Link& link);
+  void look_at_features();
   bool needs_refresh(const NeighbourKey& key) const;
   Result<void> ask_kernel(nl_sock* socket, const NeighbourKey& key);
 
@@ -124,10 +141,19 @@ class NextHops {
   std::set<IpAddress> wanted_;
   Links links_;
   std::map<NeighbourKey, Neighbour> neighbours_;
-  std::map<IpAddress, Route> routes_;  // those that were asked for
-  bool is_complete_ = false;           // else everything is to be read anew
-  bool changed_ = true;                // since the last resolve()
-  bool is_privileged_ = true;          // until the kernel says otherwise
+  struct Port {
+    unsigned interface = 0;
+    std::uint16_t vlan = 0;  // not 0: the bridge filters VLANs
+    bool operator==(const Port&) const = default;
+  };
+  std::map<std::pair<unsigned, Mac>, Port> ports_;  // by bridge: its forwarding table
+  std::vector<unsigned> native_;
+  XdpFeatures features_;
+  std::map<unsigned, bool> transmits_;  // of the interfaces that were looked at
+  std::map<IpAddress, Route> routes_;   // those that were asked for
+  bool is_complete_ = false;            // else everything is to be read anew
+  bool changed_ = true;                 // since the last resolve()
+  bool is_privileged_ = true;           // until the kernel says otherwise
 };
 
 }  // namespace saspd::netlink

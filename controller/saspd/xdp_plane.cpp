@@ -10,7 +10,16 @@ namespace {
 
 bpf::NextHop of_kernel(const netlink::NextHop& way) {
   constexpr std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
-  return {way.interface, way.mac, way.source, static_cast<std::uint16_t>(std::min(way.mtu, most))};
+  return {way.exit, way.mac, way.source, static_cast<std::uint16_t>(std::min(way.mtu, most)),
+          way.vlan};
+}
+
+std::vector<unsigned> native_interfaces(const std::vector<bpf::Attachment>& attached) {
+  std::vector<unsigned> interfaces;
+  for (const auto& one : attached) {
+    if (one.native) interfaces.push_back(one.interface);
+  }
+  return interfaces;
 }
 
 bool is_resolved(const netlink::NextHop& way) {
@@ -58,6 +67,7 @@ std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
 // Looks where the addresses are reached, and tells the program.
 Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   next_hops_->want(std::move(addresses));
+  next_hops_->set_native(native_interfaces(xdp_->attached()));
   if (auto asked = next_hops_->refresh(); !asked) return asked;
   const auto ways = next_hops_->resolve();
   if (!ways) return fail(ways.error());

@@ -218,6 +218,34 @@ TEST_P(InMode, SharesConnectionsByTheAdvice) {
   EXPECT_EQ(failed_, 0);
 }
 
+TEST_P(InMode, ReachesAServerBehindABridge) {
+  network_.director.ip(
+      "link add br1 type bridge\nlink set s1 master br1\nlink set br1 up\n"
+      "address flush dev s1\naddress add 10.0.1.1/24 dev br1\n");
+  start({"10", "0", "0", "0"}, GetParam());
+  ASSERT_TRUE(weights_become({10, 0, 0, 0}));
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(0) > 0; }));
+  EXPECT_TRUE(eventually([&] { return connect(1)[0] == 1; })) << json::serialize(status());
+  failed_ = 0;
+  EXPECT_EQ(connect(100)[0], 100) << json::serialize(status());
+  EXPECT_EQ(failed_, 0);
+}
+
+// Its MAC is another one from now on: frames for it go on being ours, at once.
+TEST_P(InMode, FollowsAChangeOfItsOwnMac) {
+  start({"10", "10", "10", "10"}, GetParam());
+  ASSERT_TRUE(all_have_slots(4));
+  network_.director.ip("link set c0 address 02:00:00:00:77:02\n");
+  network_.client.ip("neighbour flush dev eth0\n");
+  EXPECT_TRUE(eventually([&] {
+    failed_ = 0;
+    connect(1);
+    return failed_ == 0;
+  }));
+  connect(100);
+  EXPECT_EQ(failed_, 0) << json::serialize(status());
+}
+
 INSTANTIATE_TEST_SUITE_P(Xdp, InMode, testing::Values("native", "generic"),
                          [](const auto& mode) { return std::string(mode.param); });
 

@@ -7,13 +7,16 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "tests/support/director_network.hpp"
 #include "tests/support/kernel_datagrams.hpp"
 #include "tests/support/kernel_namespace.hpp"
 
@@ -334,6 +337,138 @@ TEST_F(KernelNextHops, RefreshAGatewayOutsideOfEverySubnetWithoutACapability) {
   EXPECT_EQ(await("10.9.0.1", State::resolved).mac, peers);
   EXPECT_EQ(::seteuid(0), 0);
 }
+
+// --- devices on devices
+
+// The director's side is a bridge: eth0 is a port of it.
+class NextHopsOnABridge : public KernelNextHops {
+ protected:
+  NextHopsOnABridge() {
+    ip_route(
+        "link add br0 address 02:00:00:00:00:b0 type bridge\n"
+        "link set eth0 master br0\nlink set br0 up\n"
+        "address flush dev eth0\naddress add 10.1.0.1/16 dev br0\n");
+    wait_until_up("br0");
+  }
+  NextHop resolved(std::vector<unsigned> native) {
+    open({ip("10.1.0.2")});
+    hops_->set_native(std::move(native));
+    refresh();
+    return await("10.1.0.2", State::resolved);
+  }
+};
+
+TEST_F(NextHopsOnABridge, SendByTheBridgeInGenericMode) {
+  const NextHop hop = resolved({});
+  EXPECT_EQ(hop.exit, ::if_nametoindex("br0"));
+  EXPECT_EQ(hop.source, mac(0xB0));
+  EXPECT_EQ(hop.text(), "br0 via 10.1.0.2, 02:00:00:00:00:02");
+}
+
+TEST_F(NextHopsOnABridge, SendByThePortThatTheBridgeKnowsInNativeMode) {
+  const NextHop hop = resolved({::if_nametoindex("eth0")});
+  EXPECT_EQ(hop.exit, ::if_nametoindex("eth0"));
+  EXPECT_EQ(hop.source, mac(0xB0));
+  EXPECT_EQ(hop.mac, peers);
+  EXPECT_EQ(hop.text(), "br0 (port eth0) via 10.1.0.2, 02:00:00:00:00:02");
+  ip_route(
+      "link set eth0 type bridge_slave learning off\n"
+      "neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev br0 nud permanent\n");
+  kernel::feed("bridge -batch -", "fdb del 02:00:00:00:00:02 dev eth0 master\n");
+  EXPECT_EQ(await("10.1.0.2", State::no_port).text(),
+            "bridge br0 does not know yet behind which port 10.1.0.2 is");
+}
+
+TEST_F(NextHopsOnABridge, KnowAPortThatTheBridgeLearntBefore) {
+  kernel::feed("bridge -batch -", "fdb replace 02:00:00:00:00:02 dev eth0 master static\n");
+  ip_route("neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev br0 nud permanent\n");
+  open({ip("10.1.0.2")});
+  hops_->set_native({::if_nametoindex("eth0")});
+  EXPECT_EQ(hop("10.1.0.2").exit, ::if_nametoindex("eth0")) << hop("10.1.0.2").text();
+}
+
+TEST_F(NextHopsOnABridge, AreNotTrustedToABridgeThatFiltersVlans) {
+  if (std::system("ip link set br0 type bridge vlan_filtering 1 2> /dev/null") != 0)
+    GTEST_SKIP() << "bridges of this kernel filter no VLANs";
+  kernel::feed("bridge -batch -", "fdb add 02:00:00:00:00:02 dev eth0 master static vlan 1\n");
+  ip_route("neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev br0 nud permanent\n");
+  open({ip("10.1.0.2")});
+  hops_->set_native({::if_nametoindex("eth0")});
+  EXPECT_EQ(hop("10.1.0.2").state, State::no_transmit) << hop("10.1.0.2").text();
+}
+
+TEST_F(KernelNextHops, SayWhatCannotTransmitInNativeMode) {
+  if (!XdpFeatures().can_transmit(::if_nametoindex("eth0")))
+    GTEST_SKIP() << "this kernel does not say what a device can transmit (before 6.3)";
+  ip_route("neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev eth0 nud permanent\n");
+  open({ip("10.1.0.2")});
+  EXPECT_EQ(hop("10.1.0.2").state, State::resolved);
+  // The program is somewhere else: on the interface itself it could send back.
+  hops_->set_native({::if_nametoindex("lo")});
+  EXPECT_EQ(hop("10.1.0.2").state, State::no_transmit);
+  EXPECT_NE(hop("10.1.0.2").text().find("interface eth0 cannot transmit"), std::string::npos);
+  hops_->set_native({::if_nametoindex("eth0")});
+  EXPECT_EQ(hop("10.1.0.2").state, State::resolved);
+  hops_->set_native({::if_nametoindex("lo")});
+  director_.outside([] { kernel::set_offload("far", ETHTOOL_SGRO, true); });
+  refresh();
+  EXPECT_TRUE(*hops_->read_events());
+  EXPECT_EQ(hop("10.1.0.2").state, State::resolved);
+}
+
+TEST_F(KernelNextHops, DoNotTransmitByAMacvlanInNativeMode) {
+  ip_route(
+      "link add vrrp7 link eth0 address 00:00:5e:00:01:07 type macvlan\nlink set vrrp7 up\n"
+      "route add 10.9.0.1/32 dev vrrp7\n"
+      "neighbour replace 10.9.0.1 lladdr 02:00:00:00:00:09 dev vrrp7 nud permanent\n");
+  open({ip("10.9.0.1")});
+  EXPECT_EQ(hop("10.9.0.1").state, State::resolved);
+  hops_->set_native({::if_nametoindex("eth0")});
+  EXPECT_EQ(hop("10.9.0.1").state, State::no_transmit);
+}
+
+// Next hops by a VLAN device: on an interface, and on a bond.
+class NextHopsInAVlan : public KernelNextHops, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static bool make() {
+    const std::string on = GetParam();
+    if (on == "bond0" &&
+        std::system("ip link add bond0 type bond mode active-backup 2> /dev/null && ip link set "
+                    "eth0 down && ip link set eth0 master bond0 && ip link set bond0 up") != 0)
+      return false;
+    return std::system(
+               ("ip link add vlan100 link " + on + " type vlan id 100 2> /dev/null").c_str()) == 0;
+  }
+};
+
+TEST_P(NextHopsInAVlan, AreSentTaggedByWhatTheVlanIsOnInNativeMode) {
+  if (!make()) GTEST_SKIP() << "this kernel has no VLAN devices or bonds";
+  ip_route(
+      "link set vlan100 up\nlink set vlan100 mtu 1400\naddress add 10.2.0.1/16 dev vlan100\n"
+      "neighbour replace 10.2.0.2 lladdr 02:00:00:00:00:02 dev vlan100 nud permanent\n");
+  open({ip("10.2.0.2")});
+  const unsigned vlan = ::if_nametoindex("vlan100"), parent = ::if_nametoindex(GetParam());
+  NextHop generic = hop("10.2.0.2");
+  if (generic.state == State::interface_down) generic = await("10.2.0.2", State::resolved);
+  EXPECT_EQ(generic.exit, vlan);
+  EXPECT_EQ(generic.vlan, 0);
+  hops_->set_native({parent});
+  const NextHop native = hop("10.2.0.2");
+  EXPECT_EQ(native.state, State::resolved) << native.text();
+  EXPECT_EQ(native.interface, vlan);
+  EXPECT_EQ(native.exit, parent);
+  EXPECT_EQ(native.vlan, 100);
+  EXPECT_EQ(native.mtu, 1400U);
+  EXPECT_EQ(native.text(),
+            fmt::format("vlan100 (VLAN 100 of {}) via 10.2.0.2, 02:00:00:00:00:02", GetParam()));
+  const auto devices = devices_on(hops_->links(), parent);
+  EXPECT_TRUE(std::any_of(devices.begin(), devices.end(), [&](const Device& device) {
+    return device.vlan == 100 && device.macs == std::vector<Mac>{native.source};
+  }));
+}
+
+INSTANTIATE_TEST_SUITE_P(On, NextHopsInAVlan, ::testing::Values("eth0", "bond0"),
+                         [](const auto& on) { return std::string(on.param); });
 
 class ThousandNextHops : public KernelNextHops {
  protected:
