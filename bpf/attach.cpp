@@ -24,6 +24,7 @@
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
 #include "bpf/map.hpp"
+#include "bpf/writer_lock.hpp"
 #include "bpf/xdp.hpp"
 
 namespace saspd::bpf {
@@ -180,7 +181,7 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
 // Of the program before; the interfaces have the new one by now.
 Result<void> unpin_maps(const std::string& pins) {
   for (const auto& name : names_in(pins)) {
-    if (name.starts_with(link_prefix)) continue;
+    if (name.starts_with(link_prefix) || name == WriterLock::directory) continue;
     if (auto gone = unpin(fmt::format("{}/{}", pins, name)); !gone) return gone;
   }
   return {};
@@ -207,7 +208,7 @@ Result<void> hand_over(const lb_bpf& program, const AttachSettings& settings) {
     if (::chown(path.c_str(), user, group) != 0) return system_error(path);
     if (::chmod(path.c_str(), 0600) != 0) return system_error(path);
   }
-  return {};
+  return WriterLock::make(settings.pins, user, group);
 }
 
 // --- the interfaces
@@ -420,6 +421,7 @@ Result<std::vector<std::string>> detach(const std::string& pins) {
                 fmt::format("nothing is attached: {} is not there", pins));
   }
   const auto interfaces = linked_interfaces(pins);
+  if (auto gone = WriterLock::remove(pins); !gone) return fail(gone.error());
   for (const auto& name : names_in(pins)) {
     if (auto gone = unpin(fmt::format("{}/{}", pins, name)); !gone) return fail(gone.error());
   }

@@ -1,8 +1,10 @@
 #include "bpf/maglev.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -206,6 +208,24 @@ SlotTable independent(std::span<const Member> members) {
     if (holders[slot].bidder != nobody) table[slot] = ranked[holders[slot].bidder].number;
   }
   return table;
+}
+
+// Four words at a time, so that the multiplications do not wait for each other.
+std::uint64_t digest(std::span<const std::uint16_t> table) {
+  constexpr std::size_t lanes = 4, slots = sizeof(std::uint64_t) / sizeof(std::uint16_t);
+  std::array<std::uint64_t, lanes> sums{1, 2, 3, 4};
+  std::size_t i = 0;
+  for (; i + lanes * slots <= table.size(); i += lanes * slots) {
+    std::array<std::uint64_t, lanes> words;
+    std::memcpy(words.data(), &table[i], sizeof words);
+    for (std::size_t lane = 0; lane < lanes; ++lane)
+      sums[lane] = (sums[lane] ^ words[lane]) * 0xFF51AFD7ED558CCDU + 1;
+  }
+  for (; i < table.size(); ++i)
+    sums[0] = mix(sums[0] ^ table[i]);
+  for (const std::uint64_t sum : sums)
+    sums[0] = mix(sums[0] ^ mix(sum));
+  return sums[0];
 }
 
 }  // namespace saspd::bpf

@@ -19,6 +19,7 @@ struct Member {
   Endpoint endpoint;         // who it is, to every balancer; decides where shares tie
   std::uint16_t number = 0;  // what a slot says of it; from 1 on
   std::uint32_t weight = 0;
+  bool operator==(const Member&) const = default;
 };
 
 // How many slots each member gets, in the order of `members`. A positive weight gets at least one
@@ -40,5 +41,8 @@ SlotTable minimal(std::span<const std::uint16_t> previous, std::span<const Membe
 // than in the minimal table. What it computes is part of the interface: balancers of different
 // versions stand side by side during an upgrade.
 SlotTable independent(std::span<const Member> members);
+
+// Tells tables apart that differ by accident: a number for the LB_SLOTS of one.
+std::uint64_t digest(std::span<const std::uint16_t> table);
 
 }  // namespace saspd::bpf

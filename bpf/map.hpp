@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/base/descriptor.hpp"
@@ -55,15 +56,19 @@ class Map {
     if (bpf_map_delete_elem(fd_.get(), &key) != 0 && errno != ENOENT) return system_error(name_);
     return {};
   }
-  // Of a map that nobody else changes meanwhile.
-  std::vector<Key> keys() const {
-    std::vector<Key> keys;
-    Key next;
-    for (const Key* last = nullptr; bpf_map_get_next_key(fd_.get(), last, &next) == 0;
-         last = &keys.back()) {
-      keys.push_back(next);
+  // Of a map that nobody else changes meanwhile: all of it, or an error.
+  Result<std::vector<std::pair<Key, Value>>> entries() const {
+    std::vector<Key> keys(max_entries_);
+    std::vector<Value> values(max_entries_);
+    std::uint32_t position = 0;
+    std::uint32_t count = max_entries_;
+    if (auto read = read_all(position, keys.data(), values.data(), count); !read) {
+      return fail(read.error());
     }
-    return keys;
+    std::vector<std::pair<Key, Value>> entries;
+    for (std::uint32_t i = 0; i < count; ++i)
+      entries.emplace_back(keys[i], values[i]);
+    return entries;
   }
 
   // Of an array: all of them, by index.
@@ -72,12 +77,15 @@ class Map {
     std::vector<Value> values(max_entries_);
     std::uint32_t position = 0;
     std::uint32_t count = max_entries_;
-    if (bpf_map_lookup_batch(fd_.get(), nullptr, &position, indices.data(), values.data(), &count,
-                             nullptr) != 0 &&
-        errno != ENOENT) {  // ENOENT: there are no more
-      return system_error(name_);
+    if (auto read = read_all(position, indices.data(), values.data(), count); !read) {
+      return fail(read.error());
     }
     return values;
+  }
+  // One that is there, or an error.
+  Result<void> read(const Key& key, Value& into) const {
+    if (bpf_map_lookup_elem(fd_.get(), &key, &into) != 0) return system_error(name_);
+    return {};
   }
 
   int descriptor() const { return fd_.get(); }
@@ -85,6 +93,16 @@ class Map {
   std::uint32_t id() const { return id_; }
 
  private:
+  // `position` is where the kernel would go on.
+  Result<void> read_all(std::uint32_t& position, void* keys, void* values,
+                        std::uint32_t& count) const {
+    if (bpf_map_lookup_batch(fd_.get(), nullptr, &position, keys, values, &count, nullptr) != 0 &&
+        errno != ENOENT) {  // ENOENT: there are no more
+      return system_error(name_);
+    }
+    return {};
+  }
+
   Descriptor fd_;
   std::string name_;
   std::uint32_t max_entries_ = 0;

@@ -1,53 +1,16 @@
 #include "bpf/xdp.hpp"
 
-#include <net/if.h>
-#include <sys/utsname.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "bpf/maglev.hpp"
-
 namespace saspd::bpf {
 namespace {
 
-lb_address address_bytes(const IpAddress& address) {
-  lb_address bytes{};
-  std::copy(address.bytes().begin(), address.bytes().end(), std::begin(bytes.bytes));
-  return bytes;
-}
-
-std::uint8_t family_number(const IpAddress& address) {
-  return address.family() == Family::v4 ? LB_IPV4 : LB_IPV6;
-}
-
-IpAddress ip_address(const lb_address& address, std::uint8_t family) {
-  const std::span<const std::uint8_t, 16> bytes(address.bytes);
-  return family == LB_IPV4 ? IpAddress::v4(bytes.first<4>()) : IpAddress::v6(bytes);
-}
-
-std::optional<lb::ServiceKey> service_of(const lb_service_key& key) {
-  for (const auto protocol : {lb::Protocol::tcp, lb::Protocol::udp}) {
-    if (key.protocol != static_cast<std::uint8_t>(protocol)) continue;
-    return lb::VirtualEndpoint{protocol, {ip_address(key.address, key.family), be16toh(key.port)}};
-  }
-  return std::nullopt;
-}
-
 const lb::VirtualEndpoint& endpoint_of(const lb::ServiceKey& key) {
   return std::get<lb::VirtualEndpoint>(key);
-}
-
-bool is_resolved(const lb_backend& backend) {
-  return (backend.flags & LB_BACKEND_RESOLVED) != 0;
-}
-
-lb::Forward forward_of(const lb_service& service) {
-  return service.forward == LB_FORWARD_IPIP ? lb::Forward::tunnel : lb::Forward::route;
 }
 
 std::uint8_t forward_number(lb::Forward forward) {
@@ -61,47 +24,38 @@ std::uint8_t flags_of(const lb::Service& attributes) {
   return flags;
 }
 
-std::string mac_text(const std::array<std::uint8_t, 6>& mac) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                     mac[4], mac[5]);
+// All fields of these are named and the unnamed are none, so that bytes can be compared.
+template <class T>
+bool equal(const T& a, const T& b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-std::string interface_name(std::uint32_t index) {
-  std::array<char, IF_NAMESIZE> name{};
-  if (if_indextoname(index, name.data()) == nullptr) return fmt::format("interface {}", index);
-  return name.data();
+// A number that was given before; its generation tells flows of then from flows of now.
+lb_backend freed(const lb_backend& backend) {
+  lb_backend value{};
+  value.generation = backend.generation;
+  return value;
+}
+
+SlotTable build(const lb_service& service, std::span<const std::uint16_t> previous,
+                std::span<const Member> members) {
+  return (service.flags & LB_SERVICE_INDEPENDENT) != 0 ? independent(members)
+                                                       : minimal(previous, members);
+}
+
+std::span<const std::uint16_t> slots_of(const lb_table& table) {
+  return std::span(table.backend).first(LB_SLOTS);
+}
+
+Error no_room(std::string_view what, std::size_t most, std::string_view flag) {
+  return fail(
+      std::errc::no_space_on_device,
+      fmt::format("the maps of the XDP program have room for {} {}; attach again with more: "
+                  "saspd --attach {} N",
+                  most, what, flag));
 }
 
 }  // namespace
-
-lb_address_key address_key(const IpAddress& address) {
-  return {address_bytes(address), family_number(address)};
-}
-
-lb_service_key service_key(const lb::VirtualEndpoint& service) {
-  return {address_bytes(service.endpoint.address), htobe16(service.endpoint.port),
-          static_cast<std::uint8_t>(service.protocol), family_number(service.endpoint.address)};
-}
-
-lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoint& destination) {
-  return {address_bytes(source.address),
-          address_bytes(destination.address),
-          htobe16(source.port),
-          htobe16(destination.port),
-          static_cast<std::uint8_t>(protocol),
-          family_number(source.address),
-          0};
-}
-
-// --- opening
-
-bool maps_want_capability() {
-  utsname kernel{};
-  std::pair version{0, 0};
-  if (::uname(&kernel) != 0) return true;
-  std::sscanf(kernel.release, "%d.%d", &version.first, &version.second);  // NOLINT: else 0.0
-  return version < std::pair{5, 19};
-}
 
 Result<std::unique_ptr<Xdp>> Xdp::open(std::string pins, Now now) {
   std::unique_ptr<Xdp> xdp(new Xdp(std::move(pins), std::move(now)));
@@ -111,55 +65,10 @@ Result<std::unique_ptr<Xdp>> Xdp::open(std::string pins, Now now) {
 }
 
 Result<void> Xdp::open_maps() {
-  auto settings = Map<std::uint32_t, lb_settings>::open(pins_ + "/settings");
-  if (!settings) {
-    const auto& error = settings.error();
-    if (error.code == std::errc::no_such_file_or_directory) {
-      return fail(error.code, fmt::format("no XDP program is attached ({} is not there); attach it "
-                                          "as root: saspd --attach --interface IF",
-                                          pins_));
-    }
-    if (error.code == std::errc::permission_denied ||
-        error.code == std::errc::operation_not_permitted) {
-      return fail(std::errc::permission_denied,
-                  fmt::format("{}: the maps belong to another user; attach again as root with "
-                              "--user naming this one",
-                              error.detail));
-    }
-    if (error.code != std::errc::invalid_argument) return fail(error);
-  }
-  const auto found = settings ? settings->find(0) : std::nullopt;
-  if (!found || found->layout != LB_LAYOUT) {
-    return fail(std::errc::not_supported,
-                fmt::format("{} has maps of layout {}, this saspd writes layout {}; attach again "
-                            "as root: saspd --attach --replace (known flows are lost)",
-                            pins_, found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
-  }
-  auto services = Map<lb_service_key, lb_service>::open(pins_ + "/services");
-  auto tables_in_use = Map<std::uint32_t, std::uint32_t>::open(pins_ + "/tables_in_use");
-  auto addresses = Map<lb_address_key, std::uint32_t>::open(pins_ + "/addresses");
-  auto tables = Map<std::uint32_t, lb_table>::open(pins_ + "/tables");
-  auto backends = Map<std::uint32_t, lb_backend>::open(pins_ + "/backends");
-  auto devices = Map<std::uint32_t, lb_devices>::open(pins_ + "/devices");
-  auto flows = Map<lb_flow_key, lb_flow>::open(pins_ + "/flows");
-  auto backend_counters = PerCpuArray<lb_counters>::open(pins_ + "/backend_counters");
-  auto service_counters = PerCpuArray<lb_counters>::open(pins_ + "/service_counters");
-  auto reasons = PerCpuArray<std::uint64_t>::open(pins_ + "/reasons");
-  if (!services) return fail(services.error());
-  if (!tables_in_use) return fail(tables_in_use.error());
-  if (!addresses) return fail(addresses.error());
-  if (!tables) return fail(tables.error());
-  if (!backends) return fail(backends.error());
-  if (!devices) return fail(devices.error());
-  if (!flows) return fail(flows.error());
-  if (!backend_counters) return fail(backend_counters.error());
-  if (!service_counters) return fail(service_counters.error());
-  if (!reasons) return fail(reasons.error());
-  maps_.emplace(Maps{std::move(*services), std::move(*tables_in_use), std::move(*addresses),
-                     std::move(*tables), std::move(*backends), std::move(*devices),
-                     std::move(*flows), std::move(*backend_counters), std::move(*service_counters),
-                     std::move(*reasons), std::move(*settings)});
-  settings_ = *found;
+  auto maps = XdpMaps::open(pins_, lock_);
+  if (!maps) return fail(maps.error());
+  maps_.emplace(std::move(*maps));
+  followed_.clear();
   return read_attached();
 }
 
@@ -170,41 +79,71 @@ Result<void> Xdp::read_attached() {
   return {};
 }
 
-// Somebody has attached anew, and our maps are those of a program that is gone.
+// Somebody has attached anew, and ours are the maps of a program that is gone.
 bool Xdp::pins_replaced() const {
-  const auto settings = Map<std::uint32_t, lb_settings>::open(pins_ + "/settings");
-  return !settings || settings->id() != maps_->settings.id();
+  return maps_->replaced(pins_) || !lock_ || !lock_->is_of(pins_);
 }
 
 // --- reading
 
 Result<void> Xdp::read() {
+  auto contents = maps_->read();
+  if (!contents) return fail(contents.error());
+  strays_ = {};
+  backends_ = std::move(contents->backends);
+  tables_in_use_ = std::move(contents->tables_in_use);
+  take_services(*contents);
+  take_backends();
+  take_addresses(*contents);
+  return {};
+}
+
+// Two services of one number cannot both be meant.
+void Xdp::take_services(const Contents& contents) {
   services_.clear();
-  auto backends = maps_->backends.values();
-  if (!backends) return fail(backends.error());
-  backends_ = std::move(*backends);
-  const auto in_use = maps_->tables_in_use.values();
-  if (!in_use) return fail(in_use.error());
-  std::map<std::uint32_t, std::pair<Service*, std::uint16_t>> by_number;
-  for (const auto& key : maps_->services.keys()) {
-    const auto value = maps_->services.find(key);
+  std::set<std::uint32_t> numbers;
+  for (const auto& [key, value] : contents.services) {
     const auto name = service_of(key);
-    if (!value || !name || value->number >= in_use->size()) continue;
+    if (!name || value.number >= tables_in_use_.size() || !numbers.insert(value.number).second) {
+      strays_.services.push_back(key);
+      continue;
+    }
     Service& service = services_[*name];
-    service.value = *value;
-    service.table = (*in_use)[value->number];
-    service.published = true;
-    by_number[value->number] = {&service, be16toh(key.port)};
+    service.value = value;
+    service.table = tables_in_use_[value.number];
   }
+}
+
+void Xdp::take_backends() {
+  std::map<std::uint32_t, std::pair<Service*, std::uint16_t>> by_number;
+  for (auto& [key, service] : services_)
+    by_number[service.value.number] = {&service, endpoint_of(key).endpoint.port};
   for (std::uint32_t number = 1; number < backends_.size(); ++number) {
     const lb_backend& backend = backends_[number];
-    if ((backend.flags & LB_BACKEND_PRESENT) == 0) continue;
+    if (!is_present(backend)) continue;
     const auto service = by_number.find(backend.service);
-    if (service == by_number.end()) continue;
-    const auto& [of, port] = service->second;
-    of->backends[{ip_address(backend.address, backend.family), port}] = number;
+    const bool taken =
+        service != by_number.end() &&
+        service->second.first->backends
+            .try_emplace({ip_address(backend.address, backend.family), service->second.second},
+                         number)
+            .second;
+    if (!taken) strays_.backends.push_back(number);
   }
-  return {};
+}
+
+void Xdp::take_addresses(const Contents& contents) {
+  std::set<IpAddress> served;
+  for (const auto& [key, service] : services_)
+    served.insert(endpoint_of(key).endpoint.address);
+  addresses_.clear();
+  for (const auto& key : contents.addresses) {
+    const IpAddress address = ip_address(key.address, static_cast<std::uint8_t>(key.family));
+    if (served.contains(address) && equal(address_key(address), key))
+      addresses_.insert(address);
+    else
+      strays_.addresses.push_back(key);
+  }
 }
 
 Result<lb::Table> Xdp::list(std::span<const lb::ServiceKey> services) {
@@ -219,9 +158,58 @@ Result<lb::Table> Xdp::list_all() {
   }
   if (auto read = this->read(); !read) return fail(read.error());
   lb::Table table;
-  for (const auto& [key, service] : services_)
+  for (const auto& [key, service] : services_) {
+    const auto intact = is_intact(key, service);
+    if (!intact) return fail(intact.error());
     table[key] = pool(service);
+    table[key].intact = *intact;
+  }
   return table;
+}
+
+// Whether packets are led as the weights and next hops demand. Slots of which this is known are
+// told by their digest, others by building the table again.
+Result<bool> Xdp::is_intact(const lb::ServiceKey& key, const Service& service) {
+  const auto backends = backends_of(service);
+  const bool entries =
+      addresses_.contains(endpoint_of(key).endpoint.address) && service.table <= 1 &&
+      std::all_of(backends.begin(), backends.end(),
+                  [&](const auto& entry) { return equal(entry.second, backends_[entry.first]); });
+  if (!entries) return false;
+  if (auto got = maps_->tables.read(2 * service.value.number + service.table, *slots_); !got) {
+    return fail(got.error());
+  }
+  const auto slots = slots_of(*slots_);
+  const Followed now{digest(slots), members(service, backends)};
+  const auto before = followed_.find(key);
+  if (before != followed_.end() && before->second == now) return true;
+  followed_.erase(key);
+  const auto wanted = build(service.value, slots, now.members);
+  if (!std::equal(wanted.begin(), wanted.end(), slots.begin(), slots.end())) return false;
+  followed_[key] = now;
+  return true;
+}
+
+// As they shall be, with the next hops of now.
+std::map<std::uint32_t, lb_backend> Xdp::backends_of(const Service& service) const {
+  std::map<std::uint32_t, lb_backend> backends;
+  for (const auto& [endpoint, number] : service.backends)
+    backends[number] = with_next_hop(backends_[number]);
+  return backends;
+}
+
+std::vector<Member> Xdp::members(const Service& service,
+                                 const std::map<std::uint32_t, lb_backend>& backends) const {
+  const bool any_reachable = std::any_of(backends.begin(), backends.end(), [](const auto& entry) {
+    return entry.second.weight > 0 && is_resolved(entry.second);
+  });
+  std::vector<Member> members;
+  for (const auto& [endpoint, number] : service.backends) {
+    const lb_backend& backend = backends.at(number);
+    const bool counts = !any_reachable || is_resolved(backend);
+    members.push_back({endpoint, static_cast<std::uint16_t>(number), counts ? backend.weight : 0});
+  }
+  return members;
 }
 
 lb::Pool Xdp::pool(const Service& service) {
@@ -252,135 +240,147 @@ std::uint32_t Xdp::connections(std::uint32_t number) {
   return now - activity.since < quiet_time ? 1 : 0;
 }
 
-// --- writing
+// --- what shall be
 
 std::vector<lb::Failure> Xdp::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;
-  const auto all_fail = [&](const Error& error) {
+  if (pins_replaced()) {
+    const auto error =
+        fail(std::errc::no_such_file_or_directory, "the XDP program was attached anew");
     for (std::size_t i = 0; i < changes.size(); ++i)
       failures.push_back({i, at(changes[i].text(), error)});
-  };
-  if (pins_replaced()) {
-    all_fail(fail(std::errc::no_such_file_or_directory, "the XDP program was attached anew"));
     return failures;
   }
-  if (const auto room = check_room(changes); !room) {
-    all_fail(room.error());
-    return failures;
-  }
-  std::map<lb::ServiceKey, bool> touched;  // true: it is removed
-  for (const auto& change : changes) {
-    take(change);
-    bool& removed = touched[change.service];
-    removed = removed || change.action == lb::Action::remove_service;
-  }
+  (void)tidy();  // makes room, if it can; the next listing shows what it could not
+  Drafts drafts;
+  std::vector<std::optional<Error>> refused;
+  for (const auto& change : changes)
+    refused.push_back(draft(change, drafts));
   std::map<lb::ServiceKey, Error> failed;
-  for (const auto& [key, removed] : touched) {
-    const auto written = removed ? remove(key) : publish(key);
-    if (!written) failed.emplace(key, written.error());
+  for (auto& [key, draft] : drafts.services) {
+    if (drafts.removed.contains(key)) continue;
+    if (auto written = publish(key, std::move(draft)); !written) {
+      failed.emplace(key, written.error());
+    }
+  }
+  for (const auto& key : drafts.removed) {
+    if (auto removed = remove(key); !removed) failed.emplace(key, removed.error());
   }
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const auto error = failed.find(changes[i].service);
-    if (error != failed.end()) failures.push_back({i, at(changes[i].text(), error->second)});
+    if (refused[i]) {
+      const bool full = refused[i]->code == std::errc::no_space_on_device;
+      failures.push_back({i, at(changes[i].text(), *refused[i]), full});
+    } else if (error != failed.end()) {
+      failures.push_back({i, at(changes[i].text(), error->second)});
+    }
   }
   return failures;
 }
 
-// Removed ones make room only after the new table is in place, so they do not count.
-Result<void> Xdp::check_room(std::span<const lb::Change> changes) const {
-  std::size_t services = services_.size();
-  std::size_t backends = 0;
-  for (const auto& backend : backends_)
-    backends += (backend.flags & LB_BACKEND_PRESENT) != 0 ? 1 : 0;
-  for (const auto& change : changes) {
-    if (change.action == lb::Action::add_service) ++services;
-    if (change.action == lb::Action::add_destination) ++backends;
+// Why the change cannot be, or nothing and it is in the drafts.
+std::optional<Error> Xdp::draft(const lb::Change& change, Drafts& drafts) {
+  if (change.action == lb::Action::add_service) return draft_service(change, drafts);
+  if (const auto full = drafts.refused.find(change.service); full != drafts.refused.end()) {
+    return full->second;
   }
-  const auto refuse = [](std::string_view what, std::size_t count, std::size_t most,
-                         std::string_view flag) {
-    return fail(std::errc::no_space_on_device,
-                fmt::format("{} {} do not fit the maps, which hold {}; nothing was changed. Attach "
-                            "bigger ones: saspd --attach --replace {} N",
-                            count, what, most, flag));
-  };
-  if (services > settings_.max_services) {
-    return refuse("services", services, settings_.max_services, "--max-services");
-  }
-  const std::size_t most = backends_.size() - 1;  // number 0 is nobody
-  if (backends > most) return refuse("backends", backends, most, "--max-backends");
-  return {};
-}
-
-void Xdp::take(const lb::Change& change) {
   const auto known = services_.find(change.service);
-  if (change.action == lb::Action::add_service)
-    return add_service(change.service, change.attributes);
-  if (known == services_.end()) return;
-  Service& service = known->second;
-  const Endpoint& endpoint = change.destination.endpoint;
-  const auto number = service.backends.find(endpoint);
+  if (!drafts.services.contains(change.service)) {
+    if (known == services_.end()) return fail(std::errc::no_such_process, "no such service");
+    if (!known->second.known) {
+      return fail(std::errc::no_such_process, "its last write failed; the maps are read first");
+    }
+    drafts.services[change.service] = {known->second, false, backends_of(known->second), {}, {}};
+  }
+  Draft& draft = drafts.services[change.service];
+  const auto number = draft.service.backends.find(change.destination.endpoint);
+  const bool exists = number != draft.service.backends.end();
   switch (change.action) {
-    case lb::Action::set_service: service.value.flags = flags_of(change.attributes); break;
+    case lb::Action::set_service: draft.service.value.flags = flags_of(change.attributes); break;
     case lb::Action::add_destination:
-      if (number == service.backends.end()) add_destination(service, change.destination);
+      if (!exists) return draft_destination(change.destination, draft, drafts);
       break;
     case lb::Action::set_weight:
-      if (number == service.backends.end()) break;
-      backends_[number->second].weight = change.destination.weight;
-      service.value.forward = forward_number(change.destination.forward);
+      if (!exists) break;
+      draft.backends[number->second].weight = change.destination.weight;
+      draft.service.value.forward = forward_number(change.destination.forward);
       break;
     case lb::Action::remove_destination:
-      if (number == service.backends.end()) break;
-      service.leaving.push_back(number->second);
-      service.backends.erase(number);
+      if (!exists) break;
+      draft.backends.erase(number->second);
+      draft.leaving.push_back(number->second);
+      draft.service.backends.erase(number);
       break;
-    default: break;
+    case lb::Action::remove_service: drafts.removed.insert(change.service); break;
+    case lb::Action::add_service:
+    case lb::Action::repair_service: break;  // to be published is enough
   }
+  return std::nullopt;
 }
 
-void Xdp::add_service(const lb::ServiceKey& key, const lb::Service& attributes) {
-  std::set<std::uint32_t> numbers;
-  for (const auto& [other, service] : services_)
-    numbers.insert(service.value.number);
-  std::uint32_t free = 0;
-  while (numbers.contains(free))
-    ++free;
-  Service& service = services_[key];
-  service.value = {{}, free, LB_FORWARD_L2, flags_of(attributes), 0};
+std::optional<Error> Xdp::draft_service(const lb::Change& change, Drafts& drafts) {
+  const auto number = free_service_number(drafts);
+  if (!number) {
+    auto full = no_room("services", maps_->limits.max_services, "--max-services");
+    drafts.refused.emplace(change.service, full);
+    return full;
+  }
+  Draft draft;
+  draft.is_new = true;
+  draft.service.value = {{}, *number, LB_FORWARD_L2, flags_of(change.attributes), 0};
+  drafts.services[change.service] = std::move(draft);
+  return std::nullopt;
 }
 
-void Xdp::add_destination(Service& service, const lb::Destination& destination) {
-  const std::uint32_t number = last_number_ = free_number();
-  lb_backend& backend = backends_[number];
-  const auto generation = static_cast<std::uint16_t>(backend.generation + 1);
-  backend = {};
+std::optional<Error> Xdp::draft_destination(const lb::Destination& destination, Draft& draft,
+                                            Drafts& drafts) {
+  const auto number = free_number(drafts);
+  if (!number) return no_room("servers", backends_.size() - 1, "--max-backends");
+  drafts.taken.insert(*number);
+  lb_backend backend{};
   backend.address = address_bytes(destination.endpoint.address);
   backend.family = family_number(destination.endpoint.address);
-  backend.service = service.value.number;
+  backend.service = draft.service.value.number;
   backend.weight = destination.weight;
-  backend.generation = generation;
+  backend.generation = static_cast<std::uint16_t>(backends_[*number].generation + 1);
   backend.flags = LB_BACKEND_PRESENT;
-  set_next_hop(backend);
-  service.backends[destination.endpoint] = number;
-  service.value.forward = forward_number(destination.forward);
-  (void)maps_->backend_counters.clear(number);
-  activity_.erase(number);
+  draft.backends[*number] = with_next_hop(backend);
+  draft.joining.push_back(*number);
+  draft.service.backends[destination.endpoint] = *number;
+  draft.service.value.forward = forward_number(destination.forward);
+  return std::nullopt;
 }
 
-// The one that was given the longest ago: its generation comes round as late as can be.
-std::uint32_t Xdp::free_number() const {
+std::optional<std::uint32_t> Xdp::free_service_number(const Drafts& drafts) const {
+  std::set<std::uint32_t> numbers;
+  for (const auto& [key, service] : services_)
+    numbers.insert(service.value.number);
+  for (const auto& [key, draft] : drafts.services)
+    numbers.insert(draft.service.value.number);
+  for (std::uint32_t number = 0; number < tables_in_use_.size(); ++number) {
+    if (!numbers.contains(number)) return number;
+  }
+  return std::nullopt;
+}
+
+// The one that was given the longest ago: its generation comes round as late as can be. Those who
+// leave make room only after the new tables are in place.
+std::optional<std::uint32_t> Xdp::free_number(const Drafts& drafts) {
   const auto count = static_cast<std::uint32_t>(backends_.size());
-  std::uint32_t number = last_number_;
-  do {
-    number = number + 1 < count ? number + 1 : 1;
-  } while ((backends_[number].flags & LB_BACKEND_PRESENT) != 0);
-  return number;
+  for (std::uint32_t tried = 1; tried < count; ++tried) {
+    last_number_ = last_number_ + 1 < count ? last_number_ + 1 : 1;
+    const bool is_free =
+        !is_present(backends_[last_number_]) && !drafts.taken.contains(last_number_);
+    if (is_free) return last_number_;
+  }
+  return std::nullopt;
 }
 
-void Xdp::set_next_hop(lb_backend& backend) const {
-  const auto known = next_hops_.find(ip_address(backend.address, backend.family));
+lb_backend Xdp::with_next_hop(lb_backend backend) const {
+  if (!next_hops_) return backend;
+  const auto known = next_hops_->find(ip_address(backend.address, backend.family));
   backend.flags &= static_cast<std::uint8_t>(~LB_BACKEND_RESOLVED);
-  if (known == next_hops_.end()) return;
+  if (known == next_hops_->end()) return backend;
   const NextHop& next_hop = known->second;
   backend.flags |= LB_BACKEND_RESOLVED;
   backend.interface = next_hop.interface;
@@ -388,91 +388,123 @@ void Xdp::set_next_hop(lb_backend& backend) const {
   backend.vlan = next_hop.vlan;
   std::copy(next_hop.mac.begin(), next_hop.mac.end(), std::begin(backend.next_hop));
   std::copy(next_hop.source.begin(), next_hop.source.end(), std::begin(backend.source));
+  return backend;
 }
 
-// Backends before the table that names them, the table before the service that names it; then, when
-// no packet is led to them any more, those that leave.
-Result<void> Xdp::publish(const lb::ServiceKey& key) {
-  const auto known = services_.find(key);
-  if (known == services_.end()) {
-    return fail(std::errc::no_such_process, "no such service");
+// --- writing it
+
+Result<void> Xdp::publish(const lb::ServiceKey& key, Draft draft) {
+  auto written = write(key, draft);
+  if (written) {
+    services_[key] = std::move(draft.service);
+    return {};
   }
-  Service& service = known->second;
-  for (const auto& [endpoint, number] : service.backends) {
-    const lb_backend& backend = backends_[number];
-    const auto before = maps_->backends.find(number);
-    if (before && std::memcmp(&*before, &backend, sizeof backend) == 0) continue;
-    if (auto put = maps_->backends.put(number, backend); !put) return put;
-  }
-  if (auto written = write_table(service); !written) return written;
-  const lb_service_key in_map = service_key(endpoint_of(key));
-  if (!service.published) {
-    (void)maps_->service_counters.clear(service.value.number);
-    if (auto put = maps_->addresses.put(address_key(endpoint_of(key).endpoint.address), 1); !put)
-      return put;
-  }
-  if (auto put = maps_->tables_in_use.put(service.value.number, service.table); !put) return put;
-  if (auto put = maps_->services.put(in_map, service.value, BPF_F_LOCK); !put) return put;
-  service.published = true;
-  return free_leaving(service);
+  followed_.erase(key);
+  if (const auto known = services_.find(key); known != services_.end()) known->second.known = false;
+  return written;
 }
 
-Result<void> Xdp::write_table(Service& service) {
-  std::vector<Member> members;
-  const bool any_reachable =
-      std::any_of(service.backends.begin(), service.backends.end(), [&](const auto& entry) {
-        return backends_[entry.second].weight > 0 && is_resolved(backends_[entry.second]);
-      });
-  for (const auto& [endpoint, number] : service.backends) {
-    const lb_backend& backend = backends_[number];
-    const bool counts = !any_reachable || is_resolved(backend);
-    members.push_back({endpoint, static_cast<std::uint16_t>(number), counts ? backend.weight : 0});
+// Backends before the table that names them, the table before it is put in use, and all of it
+// before the entry of a new service; then, when no packet is led to them any more, those that
+// leave.
+Result<void> Xdp::write(const lb::ServiceKey& key, Draft& draft) {
+  for (const std::uint32_t number : draft.joining) {
+    if (auto cleared = maps_->backend_counters.clear(number); !cleared) return cleared;
+    activity_.erase(number);
   }
-  const auto current = maps_->tables.find(2 * service.value.number + service.table);
-  if (!current) return fail(std::errc::io_error, "tables");
-  const std::span<const std::uint16_t> previous(current->backend, service.published ? LB_SLOTS : 0);
-  const auto slots = (service.value.flags & LB_SERVICE_INDEPENDENT) != 0
-                         ? independent(members)
-                         : minimal(previous, members);
-  if (std::equal(slots.begin(), slots.end(), previous.begin(), previous.end())) return {};
-  lb_table table{};
-  std::copy(slots.begin(), slots.end(), std::begin(table.backend));
-  const std::uint32_t aside = service.table ^ 1U;
-  if (auto put = maps_->tables.put(2 * service.value.number + aside, table); !put) return put;
-  service.table = aside;
+  for (const auto& [number, backend] : draft.backends) {
+    if (auto put = write_backend(number, backend); !put) return put;
+  }
+  if (auto put = write_table(key, draft); !put) return put;
+  if (auto put = write_entry(key, draft); !put) return put;
+  return free(draft.leaving);
+}
+
+Result<void> Xdp::write_backend(std::uint32_t number, const lb_backend& backend) {
+  if (equal(backend, backends_[number])) return {};
+  if (auto put = maps_->backends.put(number, backend); !put) return put;
+  backends_[number] = backend;
   return {};
 }
 
+Result<void> Xdp::write_table(const lb::ServiceKey& key, Draft& draft) {
+  const std::uint32_t number = draft.service.value.number;
+  const auto members = this->members(draft.service, draft.backends);
+  const bool readable = !draft.is_new && draft.service.table <= 1;
+  std::span<const std::uint16_t> previous;
+  if (readable) {
+    if (auto got = maps_->tables.read(2 * number + draft.service.table, *slots_); !got) return got;
+    previous = slots_of(*slots_);
+  }
+  const auto slots = build(draft.service.value, previous, members);
+  if (!std::equal(slots.begin(), slots.end(), previous.begin(), previous.end())) {
+    const std::uint32_t aside = readable ? draft.service.table ^ 1U : 0;
+    *slots_ = {};
+    std::copy(slots.begin(), slots.end(), std::begin(slots_->backend));
+    if (auto put = maps_->tables.put(2 * number + aside, *slots_); !put) return put;
+    draft.service.table = aside;
+  }
+  if (draft.service.table != tables_in_use_[number]) {
+    if (auto put = maps_->tables_in_use.put(number, draft.service.table); !put) return put;
+    tables_in_use_[number] = draft.service.table;
+  }
+  followed_[key] = {digest(slots), members};
+  return {};
+}
+
+Result<void> Xdp::write_entry(const lb::ServiceKey& key, const Draft& draft) {
+  const IpAddress& address = endpoint_of(key).endpoint.address;
+  const auto before = services_.find(key);
+  if (draft.is_new) {
+    if (auto zero = maps_->service_counters.clear(draft.service.value.number); !zero) return zero;
+  }
+  if (!addresses_.contains(address)) {
+    if (auto put = maps_->addresses.put(address_key(address), 1); !put) return put;
+    addresses_.insert(address);
+  }
+  if (before != services_.end() && equal(before->second.value, draft.service.value)) return {};
+  return maps_->services.put(service_key(endpoint_of(key)), draft.service.value, BPF_F_LOCK);
+}
+
+// Cut off anywhere, what is left is a service that can be listed, or what tidy() takes away.
 Result<void> Xdp::remove(const lb::ServiceKey& key) {
   const auto known = services_.find(key);
   if (known == services_.end()) return {};
-  Service& service = known->second;
-  const lb_service_key in_map = service_key(endpoint_of(key));
-  if (auto erased = maps_->services.erase(in_map); !erased) return erased;
+  known->second.known = false;
   const auto& address = endpoint_of(key).endpoint.address;
   const bool last = std::none_of(services_.begin(), services_.end(), [&](const auto& other) {
     return other.first != key && endpoint_of(other.first).endpoint.address == address;
   });
   if (last) {
     if (auto erased = maps_->addresses.erase(address_key(address)); !erased) return erased;
+    addresses_.erase(address);
   }
-  for (const auto& [endpoint, number] : service.backends)
-    service.leaving.push_back(number);
-  auto freed = free_leaving(service);
+  if (auto gone = maps_->services.erase(service_key(endpoint_of(key))); !gone) return gone;
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [endpoint, number] : known->second.backends)
+    numbers.push_back(number);
   services_.erase(known);
-  return freed;
+  followed_.erase(key);
+  return free(numbers);
 }
 
 // Its generation stays, so that the next one to get the number is not taken for this one.
-Result<void> Xdp::free_leaving(Service& service) {
-  for (const std::uint32_t number : service.leaving) {
-    lb_backend& backend = backends_[number];
-    const auto generation = backend.generation;
-    backend = {};
-    backend.generation = generation;
-    if (auto put = maps_->backends.put(number, backend); !put) return put;
+Result<void> Xdp::free(const std::vector<std::uint32_t>& numbers) {
+  for (const std::uint32_t number : numbers) {
+    if (auto put = write_backend(number, freed(backends_[number])); !put) return put;
   }
-  service.leaving.clear();
+  return {};
+}
+
+Result<void> Xdp::tidy() {
+  for (const auto& key : strays_.services) {
+    if (auto gone = maps_->services.erase(key); !gone) return gone;
+  }
+  for (const auto& key : strays_.addresses) {
+    if (auto gone = maps_->addresses.erase(key); !gone) return gone;
+  }
+  if (auto gone = free(strays_.backends); !gone) return gone;
+  strays_ = {};
   return {};
 }
 
@@ -490,108 +522,23 @@ std::set<IpAddress> Xdp::addresses() const {
 Result<void> Xdp::set_next_hops(const std::map<IpAddress, NextHop>& next_hops) {
   next_hops_ = next_hops;
   if (pins_replaced()) return {};  // the next listing opens the new ones
-  for (auto& [key, service] : services_) {
-    bool changed = false;
-    for (const auto& [endpoint, number] : service.backends) {
-      const lb_backend before = backends_[number];
-      set_next_hop(backends_[number]);
-      changed = changed || std::memcmp(&before, &backends_[number], sizeof before) != 0;
-    }
-    if (!changed) continue;
-    if (auto published = publish(key); !published) return published;
+  Result<void> result;
+  for (const auto& [key, service] : services_) {
+    const auto backends = backends_of(service);
+    const bool changed = std::any_of(backends.begin(), backends.end(), [&](const auto& entry) {
+      return !equal(entry.second, backends_[entry.first]);
+    });
+    if (!changed || !service.known) continue;
+    auto published = publish(key, {service, false, backends, {}, {}});
+    if (!published && result) result = fail(at(lb::text(key), published.error()));
   }
-  return {};
+  return result;
 }
 
 Result<void> Xdp::set_devices(const netlink::Links& links) {
   if (pins_replaced()) return {};
   if (auto read = read_attached(); !read) return read;
   return write_devices(maps_->devices.descriptor(), links, attached_);
-}
-
-// --- looking
-
-std::map<Endpoint, lb::DestinationState> Xdp::states(const lb::ServiceKey& key) {
-  std::map<Endpoint, lb::DestinationState> states;
-  const auto known = services_.find(key);
-  if (known == services_.end()) return states;
-  const auto table = maps_->tables.find(2 * known->second.value.number + known->second.table);
-  std::map<std::uint32_t, std::uint32_t> slots;
-  for (std::size_t i = 0; table && i < LB_SLOTS; ++i)
-    ++slots[table->backend[i]];
-  for (const auto& [endpoint, number] : known->second.backends) {
-    lb::DestinationState& state = states[endpoint];
-    state.slots = slots[number];
-    state.reachable = is_resolved(backends_[number]);
-    state.next_hop = next_hop_text(endpoint.address);
-    for (const auto& counters : maps_->backend_counters.find(number)) {
-      state.packets += counters.packets;
-      state.bytes += counters.bytes;
-      state.flows += counters.flows;
-    }
-  }
-  return states;
-}
-
-Result<lb::Trace> Xdp::trace(lb::Protocol protocol, const Endpoint& source,
-                             const Endpoint& destination) {
-  lb::Trace trace;
-  if (source.address.family() != destination.address.family()) {
-    return fail(std::errc::invalid_argument, "source and destination are of different families");
-  }
-  const auto known = services_.find(lb::VirtualEndpoint{protocol, destination});
-  if (known == services_.end()) return trace;
-  const Service& service = known->second;
-  trace.is_service = true;
-  trace.forward = forward_of(service.value);
-  const lb_flow_key key = flow_key(protocol, source, destination);
-  trace.slot = lb_slot(&key, settings_.seed);
-  const auto table = maps_->tables.find(2 * service.value.number + service.table);
-  std::uint32_t number = table ? table->backend[trace.slot] : 0;
-  if (const auto flow = known_flow(service, key)) {
-    trace.known_flow = true;
-    number = *flow;
-  }
-  for (const auto& [endpoint, candidate] : service.backends) {
-    if (candidate != number) continue;
-    trace.destination = endpoint;
-    trace.reachable = is_resolved(backends_[number]);
-    trace.next_hop = next_hop_text(endpoint.address);
-  }
-  return trace;
-}
-
-// The backend that a flow is bound to, by the rules of the program.
-std::optional<std::uint32_t> Xdp::known_flow(const Service& service, const lb_flow_key& key) const {
-  if ((service.value.flags & LB_SERVICE_STATELESS) != 0) return std::nullopt;
-  const auto flow = maps_->flows.find(key);
-  if (!flow || flow->backend >= backends_.size()) return std::nullopt;
-  const lb_backend& backend = backends_[flow->backend];
-  const bool valid = (backend.flags & LB_BACKEND_PRESENT) != 0 &&
-                     backend.generation == flow->generation &&
-                     backend.service == service.value.number;
-  return valid ? std::optional<std::uint32_t>(flow->backend) : std::nullopt;
-}
-
-std::string Xdp::next_hop_text(const IpAddress& address) const {
-  const auto known = next_hops_.find(address);
-  if (known == next_hops_.end()) return {};
-  return fmt::format("{} on {}", mac_text(known->second.mac),
-                     interface_name(known->second.interface));
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> Xdp::packet_counters() {
-#define LB_REASON(reason, name) std::string_view(name),
-  static constexpr std::array names{LB_REASON_LIST(LB_REASON)};
-#undef LB_REASON
-  std::vector<std::pair<std::string, std::uint64_t>> counters;
-  for (std::uint32_t reason = 0; reason < LB_REASONS; ++reason) {
-    std::uint64_t sum = 0;
-    for (const std::uint64_t count : maps_->reasons.find(reason))
-      sum += count;
-    counters.emplace_back(names[reason], sum);
-  }
-  return counters;
 }
 
 }  // namespace saspd::bpf

@@ -1,5 +1,9 @@
 // The maps of the attached XDP program as a Dataplane. It needs no capability, only the pins: their
 // owner may read and write the maps (kernel 5.19 and later; before, CAP_BPF).
+//
+// What is believed is what was read at the last listing and what was written since: nothing is
+// taken over before its write succeeded, and a service of which a write failed is unknown until the
+// next listing.
 #pragma once
 
 #include <array>
@@ -9,8 +13,8 @@
 #include <string>
 
 #include "bpf/devices.hpp"
-#include "bpf/lb.h"
-#include "bpf/map.hpp"
+#include "bpf/maglev.hpp"
+#include "bpf/xdp_maps.hpp"
 #include "controller/base/clock.hpp"
 #include "controller/lb/dataplane.hpp"
 
@@ -26,40 +30,32 @@ struct NextHop {
   bool operator==(const NextHop&) const = default;
 };
 
-// As lb.h has them.
-lb_address_key address_key(const IpAddress& address);
-lb_service_key service_key(const lb::VirtualEndpoint& service);
-lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoint& destination);
-
-// Whether the running kernel asks for CAP_BPF, besides the pins: before 5.19.
-bool maps_want_capability();
-
 class Xdp final : public lb::Dataplane {
  public:
   using Now = std::function<TimePoint()>;
 
-  // `pins`: the directory that attach() made. Errors to tell apart: no_such_file_or_directory,
-  // nothing is attached; permission_denied, the pins belong to somebody else; not_supported, they
-  // are of another layout. Their details name the way out.
+  // `pins`: the directory that attach() made. Errors: those of XdpMaps::open.
   static Result<std::unique_ptr<Xdp>> open(std::string pins, Now now = Clock::now);
 
   // A service's scheduler is how its table is built, "minimal" or "independent"; its destinations
   // are all forwarded alike, Forward::route (L2) or Forward::tunnel. Connections: 1 while a
-  // destination has had packets within quiet_time, else 0. An error once somebody has taken the
-  // pins away.
+  // destination has had packets within quiet_time, else 0. Intact is a service whose entries, next
+  // hops and slots are what its weights demand. An error once somebody has taken the pins away.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;
   static constexpr Duration quiet_time = std::chrono::seconds{60};
 
   // Each touched service gets one new table, written aside and then put in place of the old. What
-  // does not fit the maps is refused whole (std::errc::no_space_on_device), and nothing has
-  // changed.
+  // finds no room in the maps is refused alone, in the order of the changes; what is there already
+  // stays. An error concerns the service whose write failed.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
+  Result<void> tidy() override;
 
   std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& key) override;
 
   // Where the destinations are; one that is not in it is not reachable, and gets no slots as long
-  // as another of its service is.
+  // as another of its service is. Before the first call they are where the maps say. A service that
+  // is unknown is left to the next plan.
   Result<void> set_next_hops(const std::map<IpAddress, NextHop>& next_hops);
   std::set<IpAddress> addresses() const;  // of all destinations
 
@@ -74,25 +70,37 @@ class Xdp final : public lb::Dataplane {
   std::vector<std::pair<std::string, std::uint64_t>> packet_counters() override;
 
  private:
-  struct Maps {
-    Map<lb_service_key, lb_service> services;
-    Map<std::uint32_t, std::uint32_t> tables_in_use;
-    Map<lb_address_key, std::uint32_t> addresses;
-    Map<std::uint32_t, lb_table> tables;
-    Map<std::uint32_t, lb_backend> backends;
-    Map<std::uint32_t, lb_devices> devices;
-    Map<lb_flow_key, lb_flow> flows;
-    PerCpuArray<lb_counters> backend_counters;
-    PerCpuArray<lb_counters> service_counters;
-    PerCpuArray<std::uint64_t> reasons;
-    Map<std::uint32_t, lb_settings> settings;
-  };
   struct Service {
     lb_service value{};
     std::uint32_t table = 0;                     // in use
-    bool published = false;                      // stands in the map
     std::map<Endpoint, std::uint32_t> backends;  // numbers
-    std::vector<std::uint32_t> leaving;          // numbers to be freed once no table has them
+    bool known = true;                           // else a write of it failed
+  };
+  // A service as it shall be; nothing of it is believed before it is written.
+  struct Draft {
+    Service service;
+    bool is_new = false;
+    std::map<std::uint32_t, lb_backend> backends;  // by number, those of the service
+    std::vector<std::uint32_t> leaving;            // to be freed when no table has them any more
+    std::vector<std::uint32_t> joining;            // numbers that are given anew
+  };
+  struct Drafts {
+    std::map<lb::ServiceKey, Draft> services;
+    std::set<lb::ServiceKey> removed;
+    std::map<lb::ServiceKey, Error> refused;  // there is no room for the service
+    std::set<std::uint32_t> taken;            // numbers of backends
+  };
+  // A table that was seen to be what these members make of it.
+  struct Followed {
+    std::uint64_t slots = 0;  // digest()
+    std::vector<Member> members;
+    bool operator==(const Followed&) const = default;
+  };
+  // What belongs to no service.
+  struct Strays {
+    std::vector<lb_service_key> services;
+    std::vector<lb_address_key> addresses;
+    std::vector<std::uint32_t> backends;
   };
   struct Activity {
     std::uint64_t packets = 0;
@@ -103,35 +111,55 @@ class Xdp final : public lb::Dataplane {
   Result<void> open_maps();
   Result<void> read_attached();
   bool pins_replaced() const;
+
   Result<void> read();
-  Result<void> check_room(std::span<const lb::Change> changes) const;
-  void take(const lb::Change& change);
-  void add_service(const lb::ServiceKey& key, const lb::Service& attributes);
-  void add_destination(Service& service, const lb::Destination& destination);
-  Result<void> publish(const lb::ServiceKey& key);
-  Result<void> write_table(Service& service);
-  Result<void> remove(const lb::ServiceKey& key);
-  Result<void> free_leaving(Service& service);
-  std::uint32_t free_number() const;
-  std::optional<std::uint32_t> known_flow(const Service& service, const lb_flow_key& key) const;
-  void set_next_hop(lb_backend& backend) const;
-  std::string next_hop_text(const IpAddress& address) const;
-  std::uint32_t connections(std::uint32_t number);
+  void take_services(const Contents& contents);
+  void take_backends();
+  void take_addresses(const Contents& contents);
+  Result<bool> is_intact(const lb::ServiceKey& key, const Service& service);
+  std::vector<Member> members(const Service& service,
+                              const std::map<std::uint32_t, lb_backend>& backends) const;
+  std::map<std::uint32_t, lb_backend> backends_of(const Service& service) const;
   lb::Pool pool(const Service& service);
+  std::uint32_t connections(std::uint32_t number);
+
+  std::optional<Error> draft(const lb::Change& change, Drafts& drafts);
+  std::optional<Error> draft_service(const lb::Change& change, Drafts& drafts);
+  std::optional<Error> draft_destination(const lb::Destination& destination, Draft& draft,
+                                         Drafts& drafts);
+  std::optional<std::uint32_t> free_service_number(const Drafts& drafts) const;
+  std::optional<std::uint32_t> free_number(const Drafts& drafts);
+  lb_backend with_next_hop(lb_backend backend) const;
+
+  Result<void> publish(const lb::ServiceKey& key, Draft draft);
+  Result<void> write(const lb::ServiceKey& key, Draft& draft);
+  Result<void> write_backend(std::uint32_t number, const lb_backend& backend);
+  Result<void> write_table(const lb::ServiceKey& key, Draft& draft);
+  Result<void> write_entry(const lb::ServiceKey& key, const Draft& draft);
+  Result<void> remove(const lb::ServiceKey& key);
+  Result<void> free(const std::vector<std::uint32_t>& numbers);
+
+  std::optional<std::uint32_t> known_flow(const Service& service, const lb_flow_key& key) const;
+  std::string next_hop_text(const IpAddress& address) const;
 
   std::string pins_;
   Now now_;
-  std::optional<Maps> maps_;
-  lb_settings settings_{};
+  std::optional<WriterLock> lock_;
+  std::optional<XdpMaps> maps_;
 
   // What the maps hold.
   std::map<lb::ServiceKey, Service> services_;
+  std::set<IpAddress> addresses_;
   std::vector<lb_backend> backends_;  // by number
-  std::uint32_t last_number_ = 0;     // given; the next is looked for behind it, to reuse late
+  std::vector<std::uint32_t> tables_in_use_;
+  Strays strays_;
 
   std::vector<Attachment> attached_;
-  std::map<IpAddress, NextHop> next_hops_;
-  std::map<std::uint32_t, Activity> activity_;  // by backend number
+  std::map<lb::ServiceKey, Followed> followed_;
+  std::uint32_t last_number_ = 0;  // given; the next is looked for behind it, to reuse late
+  std::optional<std::map<IpAddress, NextHop>> next_hops_;
+  std::map<std::uint32_t, Activity> activity_;                      // by backend number
+  std::unique_ptr<lb_table> slots_ = std::make_unique<lb_table>();  // as read last
 };
 
 }  // namespace saspd::bpf

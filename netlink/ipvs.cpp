@@ -282,6 +282,7 @@ Result<bool> Ipvs::add_write(const lb::Change& change, const Present& present) {
     case lb::Action::remove_service:
       put_service(add_request(IPVS_CMD_DEL_SERVICE), change.service);
       return true;
+    case lb::Action::repair_service: return false;  // the kernel leads by the weights themselves
   }
   return false;
 }

@@ -19,6 +19,9 @@ namespace saspd::lb {
 struct Failure {
   std::size_t index = 0;  // into the changes given
   Error error;            // its detail names the change
+  // There is no room for it in the data plane: nothing of it was written, and everything else is as
+  // it would be without it. It may be tried again at any time.
+  bool no_room = false;
 
   // The acknowledgement was lost, the change perhaps not (no_buffer_space, timed_out). With every
   // other error nothing was written.
@@ -87,6 +90,10 @@ class Dataplane {
   // What is wrong beside the table, looked for now: packets may not get to it at all. Everything
   // else goes on being listed and written.
   virtual std::vector<Problem> problems() { return {}; }
+
+  // Takes away what stands in the data plane and belongs to no service. For who writes it, after a
+  // listing.
+  virtual Result<void> tidy() { return {}; }
 
   // Becomes readable when something has happened that handle_events() is to take up; -1: nothing
   // ever does. Returns what an operator should read once, a line each.

@@ -19,6 +19,7 @@ void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Pl
     change.old_attributes = static_cast<const Service&>(now);
     plan.push_back(std::move(change));
   }
+  if (!now.intact) plan.push_back({Action::repair_service, key, {}, {}, 0});
   for (const auto& [endpoint, destination] : wish.destinations) {
     const auto existing = now.destinations.find(endpoint);
     if (existing == now.destinations.end()) {
@@ -42,6 +43,7 @@ int rank(const Change& change) {
   switch (change.action) {
     case Action::add_service: return 0;
     case Action::set_service: return 1;
+    case Action::repair_service: return 1;
     case Action::add_destination: return 2;
     case Action::set_weight: return change.destination.weight > change.old_weight ? 2 : 3;
     case Action::remove_destination: return 4;
@@ -56,6 +58,7 @@ std::string_view name(Action action) {
   switch (action) {
     case Action::add_service: return "add_service";
     case Action::set_service: return "set_service";
+    case Action::repair_service: return "repair_service";
     case Action::add_destination: return "add_destination";
     case Action::set_weight: return "set_weight";
     case Action::remove_destination: return "remove_destination";
@@ -73,6 +76,8 @@ std::string Change::text() const {
       return fmt::format("{} created: {}", lb::text(service), attributes.text());
     case Action::set_service:
       return fmt::format("{} set to {}", lb::text(service), attributes.text());
+    case Action::repair_service:
+      return fmt::format("{} repaired: packets were not led as its weights say", lb::text(service));
     case Action::add_destination:
       return fmt::format("{} added ({}) with weight {}", at(), name(destination.forward),
                          destination.weight);
@@ -117,6 +122,10 @@ void apply(const Change& change, Table& table) {
   }
   const auto pool = table.find(change.service);
   if (pool == table.end()) return;
+  if (change.action == Action::repair_service) {
+    pool->second.intact = true;
+    return;
+  }
   auto& destinations = pool->second.destinations;
   const Endpoint& endpoint = change.destination.endpoint;
   switch (change.action) {

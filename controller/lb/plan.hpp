@@ -10,6 +10,7 @@ namespace saspd::lb {
 enum class Action : std::uint8_t {
   add_service,
   set_service,
+  repair_service,  // one that is not intact is written anew
   add_destination,
   set_weight,
   remove_destination,

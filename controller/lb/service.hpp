@@ -96,6 +96,9 @@ bool hashes_clients(std::string_view scheduler);
 // A service that exists, with its destinations. None is a valid state.
 struct Pool : Service {
   std::map<Endpoint, Destination> destinations;
+  // What the data plane does with it is what its weights say. Not so after a write that was cut off
+  // or an edit by somebody else (XDP); the kernel looks after it by itself (IPVS).
+  bool intact = true;
   bool operator==(const Pool&) const = default;
 };
 

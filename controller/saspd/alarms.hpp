@@ -15,7 +15,8 @@ namespace saspd {
 
 // `urgent`: connections are lost, or advice is not followed.
 struct Alarm {
-  std::string_view name;  // no_fallback, many_servers, mixed_kinds, many_members, unclear_zero
+  // no_fallback, many_servers, mixed_kinds, many_members, unclear_zero, no_room
+  std::string_view name;
   bool urgent = false;
   std::string service;  // empty: of the whole group
   std::string detail;

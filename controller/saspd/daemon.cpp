@@ -329,7 +329,9 @@ void Daemon::report(const Work& work) {
   if (work.list_error) return kernel_state(work.list_error->detail);
   if (options_.dry_run) return report_planned(work.applied);
   for (const auto& change : work.applied) {
-    if (work.applied.size() <= max_changes_logged) {
+    if (change.action == lb::Action::repair_service) {
+      log_.warning("{}", change.text());
+    } else if (work.applied.size() <= max_changes_logged) {
       log_.info("{}", change.text());
     } else {
       log_.debug("{}", change.text());
@@ -568,7 +570,8 @@ json::object Daemon::reconcile(const net::ControlPeer& peer) {
     kernel_state(plan.error().detail);
     return not_listed(plan.error());
   }
-  const Work done = work();
+  Work done = work();
+  done.failures.insert(done.failures.end(), done.no_room.begin(), done.no_room.end());
   return reconcile_json(
       done, options_.dry_run,
       plan->size() - done.applied.size() - done.failures.size() - done.overtaken.size());

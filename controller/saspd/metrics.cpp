@@ -62,6 +62,10 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
                   prometheus::MetricType::Histogram,
                   {counters.write_passes.Collect()}};
   duration.metric.front().label = {{"backend", status.backend}};
+  Family repairs = counter("saspd_repairs_total",
+                           "Services written anew because packets were not led as their weights "
+                           "say: after a write that was cut off, or an edit by somebody else.");
+  add(repairs, static_cast<double>(counters.repairs));
   Family lag = gauge("saspd_event_loop_lag_seconds", "How late the last periodic pass began.");
   add(lag, seconds(counters.loop_lag));
   Family packets = counter("saspd_xdp_packets_total", "Packets by what the XDP program did.");
@@ -73,7 +77,8 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
                status.backend, counters.apply_errors),
         errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",
                status.backend, counters.list_errors),
-        std::move(duration), std::move(lag), std::move(packets), std::move(ledger)});
+        std::move(repairs), std::move(duration), std::move(lag), std::move(packets),
+        std::move(ledger)});
 }
 
 // --- GWMs
@@ -235,6 +240,9 @@ void MetricCounters::count(const Work& work, Duration took) {
   if (work.list_error) ++list_errors[metrics::error_name(work.list_error->code)];
   for (const auto& failure : work.failures)
     ++apply_errors[metrics::error_name(failure.code)];
+  repairs += static_cast<std::uint64_t>(std::count_if(
+      work.applied.begin(), work.applied.end(),
+      [](const auto& change) { return change.action == lb::Action::repair_service; }));
   if (!work.applied.empty() || !work.failures.empty()) write_passes.Observe(seconds(took));
 }
 

@@ -16,6 +16,7 @@ namespace saspd {
 struct MetricCounters {
   std::map<std::string, std::uint64_t> apply_errors;
   std::map<std::string, std::uint64_t> list_errors;
+  std::uint64_t repairs = 0;  // of services that the data plane did not treat as their weights say
   prometheus::Histogram write_passes{{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                       0.5, 1.0}};  // seconds of each pass that wrote
   Duration loop_lag{0};                            // how late the last periodic pass began

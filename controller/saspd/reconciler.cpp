@@ -146,6 +146,9 @@ Work Reconciler::work(TimePoint now) {
   if (!actual_known_ && !list(work, now)) return work;
   keep_ledger();
   if (!decided_) decide(now);
+  if (!settings_.dry_run) {
+    if (auto tidied = plane_.tidy(); !tidied) work.failures.push_back(tidied.error());
+  }
   write_chunk(work);
   return work;
 }
@@ -275,8 +278,10 @@ void Reconciler::decide(TimePoint now) {
       decide(group, service, now, desired);
   }
   const auto surplus = settings_.own_table ? lb::Surplus::remove : lb::Surplus::keep;
-  const lb::Plan plan = lb::diff(actual_, desired, surplus);
+  lb::Plan plan = lb::diff(actual_, desired, surplus);
+  if (settings_.own_table) configured_first(plan);
   plan_.assign(plan.begin(), plan.end());
+  no_room_.clear();
   decided_ = true;
 }
 
@@ -405,6 +410,20 @@ bool Reconciler::has_left(const ServiceSettings& service, const Endpoint& endpoi
   return seen.idle || (drain && now - *seen.leaving_since >= *drain);
 }
 
+// Where there is no room for all, those who registered themselves are left out.
+void Reconciler::configured_first(lb::Plan& plan) const {
+  std::map<lb::ServiceKey, const Group*> groups;
+  for (const auto& [name, group] : groups_) {
+    for (const auto& service : group.settings.services)
+      groups[service.key] = &group;
+  }
+  std::stable_partition(plan.begin(), plan.end(), [&groups](const lb::Change& change) {
+    const auto group = groups.find(change.service);
+    return change.action != lb::Action::add_destination || group == groups.end() ||
+           group->second->configured(change.destination.endpoint) != nullptr;
+  });
+}
+
 // --- writing it
 
 // A chunk ends with a service if it can, because the kernel reads a service anew for each.
@@ -434,7 +453,11 @@ void Reconciler::write_chunk(Work& work) {
   auto failed = failures.begin();
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     if (failed != failures.end() && failed->index == i) {
-      (failed->changed_meanwhile() ? work.overtaken : work.failures).push_back(failed->error);
+      if (failed->no_room) no_room_.refused(chunk[i], *failed);
+      (failed->no_room               ? work.no_room
+       : failed->changed_meanwhile() ? work.overtaken
+                                     : work.failures)
+          .push_back(failed->error);
       if (!failed->outcome_unknown()) ledger_.refused(chunk[i]);
       ++failed;
       continue;
@@ -526,7 +549,12 @@ std::map<std::string, std::vector<Alarm>> Reconciler::alarms() const {
 }
 
 std::vector<Alarm> Reconciler::alarms_of(const Group& group) const {
-  return find_alarms({group.settings, actual_, held_zeros_, group.self_registered.left_out()});
+  auto alarms =
+      find_alarms({group.settings, actual_, held_zeros_, group.self_registered.left_out()});
+  for (const auto& service : group.settings.services) {
+    if (auto alarm = no_room_.alarm(service.key)) alarms.push_back(std::move(*alarm));
+  }
+  return alarms;
 }
 
 std::vector<Reconciler::GroupView> Reconciler::view() const {

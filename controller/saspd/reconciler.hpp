@@ -18,6 +18,7 @@
 #include "controller/saspd/alarms.hpp"
 #include "controller/saspd/ledger.hpp"
 #include "controller/saspd/projection.hpp"
+#include "controller/saspd/room.hpp"
 #include "controller/saspd/self_registered.hpp"
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
@@ -31,6 +32,7 @@ struct Work {
   // Not written, because somebody else wrote it after it was listed (lb::Failure). It is listed
   // again and decided anew: no fault.
   std::vector<Error> overtaken;
+  std::vector<Error> no_room;  // what the data plane has no room for; all else is as it shall be
   std::optional<Error> list_error;  // the kernel could not be listed
   bool more = false;                // call again, after giving other work a turn
 };
@@ -170,6 +172,7 @@ class Reconciler {
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
                 TimePoint now);
   std::size_t next_chunk() const;
+  void configured_first(lb::Plan& plan) const;
   void write_chunk(Work& work);
   void record(const lb::Change& change);
   const lb::Pool& pool_of(const lb::ServiceKey& key) const;
@@ -198,6 +201,7 @@ class Reconciler {
   bool looked_at_once_ = false;  // because of that, since look_again()
   bool decided_ = false;  // the decisions and the plan follow from the present advice and actual_
   std::deque<lb::Change> plan_;
+  NoRoom no_room_;  // of the present plan
 };
 
 }  // namespace saspd

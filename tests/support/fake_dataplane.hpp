@@ -119,7 +119,8 @@ class FakeDataplane : public lb::Dataplane {
       return std::nullopt;
     }
     if (pool == table.end()) return fail(std::errc::no_such_process, "no such service");
-    if (change.action == lb::Action::set_service || change.action == lb::Action::remove_service) {
+    if (change.action == lb::Action::set_service ||
+        change.action == lb::Action::repair_service || change.action == lb::Action::remove_service) {
       return std::nullopt;
     }
     const auto present = pool->second.destinations.find(change.destination.endpoint);

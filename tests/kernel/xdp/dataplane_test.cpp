@@ -218,24 +218,53 @@ TEST_F(XdpDataplane, NamesBothLayoutsWhenTheyDiffer) {
   }
 }
 
-TEST_F(XdpDataplane, RefusesWholeWhatDoesNotFit) {
+TEST_F(XdpDataplane, RefusesAloneWhatDoesNotFit) {
   attach_and_open();
-  const lb::Table table{{web_, pool({1, 2})}};
+  reachable({1, 2, 3});
+  becomes({{web_, pool({1, 2})}});
+  lb::Table too_much{{web_, pool({1, 3})}, {dns_, pool(std::vector<std::uint32_t>(19, 1), 53)}};
+  for (int pass = 0; pass < 3; ++pass) {
+    const auto failures = write(too_much);
+    ASSERT_EQ(failures.size(), 1U);
+    EXPECT_TRUE(failures[0].no_room);
+    EXPECT_NE(failures[0].error.detail.find(
+                  "10.0.0.19:53 added (route) with weight 1: the maps of the XDP program have room "
+                  "for 20 servers; attach again with more: saspd --attach --max-backends N"),
+              std::string::npos)
+        << failures[0].error.detail;
+    auto fits = too_much;
+    fits.at(dns_).destinations.erase(server(19, 53));
+    EXPECT_EQ(actual(), fits);
+  }
+  too_much.at(web_) = pool({1});
+  EXPECT_EQ(write(too_much).size(), 1U) << "who leaves makes room when the new table is in place";
+  becomes(too_much);
+}
+
+TEST_F(XdpDataplane, ServesAsManyServicesAsThereIsRoomFor) {
+  attach_and_open();
+  reachable({1, 2});
+  lb::Table table;
+  for (std::uint16_t port = 1; port <= 5; ++port)
+    table[service(fmt::format("tcp:192.0.2.10:{}", port))] = pool({1, 2}, port);
+  const auto last = service("tcp:192.0.2.10:5");
+  for (int pass = 0; pass < 3; ++pass) {
+    const auto failures = write(table);
+    ASSERT_EQ(failures.size(), 3U) << "a service and its two servers";
+    for (const auto& failure : failures) {
+      EXPECT_TRUE(failure.no_room);
+      EXPECT_NE(failure.error.detail.find("room for 4 services; attach again with more: saspd "
+                                          "--attach --max-services N"),
+                std::string::npos)
+          << failure.error.detail;
+    }
+    auto fits = table;
+    fits.erase(last);
+    EXPECT_EQ(actual(), fits);
+  }
+  table.erase(service("tcp:192.0.2.10:1"));
+  EXPECT_EQ(write(table).size(), 3U);
   becomes(table);
-  lb::Table too_much = table;
-  too_much[dns_] = pool(std::vector<std::uint32_t>(19, 1), 53);
-  const auto failures = write(too_much);
-  ASSERT_FALSE(failures.empty());
-  EXPECT_EQ(failures[0].error.code, std::errc::no_space_on_device);
-  EXPECT_NE(failures[0].error.detail.find("21 backends do not fit the maps, which hold 20"),
-            std::string::npos)
-      << failures[0].error.detail;
-  EXPECT_EQ(actual(), table);
-  lb::Table services;
-  for (int port = 1; port <= 5; ++port)
-    services[service(fmt::format("tcp:192.0.2.10:{}", port))] = {};
-  EXPECT_NE(write(services).at(0).error.detail.find("--max-services"), std::string::npos);
-  EXPECT_EQ(actual(), table);
 }
 
 TEST_F(XdpDataplane, GivesTheNumberOfWhoLeftToSomebodyElseLate) {

@@ -1,0 +1,298 @@
+// Every bpf(2) call of what saspd does to its maps fails in turn, or is its last: within two passes
+// the kernel leads packets as it was told to. Judged by the raw maps and by packets that the
+// attached program is put to. SASPD_SWEEP=all tries every error.
+#include <gtest/gtest.h>
+
+#include <net/if.h>
+
+#include <cstdlib>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include "bpf/attach.hpp"
+#include "bpf/xdp.hpp"
+#include "tests/support/bpf_calls.hpp"
+#include "tests/support/director_network.hpp"
+#include "tests/support/raw_maps.hpp"
+#include "tests/support/xdp_packets.hpp"
+#include "tests/support/xdp_program.hpp"
+
+namespace saspd::bpf {
+namespace {
+
+using test::BpfCalls;
+
+struct Fault {
+  std::string name;
+  int error = 0;
+  bool dead = false;
+};
+
+std::vector<Fault> faults() {
+  const Fault killed{"killed", EIO, true};
+  if (std::getenv("SASPD_SWEEP") == nullptr) {
+    return {{"ENOMEM", ENOMEM}, {"EPERM", EPERM}, killed};
+  }
+  return {{"ENOBUFS", ENOBUFS}, {"EINTR", EINTR}, {"EPERM", EPERM},
+          {"ENOMEM", ENOMEM},   {"EIO", EIO},     {"EAGAIN", EAGAIN},
+          {"ENOSPC", ENOSPC},   {"E2BIG", E2BIG}, killed};
+}
+
+class Sweep : public testing::Test {
+ protected:
+  Sweep() : maps_(file_system_.path() + "/saspd") {
+    kernel::feed("ip -batch -",
+                 "link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
+    AttachSettings settings;
+    settings.pins = pins_;
+    settings.interfaces = {"in0"};
+    settings.sizes = {4, 20, 1024};
+    if (auto attached = attach(settings); !attached) throw std::runtime_error("attach");
+    const Descriptor link(bpf_obj_get((pins_ + "/link_in0").c_str()));
+    bpf_link_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0) throw std::runtime_error("link");
+    program_ = Descriptor(bpf_prog_get_fd_by_id(info.prog_id));
+  }
+
+  static lb::ServiceKey service(std::uint16_t port) {
+    return lb::VirtualEndpoint{lb::Protocol::tcp, {packets::address("192.0.2.10"), port}};
+  }
+  static std::array<std::uint8_t, 6> mac(unsigned n) {
+    return {2, 0, 0, 0, 1, static_cast<std::uint8_t>(n)};
+  }
+  static IpAddress address(unsigned n) {
+    return IpAddress::v4(std::array<std::uint8_t, 4>{10, 0, 0, static_cast<std::uint8_t>(n)});
+  }
+  using Weights = std::vector<std::uint32_t>;  // of server 1 and the next ones
+  static lb::Pool pool(std::uint16_t port, const Weights& weights,
+                       const char* scheduler = "minimal") {
+    lb::Pool pool;
+    pool.scheduler = scheduler;
+    for (unsigned n = 1; n <= weights.size(); ++n) {
+      const Endpoint endpoint{address(n), port};
+      pool.destinations[endpoint] = {
+          .endpoint = endpoint, .weight = weights[n - 1], .forward = lb::Forward::route};
+    }
+    return pool;
+  }
+  static std::map<IpAddress, NextHop> next_hops(unsigned unreachable = 0) {
+    std::map<IpAddress, NextHop> hops;
+    for (unsigned n = 1; n <= 4; ++n) {
+      if (n != unreachable) hops[address(n)] = {if_nametoindex("in0"), mac(n), mac(99), 1500};
+    }
+    return hops;
+  }
+
+  // One life of saspd, as far as the maps are concerned.
+  struct Life {
+    std::unique_ptr<Xdp> xdp;
+
+    bool starts(const std::string& pins, const std::map<IpAddress, NextHop>& hops) {
+      auto opened = Xdp::open(pins);
+      if (!opened) return false;
+      xdp = std::move(*opened);
+      return xdp->set_next_hops(hops).has_value();
+    }
+    bool passes(const lb::Table& desired) const {
+      const auto actual = xdp->list_all();
+      if (!actual) return false;
+      const bool tidied = xdp->tidy().has_value();
+      return xdp->apply(lb::diff(*actual, desired, lb::Surplus::remove)).empty() && tidied;
+    }
+  };
+
+  // `before` is there; `action` leads to `after` and `hops`.
+  struct Scenario {
+    lb::Table before;
+    lb::Table after;
+    std::map<IpAddress, NextHop> hops;
+    std::function<void(Life&)> action;  // where it stops early, something failed
+  };
+
+  void sweep(const Scenario& scenario) {
+    int calls = prepared_and_run(scenario, {}, BpfCalls::never);
+    judge(scenario, "without any fault");
+    ASSERT_GT(calls, 3) << "nothing is swept";
+    int told = 0;
+    for (const auto& fault : faults()) {
+      for (int n = 0; n < calls && !HasFailure(); ++n) {
+        const std::string what = fmt::format("{} at call {} of {}", fault.name, n, calls);
+        prepared_and_run(scenario, fault, n);
+        ++told;
+        expect_nobody_lost(scenario, what);
+        if (!life_.xdp) {
+          ASSERT_TRUE(life_.starts(pins_, scenario.hops)) << what;
+        }
+        for (int pass = 0; pass < 2; ++pass)
+          (void)life_.passes(scenario.after);
+        judge(scenario, what);
+      }
+    }
+    std::cout << told << " faults\n";
+  }
+
+  // How many calls the action made.
+  int prepared_and_run(const Scenario& scenario, const Fault& fault, int at) {
+    auto& calls = BpfCalls::instance();
+    calls = {};
+    life_.xdp.reset();
+    EXPECT_TRUE(life_.starts(pins_, next_hops()));
+    EXPECT_TRUE(life_.passes({}));
+    EXPECT_TRUE(life_.passes(scenario.before));
+    calls = {};
+    calls.fails_at = at;
+    calls.error = fault.error;
+    calls.dead = fault.dead;
+    scenario.action(life_);
+    const int made = calls.made;
+    EXPECT_TRUE(at == BpfCalls::never || calls.hit());
+    calls = {};
+    if (fault.dead) life_.xdp.reset();
+    return made;
+  }
+
+  // Whatever happened: a service that is served leads nobody astray.
+  void expect_nobody_lost(const Scenario& scenario, const std::string& what) const {
+    for (const auto& [key, pool] : scenario.before) {
+      if (!scenario.after.contains(key)) continue;
+      const auto now = maps_.tcp(std::get<lb::VirtualEndpoint>(key).endpoint.port);
+      ASSERT_TRUE(now) << what;
+      EXPECT_EQ(now->nobodys, 0U) << what;
+      EXPECT_EQ(now->strangers, 0U) << what;
+    }
+  }
+
+  void judge(const Scenario& scenario, const std::string& what) const {
+    std::size_t servers = 0;
+    for (const auto& [key, pool] : scenario.after) {
+      const auto port = std::get<lb::VirtualEndpoint>(key).endpoint.port;
+      const auto now = maps_.tcp(port);
+      ASSERT_TRUE(now) << what << ": no service at " << port;
+      EXPECT_TRUE(now->has_address) << what;
+      EXPECT_EQ(now->nobodys + now->strangers, 0U) << what;
+      EXPECT_EQ(now->servers.size(), pool.destinations.size()) << what;
+      servers += pool.destinations.size();
+      judge_shares(scenario, pool, *now, what);
+      judge_packets(pool, port, what);
+    }
+    EXPECT_EQ(maps_.count<lb_service_key>("services"), scenario.after.size()) << what;
+    EXPECT_EQ(maps_.count<lb_address_key>("addresses"), scenario.after.empty() ? 0U : 1U) << what;
+    EXPECT_EQ(present(), servers) << what << ": numbers that nobody has are lost";
+  }
+
+  // Exactly: less than one slot off.
+  static void judge_shares(const Scenario& scenario, const lb::Pool& pool,
+                           const kernel::RawMaps::Service& now, const std::string& what) {
+    const auto counts = [&](const lb::Destination& destination) {
+      return scenario.hops.contains(destination.endpoint.address) ? destination.weight : 0;
+    };
+    double total = 0;
+    for (const auto& [endpoint, destination] : pool.destinations)
+      total += counts(destination);
+    for (const auto& [endpoint, destination] : pool.destinations) {
+      const auto bytes = endpoint.address.bytes();
+      const auto server = now.servers.find(fmt::format("{}.{}", bytes[2], bytes[3]));
+      ASSERT_NE(server, now.servers.end()) << what << ": " << endpoint.text();
+      EXPECT_EQ(server->second.weight, destination.weight) << what;
+      EXPECT_LT(std::abs(server->second.slots - counts(destination) * LB_SLOTS / total), 1)
+          << what << ": " << endpoint.text();
+    }
+  }
+
+  // To a server with a weight, by its MAC.
+  void judge_packets(const lb::Pool& pool, std::uint16_t port, const std::string& what) const {
+    for (std::uint16_t client = 1; client <= 8; ++client) {
+      const auto frame =
+          packets::frame(packets::Mac{2, 0, 0, 0, 0, 2}, packets::Mac{2, 0, 0, 0, 0, 1},
+                         packets::tcp({packets::address("198.51.100.7"), client},
+                                      {packets::address("192.0.2.10"), port}, packets::syn));
+      const auto sent = kernel::run(program_.get(), frame, if_nametoindex("in0"));
+      ASSERT_EQ(sent.action, std::uint32_t{XDP_TX}) << what;
+      const Endpoint led{address(sent.frame.at(5)), port};
+      ASSERT_TRUE(pool.destinations.contains(led)) << what;
+      EXPECT_GT(pool.destinations.at(led).weight, 0U) << what << ": " << led.text();
+    }
+  }
+
+  std::size_t present() const {
+    std::size_t present = 0;
+    for (std::uint32_t number = 1; number <= 20; ++number) {
+      lb_backend backend{};
+      if (!maps_.find("backends", number, backend)) throw std::runtime_error("backends");
+      present += (backend.flags & LB_BACKEND_PRESENT) != 0 ? 1U : 0U;
+    }
+    return present;
+  }
+
+  kernel::NetNamespace namespace_;
+  kernel::BpfFileSystem file_system_;
+  const std::string pins_ = file_system_.path() + "/saspd";
+  kernel::RawMaps maps_;
+  Descriptor program_;
+  Life life_;
+};
+
+TEST_F(Sweep, OfAFirstStart) {
+  const lb::Table table{{service(80), pool(80, {40, 30, 20})},
+                        {service(81), pool(81, {1, 0, 7}, "independent")}};
+  sweep({{}, table, next_hops(), [&](Life& life) {
+           life.xdp.reset();
+           if (life.starts(pins_, next_hops())) (void)life.passes(table);
+         }});
+}
+
+TEST_F(Sweep, OfAnUpdateThatQuiescesAServer) {
+  const lb::Table before{{service(80), pool(80, {40, 30, 20})}, {service(81), pool(81, {1, 2})}};
+  auto after = before;
+  after.at(service(80)) = pool(80, {0, 31, 20});
+  sweep({before, after, next_hops(), [&](Life& life) { (void)life.passes(after); }});
+}
+
+TEST_F(Sweep, OfServersAndServicesThatComeAndGo) {
+  const lb::Table before{{service(80), pool(80, {40, 30, 20})}, {service(81), pool(81, {1, 2})}};
+  const lb::Table after{{service(80), pool(80, {40, 30})}, {service(82), pool(82, {1, 2, 3, 4})}};
+  sweep({before, after, next_hops(), [&](Life& life) { (void)life.passes(after); }});
+}
+
+TEST_F(Sweep, OfAServiceThatIsForwardedAndBuiltInAnotherWay) {
+  const lb::Table before{{service(80), pool(80, {40, 30, 20})}};
+  const lb::Table after{{service(80), pool(80, {40, 30, 20}, "independent")}};
+  sweep({before, after, next_hops(), [&](Life& life) { (void)life.passes(after); }});
+}
+
+TEST_F(Sweep, OfANextHopThatIsLost) {
+  const lb::Table table{{service(80), pool(80, {40, 30, 20})}, {service(81), pool(81, {0, 2, 1})}};
+  sweep({table, table, next_hops(2),
+         [&](Life& life) { (void)life.xdp->set_next_hops(next_hops(2)); }});
+}
+
+// What a plan could not write is written by a plan.
+TEST_F(Sweep, ANextHopPublishesNoChangeThatFailed) {
+  const lb::Table before{{service(80), pool(80, {40, 30, 20})}};
+  const lb::Table after{{service(80), pool(80, {0, 30, 20})}};
+  auto& calls = BpfCalls::instance();
+  ASSERT_TRUE(life_.starts(pins_, next_hops()));
+  for (int n = 0;; ++n) {
+    ASSERT_TRUE(life_.passes(before));
+    const auto plan = lb::diff(*life_.xdp->list_all(), after);
+    calls = {};
+    calls.fails_at = n;
+    calls.error = ENOMEM;
+    const bool failed = !life_.xdp->apply(plan).empty();
+    const bool hit = calls.hit();
+    calls = {};
+    if (!hit) break;
+    if (!failed) continue;
+    const auto slots = [this] { return maps_.tcp(80)->servers.at("0.1").slots; };
+    ASSERT_TRUE(life_.xdp->set_next_hops(next_hops(2)));
+    EXPECT_GT(slots(), 0U) << "after call " << n;
+    ASSERT_TRUE(life_.xdp->set_next_hops(next_hops()));
+    ASSERT_TRUE(life_.passes(after));
+    EXPECT_EQ(slots(), 0U);
+  }
+}
+
+}  // namespace
+}  // namespace saspd::bpf
