@@ -294,5 +294,196 @@ TEST_F(Sweep, ANextHopPublishesNoChangeThatFailed) {
   }
 }
 
+// --- what others do to the maps
+
+class Damage : public Sweep {
+ protected:
+  Damage() {
+    EXPECT_TRUE(life_.starts(pins_, next_hops()));
+    EXPECT_TRUE(life_.passes(table_));
+  }
+  lb_service entry(std::uint16_t port) const {
+    lb_service value{};
+    if (!maps_.find("services", key(port), value)) throw std::runtime_error("no such service");
+    return value;
+  }
+  static lb_service_key key(std::uint16_t port) {
+    return service_key(std::get<lb::VirtualEndpoint>(service(port)));
+  }
+  std::uint32_t table_in_use(std::uint16_t port) const {
+    std::uint32_t in_use = 0;
+    maps_.find("tables_in_use", entry(port).number, in_use);
+    return 2 * entry(port).number + in_use;
+  }
+  // Seen and repaired by one pass of the same life, and by the first of another.
+  void expect_repaired(const std::string& what, const std::function<void()>& damage) {
+    for (const bool another : {false, true}) {
+      damage();
+      if (another) {
+        life_.xdp.reset();
+        ASSERT_TRUE(life_.starts(pins_, next_hops())) << what;
+      }
+      ASSERT_TRUE(life_.passes(table_)) << what;
+      judge({table_, table_, next_hops(), {}}, what);
+    }
+  }
+
+  const lb::Table table_{{service(80), pool(80, {40, 30, 0})},
+                         {service(81), pool(81, {1, 2}, "independent")}};
+};
+
+TEST_F(Damage, IsRepairedByTheNextPass) {
+  expect_repaired("an emptied table", [&] { maps_.put("tables", table_in_use(80), lb_table{}); });
+  expect_repaired("an emptied independent table",
+                  [&] { maps_.put("tables", table_in_use(81), lb_table{}); });
+  expect_repaired("one slot of a server without weight", [&] {
+    auto table = std::make_unique<lb_table>();
+    maps_.find("tables", table_in_use(80), *table);
+    table->backend[4711] = static_cast<std::uint16_t>(maps_.tcp(80)->servers.at("0.3").number);
+    maps_.put("tables", table_in_use(80), *table);
+  });
+  expect_repaired("the other table in use", [&] {
+    maps_.put("tables_in_use", entry(80).number, table_in_use(80) % 2 == 0 ? 1U : 0U);
+  });
+  expect_repaired("a table that is none",
+                  [&] { maps_.put("tables_in_use", entry(80).number, 7U); });
+  expect_repaired("a deleted service", [&] { maps_.erase("services", key(80)); });
+  expect_repaired("all services deleted", [&] {
+    maps_.erase("services", key(80));
+    maps_.erase("services", key(81));
+  });
+  expect_repaired("a service with the number of another", [&] {
+    auto value = entry(80);
+    value.number = entry(81).number;
+    maps_.put("services", key(80), value);
+  });
+  expect_repaired("a service with a number out of range", [&] {
+    auto value = entry(80);
+    value.number = 1000;
+    maps_.put("services", key(80), value);
+  });
+  expect_repaired("a foreign service", [&] {
+    auto value = entry(80);
+    value.number = 3;
+    maps_.put("services", key(99), value);
+  });
+  expect_repaired("a deleted address",
+                  [&] { maps_.erase("addresses", address_key(packets::address("192.0.2.10"))); });
+  expect_repaired("a foreign address",
+                  [&] { maps_.put("addresses", address_key(packets::address("192.0.2.99")), 1U); });
+  expect_repaired("a zeroed backend", [&] {
+    maps_.put("backends", maps_.tcp(80)->servers.at("0.1").number, lb_backend{});
+  });
+  expect_repaired("a backend of no service", [&] {
+    lb_backend backend{};
+    backend.flags = LB_BACKEND_PRESENT;
+    backend.family = LB_IPV4;
+    backend.service = 3;
+    maps_.put("backends", 19U, backend);
+  });
+  expect_repaired("a next hop that is not there", [&] {
+    const auto number = maps_.tcp(80)->servers.at("0.1").number;
+    lb_backend backend{};
+    maps_.find("backends", number, backend);
+    backend.next_hop[5] = 77;
+    maps_.put("backends", number, backend);
+  });
+}
+
+TEST_F(Damage, OfATableIsToldAsARepair) {
+  maps_.put("tables", table_in_use(80), lb_table{});
+  const auto actual = *life_.xdp->list_all();
+  EXPECT_FALSE(actual.at(service(80)).intact);
+  EXPECT_TRUE(actual.at(service(81)).intact);
+  const auto plan = lb::diff(actual, table_);
+  ASSERT_EQ(plan.size(), 1U);
+  EXPECT_EQ(plan[0].text(), "tcp:192.0.2.10:80 repaired: packets were not led as its weights say");
+}
+
+TEST_F(Damage, NothingIsWrittenWhereThereIsNone) {
+  auto& calls = BpfCalls::instance();
+  calls = {};
+  for (int pass = 0; pass < 3; ++pass)
+    EXPECT_TRUE(life_.passes(table_));
+  EXPECT_TRUE(life_.xdp->set_next_hops(next_hops()));
+  EXPECT_GT(calls.made, 0);
+  EXPECT_EQ(calls.updates, 0);
+  // One weight of one service: its backend, its table, the flip.
+  auto changed = table_;
+  changed.at(service(80)) = pool(80, {40, 31, 0});
+  calls = {};
+  EXPECT_TRUE(life_.passes(changed));
+  EXPECT_EQ(calls.updates, 3);
+}
+
+TEST_F(Damage, ATableIsWrittenBesideTheOneInUse) {
+  const auto before = table_in_use(80);
+  auto table = std::make_unique<lb_table>(), later = std::make_unique<lb_table>();
+  maps_.find("tables", before, *table);
+  auto changed = table_;
+  changed.at(service(80)) = pool(80, {1, 31, 0});
+  EXPECT_TRUE(life_.passes(changed));
+  EXPECT_EQ(table_in_use(80), before ^ 1U);
+  maps_.find("tables", before, *later);
+  EXPECT_EQ(std::memcmp(table.get(), later.get(), sizeof *table), 0);
+}
+
+// Nothing is written to maps that are not in use any more.
+TEST_F(Damage, ChangesAreRefusedOnceOtherMapsArePinned) {
+  auto changed = table_;
+  changed.at(service(80)) = pool(80, {1, 31, 0});
+  const auto plan = lb::diff(*life_.xdp->list_all(), changed);
+  AttachSettings settings;
+  settings.pins = pins_;
+  settings.interfaces = {"in0"};
+  settings.sizes = {4, 20, 1024};
+  settings.replace = true;
+  ASSERT_TRUE(attach(settings));
+  auto& calls = BpfCalls::instance();
+  calls = {};
+  const auto failures = life_.xdp->apply(plan);
+  ASSERT_EQ(failures.size(), plan.size());
+  EXPECT_NE(failures[0].error.detail.find("attached anew"), std::string::npos);
+  EXPECT_EQ(calls.updates, 0);
+  EXPECT_TRUE(life_.passes(changed)) << "the new maps are found and filled";
+  EXPECT_EQ(maps_.tcp(80)->servers.at("0.2").weight, 31U);
+}
+
+// With several servers, so that a wrong slot would be seen.
+TEST_F(Damage, ATraceSaysWhereThePacketGoes) {
+  std::set<Endpoint> seen;
+  for (std::uint16_t client = 1; client <= 64; ++client) {
+    const Endpoint source{packets::address("198.51.100.7"), client},
+        to{packets::address("192.0.2.10"), 81};
+    const auto frame =
+        packets::frame(packets::Mac{2, 0, 0, 0, 0, 2}, packets::Mac{2, 0, 0, 0, 0, 1},
+                       packets::tcp(source, to, packets::syn));
+    const auto trace = life_.xdp->trace(lb::Protocol::tcp, source, to);
+    const auto sent = kernel::run(program_.get(), frame, if_nametoindex("in0"));
+    ASSERT_TRUE(trace);
+    ASSERT_TRUE(trace->destination);
+    EXPECT_EQ(*trace->destination, (Endpoint{address(sent.frame.at(5)), 81}));
+    const auto again = life_.xdp->trace(lb::Protocol::tcp, source, to);
+    EXPECT_TRUE(again->known_flow);
+    EXPECT_EQ(again->destination, trace->destination);
+    seen.insert(*trace->destination);
+  }
+  EXPECT_EQ(seen.size(), 2U);
+}
+
+TEST_F(Damage, OneWriterHoldsTheMaps) {
+  const auto holder = WriterLock::holder(pins_);
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(*holder, fmt::format("pid {} of user root", ::getpid()));
+  const auto second = Xdp::open(pins_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, std::errc::address_in_use);
+  EXPECT_EQ(second.error().detail,
+            fmt::format("the maps below {} are written by {}", pins_, *holder));
+  life_.xdp.reset();
+  EXPECT_FALSE(WriterLock::holder(pins_));
+  EXPECT_TRUE(Xdp::open(pins_));
+}
+
 }  // namespace
 }  // namespace saspd::bpf
