@@ -43,7 +43,8 @@ class Sweep : public testing::Test {
  protected:
   Sweep() : maps_(file_system_.path() + "/saspd") {
     kernel::feed("ip -batch -",
-                 "link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
+                 "link add in0 address 02:00:00:00:00:02 type veth peer name out0\n"
+                 "link set in0 up\nlink set out0 up\n");
     AttachSettings settings;
     settings.pins = pins_;
     settings.interfaces = {"in0"};
