@@ -32,6 +32,7 @@ ExitCode exit_code_of(const std::error_code& code) {
   if (code == std::errc::no_protocol_option || code == std::errc::no_such_file_or_directory) {
     return ExitCode::unavailable;
   }
+  if (code == std::errc::address_in_use) return ExitCode::try_again;
   if (code == std::errc::operation_not_permitted || code == std::errc::permission_denied) {
     return ExitCode::no_permission;
   }
