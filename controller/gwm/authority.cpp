@@ -202,7 +202,7 @@ bool Rights::may_speak_for_all(std::string_view lb_uid, std::string_view group) 
 Authority::Authority(bool foreign_members) : foreign_members_(foreign_members) {}
 
 Result<Authority> Authority::parse(std::string_view text) {
-  if (const auto ok = check_encoding(text); !ok) return fail(ok.error());
+  if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
   if (!text.empty() && text.back() != '\n')
     return refuse("the last line has no end; is the file whole?");
   Authority authority(false);

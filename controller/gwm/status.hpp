@@ -38,7 +38,7 @@ struct Surroundings {
   std::string authority_error;
   std::string tls_error;  // why the TLS files could not be read again; empty: they could
   Unauthorized unauthorized;
-  std::vector<Alarm> alarms;          // without that of `unauthorized`
+  std::vector<Alarm> alarms{};        // without that of `unauthorized`
   const WeightsBook* book = nullptr;  // nullptr: no weights file
 };
 

@@ -121,7 +121,7 @@ bool is_system(const std::pair<const sasp::MemberKey, Advice>& member) {
 }  // namespace
 
 Result<AdviceTable> parse_weights(std::string_view text) {
-  if (const auto ok = check_encoding(text); !ok) return fail(ok.error());
+  if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
   if (!text.empty() && text.back() != '\n') {
     return fail(std::errc::invalid_argument,
                 "the last line has no end: either the file is being written, or it needs a line "

@@ -145,7 +145,7 @@ TEST(WeightsFile, IsNotTakenByHalf) {
 TEST(WeightsFile, HasToBeUtf8) {
   const auto table = parse_weights(std::string_view("\xFF\xFEw\0\n\0", 6));
   ASSERT_FALSE(table);
-  EXPECT_EQ(table.error().detail, "the text is UTF-16; save it as UTF-8");
+  EXPECT_EQ(table.error().detail, "line 1: the text is UTF-16; save it as UTF-8");
 }
 
 TEST(WeightsFile, DoubtsAGroupOfBothKinds) {
