@@ -212,6 +212,12 @@ std::vector<std::string> problems(const json::object& status) {
                     "of 0 would be unclear",
                     text(status, "ledger_error")));
   }
+  if (find(status, "keepalived_error") != nullptr) {
+    found.push_back(
+        fmt::format("the FIFO of keepalived cannot be read: {}; its zeros over those of saspd are "
+                    "not seen",
+                    text(status, "keepalived_error")));
+  }
   if (find(status, "tls_error") != nullptr) {
     found.push_back(fmt::format("{}; the old certificates stay in use", text(status, "tls_error")));
   }

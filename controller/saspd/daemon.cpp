@@ -120,6 +120,10 @@ ExitCode Daemon::start() {
     return refuse(loaded.error(), ExitCode::configuration);
   }
   open_ledger();
+  // What is read there is lost to others: in a dry run it is left to the saspd that writes.
+  if (!options_.keepalived_fifo.empty() && !options_.dry_run) {
+    keepalived_.emplace(options_.keepalived_fifo);
+  }
   return ExitCode::ok;
 }
 
@@ -156,6 +160,38 @@ void Daemon::open_ledger() {
   for (const auto& warning : warnings)
     log_.warning("{}; zeros that are found now are unclear", warning);
   reconciler_.remember(std::move(known), *ledger_);
+}
+
+// Before each decision, so that it knows what keepalived has said by then.
+void Daemon::hear_keepalived() {
+  if (!keepalived_) return;
+  for (const auto& news : keepalived_->read()) {
+    log_.debug("keepalived says that {} is {}", news.server.text(), news.up ? "up" : "down");
+    reconciler_.keepalived_says(news);
+  }
+  if (keepalived_->error() != keepalived_error_) {
+    keepalived_error_ = keepalived_->error();
+    if (keepalived_error_.empty()) {
+      log_.info("--keepalived-fifo {}: it can be read again", options_.keepalived_fifo);
+    } else {
+      log_.error("--keepalived-fifo {}; a zero of keepalived over one of ours would not be seen",
+                 keepalived_error_);
+    }
+  }
+  if (keepalived_->generation() != keepalived_waited_for_) wait_for_keepalived();
+}
+
+void Daemon::wait_for_keepalived() {
+  keepalived_waited_for_ = keepalived_->generation();
+  keepalived_events_.reset();
+  if (keepalived_->descriptor() < 0) return;
+  keepalived_events_.emplace(io_, ::dup(keepalived_->descriptor()));
+  keepalived_events_->async_wait(asio::posix::stream_descriptor::wait_read,
+                                 [this](boost::system::error_code ec) {
+                                   if (ec) return;
+                                   work();
+                                   wait_for_keepalived();
+                                 });
 }
 
 void Daemon::open_metrics() {
@@ -311,6 +347,7 @@ void Daemon::work_soon() {
 
 Work Daemon::work() {
   const auto start = Clock::now();
+  hear_keepalived();
   Work done = reconciler_.work(start);
   if (!options_.dry_run) counters_.count(done, Clock::now() - start);
   if (!options_.dry_run && !done.applied.empty()) last_change_ = std::chrono::system_clock::now();
@@ -430,6 +467,7 @@ Status Daemon::status() const {
   status.backend = options_.backend == Backend::xdp ? "xdp" : "ipvs";
   status.kernel_error = kernel_error_;
   if (ledger_ && !options_.dry_run) status.ledger_error = ledger_->error();
+  if (keepalived_) status.keepalived_error = keepalived_->error();
   status.problems = problems_;
   if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();

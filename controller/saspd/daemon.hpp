@@ -49,6 +49,8 @@ class Daemon {
   void stop();
   void reconcile_later();
   void wait_for_plane();
+  void hear_keepalived();
+  void wait_for_keepalived();
   void work_soon();
   Work work();
   void report(const Work& work);
@@ -90,6 +92,9 @@ class Daemon {
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
   std::optional<LedgerFile> ledger_;  // nothing: none is kept
+  std::optional<KeepalivedFifo> keepalived_;
+  std::optional<boost::asio::posix::stream_descriptor> keepalived_events_;
+  unsigned keepalived_waited_for_ = 0;  // its generation
 
   std::optional<std::chrono::system_clock::time_point> last_change_;  // that the kernel took
   bool work_posted_ = false;
@@ -99,6 +104,7 @@ class Daemon {
   std::map<std::string, std::vector<Alarm>> alarms_;  // as reported last
   HeldZeros held_zeros_;                              // likewise
   std::string ledger_error_;                          // likewise
+  std::string keepalived_error_;                      // likewise
 };
 
 }  // namespace saspd

@@ -50,6 +50,8 @@ Family errors(std::string name, std::string help, const std::string& backend,
 void add_kernel(Families& families, const Status& status, const MetricCounters& counters) {
   Family well = gauge("saspd_kernel_ok", "1: the kernel could be read and written last time.");
   add(well, status.kernel_error.empty() ? 1 : 0);
+  Family keepalived = gauge("saspd_keepalived_ok", "0: the FIFO of keepalived cannot be read.");
+  add(keepalived, status.keepalived_error.empty() ? 1 : 0);
   Family ledger = gauge("saspd_ledger_ok", "0: the ledger is known in memory alone.");
   add(ledger, status.ledger_error.empty() ? 1 : 0);
   Family problems = gauge("saspd_dataplane_problems", "What keeps packets from the data plane.");
@@ -78,7 +80,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
         errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",
                status.backend, counters.list_errors),
         std::move(repairs), std::move(duration), std::move(lag), std::move(packets),
-        std::move(ledger)});
+        std::move(ledger), std::move(keepalived)});
 }
 
 // --- GWMs

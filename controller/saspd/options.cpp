@@ -36,11 +36,17 @@ Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view valu
   return std::optional{*seconds};
 }
 
-Result<std::string> parse_ledger(std::string_view value) {
-  if (value == "none") return std::string();
+Result<std::string> parse_path(std::string_view value) {
   if (value.starts_with('/') && !value.ends_with('/') && value.size() <= 4000)
     return std::string(value);
-  return refuse("expected the absolute path of a file, or none");
+  return refuse(fmt::format("'{}': expected the absolute path of a file", value));
+}
+
+Result<std::string> parse_ledger(std::string_view value) {
+  if (value == "none") return std::string();
+  const auto path = parse_path(value);
+  if (!path) return refuse(path.error().detail + ", or none");
+  return *path;
 }
 
 void add_gwm_options(cli::Cli& cli, Options& options) {
@@ -315,6 +321,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "with IPVS: remembers over a restart which weights of 0 are our own and may be raised "
              "again; each saspd needs its own. none: in memory alone",
              "/var/lib/saspd/ledger");
+  cli.option("--keepalived-fifo", "PATH", options.keepalived_fifo, parse_path,
+             "with IPVS: keepalived's lvs_notify_fifo, which tells its zeros (inhibit_on_failure) "
+             "from our own; made if there is none",
+             "");
   cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9860),
              "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
              "address that is taken is told and tried again",

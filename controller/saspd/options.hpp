@@ -58,6 +58,7 @@ struct Options {
   bool dry_run = false;
 
   std::string ledger = "/var/lib/saspd/ledger";  // empty: none
+  std::string keepalived_fifo;                   // empty: none
   std::string control = "/run/saspd/control";
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;

@@ -492,6 +492,20 @@ void Reconciler::record(const lb::Change& change) {
       false;  // a connection may have come before the weight was 0
 }
 
+// It has written, or is about to: the kernel is looked at before anything is written.
+void Reconciler::keepalived_says(const KeepalivedNews& news) {
+  const auto is_meant = [&news](const lb::ServiceKey& service) {
+    return news.services.empty() ||
+           std::find(news.services.begin(), news.services.end(), service) != news.services.end();
+  };
+  for (const auto& [name, group] : groups_) {
+    for (const auto& service : group.settings.services) {
+      if (is_meant(service.key)) ledger_.keepalived_says(service.key, news.server, news.up);
+    }
+  }
+  look_again();
+}
+
 std::size_t Reconciler::give_back(const std::optional<std::string>& group, const Endpoint& member) {
   std::size_t given = 0;
   for (const auto& [name, candidate] : groups_) {

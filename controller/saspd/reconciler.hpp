@@ -16,6 +16,7 @@
 #include "controller/lb/dataplane.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/alarms.hpp"
+#include "controller/saspd/keepalived_fifo.hpp"
 #include "controller/saspd/ledger.hpp"
 #include "controller/saspd/projection.hpp"
 #include "controller/saspd/room.hpp"
@@ -68,6 +69,8 @@ class Reconciler {
   Work work(TimePoint now);
   void look_again();
 
+  // keepalived says that it holds this server down, or does not any more.
+  void keepalived_says(const KeepalivedNews& news);
   // The operator says that the weight 0 of this member is ours to raise, whoever wrote it; in one
   // group or in all. Returns in how many services that was so.
   std::size_t give_back(const std::optional<std::string>& group, const Endpoint& member);

@@ -251,6 +251,8 @@ json::object status_json(const Status& status, TimePoint now) {
   object["problems"] = problems_json(status.problems);
   object["ledger_error"] =
       status.ledger_error.empty() ? json::value(nullptr) : json::value(status.ledger_error);
+  object["keepalived_error"] =
+      status.keepalived_error.empty() ? json::value(nullptr) : json::value(status.keepalived_error);
   object["tls_error"] =
       status.tls_error.empty() ? json::value(nullptr) : json::value(status.tls_error);
   object["gwm"] = std::move(gwms);

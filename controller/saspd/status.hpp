@@ -29,7 +29,8 @@ struct Status {
   bool dry_run = false;
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
   std::string ledger_error;  // why the ledger is known in memory alone; empty: it is on disk
-  std::string tls_error;     // why the TLS files could not be read again; empty: they could
+  std::string keepalived_error;  // why its FIFO cannot be read; empty: it can, or none is wanted
+  std::string tls_error;         // why the TLS files could not be read again; empty: they could
   std::string backend = "ipvs";
   std::vector<lb::Problem> problems;                           // of the data plane
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them

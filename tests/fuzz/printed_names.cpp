@@ -156,6 +156,8 @@ Status status_of(Texts& texts) {
   status.groups = {group_of(first, texts)};
   if (second != first) status.groups.push_back(group_of(second, texts));
   status.tls_error = texts.next();
+  status.ledger_error = texts.next();
+  status.keepalived_error = texts.next();
   return status;
 }
 
