@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "netlink/ipvs_codec.hpp"
+#include "netlink/ipvs_settings.hpp"
 
 namespace saspd::netlink {
 namespace {
@@ -182,6 +183,10 @@ Result<void> Ipvs::list_destinations(const lb::ServiceKey& service, lb::Pool& po
     pool.destinations.insert_or_assign(destination.endpoint, destination);
   }
   return {};
+}
+
+lb::KernelSettings Ipvs::settings() {
+  return read_ipvs_settings();
 }
 
 std::vector<lb::Failure> Ipvs::apply(std::span<const lb::Change> changes) {

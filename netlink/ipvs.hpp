@@ -26,6 +26,8 @@ class Ipvs final : public lb::Dataplane {
   // Services of protocols that we have no name for are left out.
   Result<lb::Table> list_all() override;
 
+  lb::KernelSettings settings() override;
+
   // Writes as lb::Dataplane promises it, although the kernel's command replaces a whole destination
   // or service: both are read again immediately before, and what was read is written back around
   // what is to change. So an edit by somebody else survives whenever it was made, but for one

@@ -238,7 +238,8 @@ std::vector<std::string> problems(const json::object& status) {
       }
     }
     for (const auto* alarm : objects(*group, "alarms")) {
-      if (is_true(*alarm, "urgent")) {
+      // What is held back was said above.
+      if (is_true(*alarm, "urgent") && !text(*alarm, "name").starts_with("held_")) {
         found.push_back(fmt::format("group {} has the alarm {}", name, alarm_name(*alarm)));
       }
     }

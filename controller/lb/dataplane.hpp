@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -62,6 +65,10 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
+// Switches of the kernel that decide what becomes of connections, by name; without a value: it
+// cannot be read.
+using KernelSettings = std::map<std::string, std::optional<std::uint32_t>, std::less<>>;
+
 class Dataplane {
  public:
   Dataplane() = default;
@@ -78,6 +85,13 @@ class Dataplane {
 
   // Of a service's destinations; none where the kernel does not tell (IPVS).
   virtual std::map<Endpoint, DestinationState> states(const ServiceKey&) { return {}; }
+
+  // Addresses of destinations whose next hop is not known; none where the kernel does not tell
+  // (IPVS).
+  virtual std::set<IpAddress> unreachable() { return {}; }
+
+  // As they are now; empty where there are none (XDP).
+  virtual KernelSettings settings() { return {}; }
 
   // Of a packet from `source` to `destination`. An error where the kernel does not tell (IPVS).
   virtual Result<Trace> trace(Protocol, const Endpoint& /*source*/,

@@ -1,21 +1,29 @@
-// What an operator has to change about a group, as found in the kernel's table. Pure.
+// What an operator has to know of, or to change about, a group. Pure.
 #pragma once
 
 #include <compare>
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "controller/base/clock.hpp"
+#include "controller/lb/dataplane.hpp"
 #include "controller/lb/service.hpp"
+#include "controller/saspd/loss_watch.hpp"
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
 
 namespace saspd {
 
-// `urgent`: connections are lost, or advice is not followed.
+// `urgent`: connections are lost or refused, or advice is not followed: not healthy.
 struct Alarm {
-  // no_fallback, many_servers, mixed_kinds, many_members, unclear_zero, no_room
+  // held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_fallback, no_room,
+  // no_server, partly_known, persistent_drain, port_reuse, sudden_loss, udp_stays, unclear_zero,
+  // vanished
   std::string_view name;
   bool urgent = false;
   std::string service;  // empty: of the whole group
@@ -25,10 +33,27 @@ struct Alarm {
 
 struct AlarmInput {
   const GroupSettings& group;
-  const lb::Table& actual;   // the kernel's
-  const HeldZeros& zeros;    // of all groups
+  const lb::Table& actual;  // the kernel's
+  const HeldZeros& zeros;   // of all groups
+  const std::map<lb::ServiceKey, ServiceDecision>& decisions;
+  const std::map<lb::ServiceKey, LossWatch>& losses;
+  const std::map<lb::ServiceKey, TimePoint>& vanished;  // services that were there, and since when
+  const std::set<IpAddress>& unreachable;               // see lb::Dataplane
+  const lb::KernelSettings& kernel;
   std::size_t left_out = 0;  // members that registered themselves and are not taken
 };
 std::vector<Alarm> find_alarms(const AlarmInput& input);
+
+using AlarmsByGroup = std::map<std::string, std::vector<Alarm>>;
+
+// What has become of an alarm since it was looked at last. One that only says it in other words has
+// not changed.
+struct AlarmChange {
+  enum class What : std::uint8_t { begun, more_urgent, less_urgent, ended };
+  What what = What::begun;
+  std::string group;
+  Alarm alarm;  // as it is; of one that ended: as it was
+};
+std::vector<AlarmChange> changes_between(const AlarmsByGroup& before, const AlarmsByGroup& now);
 
 }  // namespace saspd

@@ -364,6 +364,10 @@ Work Daemon::work() {
 
 void Daemon::report(const Work& work) {
   if (work.list_error) return kernel_state(work.list_error->detail);
+  for (std::size_t i = 0; i < std::min(work.appeared.size(), max_changes_logged); ++i)
+    log_.info("{} is in the kernel now", lb::text(work.appeared[i]));
+  if (work.appeared.size() > max_changes_logged)
+    log_.info("{} services are in the kernel now", work.appeared.size());
   if (options_.dry_run) return report_planned(work.applied);
   for (const auto& change : work.applied) {
     if (change.action == lb::Action::repair_service) {
@@ -393,16 +397,15 @@ void Daemon::report_planned(const lb::Plan& plan) {
     log_.info("would write: {}", change.text());
 }
 
-// Each once, and again when it comes back.
+// When it begins, when it gets urgent or less so, and when it ends.
 void Daemon::report_alarms() {
   auto alarms = reconciler_.alarms();
-  for (const auto& [group, raised] : alarms) {
-    const auto& before = alarms_[group];
-    for (const auto& alarm : raised) {
-      if (std::find(before.begin(), before.end(), alarm) != before.end()) continue;
-      log_.warning("{}{} {}: {}", alarm.urgent ? "alarm: " : "",
-                   alarm.service.empty() ? group : alarm.service, alarm.name, alarm.detail);
-    }
+  const auto changes = changes_between(alarms_, alarms);
+  for (std::size_t i = 0; i < std::min(changes.size(), max_changes_logged); ++i)
+    report(changes[i]);
+  if (changes.size() > max_changes_logged) {
+    log_.warning("{} more alarms begin or end: saspctl status",
+                 changes.size() - max_changes_logged);
   }
   alarms_ = std::move(alarms);
 }
@@ -449,6 +452,22 @@ void Daemon::report_ledger() {
       ledger_error_);
 }
 
+void Daemon::report(const AlarmChange& change) {
+  const Alarm& alarm = change.alarm;
+  const std::string& of = alarm.service.empty() ? change.group : alarm.service;
+  switch (change.what) {
+    case AlarmChange::What::begun:
+    case AlarmChange::What::more_urgent:
+      if (alarm.urgent) return log_.error("alarm: {} {}: {}", of, alarm.name, alarm.detail);
+      return log_.warning("{} {}: {}", of, alarm.name, alarm.detail);
+    case AlarmChange::What::less_urgent:
+      return log_.warning("{} {}: not urgent any more", of, alarm.name);
+    case AlarmChange::What::ended:
+      if (alarm.urgent) return log_.warning("alarm ended: {} {}", of, alarm.name);
+      return log_.info("{} {} ended", of, alarm.name);
+  }
+}
+
 // One line when it changes, not one per pass.
 void Daemon::kernel_state(std::string error) {
   if (error == kernel_error_) return;
@@ -472,6 +491,7 @@ Status Daemon::status() const {
   if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();
   status.groups = reconciler_.view();
+  status.kernel_settings = reconciler_.kernel_settings();
   for (const auto& link : links_) {
     const auto view = link->view();
     const auto& session = link->session();

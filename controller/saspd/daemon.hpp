@@ -58,6 +58,7 @@ class Daemon {
   void report_zeros();
   void report_ledger();
   void look_for_problems();
+  void report(const AlarmChange& change);
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
   Status status() const;
@@ -98,13 +99,13 @@ class Daemon {
 
   std::optional<std::chrono::system_clock::time_point> last_change_;  // that the kernel took
   bool work_posted_ = false;
-  std::string kernel_error_;                          // as last reported; empty: all well
-  std::vector<lb::Problem> problems_;                 // of the data plane, as reported last
-  lb::Plan planned_;                                  // with --dry-run: what was reported last
-  std::map<std::string, std::vector<Alarm>> alarms_;  // as reported last
-  HeldZeros held_zeros_;                              // likewise
-  std::string ledger_error_;                          // likewise
-  std::string keepalived_error_;                      // likewise
+  std::string kernel_error_;           // as last reported; empty: all well
+  std::vector<lb::Problem> problems_;  // of the data plane, as reported last
+  lb::Plan planned_;                   // with --dry-run: what was reported last
+  AlarmsByGroup alarms_;               // as reported last
+  HeldZeros held_zeros_;               // likewise
+  std::string ledger_error_;           // likewise
+  std::string keepalived_error_;       // likewise
 };
 
 }  // namespace saspd

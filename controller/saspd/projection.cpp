@@ -113,7 +113,7 @@ ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
     decision.members[endpoint] = {draft.kept                         ? draft.weight
                                   : is_jitter(draft, weight, policy) ? draft.input->kernel_weight
                                                                      : weight,
-                                  draft.reason};
+                                  draft.reason, draft.input->last_positive > 0};
   }
   return decision;
 }

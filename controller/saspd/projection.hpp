@@ -61,6 +61,7 @@ std::string_view name(Reason reason);
 struct Decision {
   std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler
   Reason reason = Reason::static_weight;
+  bool has_served = false;  // it was seen with a weight
 };
 
 struct ServiceDecision {

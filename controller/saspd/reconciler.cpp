@@ -184,8 +184,12 @@ bool Reconciler::list(Work& work, TimePoint now) {
   const lb::Table before = std::exchange(actual_, std::move(*table));
   actual_known_ = true;
   decided_ = false;
+  note_vanished(before, now);
   if (settings_.adopt) adopt_services();
+  if (std::exchange(listed_, true)) work.appeared = new_services(before);
   observe(before, now);
+  kernel_settings_ = plane_.settings();
+  std::erase_if(losses_, [this](const auto& entry) { return !actual_.contains(entry.first); });
   return true;
 }
 
@@ -197,10 +201,36 @@ bool Reconciler::lists_all() const {
   return settings_.adopt || settings_.own_table;
 }
 
+// Somebody has taken out what they had not given to us to take out: `ipvsadm -C`.
+void Reconciler::note_vanished(const lb::Table& before, TimePoint now) {
+  constexpr Duration remembered = std::chrono::hours{1};
+  std::erase_if(vanished_, [&](const auto& entry) {
+    return actual_.contains(entry.first) || now - entry.second >= remembered;
+  });
+  for (const auto& [key, pool] : before) {
+    if (!actual_.contains(key) && is_of_a_group(key)) vanished_.emplace(key, now);
+  }
+}
+
+std::vector<lb::ServiceKey> Reconciler::new_services(const lb::Table& before) const {
+  std::vector<lb::ServiceKey> appeared;
+  for (const auto& [key, pool] : actual_) {
+    if (!before.contains(key) && is_of_a_group(key)) appeared.push_back(key);
+  }
+  return appeared;
+}
+
+bool Reconciler::is_of_a_group(const lb::ServiceKey& key) const {
+  return groups_.contains(lb::text(key)) ||
+         std::find(services_.begin(), services_.end(), key) != services_.end();
+}
+
 void Reconciler::adopt_services() {
   std::erase_if(groups_, [this](const auto& entry) {
     const auto& [name, group] = entry;
-    return group.adopted && !actual_.contains(group.settings.services.front().key);
+    if (!group.adopted) return false;
+    const auto& key = group.settings.services.front().key;
+    return !actual_.contains(key) && !vanished_.contains(key);
   });
   std::erase_if(weight_changes_,
                 [this](const auto& entry) { return !actual_.contains(entry.first); });
@@ -296,6 +326,7 @@ void Reconciler::decide(const Group& group, const ServiceSettings& service, Time
               limits_of(scheduler, service.max), scales_[service.key], settings_.policy, now);
   note_who_is_withdrawn(service.key);
   note_held_zeros(group, service.key);
+  losses_[service.key].update(pool, decisions_[service.key], now);
   desired[service.key] = wish(service, pool, now);
 }
 
@@ -553,18 +584,20 @@ Reconciler::Extent Reconciler::extent() const {
   return extent;
 }
 
-std::map<std::string, std::vector<Alarm>> Reconciler::alarms() const {
-  std::map<std::string, std::vector<Alarm>> all;
+AlarmsByGroup Reconciler::alarms() const {
+  AlarmsByGroup all;
+  const auto unreachable = plane_.unreachable();
   for (const auto& [name, group] : groups_) {
-    auto found = alarms_of(group);
+    auto found = alarms_of(group, unreachable);
     if (!found.empty()) all[name] = std::move(found);
   }
   return all;
 }
 
-std::vector<Alarm> Reconciler::alarms_of(const Group& group) const {
-  auto alarms =
-      find_alarms({group.settings, actual_, held_zeros_, group.self_registered.left_out()});
+std::vector<Alarm> Reconciler::alarms_of(const Group& group,
+                                         const std::set<IpAddress>& unreachable) const {
+  auto alarms = find_alarms({group.settings, actual_, held_zeros_, decisions_, losses_, vanished_,
+                             unreachable, kernel_settings_, group.self_registered.left_out()});
   for (const auto& service : group.settings.services) {
     if (auto alarm = no_room_.alarm(service.key)) alarms.push_back(std::move(*alarm));
   }
@@ -573,8 +606,9 @@ std::vector<Alarm> Reconciler::alarms_of(const Group& group) const {
 
 std::vector<Reconciler::GroupView> Reconciler::view() const {
   std::vector<GroupView> views;
+  const auto unreachable = plane_.unreachable();
   for (const auto& [name, group] : groups_) {
-    GroupView view{name, group.gwm, {}, {}, alarms_of(group)};
+    GroupView view{name, group.gwm, {}, {}, alarms_of(group, unreachable)};
     for (const auto& service : group.settings.services)
       view_service(group, service, view);
     views.push_back(std::move(view));

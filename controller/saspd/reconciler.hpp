@@ -35,6 +35,7 @@ struct Work {
   std::vector<Error> overtaken;
   std::vector<Error> no_room;  // what the data plane has no room for; all else is as it shall be
   std::optional<Error> list_error;  // the kernel could not be listed
+  std::vector<lb::ServiceKey> appeared;  // services of a group, after the first list
   bool more = false;                // call again, after giving other work a turn
 };
 
@@ -89,6 +90,8 @@ class Reconciler {
   // Weights that the kernel took since the start, by the rule that decided them.
   using WeightChanges = std::map<Reason, std::uint64_t>;
 
+  const lb::KernelSettings& kernel_settings() const { return kernel_settings_; }
+
   // For status and why.
   struct MemberView {
     Endpoint endpoint;
@@ -119,7 +122,7 @@ class Reconciler {
   };
   std::vector<GroupView> view() const;
   // By group; without those that have none.
-  std::map<std::string, std::vector<Alarm>> alarms() const;
+  AlarmsByGroup alarms() const;
   // Without looking at each member.
   struct Extent {
     std::size_t groups = 0;
@@ -153,6 +156,9 @@ class Reconciler {
   bool list(Work& work, TimePoint now);
   Result<lb::Table> list_services();
   bool lists_all() const;
+  void note_vanished(const lb::Table& before, TimePoint now);
+  std::vector<lb::ServiceKey> new_services(const lb::Table& before) const;
+  bool is_of_a_group(const lb::ServiceKey& key) const;
   void adopt_services();
   void observe(const lb::Table& before, TimePoint now);
   std::map<Endpoint, Seen> see(const lb::ServiceKey& service, TimePoint now) const;
@@ -180,7 +186,7 @@ class Reconciler {
   void record(const lb::Change& change);
   const lb::Pool& pool_of(const lb::ServiceKey& key) const;
   bool is_known(const Group& group, const sasp::MemberKey& member) const;
-  std::vector<Alarm> alarms_of(const Group& group) const;
+  std::vector<Alarm> alarms_of(const Group& group, const std::set<IpAddress>& unreachable) const;
   void view_service(const Group& group, const ServiceSettings& service, GroupView& view) const;
 
   lb::Dataplane& plane_;
@@ -199,6 +205,10 @@ class Reconciler {
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
   HeldZeros held_zeros_;
+  std::map<lb::ServiceKey, LossWatch> losses_;
+  std::map<lb::ServiceKey, TimePoint> vanished_;  // within the last hour, by somebody else
+  lb::KernelSettings kernel_settings_;            // as of the last list
+  bool listed_ = false;                           // at least once
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
   bool overtaken_ = false;       // since the last list
   bool looked_at_once_ = false;  // because of that, since look_again()

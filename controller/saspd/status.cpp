@@ -245,6 +245,12 @@ json::object status_json(const Status& status, TimePoint now) {
       packets[reason] = count;
     object["packets"] = std::move(packets);
   }
+  if (!status.kernel_settings.empty()) {
+    json::object settings;
+    for (const auto& [name, value] : status.kernel_settings)
+      settings[name] = value ? json::value(*value) : nullptr;  // null: it cannot be read
+    object["kernel_settings"] = std::move(settings);
+  }
   object["dry_run"] = status.dry_run;
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);

@@ -34,6 +34,7 @@ struct Status {
   std::string backend = "ipvs";
   std::vector<lb::Problem> problems;                           // of the data plane
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
+  lb::KernelSettings kernel_settings;  // that decide what becomes of connections
   std::vector<GwmStatus> gwms;
   std::vector<Reconciler::GroupView> groups;
 };

@@ -102,6 +102,14 @@ std::map<Endpoint, lb::DestinationState> XdpPlane::states(const lb::ServiceKey& 
   return states;
 }
 
+std::set<IpAddress> XdpPlane::unreachable() {
+  std::set<IpAddress> addresses;
+  for (const auto& [address, way] : ways_) {
+    if (!is_resolved(way)) addresses.insert(address);
+  }
+  return addresses;
+}
+
 Result<lb::Trace> XdpPlane::trace(lb::Protocol protocol, const Endpoint& source,
                                   const Endpoint& destination) {
   return xdp_->trace(protocol, source, destination);

@@ -24,6 +24,7 @@ class XdpPlane final : public lb::Dataplane {
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
   std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& service) override;
+  std::set<IpAddress> unreachable() override;
   Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
                           const Endpoint& destination) override;
   std::vector<std::pair<std::string, std::uint64_t>> packet_counters() override;

@@ -19,6 +19,8 @@ class FakeDataplane : public lb::Dataplane {
   lb::Table table;
   lb::Plan written;  // every change that reached the kernel, in order
   std::size_t lists = 0;
+  std::set<IpAddress> unreachable_addresses;
+  lb::KernelSettings kernel_settings;
 
   // Thrown where a SIGKILL hits us: whoever catches it drops the reconciler and makes a new one.
   struct Killed {};
@@ -51,6 +53,9 @@ class FakeDataplane : public lb::Dataplane {
     }
     return found;
   }
+
+  std::set<IpAddress> unreachable() override { return unreachable_addresses; }
+  lb::KernelSettings settings() override { return kernel_settings; }
 
   Result<lb::Table> list_all() override {
     std::vector<lb::ServiceKey> all;

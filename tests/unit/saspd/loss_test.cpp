@@ -30,6 +30,22 @@ class Loss : public ReconcilerTest {
     reconciler().update(0, {{advice}, 1}, now_);
     pass();
   }
+  // "name" or "name!" if it is urgent, of each alarm.
+  std::string alarms() {
+    std::string text;
+    for (const auto& [group, alarms] : reconciler().alarms()) {
+      for (const auto& alarm : alarms) {
+        text += (text.empty() ? "" : " ") + std::string(alarm.name) + (alarm.urgent ? "!" : "");
+        detail_ = alarm.detail;
+      }
+    }
+    return text;
+  }
+  void reads(std::string_view setting, std::optional<std::uint32_t> value) {
+    plane_.kernel_settings[std::string(setting)] = value;
+  }
+  std::string detail_;
+
   // Passes as the daemon makes them.
   void goes_by(Duration duration) {
     for (const auto end = now_ + duration; now_ < end;) {
@@ -107,6 +123,207 @@ TEST_F(Loss, OfMoreThanPanicAllowsIsHeldBack) {
   advised({40, dead, 25, 10});
   EXPECT_EQ(kernel(), "40 0 25 10");
   EXPECT_EQ(reconciler().view().at(0).services.at(0).held, std::nullopt);
+}
+
+// --- what is said of it
+
+TEST_F(Loss, OfMoreThanAThirdAtOnceIsAnAlarmUntilItIsBack) {
+  pass();
+  advised({40, 30, 20, 10});
+  EXPECT_EQ(alarms(), "");
+  advised({40, 30, 20, dead});
+  EXPECT_EQ(alarms(), "");
+  now_ += seconds{11};
+  advised({dead, 30, 20, dead});
+  EXPECT_EQ(alarms(), "sudden_loss!");
+  EXPECT_NE(detail_.find("1 of 3 servers and 44 % of the weight"), std::string::npos) << detail_;
+  EXPECT_NE(detail_.find("10.0.0.1:8080 no_contact"), std::string::npos) << detail_;
+  goes_by(minutes{9});
+  EXPECT_EQ(alarms(), "sudden_loss!");
+  advised({40, 30, 20, dead});
+  EXPECT_EQ(alarms(), "");
+}
+
+TEST_F(Loss, OfJustAThirdIsNoAlarm) {
+  set(web, 4, 0);  // foreign: three servers of 10
+  pass();
+  advised({dead, 10, 10, 10});
+  EXPECT_EQ(alarms(), "");
+}
+
+TEST_F(Loss, IsSuddenAlsoInSeveralMessages) {
+  pass();
+  advised({dead, 10, 10, 10});
+  now_ += seconds{1};
+  advised({dead, dead, 10, 10});
+  EXPECT_EQ(alarms(), "sudden_loss!");
+}
+
+TEST_F(Loss, IsForgottenAfterTenMinutes) {
+  pass();
+  advised({dead, dead, 10, 10});
+  goes_by(minutes{9});
+  EXPECT_EQ(alarms(), "sudden_loss!");
+  goes_by(minutes{1});
+  EXPECT_EQ(alarms(), "");
+  EXPECT_EQ(kernel(), "0 0 10 10");
+}
+
+TEST_F(Loss, ThatSomebodyMeantIsNotUrgent) {
+  pass();
+  advised({quiesced, quiesced, 10, 10});
+  EXPECT_EQ(alarms(), "sudden_loss");
+  advised({quiesced, quiesced, dead, 10});
+  EXPECT_EQ(alarms(), "sudden_loss") << "a quarter is no third";
+  advised({quiesced, dead, dead, 10});
+  EXPECT_EQ(alarms(), "sudden_loss!");
+}
+
+TEST_F(Loss, ByAForeignHandIsNoAdvice) {
+  pass();
+  advised({10, 10, 10, 10});
+  set(web, 1, 0);
+  set(web, 2, 0);
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+}
+
+// The README's first start, with a line for one of two healthy servers.
+TEST_F(Loss, ByALineThatIsMissingIsAnAlarmForAsLongAsItIsMissing) {
+  pass();
+  advised({40, 30, 20, unknown});
+  EXPECT_EQ(alarms(), "partly_known!");
+  EXPECT_NE(detail_.find("not of 1 of 4: 10.0.0.4:8080"), std::string::npos) << detail_;
+  goes_by(minutes{30});
+  EXPECT_EQ(alarms(), "partly_known!");
+  advised({40, 30, 20, 1});
+  EXPECT_EQ(alarms(), "");
+  advised({unknown, unknown, unknown, unknown});
+  EXPECT_EQ(alarms(), "") << "that is no advice, and nobody is avoided";
+}
+
+TEST_F(Loss, OfAllIsAnAlarmWhetherItIsHeldBackOrNot) {
+  pass();
+  advised({dead, dead, dead, dead});
+  EXPECT_EQ(alarms(), "held_all_zero!");
+  advised({quiesced, quiesced, quiesced, quiesced});
+  EXPECT_EQ(alarms(), "no_server! sudden_loss");
+  goes_by(minutes{20});
+  EXPECT_EQ(alarms(), "no_server!");
+  EXPECT_NE(detail_.find("none of its 4 servers has a weight: 4 quiesced"), std::string::npos)
+      << detail_;
+}
+
+TEST_F(Loss, OfAllByHandOrByDeletingThemIsAnAlarm) {
+  pass();
+  advised({10, 10, 10, 10});
+  for (unsigned n = 1; n <= 4; ++n)
+    set(web, n, 0);
+  reconcile();
+  EXPECT_EQ(alarms(), "no_server!");
+  EXPECT_NE(detail_.find("4 foreign_zero"), std::string::npos) << detail_;
+  plane_.table.at(web).destinations.clear();
+  reconcile();
+  EXPECT_EQ(alarms(), "no_server!");
+  EXPECT_NE(detail_.find("no destination"), std::string::npos) << detail_;
+  set(web, 1, 1);
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+}
+
+TEST_F(Loss, OfEveryNextHopIsAnAlarm) {
+  pass();
+  for (unsigned n = 1; n <= 3; ++n)
+    plane_.unreachable_addresses.insert(server(n).address);
+  EXPECT_EQ(alarms(), "");
+  plane_.unreachable_addresses.insert(server(4).address);
+  EXPECT_EQ(alarms(), "no_server!");
+}
+
+TEST_F(Loss, LeavesClientsOfAPersistentServiceThereUnlessTheKernelIsTold) {
+  constexpr auto setting = "expire_quiescent_template";
+  plane_.table.at(web).flags = lb::service_flag::persistent;
+  reads(setting, 0);
+  pass();
+  EXPECT_EQ(alarms(), "persistent_drain") << "nobody is at 0 yet";
+  advised({quiesced, 10, 10, 10});
+  EXPECT_EQ(alarms(), "persistent_drain!");
+  reads(setting, 1);
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+  reads(setting, std::nullopt);
+  reconcile();
+  EXPECT_EQ(alarms(), "persistent_drain") << "not known, so not claimed";
+  EXPECT_NE(detail_.find("cannot be read"), std::string::npos) << detail_;
+  plane_.table.at(web).flags = 0;
+  reads(setting, 0);
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+}
+
+TEST_F(Loss, LeavesClientsThatReuseAPortThereUnderOldSettings) {
+  reads("conn_reuse_mode", 0);
+  reads("expire_nodest_conn", 0);
+  pass();
+  EXPECT_EQ(alarms(), "");
+  advised({quiesced, 10, 10, 10});
+  EXPECT_EQ(alarms(), "port_reuse");
+  reads("expire_nodest_conn", 1);
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+}
+
+TEST_F(Loss, LeavesUdpFlowsWithADeadServer) {
+  const auto dns = *lb::parse_service("udp:192.0.2.10:53");
+  settings_.groups = {{"web", {plain_service(dns)}, {}}};
+  plane_.table.clear();
+  add_service(dns, {10, 10, 10, 10});
+  reads("expire_nodest_conn", 0);
+  pass();
+  using namespace sasp::weight_flag;
+  sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};
+  for (unsigned n = 1; n <= 4; ++n) {
+    advice.items.push_back({sasp::MemberData::of(member_of(plain_service(dns), server(n))), 0,
+                            static_cast<std::uint8_t>(n == 1 ? good & ~contact : good), 10});
+  }
+  reconciler().update(0, {{advice}, 1}, now_);
+  reconcile();
+  reconcile();
+  EXPECT_EQ(alarms(), "") << "it has no flows";
+  auto& pool = plane_.table.at(dns);
+  pool.destinations.at(server(1)).connections = 3;
+  reconcile();
+  EXPECT_EQ(alarms(), "udp_stays!");
+  EXPECT_NE(detail_.find("flows go on to 10.0.0.1:8080"), std::string::npos) << detail_;
+  pool.flags = lb::service_flag::one_packet;
+  reconcile();
+  EXPECT_EQ(alarms(), "");
+}
+
+// --- what is logged of it
+
+TEST(AlarmChanges, AreBeginningsEndsAndUrgency) {
+  using What = AlarmChange::What;
+  const auto found = [](const AlarmsByGroup& before, const AlarmsByGroup& now) {
+    std::vector<std::pair<What, std::string>> changes;
+    for (const auto& change : changes_between(before, now))
+      changes.emplace_back(change.what, std::string(change.alarm.name));
+    return changes;
+  };
+  const AlarmsByGroup none;
+  const AlarmsByGroup one{{"web", {{"no_server", true, "s", "3 quiesced"}}}};
+  const AlarmsByGroup reworded{{"web", {{"no_server", true, "s", "2 quiesced"}}}};
+  const AlarmsByGroup milder{{"web", {{"no_server", false, "s", ""}}}};
+  const AlarmsByGroup elsewhere{{"web", {{"no_server", true, "t", "3 quiesced"}}}};
+  using Changes = std::vector<std::pair<What, std::string>>;
+  EXPECT_EQ(found(none, none), Changes{});
+  EXPECT_EQ(found(none, one), (Changes{{What::begun, "no_server"}}));
+  EXPECT_EQ(found(one, reworded), Changes{});
+  EXPECT_EQ(found(one, milder), (Changes{{What::less_urgent, "no_server"}}));
+  EXPECT_EQ(found(milder, one), (Changes{{What::more_urgent, "no_server"}}));
+  EXPECT_EQ(found(one, none), (Changes{{What::ended, "no_server"}}));
+  EXPECT_EQ(found(one, elsewhere),
+            (Changes{{What::begun, "no_server"}, {What::ended, "no_server"}}));
 }
 
 }  // namespace

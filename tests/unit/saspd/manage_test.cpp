@@ -498,7 +498,35 @@ TEST_F(Adopted, FollowsServicesThatAppearAndVanish) {
   plane_.table.erase(dns);
   reconcile();
   EXPECT_FALSE(reconciler().wanted().contains("udp:192.0.2.10:53"));
-  EXPECT_EQ(reconciler().view().size(), 1U);
+}
+
+TEST_F(Adopted, SaysForAnHourThatAServiceVanishedUnlessItComesBack) {
+  const std::string spec = "tcp:192.0.2.10:80";
+  const auto vanished = [&] {
+    const auto alarms = reconciler().alarms();
+    const auto found = alarms.find(spec);
+    return found != alarms.end() && found->second.at(0).name == "vanished" &&
+           found->second[0].urgent;
+  };
+  const lb::Table table = plane_.table;
+  pass();
+  EXPECT_FALSE(vanished());
+  plane_.table.clear();  // ipvsadm -C
+  reconcile();
+  EXPECT_TRUE(vanished());
+  EXPECT_FALSE(reconciler().view().at(0).services.at(0).present);
+  plane_.table = table;
+  reconciler().look_again();
+  EXPECT_EQ(reconciler().work(now_).appeared, (std::vector{web}));
+  EXPECT_FALSE(vanished());
+  plane_.table.clear();
+  reconcile();
+  now_ += std::chrono::minutes{59};
+  reconcile();
+  EXPECT_TRUE(vanished());
+  now_ += std::chrono::minutes{1};
+  reconcile();
+  EXPECT_TRUE(reconciler().view().empty());
 }
 
 TEST_F(Adopted, LeavesConfiguredServicesToTheirGroup) {
