@@ -201,6 +201,13 @@ std::vector<std::string> problems(const json::object& status) {
     return text(*gwm, "state") == "established";
   });
   if (!established) found.emplace_back("no GWM is established");
+  for (const auto* gwm : gwms) {
+    if (!is_true(*gwm, "duplicate_uid")) continue;
+    found.push_back(
+        fmt::format("another load balancer seems to use the LB UID {}: GWM {} ends our connection "
+                    "again and again",
+                    text(status, "lb_uid"), text(*gwm, "endpoint")));
+  }
   if (find(status, "kernel_error") != nullptr) {
     found.push_back(fmt::format("the kernel: {}", text(status, "kernel_error")));
   }

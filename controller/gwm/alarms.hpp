@@ -27,17 +27,19 @@ inline constexpr std::string_view large_share = "large_share";
 inline constexpr std::string_view weights_shrunk = "weights_shrunk";
 // The weights file names what nobody has registered, and something registered is nearly called so.
 inline constexpr std::string_view unregistered = "unregistered";
+// Two living load balancers have one LB UID.
+inline constexpr std::string_view duplicate_uid = "duplicate_uid";
 // A request without right to it, within the last hour.
 inline constexpr std::string_view unauthorized = "unauthorized";
 
 inline constexpr std::array all{partly_known,   not_known,    none_available, large_share,
-                                weights_shrunk, unregistered, unauthorized};
+                                weights_shrunk, unregistered, duplicate_uid,  unauthorized};
 }  // namespace alarm
 
 struct Alarm {
   std::string_view name;
   bool urgent = false;  // traffic is lost, or about to be
-  std::string lb_uid;   // of a group; empty: of none
+  std::string lb_uid;   // empty: of none
   std::string group;
   std::string member;
   std::string detail;

@@ -501,11 +501,13 @@ void Program::writable(ConnectionId id) {
 
 // sasp-interop row 36.
 void Program::close_replaced(ConnectionId replaced, const Peer& by, const std::string& lb_uid) {
-  const std::string old = peers_[replaced].endpoint.text();
+  const Endpoint old = peers_[replaced].endpoint;
+  const auto now = Clock::now();
+  duplicates_.replaced(lb_uid, old, by.endpoint, now);
   warn(
-      fmt::format("lb '{}': the connection from {} replaces that from {}, which is closed; if both "
-                  "live, two load balancers have the same lb uid (replacement {})",
-                  lb_uid, by.endpoint.text(), old,
+      fmt::format("lb '{}': the connection from {} replaces that from {}, which is closed "
+                  "(replacement {})",
+                  lb_uid, by.endpoint.text(), old.text(),
                   manager_.load_balancers().find(lb_uid)->second.replacements));
   server_.close(replaced, fail(std::errc::connection_aborted,
                                fmt::format("replaced by {}", by.endpoint.text())));
@@ -599,6 +601,8 @@ void Program::watch_members() {
 void Program::look_at_alarms() {
   const bool has_book = !options_.weights.empty();
   auto now = alarms_of(manager_, has_book ? &book_ : nullptr, Clock::now());
+  for (const auto& suspicion : duplicates_.suspected(Clock::now()))
+    now.push_back({alarm::duplicate_uid, true, suspicion.lb_uid, {}, {}, text(suspicion)});
   const auto before = std::exchange(alarms_, std::move(now));
   for (const Alarm& alarm : alarms_only_in(alarms_, before)) {
     const auto text = fmt::format("alarm {}: {}", alarm.name, alarm.detail);

@@ -13,6 +13,7 @@
 
 #include "controller/base/file_watch.hpp"
 #include "controller/gwm/alarms.hpp"
+#include "controller/gwm/duplicates.hpp"
 #include "controller/gwm/log_limit.hpp"
 #include "controller/gwm/metrics.hpp"
 #include "controller/gwm/options.hpp"
@@ -131,6 +132,7 @@ class Program final : private net::GwmServerOwner {
   std::optional<net::MetricsServer> metrics_;
   MetricCounters counters_;
   Unauthorized unauthorized_;
+  Duplicates duplicates_;
   std::vector<Alarm> alarms_;  // as the log has them
 };
 

@@ -57,7 +57,8 @@ void Gwms::add(const cli::HostPort& gwm) {
   const std::size_t number = links_.size();
   Link::Callbacks callbacks;
   callbacks.on_event = [this, number](const auto& event) { heard(number, event); };
-  callbacks.on_notice = [this, number](std::string_view text) { tell(number, std::string(text)); };
+  callbacks.on_notice = [this, number](const sasp::Notice& notice) { tell(number, notice.text); };
+  callbacks.on_down = [this, number](std::string_view text) { tell(number, std::string(text)); };
   callbacks.on_state = [this, number](net::LinkState state) { moved(number, state); };
   standings_.emplace_back().name = gwm.text();
   links_.push_back(std::make_unique<Link>(io_, link_settings(options_, gwm, tls_.get()),

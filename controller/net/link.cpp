@@ -23,6 +23,12 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
+bool is_connected(const asio::ip::tcp::socket& socket) {
+  error_code ec;
+  (void)socket.remote_endpoint(ec);
+  return !ec;
+}
+
 }  // namespace
 
 std::uint64_t random_seed() {
@@ -67,19 +73,20 @@ asio::awaitable<void> Link<Session>::run() {
     tls_failed_ = false;
     if (co_await connect()) co_await serve();
     const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
-    const auto retry = backoff_.next({lived, closed_by_peer_ && Session::exclusive});
+    const bool thrown_out = co_await was_thrown_out();
+    const auto retry = backoff_.next({lived, thrown_out}, Clock::now());
     set_state(tls_failed_                 ? LinkState::tls_error
               : retry.duplicate_suspected ? LinkState::down_duplicate
               : ever_established_         ? LinkState::down_trying
                                           : LinkState::trying);
     if (retry.duplicate_suspected) {
       last_error_ += fmt::format(
-          ", {} times in a row soon after it was established: "
+          ", {} times in a row, and was still there itself: "
           "another load balancer seems to use the same lb uid",
           sasp::Backoff::duplicate_after);
     }
-    callbacks_.on_notice(fmt::format("{}; next attempt in {} s", last_error_,
-                                     std::chrono::ceil<std::chrono::seconds>(retry.delay).count()));
+    callbacks_.on_down(fmt::format("{}; next attempt in {} s", last_error_,
+                                   std::chrono::ceil<std::chrono::seconds>(retry.delay).count()));
     retry_timer_.expires_after(retry.delay);
     const auto [ec] = co_await retry_timer_.async_wait(as_result);
     if (ec) co_return;  // the io_context ends
@@ -126,6 +133,7 @@ asio::awaitable<bool> Link<Session>::connect() {
     }
     if (error.empty()) {
       tls_failed_ = false;
+      peer_ = endpoint;
       co_return true;
     }
     stream_->close();
@@ -182,6 +190,30 @@ asio::awaitable<void> Link<Session>::serve() {
   }
 }
 
+// A GWM that replaced our connection by another one listens on; one that crashed, is restarted or
+// hides behind a proxy is not there, or goes within a moment. Nothing is said on this connection.
+template <class Session>
+asio::awaitable<bool> Link<Session>::was_thrown_out() {
+  constexpr Duration moment = std::chrono::seconds{2};
+  if (!Session::exclusive || !closed_by_peer_ || !established_since_) co_return false;
+  set_state(LinkState::down_trying);
+  Tcp::socket look(io_);
+  bool stayed = false;
+  retry_timer_.expires_after(moment);
+  retry_timer_.async_wait([&](error_code ec) {
+    if (ec) return;
+    stayed = is_connected(look);
+    look.close();
+  });
+  const auto [refused] = co_await look.async_connect(peer_, as_result);
+  char byte = 0;
+  if (!refused) co_await look.async_read_some(asio::buffer(&byte, 1), as_result);
+  retry_timer_.cancel();
+  // Lets the cancelled wait run while what it refers to is still alive.
+  co_await asio::post(io_, asio::use_awaitable);
+  co_return stayed;
+}
+
 template <class Session>
 bool Link<Session>::is_tls_by_mistake(sasp::ByteView first_bytes) const {
   return !stream_->is_tls() && looks_like_tls(first_bytes);
@@ -213,8 +245,7 @@ void Link<Session>::perform(Step step) {
 
 template <class Session>
 void Link<Session>::handle(const Event& event) {
-  if (const auto* notice = std::get_if<sasp::Notice>(&event))
-    return callbacks_.on_notice(notice->text);
+  if (const auto* notice = std::get_if<sasp::Notice>(&event)) return callbacks_.on_notice(*notice);
   if (!std::holds_alternative<sasp::Established>(event)) return callbacks_.on_event(event);
   ever_established_ = true;
   established_since_ = Clock::now();
@@ -281,7 +312,11 @@ LinkView Link<Session>::view() const {
   return {
       fmt::format(fmt::runtime(settings_.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
                   settings_.host, settings_.port),
-      state_, state_since_, last_message_, last_error_};
+      state_,
+      state_since_,
+      last_message_,
+      last_error_,
+      backoff_.suspects_duplicate(Clock::now())};
 }
 
 template class Link<sasp::LbSession>;

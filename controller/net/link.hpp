@@ -50,6 +50,8 @@ struct LinkView {
   TimePoint state_since;
   std::optional<TimePoint> last_message;
   std::string last_error;  // of the last attempt or connection; empty: none yet
+  // Another load balancer seems to have our LB UID, also while it is our turn to be connected.
+  bool duplicate_suspected = false;
 };
 
 // Session is one of those that link.cpp names at its end.
@@ -61,9 +63,11 @@ class Link {
 
   // Called from the io_context.
   struct Callbacks {
-    std::function<void(const Event&)> on_event;       // all but Established and Notice
-    std::function<void(std::string_view)> on_notice;  // something to read once
-    std::function<void(LinkState)> on_state;          // on every change
+    std::function<void(const Event&)> on_event;  // all but Established and Notice
+    std::function<void(const sasp::Notice&)> on_notice;
+    // A connection, or an attempt at one, ended: why, and when the next one follows.
+    std::function<void(std::string_view)> on_down;
+    std::function<void(LinkState)> on_state;  // on every change
   };
 
   // The link must outlive the run of the io_context.
@@ -95,6 +99,7 @@ class Link {
   boost::asio::awaitable<bool> connect();
   boost::asio::awaitable<std::string> open(const Tcp::endpoint& endpoint);
   boost::asio::awaitable<void> serve();
+  boost::asio::awaitable<bool> was_thrown_out();
   void read_failed(const boost::system::error_code& code);
   bool is_tls_by_mistake(sasp::ByteView first_bytes) const;
   void perform(Step step);
@@ -114,6 +119,7 @@ class Link {
   std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
   Timer session_timer_;
   Timer retry_timer_;
+  Tcp::endpoint peer_;                    // of the last connection
   std::vector<Tcp::endpoint> last_good_;  // of the last name lookup that gave any
   sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
   sasp::Bytes outgoing_;

@@ -4,13 +4,13 @@
 
 namespace saspd::sasp {
 
-Backoff::Retry Backoff::next(const End& end) {
+Backoff::Retry Backoff::next(const End& end, TimePoint now) {
   const bool established = end.lived > Duration{};
   if (end.lived >= useful_after) attempts_ = 0;
-  if (established) {
-    kicked_out_ = end.closed_by_peer && end.lived < useful_after ? kicked_out_ + 1 : 0;
-  }
-  const bool duplicate = kicked_out_ >= duplicate_after;
+  if (established && !end.thrown_out) thrown_out_.clear();
+  if (established && end.thrown_out) thrown_out_.push_back(now);
+  if (thrown_out_.size() > duplicate_after) thrown_out_.pop_front();
+  const bool duplicate = suspects_duplicate(now);
   // A suspected duplicate leaves the field to the other for three times as long.
   const Duration minimum = duplicate ? 3 * minimum_ : minimum_;
   const unsigned doublings = std::min(attempts_++, 16U);
@@ -20,6 +20,10 @@ Backoff::Retry Backoff::next(const End& end) {
   std::uniform_int_distribution<Duration::rep> draw(floor.count(),
                                                     std::max(floor, ceiling).count());
   return {Duration{draw(random_)}, duplicate};
+}
+
+bool Backoff::suspects_duplicate(TimePoint now) const {
+  return thrown_out_.size() >= duplicate_after && now - thrown_out_.front() <= duplicate_within;
 }
 
 }  // namespace saspd::sasp

@@ -1,7 +1,9 @@
 // How long to wait before the next connection attempt.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <random>
 
 #include "controller/base/clock.hpp"
@@ -17,15 +19,17 @@ class Backoff {
   // A connection that lived this long was useful: the next loss starts from the beginning. A
   // shorter one was not, however well it started (a GWM that flaps).
   static constexpr Duration useful_after = std::chrono::seconds{60};
-  // So many connections in a row that were established and closed by the GWM before they were
-  // useful: most likely another load balancer uses our LB UID, and each connection ends the other's
-  // (RFC 4678 9.1, sasp-interop row 36). Two that retry as usual would go on like this for ever.
-  static constexpr unsigned duplicate_after = 3;
+  // So many established connections in a row that a GWM ended and was still there itself, within
+  // this time: most likely another load balancer uses our LB UID, and each connection ends the
+  // other's (RFC 4678 9.1, sasp-interop row 36). Two that retry as usual would go on like this for
+  // ever. A GWM that crashes or is restarted ends connections too, and is gone itself.
+  static constexpr std::size_t duplicate_after = 3;
+  static constexpr Duration duplicate_within = std::chrono::minutes{15};
 
   // How a connection, or the attempt at one, ended.
   struct End {
-    Duration lived{};             // since it was established; zero: it never was
-    bool closed_by_peer = false;  // and not by us or the network
+    Duration lived{};         // since it was established; zero: it never was
+    bool thrown_out = false;  // it was closed by a GWM that went on listening
   };
   struct Retry {
     Duration delay{};
@@ -35,13 +39,15 @@ class Backoff {
   // `minimum` is never undercut. `seed` must differ between directors.
   Backoff(Duration minimum, std::uint64_t seed) : minimum_(minimum), random_(seed) {}
 
-  Retry next(const End& end);
+  Retry next(const End& end, TimePoint now);
+  // Also while a connection is established again: it may be the other's turn next.
+  bool suspects_duplicate(TimePoint now) const;
 
  private:
   Duration minimum_;
   std::mt19937_64 random_;
   unsigned attempts_ = 0;
-  unsigned kicked_out_ = 0;  // in a row
+  std::deque<TimePoint> thrown_out_;  // the last duplicate_after times in a row
 };
 
 }  // namespace saspd::sasp

@@ -99,7 +99,8 @@ std::optional<TimePoint> LbSession::deadline() const {
 
 // The request is sent again in the GWM's version, on the same connection.
 void LbSession::handle(Channel::ComeDown&& come_down, TimePoint now, LbStep& step) {
-  notice(step, fmt::format("the gwm speaks SASP version {}", come_down.version));
+  notice(step, fmt::format("the gwm speaks SASP version {}", come_down.version),
+         Notice::Kind::information);
   queue_.push_front(std::move(in_flight_));
   pump(now, step);
 }
@@ -120,7 +121,8 @@ void LbSession::handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step) {
 
 // sasp-interop row 17: the weights stay.
 void LbSession::handle(Channel::Dropped&& dropped, TimePoint, LbStep& step) {
-  notice(step, fmt::format("message dropped: {}", dropped.why.detail));
+  notice(step, fmt::format("message dropped: {}", dropped.why.detail),
+         Notice::Kind::message_dropped);
   // Row 32: what changed in it would never be sent again.
   if (!deltas_) return;
   compare_again_ = true;
@@ -196,7 +198,8 @@ void LbSession::handle_get_weights(Channel::Answer&& answer, const Request& requ
       return close(step, fail(std::errc::connection_refused,
                               fmt::format("the gwm refuses get weights: {}", text(reply.code))));
     }
-    notice(step, fmt::format("the gwm refuses get weights: {}", text(reply.code)));
+    notice(step, fmt::format("the gwm refuses get weights: {}", text(reply.code)),
+           Notice::Kind::weights_refused);
     round_.clear();
     std::erase_if(queue_, [](const auto& queued) { return asks_for_weights(queued.message); });
     next_poll_ = now + interval_;

@@ -135,8 +135,8 @@ class LbSession {
   TimePoint next_question(TimePoint now) const;
   void pump(TimePoint now, LbStep& step);
   bool idle() const { return phase_ == Phase::settled && !channel_.waiting() && queue_.empty(); }
-  static void notice(LbStep& step, std::string text) {
-    step.events.emplace_back(Notice{std::move(text)});
+  static void notice(LbStep& step, std::string text, Notice::Kind kind = Notice::Kind::fault) {
+    step.events.emplace_back(Notice{std::move(text), kind});
   }
   void close(LbStep& step, Error error);
 

@@ -70,6 +70,7 @@ Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Needs needs, c
       plane_(plane),
       needs_(std::move(needs)),
       reconciler_(plane, reconciler_settings(options)),
+      news_(options.gwms.size()),
       watchdog_(io_, notifier_),
       status_line_(io_, notifier_, [this] { return status_line(); }),
       signals_(io_),
@@ -254,15 +255,29 @@ void Daemon::start_links() {
     callbacks.on_event = [this, gwm](const sasp::LbEvent& event) {
       const auto* weights = std::get_if<sasp::WeightsReceived>(&event);
       if (weights == nullptr) return;
+      report(gwm, news_[gwm].weights_received());
       const std::size_t ignored = reconciler_.update(gwm, *weights, Clock::now());
       if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
       work_soon();
     };
-    callbacks.on_notice = [this, name = peer.text()](std::string_view text) {
-      log_.info("gwm {}: {}", name, text);
+    callbacks.on_notice = [this, gwm](const sasp::Notice& notice) {
+      report(gwm, news_[gwm].notice(notice, Clock::now()));
+    };
+    callbacks.on_down = [this, gwm](std::string_view text) {
+      report(gwm, news_[gwm].down(text, Clock::now()));
     };
     callbacks.on_state = [this, gwm, name = peer.text()](net::LinkState state) {
-      if (state == net::LinkState::established) log_.info("gwm {}: established", name);
+      if (state == net::LinkState::established) {
+        log_.info("gwm {}: established", name);
+        news_[gwm].established();
+      }
+      if (state == net::LinkState::down_duplicate) {
+        log_.warning(
+            "gwm {}: another load balancer seems to use the LB UID '{}': this GWM ends our "
+            "connection again and again and is still there itself; each director needs an --lb-uid "
+            "of its own",
+            name, options_.lb_uid);
+      }
       reconciler_.set_connected(gwm, state == net::LinkState::established);
       work_soon();
     };
@@ -334,6 +349,13 @@ void Daemon::wait_for_plane() {
                               }
                               wait_for_plane();
                             });
+}
+
+void Daemon::report(std::size_t gwm, const std::optional<GwmNews::Line>& line) {
+  if (!line) return;
+  const std::string name = options_.gwms[gwm].text();
+  if (line->warning) return log_.warning("gwm {}: {}", name, line->text);
+  log_.info("gwm {}: {}", name, line->text);
 }
 
 // One chunk at a time, with the sockets served in between.
@@ -497,7 +519,8 @@ Status Daemon::status() const {
     const auto& session = link->session();
     status.gwms.push_back({view.endpoint, std::string(net::name(view.state)), view.state_since,
                            view.last_message, session.interval(), view.last_error,
-                           session.protocol_errors(), session.tolerances()});
+                           session.protocol_errors(), session.tolerances(),
+                           view.duplicate_suspected});
   }
   return status;
 }

@@ -16,6 +16,7 @@
 #include "controller/net/link.hpp"
 #include "controller/net/metrics_server.hpp"
 #include "controller/net/notify.hpp"
+#include "controller/saspd/gwm_news.hpp"
 #include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/metrics.hpp"
 #include "controller/saspd/options.hpp"
@@ -54,6 +55,7 @@ class Daemon {
   void work_soon();
   Work work();
   void report(const Work& work);
+  void report(std::size_t gwm, const std::optional<GwmNews::Line>& line);
   void report_alarms();
   void report_zeros();
   void report_ledger();
@@ -79,6 +81,7 @@ class Daemon {
   lb::Dataplane& plane_;
   const cli::Needs needs_;
   Reconciler reconciler_;
+  std::vector<GwmNews> news_;  // by GWM
 
   boost::asio::io_context io_{1};
   net::Notifier notifier_ = net::Notifier::from_environment();

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <variant>
 
 #include <fmt/format.h>
@@ -159,7 +160,9 @@ ExitCode check(const Options& options, saspd::cli::Log& log) {
 
 ExitCode run(const Options& options, saspd::cli::Log& log) {
   const bool xdp = options.backend == Backend::xdp;
-  const auto lock = saspd::InstanceLock::take(xdp ? "xdp" : "ipvs");
+  const auto lock =
+      saspd::take_patiently([xdp] { return saspd::InstanceLock::take(xdp ? "xdp" : "ipvs"); },
+                            [](auto time) { std::this_thread::sleep_for(time); });
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;
     log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "

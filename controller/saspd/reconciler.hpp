@@ -34,9 +34,9 @@ struct Work {
   // again and decided anew: no fault.
   std::vector<Error> overtaken;
   std::vector<Error> no_room;  // what the data plane has no room for; all else is as it shall be
-  std::optional<Error> list_error;  // the kernel could not be listed
+  std::optional<Error> list_error;       // the kernel could not be listed
   std::vector<lb::ServiceKey> appeared;  // services of a group, after the first list
-  bool more = false;                // call again, after giving other work a turn
+  bool more = false;                     // call again, after giving other work a turn
 };
 
 class Reconciler {

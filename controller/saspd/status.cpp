@@ -43,6 +43,7 @@ json::object gwm_json(const GwmStatus& gwm, TimePoint now) {
       gwm.last_error.empty() ? json::value(nullptr) : json::value(gwm.last_error);
   object["protocol_errors"] = gwm.protocol_errors;
   object["tolerances"] = tolerances_json(gwm.tolerances);
+  object["duplicate_uid"] = gwm.duplicate_suspected;
   return object;
 }
 

@@ -22,6 +22,7 @@ struct GwmStatus {
   std::string last_error;
   std::uint64_t protocol_errors = 0;
   sasp::ToleranceCounts tolerances;
+  bool duplicate_suspected = false;  // another load balancer seems to have our LB UID
 };
 
 struct Status {

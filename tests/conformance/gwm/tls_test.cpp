@@ -57,7 +57,8 @@ class LoadBalancer {
     callbacks.on_event = [this](const sasp::LbEvent& event) {
       if (const auto* got = std::get_if<sasp::WeightsReceived>(&event)) take(*got);
     };
-    callbacks.on_notice = [](std::string_view) {};
+    callbacks.on_notice = [](const sasp::Notice&) {};
+    callbacks.on_down = [](std::string_view) {};
     callbacks.on_state = [this](LinkState state) { states.push_back(state); };
     link_.emplace(io_, settings, sasp::LbSession(session), std::move(callbacks));
     link_->tell([](auto& lb, TimePoint now) {

@@ -167,11 +167,13 @@ class SaspdOnIpvs : public testing::Test {
   json::value member(int n) const {
     return status().at_pointer(fmt::format("/groups/0/members/{}", n - 1));
   }
-  bool gwm_becomes(std::string_view state) const {
-    return eventually([&] {
-      const auto now = status();
-      return now.is_object() && now.at_pointer("/gwm/0/state").as_string() == state;
-    });
+  bool gwm_becomes(std::string_view state, seconds patience = seconds{60}) const {
+    return eventually(
+        [&] {
+          const auto now = status();
+          return now.is_object() && now.at_pointer("/gwm/0/state").as_string() == state;
+        },
+        patience);
   }
 
   kernel::NetNamespace namespace_;

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cmath>
 
-#include "controller/sasp/codec.hpp"
 #include "tests/e2e/saspd/fixture.hpp"
 #include "tests/support/kernel_traffic.hpp"
 
@@ -196,37 +195,6 @@ TEST_F(SaspdOnIpvs, TakesTheAdviceOfTheSecondGwmWhileTheFirstIsLost) {
   start_gwm();
   EXPECT_TRUE(comes_to("40 30 20 10"));
   EXPECT_EQ(status().at_pointer("/groups/0/gwm").as_string(), "127.0.0.1:3860");
-}
-
-// RFC 4678 9.1: a new connection ends the old one. Somebody else with our LB UID who comes back
-// each time would play that game with us for ever.
-TEST_F(SaspdOnIpvs, SuspectsAnotherLoadBalancerWithItsUid) {
-  start({"40", "30", "20", "10"});
-  ASSERT_TRUE(comes_to("40 30 20 10"));
-  const auto claim = *sasp::encode({1, sasp::SetLbStateRequest{"e2e"}});
-  std::atomic<bool> stop = false;
-  std::thread other([&] {
-    const kernel::SocketAddress gwm(*Endpoint::parse("127.0.0.1:3860"));
-    while (!stop) {
-      const Descriptor socket = gwm.stream();
-      ::connect(socket.get(), gwm.get(), gwm.size);
-      ::send(socket.get(), claim.data(), claim.size(), MSG_NOSIGNAL);
-      char buffer[64];
-      const timeval patience{0, 200'000};
-      ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-      while (!stop) {
-        const ssize_t got = ::recv(socket.get(), buffer, sizeof buffer, 0);
-        if (got == 0 || (got < 0 && errno != EAGAIN)) break;  // thrown out; and again
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds{300});
-    }
-  });
-  EXPECT_TRUE(gwm_becomes("down_duplicate"));
-  EXPECT_NE(status().at_pointer("/gwm/0/last_error").as_string().find("same lb uid"),
-            json::string::npos);
-  EXPECT_TRUE(stays("40 30 20 10"));
-  stop = true;
-  other.join();
 }
 
 // After good advice: with it alone there is something to lose.

@@ -414,6 +414,54 @@ TEST_F(SaspdOnXdp, LeavesAnInterfaceThatIsDownAndComesBack) {
   EXPECT_EQ(failed_, 0);
 }
 
+TEST_F(SaspdOnXdp, SharesTheLoadOfAllAmongAllThatAreLostOneByOne) {
+  std::vector<std::string> words{"40", "40", "40", "40"};
+  start(words);
+  ASSERT_TRUE(all_have_slots(4));
+  for (std::size_t lost = 0; lost < 3; ++lost) {
+    words[lost] = "down";
+    advise(words);
+    ASSERT_TRUE(eventually([&] { return of_members("slots").at(lost) == 0; })) << lost;
+  }
+  words[3] = "down";
+  advise(words);
+  ASSERT_TRUE(all_have_slots(4));
+  for (const auto count : connect(200))
+    EXPECT_GT(count, 0);
+  EXPECT_EQ(failed_, 0);
+}
+
+// Whatever took them: nobody answers, or nobody is wanted.
+TEST_F(SaspdOnXdp, IsNotHealthyWithoutAServer) {
+  start({"10", "10", "10", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  const auto checks = [this](int code, const std::string& text) {
+    std::string output;
+    const bool good = eventually(
+        [&] {
+          return code == ends_with({"saspctl", "--socket", path("control"), "status", "--check"},
+                                   &output) &&
+                 output.find(text) != std::string::npos;
+        },
+        seconds{60});
+    return good || (ADD_FAILURE() << output, false);
+  };
+  EXPECT_TRUE(checks(0, ""));
+  std::string down;
+  std::string up;
+  for (int n = 1; n <= 4; ++n) {
+    down += fmt::format("link set s{} down\n", n);
+    up += fmt::format("link set s{0} up\naddress replace 10.0.{0}.1/24 dev s{0}\n", n);
+  }
+  network_.director.ip(down);
+  EXPECT_TRUE(checks(1, "no_server of tcp:192.0.2.10:80: no next hop of its 4 servers"));
+  network_.director.ip(up);
+  EXPECT_TRUE(checks(0, ""));
+  advise({"quiesce", "quiesce", "quiesce", "quiesce"});
+  EXPECT_TRUE(checks(1, "no_server of tcp:192.0.2.10:80: none of its 4 servers has a weight"));
+  EXPECT_NE(saspd_->log().find("error: alarm: tcp:192.0.2.10:80 no_server: "), std::string::npos);
+}
+
 TEST_F(SaspdOnXdp, TellsTheWayOfAPacket) {
   start({"10", "0", "0", "0"});
   ASSERT_TRUE(weights_become({10, 0, 0, 0}));

@@ -35,5 +35,31 @@ TEST(InstanceLock, SaysWhoHoldsIt) {
   }
 }
 
+// A predecessor that was killed holds it until the kernel has ended it.
+TEST(InstanceLock, IsWaitedForAWhile) {
+  std::optional<InstanceLock> dying = InstanceLock::take(backend).value();
+  const auto take = [] { return InstanceLock::take(backend); };
+  std::chrono::milliseconds waited{0};
+  const auto lock = take_patiently(take, [&](auto time) {
+    waited += time;
+    if (waited >= std::chrono::milliseconds{500}) dying.reset();
+  });
+  EXPECT_TRUE(lock);
+  EXPECT_EQ(waited, std::chrono::milliseconds{500});
+  waited = {};
+  EXPECT_EQ(take_patiently(take, [&](auto time) { waited += time; }).error().code,
+            std::errc::address_in_use);
+  EXPECT_EQ(waited, std::chrono::milliseconds{2000});
+}
+
+TEST(InstanceLock, IsNotWaitedForWhenWaitingDoesNotHelp) {
+  const auto refused = [] {
+    return Result<int>(fail(std::errc::operation_not_permitted, "no sockets"));
+  };
+  bool waited = false;
+  EXPECT_FALSE(take_patiently(refused, [&](auto) { waited = true; }));
+  EXPECT_FALSE(waited);
+}
+
 }  // namespace
 }  // namespace saspd

@@ -1,0 +1,44 @@
+// What is logged of one GWM: a change of its state at once and as a warning, what goes on as it was
+// once a minute with its count. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/base/clock.hpp"
+#include "controller/sasp/session.hpp"
+
+namespace saspd {
+
+class GwmNews {
+ public:
+  static constexpr Duration pause = std::chrono::minutes{1};
+
+  struct Line {
+    bool warning = false;  // else it is for information
+    std::string text;
+  };
+
+  // Each returns nothing when there is nothing to log now.
+  std::optional<Line> notice(const sasp::Notice& notice, TimePoint now);
+  std::optional<Line> weights_received();
+  void established() { down_ = false; }
+  // A connection, or an attempt at one, ended.
+  Line down(std::string_view text, TimePoint now);
+
+ private:
+  struct Repeated {
+    TimePoint said;
+    std::uint64_t unsaid = 0;
+    std::uint64_t all = 0;
+  };
+
+  std::map<sasp::Notice::Kind, Repeated> repeated_;
+  bool down_ = false;  // and so it was said
+  std::optional<TimePoint> warned_of_down_;
+};
+
+}  // namespace saspd
