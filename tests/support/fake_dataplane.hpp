@@ -38,6 +38,8 @@ class FakeDataplane : public lb::Dataplane {
     failing_write_ = std::numeric_limits<std::size_t>::max();
   }
   void fails_to_list(std::size_t times) { failing_lists_ = times; }
+  // Somebody edits the table while it is dumped: what the next listing shows is not what is there.
+  std::function<void(lb::Table&)> tears_next_list;
   // Somebody else acts between our listing and our next write.
   std::function<void()> before_apply;
 
@@ -51,6 +53,7 @@ class FakeDataplane : public lb::Dataplane {
     for (const auto& key : services) {
       if (const auto pool = table.find(key); pool != table.end()) found.insert(*pool);
     }
+    if (tears_next_list) std::exchange(tears_next_list, nullptr)(found);
     return found;
   }
 

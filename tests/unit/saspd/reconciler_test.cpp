@@ -111,6 +111,29 @@ TEST_F(ReconcilerTest, ForgetsItsZeroWhenSomebodyElseWroteInBetween) {
   EXPECT_EQ(kernel(1), 0U);
 }
 
+TEST_F(ReconcilerTest, KeepsItsZeroWhenAListingLacksTheDestinationOnce) {
+  pass();
+  advise({0, 30, 20, 10});
+  pass();
+  plane_.tears_next_list = [](lb::Table& table) { table.at(web).destinations.erase(server(1)); };
+  reconcile();
+  EXPECT_EQ(reconciler().wanted().at("web").size(), 4U) << "the GWM hears of no departure";
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(ReconcilerTest, KeepsItsZerosWhenAListingLacksTheServiceOnce) {
+  pass();
+  advise({0, 30, 20, 10});
+  pass();
+  plane_.tears_next_list = [](lb::Table& table) { table.clear(); };
+  reconcile();
+  advise({40, 30, 20, 10});
+  pass();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
 TEST_F(ReconcilerTest, OverwritesAForeignWeight) {
   pass();
   advise({40, 30, 20, 10});
