@@ -295,18 +295,19 @@ std::optional<Error> Xdp::draft(const lb::Change& change, Drafts& drafts) {
   Draft& draft = drafts.services[change.service];
   const auto number = draft.service.backends.find(change.destination.endpoint);
   const bool exists = number != draft.service.backends.end();
+  const auto absent = fail(std::errc::no_such_file_or_directory, "no such destination");
   switch (change.action) {
     case lb::Action::set_service: draft.service.value.flags = flags_of(change.attributes); break;
     case lb::Action::add_destination:
-      if (!exists) return draft_destination(change.destination, draft, drafts);
-      break;
+      if (exists) return fail(std::errc::file_exists, "it is there already");
+      return draft_destination(change.destination, draft, drafts);
     case lb::Action::set_weight:
-      if (!exists) break;
+      if (!exists) return absent;
       draft.backends[number->second].weight = change.destination.weight;
       draft.service.value.forward = forward_number(change.destination.forward);
       break;
     case lb::Action::remove_destination:
-      if (!exists) break;
+      if (!exists) return absent;
       draft.backends.erase(number->second);
       draft.leaving.push_back(number->second);
       draft.service.backends.erase(number);

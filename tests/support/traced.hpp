@@ -22,7 +22,7 @@ enum class Fate { killed_before, killed_after, fails };
 class Traced {
  public:
   // Runs `action` in a process of its own and does this to its nth call (0 is the first) of the
-  // system call `number`; `error` is what a failing one sets errno to.
+  // system call `number` after from_here(); `error` is what a failing one sets errno to.
   Traced(const std::function<void()>& action, long number, std::size_t nth, Fate fate,
          int error = ENOMEM)
       : number_(number), nth_(nth), fate_(fate), error_(error), child_(::fork()) {
@@ -39,10 +39,15 @@ class Traced {
     follow();
   }
 
+  // Said by `action` where the sweep is to begin.
+  static void from_here() { ::syscall(marker); }
+
   // Else the process came to its end without that many calls, and a sweep has had them all.
   bool met() const { return met_; }
 
  private:
+  static constexpr long marker = SYS_getppid;  // a call that nobody else makes
+
   void follow() {
     int status = 0;
     ::waitpid(child_, &status, 0);
@@ -67,12 +72,10 @@ class Traced {
   }
 
   void enters() {
-    if (met_ ||
-        ::ptrace(PTRACE_PEEKUSER, child_, offset(&user_regs_struct::orig_rax), nullptr) !=
-            number_ ||
-        calls_++ != nth_) {
-      return;
-    }
+    const long number =
+        ::ptrace(PTRACE_PEEKUSER, child_, offset(&user_regs_struct::orig_rax), nullptr);
+    begun_ = begun_ || number == marker;
+    if (met_ || !begun_ || number != number_ || calls_++ != nth_) return;
     met_ = here_ = true;
     if (fate_ == Fate::killed_before) ::kill(child_, SIGKILL);
     if (fate_ == Fate::fails) poke(&user_regs_struct::orig_rax, -1);
@@ -99,6 +102,7 @@ class Traced {
   int error_;
   pid_t child_;
   std::size_t calls_ = 0;
+  bool begun_ = false;
   bool met_ = false;
   bool here_ = false;
 };

@@ -101,13 +101,16 @@ class Contract : public testing::Test {
   }
   // As the daemon goes on after a failure: it lists and writes again, at most twice.
   void recovers(const lb::Table& desired) {
-    for (int pass = 0; pass < 2; ++pass)
-      (void)apply(plan(desired));
+    for (int pass = 0; pass < 2; ++pass) {
+      const lb::Plan next = plan(desired);
+      (void)kernel_.plane().tidy();
+      (void)apply(next);
+    }
     expect(desired);
     EXPECT_TRUE(plan(desired).empty()) << "it does not come to rest";
   }
 
-  // Every moment of `change`, from `before` to `after`, in which a life can end or a call fail.
+  // Every moment of a write from `before` to `after` in which a life can end or a call fail.
   void sweep(const lb::Table& before, const lb::Table& after, kernel::Fate fate) {
     std::size_t nth = 0;
     for (;; ++nth) {
@@ -117,6 +120,7 @@ class Contract : public testing::Test {
       const kernel::Traced life(
           [&] {
             const auto now = kernel_.plane().list(services);
+            kernel::Traced::from_here();
             if (now) (void)kernel_.plane().apply(lb::diff(*now, after, Kernel::surplus));
           },
           Kernel::writes_by, nth, fate);
@@ -242,8 +246,9 @@ TYPED_TEST_P(Contract, IsMadeGoodByTheNextLifeAfterAnyCallThatFails) {
   if constexpr (TypeParam::writes_by == 0) {
     GTEST_SKIP() << "makes no system calls";
   } else {
-    this->sweep({{web, this->pool(web, {40, 30, 0, 10})}},
-                {{web, this->pool(web, {0, 30, 20, {}, 7})}}, kernel::Fate::fails);
+    this->sweep({{web, this->pool(web, {40, 30, 0, 10})}, {dns, this->pool(dns, {5, 5})}},
+                {{web, this->pool(web, {0, 30, 20, {}, 7})}, {dns, this->pool(dns, {0, 5})}},
+                kernel::Fate::fails);
   }
 }
 
