@@ -205,6 +205,8 @@ TEST_F(Operator, SeesAlarmsAndSystemMembers) {
       << status.text;
   EXPECT_EQ(asks({"why", "marked/10.9.1.1"}).code, 0);
   Ipvsadm::run("-E -f 7 -s mh -b mh-fallback\n");
+  // The zero that was there before the first start is nobody's that saspd knows of.
+  EXPECT_EQ(asks({"undrain", "marked/10.9.1.1"}).code, 0);
   EXPECT_TRUE(eventually([&] { return asks({"status", "--check"}).code == 0; }));
 }
 

@@ -292,7 +292,7 @@ TEST_F(ZerosOnIpvs, AreKnownInMemoryWhileTheDiskIsFull) {
 }
 
 // Killed at any moment, with quiesces that come and go: no weight and no connection is lost. Of so
-// many lives as SASPD_KILLS says.
+// many lives as SASPD_KILLS says (tests/support/guest --timeout 900 --env SASPD_KILLS=200 -- …).
 TEST_F(ZerosOnIpvs, AreNotLostInALoopOfKills) {
   const char* many = std::getenv("SASPD_KILLS");
   const int kills = many != nullptr ? std::atoi(many) : 8;
