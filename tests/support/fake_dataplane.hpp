@@ -21,6 +21,8 @@ class FakeDataplane : public lb::Dataplane {
   std::size_t lists = 0;
   std::set<IpAddress> unreachable_addresses;
   lb::KernelSettings kernel_settings;
+  // For so many destinations of all services together; what is beyond is refused.
+  std::size_t room = std::numeric_limits<std::size_t>::max();
 
   // Thrown where a SIGKILL hits us: whoever catches it drops the reconciler and makes a new one.
   struct Killed {};
@@ -81,6 +83,10 @@ class FakeDataplane : public lb::Dataplane {
       } else if (const auto refused = refusal(changes[i])) {
         failures.push_back({i, at(changes[i].text(), *refused)});
         continue;
+      } else if (changes[i].action == lb::Action::add_destination && destinations() >= room) {
+        const auto full = fail(std::errc::no_space_on_device, "full");
+        failures.push_back({i, at(changes[i].text(), full), true});
+        continue;
       }
       write(changes[i]);
       written.push_back(changes[i]);
@@ -92,6 +98,13 @@ class FakeDataplane : public lb::Dataplane {
  private:
   static bool is_failure(Failing how) {
     return how != Failing::killed_before && how != Failing::killed_after;
+  }
+
+  std::size_t destinations() const {
+    std::size_t count = 0;
+    for (const auto& [key, pool] : table)
+      count += pool.destinations.size();
+    return count;
   }
 
   // As the seam promises of IPVS: what a change does not mean to change stays as others left it.
@@ -127,8 +140,8 @@ class FakeDataplane : public lb::Dataplane {
       return std::nullopt;
     }
     if (pool == table.end()) return fail(std::errc::no_such_process, "no such service");
-    if (change.action == lb::Action::set_service ||
-        change.action == lb::Action::repair_service || change.action == lb::Action::remove_service) {
+    if (change.action == lb::Action::set_service || change.action == lb::Action::repair_service ||
+        change.action == lb::Action::remove_service) {
       return std::nullopt;
     }
     const auto present = pool->second.destinations.find(change.destination.endpoint);
