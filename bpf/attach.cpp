@@ -2,37 +2,32 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
-#include <linux/if_link.h>
-#include <linux/magic.h>
-#include <net/if.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <random>
 
 #include <fmt/format.h>
 
+#include "bpf/copy.hpp"
 #include "bpf/decap.skel.h"
 #include "bpf/devices.hpp"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
 #include "bpf/map.hpp"
+#include "bpf/pins.hpp"
+#include "bpf/pins_lock.hpp"
 #include "bpf/writer_lock.hpp"
 #include "bpf/xdp.hpp"
 
 namespace saspd::bpf {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr std::string_view link_prefix = "link_";
 
 struct Destroy {
   void operator()(lb_bpf* program) const { lb_bpf__destroy(program); }
@@ -41,64 +36,25 @@ struct Destroy {
 using Program = std::unique_ptr<lb_bpf, Destroy>;
 using Decapsulator = std::unique_ptr<decap_bpf, Destroy>;
 
-struct Interface {
-  std::string name;
-  std::uint32_t index = 0;
-};
+constexpr std::chrono::seconds patience{10};
 
-Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names) {
-  std::vector<Interface> interfaces;
-  for (const auto& name : names) {
-    const std::uint32_t index = if_nametoindex(name.c_str());
-    if (index == 0) {
-      return fail(std::errc::no_such_device, fmt::format("there is no interface '{}'", name));
-    }
-    interfaces.push_back({name, index});
-  }
-  return interfaces;
+Result<bpf_map_info> info_of(int map) {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(map, &info, &size) != 0) return system_error("map");
+  return info;
 }
 
-// The directory itself, made if need be. Its parent has to be the bpf file system: we never mount
-// it, because whoever runs us may have a mount namespace that dies with them.
-Result<void> make_directory(const std::string& pins) {
-  std::error_code code;
-  const fs::path parent = fs::path(pins).parent_path();
-  struct statfs file_system {};
-  if (::statfs(parent.c_str(), &file_system) != 0 || file_system.f_type != BPF_FS_MAGIC) {
-    return fail(std::errc::no_such_device,
-                fmt::format("{} is not on the bpf file system; mount it with 'mount -t bpf bpf "
-                            "/sys/fs/bpf'",
-                            parent.string()));
-  }
-  fs::create_directory(pins, code);
-  if (code) return fail(code, fmt::format("{}: {}", pins, code.message()));
+std::optional<std::uint32_t> number_of(int program) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return std::nullopt;
+  return info.id;
+}
+
+Result<void> rename_pin(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) return system_error(to);
   return {};
-}
-
-std::vector<std::string> names_in(const std::string& pins) {
-  std::vector<std::string> names;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(pins, code))
-    names.push_back(entry.path().filename());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::vector<std::string> linked_interfaces(const std::string& pins) {
-  std::vector<std::string> interfaces;
-  for (const auto& name : names_in(pins)) {
-    if (name.starts_with(link_prefix)) interfaces.push_back(name.substr(link_prefix.size()));
-  }
-  return interfaces;
-}
-
-std::string link_path(const std::string& pins, const std::string& interface) {
-  return fmt::format("{}/{}{}", pins, link_prefix, interface);
-}
-
-Result<void> unpin(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return system_error(path);
 }
 
 // --- the maps
@@ -116,51 +72,114 @@ std::vector<SizedMap> sized_maps(const lb_bpf& program, const Sizes& sizes) {
           {maps.service_counters, sizes.services}, {maps.backend_counters, sizes.backends + 1}};
 }
 
-bool is_ours(const bpf_map* map) {
-  return std::string_view(bpf_map__name(map)).find('.') == std::string_view::npos;
-}
-
-std::string map_path(const std::string& pins, const bpf_map* map) {
-  return fmt::format("{}/{}", pins, bpf_map__name(map));
-}
-
-// Maps that are pinned already are taken over, if they are as this program wants them.
-Result<void> reuse_maps(const lb_bpf& program, const std::string& pins) {
-  const auto unfit = [&pins](std::string why) {
-    return fail(std::errc::not_supported,
-                fmt::format("what is attached below {} does not fit: {}. Throw it away, with the "
-                            "flows that it knows: saspd --attach --replace",
-                            pins, why));
-  };
-  const auto settings = Map<std::uint32_t, lb_settings>::open(pins + "/settings");
-  const auto found = settings ? settings->find(0) : std::nullopt;
-  if (!found || found->layout != LB_LAYOUT) {
-    return unfit(fmt::format("its maps have layout {}, those of this saspd have {}",
-                             found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
-  }
+// The maps that are pinned: libbpf has others of its own.
+std::vector<bpf_map*> own_maps(const lb_bpf& program) {
+  std::vector<bpf_map*> maps;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, program.obj) {
-    if (!is_ours(map)) continue;
-    const Descriptor pinned(bpf_obj_get(map_path(pins, map).c_str()));
-    if (pinned.get() < 0) return unfit(fmt::format("map {} is missing", bpf_map__name(map)));
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(pinned.get(), &info, &size) != 0) return system_error("map");
-    if (info.max_entries != bpf_map__max_entries(map)) {
-      return unfit(fmt::format("its map {} holds {}, and {} are wanted", bpf_map__name(map),
-                               info.max_entries, bpf_map__max_entries(map)));
+    if (std::string_view(bpf_map__name(map)).find('.') == std::string_view::npos)
+      maps.push_back(map);
+  }
+  return maps;
+}
+
+// A map that takes the place of a pinned one of another size.
+struct Successor {
+  bpf_map* map;
+  Descriptor before;  // nothing: there was none, or it is thrown away
+};
+
+Error unfit(const std::string& pins, std::string_view why) {
+  return fail(std::errc::not_supported,
+              fmt::format("what is attached below {} does not fit: {}. Throw it away, with the "
+                          "flows that it knows: saspd --attach --replace",
+                          pins, why));
+}
+
+struct Pinned {
+  bpf_map* map;
+  Descriptor fd;
+  bool is_smaller = false;
+};
+
+// How the pinned maps compare with what this program wants. An error: they do not fit.
+Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins) {
+  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
+  const auto found = settings ? settings->find(0) : std::nullopt;
+  if (!found || found->layout != LB_LAYOUT) {
+    return unfit(pins, fmt::format("its maps have layout {}, those of this saspd have {}",
+                                   found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
+  }
+  std::vector<Pinned> all;
+  for (bpf_map* map : own_maps(program)) {
+    const std::string name = bpf_map__name(map);
+    Descriptor fd(bpf_obj_get(path_of(pins, name).c_str()));
+    if (!fd) return unfit(pins, fmt::format("map {} is missing", name));
+    const auto info = info_of(fd.get());
+    if (!info) return fail(info.error());
+    const std::uint32_t wanted = bpf_map__max_entries(map);
+    if (info->type != bpf_map__type(map) || info->key_size != bpf_map__key_size(map) ||
+        info->value_size != bpf_map__value_size(map)) {
+      return unfit(pins, fmt::format("its map {} is of another kind", name));
     }
-    if (bpf_map__reuse_fd(map, pinned.get()) != 0) return system_error(bpf_map__name(map));
+    if (info->max_entries > wanted) {
+      return unfit(pins, fmt::format("its map {} holds {}, and {} are wanted", name,
+                                     info->max_entries, wanted));
+    }
+    all.push_back({map, std::move(fd), info->max_entries < wanted});
+  }
+  return all;
+}
+
+// Pinned maps go on being used; those that are too small get successors. Whoever has them open
+// learns of that by the settings (Xdp), which are made anew then.
+Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::string& pins) {
+  auto pinned = find_pinned(program, pins);
+  if (!pinned) return fail(pinned.error());
+  const bool grows =
+      std::any_of(pinned->begin(), pinned->end(), [](const auto& each) { return each.is_smaller; });
+  std::vector<Successor> successors;
+  for (auto& [map, fd, is_smaller] : *pinned) {
+    if (is_smaller || (grows && map == program.maps.settings)) {
+      successors.push_back({map, std::move(fd)});
+    } else if (bpf_map__reuse_fd(map, fd.get()) != 0) {
+      return system_error(bpf_map__name(map));
+    }
+  }
+  return successors;
+}
+
+std::vector<Successor> all_new(const lb_bpf& program) {
+  std::vector<Successor> successors;
+  for (bpf_map* map : own_maps(program))
+    successors.push_back({map, Descriptor()});
+  return successors;
+}
+
+Result<void> copy_contents(const std::vector<Successor>& successors) {
+  for (const auto& [map, before] : successors) {
+    if (!before) continue;
+    if (auto copied = copy(before.get(), bpf_map__fd(map)); !copied) return copied;
   }
   return {};
 }
 
-Result<void> write_settings(const lb_bpf& program, const AttachSettings& settings, bool fresh) {
+// What began in the maps of before since they were copied: only the program writes meanwhile, and
+// of what it writes only flows matter.
+Result<void> copy_late_flows(const lb_bpf& program, const std::vector<Successor>& successors) {
+  for (const auto& [map, before] : successors) {
+    if (!before || map != program.maps.flows) continue;
+    if (auto copied = copy(before.get(), bpf_map__fd(map), Existing::keep); !copied) return copied;
+  }
+  return {};
+}
+
+Result<void> write_settings(const lb_bpf& program, const AttachSettings& settings) {
   const int map = bpf_map__fd(program.maps.settings);
   const std::uint32_t zero = 0;
   lb_settings value{};
   // The seed stays with the flows: another one would give every flow another slot.
-  if (fresh || bpf_map_lookup_elem(map, &zero, &value) != 0) {
+  if (bpf_map_lookup_elem(map, &zero, &value) != 0 || value.layout == 0) {
     value.seed = settings.seed.value_or(std::random_device{}());
   }
   value.layout = LB_LAYOUT;
@@ -178,138 +197,99 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   return {};
 }
 
-// Of the program before; the interfaces have the new one by now.
-Result<void> unpin_maps(const std::string& pins) {
-  for (const auto& name : names_in(pins)) {
-    if (name.starts_with(link_prefix) || name == WriterLock::directory) continue;
-    if (auto gone = unpin(fmt::format("{}/{}", pins, name)); !gone) return gone;
-  }
-  return {};
-}
-
-Result<void> pin_maps(const lb_bpf& program, const AttachSettings& settings) {
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, program.obj) {
-    if (!is_ours(map)) continue;
-    const std::string path = map_path(settings.pins, map);
-    if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) return system_error(path);
-  }
-  return {};
-}
+// --- what is pinned
 
 // The service user writes the maps; the links stay root's.
-Result<void> hand_over(const lb_bpf& program, const AttachSettings& settings) {
-  const auto [user, group] = settings.owner.value_or(std::pair<uid_t, gid_t>{0, 0});
-  if (::chmod(settings.pins.c_str(), 0711) != 0) return system_error(settings.pins);
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, program.obj) {
-    if (!is_ours(map)) continue;
-    const std::string path = map_path(settings.pins, map);
-    if (::chown(path.c_str(), user, group) != 0) return system_error(path);
-    if (::chmod(path.c_str(), 0600) != 0) return system_error(path);
-  }
-  return WriterLock::make(settings.pins, user, group);
+Result<void> give(const std::string& path, const AttachSettings& settings) {
+  const auto [user, group] = settings.owner.value_or(Owner{0, 0});
+  if (::chown(path.c_str(), user, group) != 0) return system_error(path);
+  if (::chmod(path.c_str(), 0600) != 0) return system_error(path);
+  return {};
 }
 
-// --- the interfaces
-
-// Who has the interface, for an error that helps.
-std::string other_program(std::uint32_t interface) {
-  LIBBPF_OPTS(bpf_xdp_query_opts, query);
-  if (bpf_xdp_query(static_cast<int>(interface), 0, &query) != 0 || query.prog_id == 0) return {};
-  const Descriptor program(bpf_prog_get_fd_by_id(query.prog_id));
-  bpf_prog_info info{};
-  std::uint32_t size = sizeof info;
-  if (program.get() < 0 || bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) {
-    return fmt::format("XDP program number {}", query.prog_id);
-  }
-  return fmt::format("XDP program '{}' (number {})", info.name, query.prog_id);
+std::string next_path(const std::string& pins, std::string_view name) {
+  return path_of(pins, fmt::format("{}{}", next_prefix, name));
 }
 
-struct NewLink {
-  Descriptor link;
-  Attached attached;
-};
-
-Result<NewLink> link_in(const Interface& interface, int program, std::uint32_t flags,
-                        std::string_view mode) {
-  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
-  Descriptor link(bpf_link_create(program, static_cast<int>(interface.index), BPF_XDP, &options));
-  if (link.get() < 0) return system_error(fmt::format("{}, {} mode", interface.name, mode));
-  return NewLink{std::move(link), {interface.name, std::string(mode)}};
+// The names that wait to become those of the present.
+std::vector<std::string> names_of_next(const std::string& pins) {
+  std::vector<std::string> names;
+  for (const auto& name : names_in(pins)) {
+    if (name.starts_with(next_prefix)) names.push_back(name.substr(next_prefix.size()));
+  }
+  return names;
 }
 
-Result<NewLink> link_to(const Interface& interface, int program, Mode mode) {
-  if (mode != Mode::generic) {
-    auto native = link_in(interface, program, XDP_FLAGS_DRV_MODE, "native");
-    if (native) return native;
-    if (native.error().code == std::errc::device_or_resource_busy) {
-      const std::string other = other_program(interface.index);
-      return fail(native.error().code,
-                  fmt::format("interface '{}' is taken by {}; take that off first (ip link set dev "
-                              "{} xdp off, or its own tool)",
-                              interface.name, other.empty() ? "another XDP program" : other,
-                              interface.name));
-    }
-    if (mode == Mode::native) {
-      return fail(at("the driver takes no XDP program; --xdp-mode generic always works, slower",
-                     native.error()));
-    }
+Result<void> forget_next(const std::string& pins) {
+  for (const auto& name : names_of_next(pins)) {
+    if (auto gone = unpin(next_path(pins, name)); !gone) return gone;
   }
-  auto generic = link_in(interface, program, XDP_FLAGS_SKB_MODE, "generic");
-  if (!generic && generic.error().code == std::errc::device_or_resource_busy) {
-    const std::string other = other_program(interface.index);
-    return fail(generic.error().code, fmt::format("interface '{}' is taken by {}", interface.name,
-                                                  other.empty() ? "another XDP program" : other));
-  }
-  return generic;
+  return {};
 }
 
-std::string mode_of(std::uint32_t interface) {
-  LIBBPF_OPTS(bpf_xdp_query_opts, query);
-  if (bpf_xdp_query(static_cast<int>(interface), 0, &query) != 0) return "unknown";
-  return query.attach_mode == XDP_ATTACHED_SKB ? "generic" : "native";
+// The settings come after the other maps, because they tell that the others are there, and the
+// record last, because as long as it waits, all of this can be done again.
+Result<void> make_next_the_present(const std::string& pins, const Record& record) {
+  const auto take = [&pins](std::string_view name) {
+    return rename_pin(next_path(pins, name), path_of(pins, name));
+  };
+  const auto names = names_of_next(pins);
+  const auto waits = [&names](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const auto& name : names) {
+    if (name == "settings" || name == record_pin || !record.contains(name)) continue;
+    if (auto taken = take(name); !taken) return taken;
+  }
+  if (waits("settings")) {
+    if (auto taken = take("settings"); !taken) return taken;
+  }
+  for (const auto& name : names_in(pins)) {
+    const bool known = record.contains(name) || name == record_pin ||
+                       name == fmt::format("{}{}", next_prefix, record_pin);
+    if (known) continue;
+    if (auto gone = unpin(path_of(pins, name)); !gone) return gone;
+  }
+  return take(record_pin);
 }
 
-// Links that are there get the new program at once and without a gap; those to be made are made
-// first, because they may fail.
-Result<std::vector<Attached>> link_all(const std::vector<Interface>& interfaces, int program,
-                                       const AttachSettings& settings) {
-  std::vector<Attached> attached;
-  std::vector<NewLink> made;
-  std::vector<std::pair<Interface, Descriptor>> existing;
-  for (const auto& interface : interfaces) {
-    Descriptor pinned(bpf_obj_get(link_path(settings.pins, interface.name).c_str()));
-    bpf_link_info info{};
-    std::uint32_t size = sizeof info;
-    const bool alive = pinned.get() >= 0 &&
-                       bpf_obj_get_info_by_fd(pinned.get(), &info, &size) == 0 &&
-                       info.xdp.ifindex == interface.index;  // NOLINT: a union of the kernel
-    if (alive) {
-      existing.emplace_back(interface, std::move(pinned));
-      continue;
-    }
-    auto link = link_to(interface, program, settings.mode);
-    if (!link) return fail(link.error());
-    made.push_back(std::move(*link));
+// An attach that was cut off is brought to its end if packets go by its program already; else
+// nothing of it counts.
+Result<void> settle(const std::string& pins) {
+  const auto record = read_record(next_path(pins, record_pin));
+  if (!record) return forget_next(pins);
+  const auto program = record->find(std::string(program_entry));
+  const auto links = living_links(pins);
+  const bool in_use =
+      program != record->end() && std::any_of(links.begin(), links.end(), [&](const auto& link) {
+        return program_on(link.first).program == program->second;
+      });
+  return in_use ? make_next_the_present(pins, *record) : forget_next(pins);
+}
+
+Result<Record> record_of(const lb_bpf& program, const std::vector<Interface>& interfaces) {
+  Record record;
+  for (const bpf_map* map : own_maps(program)) {
+    const auto info = info_of(bpf_map__fd(map));
+    if (!info) return fail(info.error());
+    record[bpf_map__name(map)] = info->id;
   }
-  for (const auto& [interface, link] : existing) {
-    if (bpf_link_update(link.get(), program, nullptr) != 0) return system_error(interface.name);
-    attached.push_back({interface.name, mode_of(interface.index)});
+  const auto number = number_of(bpf_program__fd(program.progs.balance));
+  if (!number) return system_error("XDP program");
+  record[std::string(program_entry)] = *number;
+  for (const auto& interface : interfaces)
+    record[link_pin(interface.name)] = interface.index;
+  return record;
+}
+
+Result<void> pin_aside(const std::vector<Successor>& successors, const Record& record,
+                       const AttachSettings& settings) {
+  for (const auto& [map, before] : successors) {
+    const std::string path = next_path(settings.pins, bpf_map__name(map));
+    if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) return system_error(path);
+    if (auto given = give(path, settings); !given) return given;
   }
-  for (const auto& link : made) {
-    const std::string path = link_path(settings.pins, link.attached.interface);
-    if (auto gone = unpin(path); !gone) return fail(gone.error());  // of an interface that died
-    if (bpf_obj_pin(link.link.get(), path.c_str()) != 0) return system_error(path);
-    attached.push_back(link.attached);
-  }
-  for (const auto& name : linked_interfaces(settings.pins)) {
-    const bool wanted = std::any_of(interfaces.begin(), interfaces.end(),
-                                    [&](const auto& interface) { return interface.name == name; });
-    if (wanted) continue;
-    if (auto gone = unpin(link_path(settings.pins, name)); !gone) return fail(gone.error());
-  }
-  return attached;
+  return write_record(next_path(settings.pins, record_pin), record);
 }
 
 // Which frames are ours on these interfaces, so that the program knows before it sees the first
@@ -345,43 +325,78 @@ Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& i
   return write_devices(bpf_map__fd(program.maps.devices), *links, all);
 }
 
-Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings) {
-  const auto interfaces = find_interfaces(settings.interfaces);
-  if (!interfaces) return fail(interfaces.error());
-  if (auto made = make_directory(settings.pins); !made) return fail(made.error());
+// Everything is pinned aside, then the interfaces get the program, then the pins their names: cut
+// off anywhere it leaves either what was before, or what the next attach brings to its end.
+Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
+                                           const std::vector<Successor>& successors,
+                                           const std::vector<Interface>& interfaces,
+                                           const AttachSettings& settings) {
+  const auto record = record_of(program, interfaces);
+  if (!record) return fail(record.error());
+  if (auto pinned = pin_aside(successors, *record, settings); !pinned) return fail(pinned.error());
+  auto attached =
+      link_all(settings.pins, interfaces, bpf_program__fd(program.progs.balance), settings.mode);
+  if (!attached) return attached;
+  if (auto told = tell_devices(program, interfaces, *attached); !told) return fail(told.error());
+  if (auto copied = copy_late_flows(program, successors); !copied) return fail(copied.error());
+  const auto [user, group] = settings.owner.value_or(Owner{0, 0});
+  if (auto made = WriterLock::make(settings.pins, user, group); !made) return fail(made.error());
+  if (auto done = make_next_the_present(settings.pins, *record); !done) return fail(done.error());
+  for (const bpf_map* map : own_maps(program)) {
+    if (auto given = give(path_of(settings.pins, bpf_map__name(map)), settings); !given)
+      return fail(given.error());
+  }
+  // Everybody may see what is there.
+  if (::chmod(settings.pins.c_str(), 0755) != 0) return system_error(settings.pins);
+  return attached;
+}
+
+Error in_use(const std::string& pins, const std::string& writer, std::string_view what) {
+  return fail(std::errc::address_in_use,
+              fmt::format("{} serves with what is attached below {}: {}. Stop it first, or give "
+                          "--force",
+                          writer, pins, what));
+}
+
+Result<std::vector<Successor>> successors_of(const lb_bpf& program,
+                                             const AttachSettings& settings) {
+  if (names_in(settings.pins).empty()) return all_new(program);
+  auto successors = take_over(program, settings.pins);
+  const bool thrown_away =
+      !successors && successors.error().code == std::errc::not_supported && settings.replace;
+  if (!thrown_away) return successors;
+  const auto writer = WriterLock::holder(settings.pins);
+  if (writer && !settings.force) {
+    return in_use(settings.pins, *writer, "--replace takes its services away until it writes anew");
+  }
+  return all_new(program);
+}
+
+Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
+                                              const std::vector<Interface>& interfaces) {
+  const auto lock = PinsLock::take(settings.pins, patience);
+  if (!lock) return fail(lock.error());
+  if (auto settled = settle(settings.pins); !settled) return fail(settled.error());
   const Program program(lb_bpf__open());
   if (!program) return system_error("XDP program");
   for (const auto& [map, entries] : sized_maps(*program, settings.sizes))
     bpf_map__set_max_entries(map, entries);
-  const bool exists = fs::exists(settings.pins + "/settings");
-  const bool fresh = !exists || settings.replace;
-  if (!fresh) {
-    if (auto reused = reuse_maps(*program, settings.pins); !reused) return fail(reused.error());
-  }
+  const auto successors = successors_of(*program, settings);
+  if (!successors) return fail(successors.error());
   if (auto loaded = load(*program->obj); !loaded) return fail(loaded.error());
-  if (auto written = write_settings(*program, settings, fresh); !written) {
-    return fail(written.error());
-  }
-  if (auto told = tell_new_devices(*program, *interfaces); !told) return fail(told.error());
-  auto attached = link_all(*interfaces, bpf_program__fd(program->progs.balance), settings);
-  if (!attached) {
-    if (!exists) (void)detach(settings.pins);
-    return attached;
-  }
-  if (auto told = tell_devices(*program, *interfaces, *attached); !told) return fail(told.error());
-  if (fresh) {
-    if (auto gone = unpin_maps(settings.pins); !gone) return fail(gone.error());
-    if (auto pinned = pin_maps(*program, settings); !pinned) return fail(pinned.error());
-  }
-  if (auto handed = hand_over(*program, settings); !handed) return fail(handed.error());
+  if (auto copied = copy_contents(*successors); !copied) return fail(copied.error());
+  if (auto written = write_settings(*program, settings); !written) return fail(written.error());
+  if (auto told = tell_new_devices(*program, interfaces); !told) return fail(told.error());
+  auto attached = put_in_place(*program, *successors, interfaces, settings);
+  if (!attached) (void)settle(settings.pins);
   return attached;
 }
 
 Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& settings,
+                                                     const std::vector<Interface>& interfaces,
                                                      const std::vector<IpAddress>& addresses) {
-  const auto interfaces = find_interfaces(settings.interfaces);
-  if (!interfaces) return fail(interfaces.error());
-  if (auto made = make_directory(settings.pins); !made) return fail(made.error());
+  const auto lock = PinsLock::take(settings.pins, patience);
+  if (!lock) return fail(lock.error());
   const Decapsulator program(decap_bpf__open());
   if (!program) return system_error("XDP program");
   if (auto loaded = load(*program->obj); !loaded) return fail(loaded.error());
@@ -392,39 +407,57 @@ Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& setti
       return system_error("addresses");
     }
   }
-  auto attached = link_all(*interfaces, bpf_program__fd(program->progs.decapsulate), settings);
-  if (!attached && linked_interfaces(settings.pins).empty()) (void)detach(settings.pins);
-  return attached;
+  return link_all(settings.pins, interfaces, bpf_program__fd(program->progs.decapsulate),
+                  settings.mode);
 }
 
-// A directory in which nothing was pinned in the end.
-Result<std::vector<Attached>> cleaned_up(Result<std::vector<Attached>> attached,
-                                         const std::string& pins) {
-  if (!attached) ::rmdir(pins.c_str());
+// With the interfaces found and the directory made, which goes again if nothing gets pinned in it.
+template <class Action>
+Result<std::vector<Attached>> in_directory(const AttachSettings& settings, Action action) {
+  const auto interfaces = find_interfaces(settings.interfaces);
+  if (!interfaces) return fail(interfaces.error());
+  if (auto made = make_directory(settings.pins); !made) return fail(made.error());
+  auto attached = action(*interfaces);
+  if (!attached) remove_directory(settings.pins);
   return attached;
 }
 
 }  // namespace
 
+std::optional<Sizes> attached_sizes(const std::string& pins) {
+  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
+  const auto found = settings ? settings->find(0) : std::nullopt;
+  if (!found || found->layout != LB_LAYOUT) return std::nullopt;
+  return Sizes{found->max_services, found->max_backends, found->max_flows};
+}
+
 Result<std::vector<Attached>> attach(const AttachSettings& settings) {
-  return cleaned_up(attach_balancer(settings), settings.pins);
+  return in_directory(
+      settings, [&](const auto& interfaces) { return attach_balancer(settings, interfaces); });
 }
 
 Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
                                                   const std::vector<IpAddress>& addresses) {
-  return cleaned_up(attach_decapsulator_to(settings, addresses), settings.pins);
+  return in_directory(settings, [&](const auto& interfaces) {
+    return attach_decapsulator_to(settings, interfaces, addresses);
+  });
 }
 
-Result<std::vector<std::string>> detach(const std::string& pins) {
-  if (!fs::exists(pins)) {
+Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
+  if (!std::filesystem::exists(pins)) {
     return fail(std::errc::no_such_file_or_directory,
                 fmt::format("nothing is attached: {} is not there", pins));
   }
-  const auto interfaces = linked_interfaces(pins);
-  if (auto gone = WriterLock::remove(pins); !gone) return fail(gone.error());
-  for (const auto& name : names_in(pins)) {
-    if (auto gone = unpin(fmt::format("{}/{}", pins, name)); !gone) return fail(gone.error());
+  const auto lock = PinsLock::take(pins, patience);
+  if (!lock) return fail(lock.error());
+  if (const auto writer = WriterLock::holder(pins); writer && !force) {
+    return in_use(pins, *writer, "--detach ends its service");
   }
+  const auto interfaces = linked_interfaces(pins);
+  for (const auto& name : names_in(pins)) {
+    if (auto gone = unpin(path_of(pins, name)); !gone) return fail(gone.error());
+  }
+  if (auto gone = WriterLock::remove(pins); !gone) return fail(gone.error());
   if (::rmdir(pins.c_str()) != 0) return system_error(pins);
   return interfaces;
 }

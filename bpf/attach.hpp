@@ -1,26 +1,23 @@
 // Bringing the XDP program to its interfaces and taking it away again: the privileged part
 // (CAP_BPF, CAP_NET_ADMIN and the right to write to the bpf file system).
 //
-// Everything that lives is pinned below one directory: the maps, and a link for each interface
-// (link_IF). Nothing of it needs a process of ours.
+// Everything that lives is pinned below one directory (pins.hpp). Nothing of it needs a process of
+// ours.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "bpf/links.hpp"
+#include "bpf/pins.hpp"
 #include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
 
 namespace saspd::bpf {
 
-enum class Mode { automatic, native, generic };
-
-// How much fits the maps. Fixed at attach.
+// How much fits the maps.
 struct Sizes {
   std::uint32_t services = 64;    // 257 KiB each
   std::uint32_t backends = 1024;  // 1..65535
@@ -36,20 +33,22 @@ struct AttachSettings {
   bool defer_syn = false;            // a flow is stored at the packet after its SYN
   // Of the hash from flows to slots: balancers that share traffic have the same. Nothing: random.
   std::optional<std::uint32_t> seed;
-  std::optional<std::pair<uid_t, gid_t>> owner;  // of the pins; nothing: root
-  bool replace = false;  // what is there and does not fit is thrown away, flows included
+  std::optional<Owner> owner;  // of the pins; nothing: root
+  bool replace = false;        // what is there and does not fit is thrown away, flows included
+  bool force = false;          // that also under a saspd that serves with it
 };
 
-struct Attached {
-  std::string interface;
-  std::string mode;  // "native" or "generic"
-};
-
-// What is attached already keeps its maps and its flows and gets the present program; an interface
-// that is not named any more is left. Nothing is attached, and nothing changed, on an error:
-// an interface that does not exist or has another XDP program (which is named), maps of another
-// layout or size without `replace`, a program that the kernel refuses (with the verifier's words).
+// What is attached already keeps its maps and its flows and gets the present program; smaller maps
+// than wanted are copied into bigger ones, under a saspd that goes on writing and without losing a
+// flow. An interface that is not named any more is left. Nothing is attached, and nothing changed,
+// on an error: an interface that does not exist or has another XDP program (which is named), maps
+// of another layout, or bigger ones than wanted, without `replace` (not_supported), a program that
+// the kernel refuses (with the verifier's words), a saspd that would lose its services
+// (address_in_use).
 Result<std::vector<Attached>> attach(const AttachSettings& settings);
+
+// Of what is attached there; nothing: nothing that this program knows.
+std::optional<Sizes> attached_sizes(const std::string& pins);
 
 // On a server without tunnel devices: what forward=ipip put around the packets to `addresses` is
 // taken off before its own stack sees them. Of the settings only pins, interfaces and mode count;
@@ -58,7 +57,8 @@ Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings
                                                   const std::vector<IpAddress>& addresses);
 
 // Takes the program off its interfaces and throws the maps away. Works without any daemon. Returns
-// the interfaces. Error no_such_file_or_directory: nothing is attached.
-Result<std::vector<std::string>> detach(const std::string& pins);
+// the interfaces. Errors: no_such_file_or_directory, nothing is attached; address_in_use, a saspd
+// serves with it, and it is not forced.
+Result<std::vector<std::string>> detach(const std::string& pins, bool force = false);
 
 }  // namespace saspd::bpf

@@ -48,6 +48,13 @@ class Listener {
 
 }  // namespace
 
+bool listen_to_libbpf(const std::function<bool()>& action, std::string& heard) {
+  const Listener listener;
+  const bool outcome = action();
+  heard = words;
+  return outcome;
+}
+
 Result<void> load(bpf_object& object) {
   const Listener listener;
   const int error = bpf_object__load(&object);

@@ -3,6 +3,9 @@
 
 #include <bpf/libbpf.h>
 
+#include <functional>
+#include <string>
+
 #include "controller/base/error.hpp"
 
 namespace saspd::bpf {
@@ -10,5 +13,8 @@ namespace saspd::bpf {
 // Makes the maps and loads the programs of an opened object. The detail of an error ends with the
 // last lines of libbpf, and so of the verifier. Not thread-safe: libbpf has one printer for all.
 Result<void> load(bpf_object& object);
+
+// What libbpf says while `action` runs; returns what that does. Not thread-safe either.
+bool listen_to_libbpf(const std::function<bool()>& action, std::string& words);
 
 }  // namespace saspd::bpf

@@ -3,6 +3,8 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -33,7 +35,9 @@ ExitCode exit_code_of(const std::error_code& code) {
   if (code == std::errc::no_protocol_option || code == std::errc::no_such_file_or_directory) {
     return ExitCode::unavailable;
   }
-  if (code == std::errc::address_in_use) return ExitCode::try_again;
+  if (code == std::errc::address_in_use || code == std::errc::resource_unavailable_try_again) {
+    return ExitCode::try_again;
+  }
   if (code == std::errc::operation_not_permitted || code == std::errc::permission_denied) {
     return ExitCode::no_permission;
   }
@@ -55,19 +59,56 @@ saspd::Result<Owner> owner_of_pins(const std::string& user) {
   return saspd::fail(std::errc::no_such_device, fmt::format("--user: there is no user '{}'", user));
 }
 
-saspd::bpf::AttachSettings attach_settings(const XdpOptions& options, const Owner& owner) {
+// Twice what is configured, up to the next power of two.
+std::uint32_t room_for(std::size_t configured, std::uint32_t least, std::uint32_t most) {
+  const auto room = std::bit_ceil(static_cast<std::uint64_t>(configured) * 2);
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(room, least, most));
+}
+
+std::size_t configured_services(const Options& options) {
+  std::size_t count = 0;
+  for (const auto& group : options.groups)
+    count += group.services.size();
+  return count;
+}
+
+std::size_t configured_backends(const Options& options) {
+  std::size_t count = 0;
+  for (const auto& group : options.groups)
+    count += group.services.size() * group.members.size();
+  return count;
+}
+
+// What is not given is as big as the configuration may need, and nothing that is there gets
+// smaller.
+saspd::bpf::Sizes sizes_of(const Options& options) {
+  const saspd::bpf::Sizes least;
+  const auto present = saspd::bpf::attached_sizes(options.xdp.pins).value_or(least);
+  const auto& xdp = options.xdp;
+  return {xdp.max_services.value_or(std::max(
+              present.services,
+              room_for(configured_services(options), least.services, saspd::most_services))),
+          xdp.max_backends.value_or(std::max(
+              present.backends,
+              room_for(configured_backends(options), least.backends, saspd::most_backends))),
+          xdp.max_flows.value_or(std::max(present.flows, least.flows))};
+}
+
+saspd::bpf::AttachSettings attach_settings(const Options& all, const Owner& owner) {
+  const XdpOptions& options = all.xdp;
   saspd::bpf::AttachSettings settings;
   settings.pins = options.pins;
   settings.interfaces = options.interfaces;
   settings.mode = options.mode == XdpOptions::Mode::native    ? saspd::bpf::Mode::native
                   : options.mode == XdpOptions::Mode::generic ? saspd::bpf::Mode::generic
                                                               : saspd::bpf::Mode::automatic;
-  settings.sizes = {options.max_services, options.max_backends, options.max_flows};
+  settings.sizes = sizes_of(all);
   settings.new_flow_limit = options.new_flow_limit;
   settings.defer_syn = options.defer_syn;
   settings.seed = options.seed;
   settings.owner = owner;
   settings.replace = options.replace;
+  settings.force = options.force;
   return settings;
 }
 
@@ -79,16 +120,20 @@ ExitCode refuse(const saspd::Error& error, saspd::cli::Log& log) {
   return exit_code_of(error.code);
 }
 
-ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
+ExitCode attach(const Options& all, saspd::cli::Log& log) {
+  const XdpOptions& options = all.xdp;
   const auto owner = owner_of_pins(options.user);
   if (!owner) return refuse(owner.error(), log);
-  const auto settings = attach_settings(options, *owner);
+  const auto settings = attach_settings(all, *owner);
   const auto attached = options.decapsulate.empty()
                             ? saspd::bpf::attach(settings)
                             : saspd::bpf::attach_decapsulator(settings, options.decapsulate);
   if (!attached) return refuse(attached.error(), log);
-  for (const auto& [interface, mode] : *attached)
-    std::puts(fmt::format("{}: attached in {} mode", interface, mode).c_str());
+  for (const auto& [interface, mode, reason] : *attached) {
+    std::puts(fmt::format("{}: attached in {} mode{}", interface, mode,
+                          reason.empty() ? "" : fmt::format(" (native: {})", reason))
+                  .c_str());
+  }
   std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
                         options.pins)
                 .c_str());
@@ -96,7 +141,7 @@ ExitCode attach(const XdpOptions& options, saspd::cli::Log& log) {
 }
 
 ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
-  const auto detached = saspd::bpf::detach(options.pins);
+  const auto detached = saspd::bpf::detach(options.pins, options.force);
   if (!detached) return refuse(detached.error(), log);
   for (const auto& interface : *detached)
     std::puts(fmt::format("{}: detached", interface).c_str());
@@ -193,7 +238,7 @@ ExitCode perform(const Options& options) {
   for (const auto& doubt : saspd::doubts(options))
     log.warning("{}", doubt);
   switch (options.verb) {
-    case Verb::attach: return attach(options.xdp, log);
+    case Verb::attach: return attach(options, log);
     case Verb::detach: return detach(options.xdp, log);
     case Verb::check: return check(options, log);
     case Verb::run: break;

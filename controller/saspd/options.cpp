@@ -136,6 +136,9 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
            "as root: take the XDP program off, throw its maps away, and end");
   cli.action("--replace", xdp.replace,
              "with --attach: throw away maps that do not fit, with the flows that they know");
+  cli.action("--force", xdp.force,
+             "with --detach, and --attach --replace: also while a saspd serves with what is "
+             "attached");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
            "with --attach: where clients' packets come in");
   cli.option("--xdp-mode", "auto|native|generic", xdp.mode,
@@ -148,14 +151,16 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
              "with --attach: who may write the maps; unless given, saspd if there is such a user, "
              "else root",
              "");
-  cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, 4096),
-             "with --attach: room for so many services", "64");
-  cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, 65535),
-             "with --attach: room for so many destinations of all services", "1024");
+  cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, most_services),
+             "with --attach: room for so many services. Unless given, twice as many as there are "
+             "--service, at least 64, and never less than there was");
+  cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, most_backends),
+             "with --attach: room for so many destinations of all services. Unless given, twice "
+             "as many as there are --member for each service, at least 1024, and never less than "
+             "there was");
   cli.option("--max-flows", "N", xdp.max_flows, cli::number<std::uint32_t>(1024, 100'000'000),
              "with --attach: so many flows are remembered; the ones longest silent are forgotten "
-             "first",
-             "262144");
+             "first. Unless given, 262144, and never less than before");
   cli.option("--syn", "store|defer", xdp.defer_syn,
              cli::one_of<bool>({{"store", false}, {"defer", true}}),
              "with --attach: remember a flow from its SYN on, or from the packet after it, which "
@@ -188,6 +193,8 @@ std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
     return usage("--attach needs --interface IF");
   if (options.xdp.replace && options.verb != Verb::attach)
     return usage("--replace goes with --attach only");
+  if (options.xdp.force && options.verb != Verb::detach && !options.xdp.replace)
+    return usage("--force goes with --detach, or with --attach --replace");
   if (options.backend == Backend::xdp && options.adopt) {
     return usage("--adopt is for --backend ipvs: nobody else makes services of the XDP program");
   }

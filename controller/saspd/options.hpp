@@ -18,6 +18,10 @@ namespace saspd {
 // What a run is for.
 enum class Verb { run, check, attach, detach };
 
+// As many as the maps of XDP take.
+inline constexpr std::uint32_t most_services = 4096;
+inline constexpr std::uint32_t most_backends = 65535;
+
 // What only --backend xdp has.
 struct XdpOptions {
   enum class Mode { automatic, native, generic };
@@ -28,10 +32,12 @@ struct XdpOptions {
   std::vector<IpAddress> decapsulate;  // on a server: the service addresses; else empty
   Mode mode = Mode::automatic;
   bool replace = false;
+  bool force = false;
   std::string user;  // who gets the pins; empty: saspd if there is one, else root
-  std::uint32_t max_services = 64;
-  std::uint32_t max_backends = 1024;
-  std::uint32_t max_flows = 262'144;
+  // Nothing: by what is configured, and never less than what is there.
+  std::optional<std::uint32_t> max_services;
+  std::optional<std::uint32_t> max_backends;
+  std::optional<std::uint32_t> max_flows;
   bool defer_syn = false;
   std::uint32_t new_flow_limit = 0;
   std::optional<std::uint32_t> seed;

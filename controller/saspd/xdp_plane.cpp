@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "bpf/attachment.hpp"
+#include "bpf/pins_lock.hpp"
+
 namespace saspd {
 namespace {
 
@@ -26,31 +29,51 @@ bool is_resolved(const netlink::NextHop& way) {
   return way.state == netlink::NextHop::State::resolved;
 }
 
+// Where nothing is attached there is nothing to lock, and Xdp says so.
+Result<std::unique_ptr<bpf::Xdp>> open_locked(const std::string& pins) {
+  const auto lock = bpf::PinsLock::take(pins);
+  auto xdp = bpf::Xdp::open(pins);
+  if (xdp && !lock) return fail(lock.error());
+  return xdp;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins) {
-  auto xdp = bpf::Xdp::open(pins);
+  auto xdp = open_locked(pins);
   if (!xdp) return fail(xdp.error());
   auto next_hops = netlink::NextHops::open();
   if (!next_hops) return fail(next_hops.error());
-  std::unique_ptr<XdpPlane> plane(new XdpPlane(std::move(*xdp), std::move(*next_hops)));
-  if (auto followed = plane->follow(plane->xdp_->addresses()); !followed) {
-    return fail(followed.error());
-  }
+  std::unique_ptr<XdpPlane> plane(new XdpPlane(pins, std::move(*xdp), std::move(*next_hops)));
+  if (auto followed = plane->follow_locked(); !followed) return fail(followed.error());
   return plane;
 }
 
 Result<lb::Table> XdpPlane::list(std::span<const lb::ServiceKey> services) {
-  if (auto asked = next_hops_->refresh(); !asked) return fail(asked.error());
-  return xdp_->list(services);
+  auto table = list_all();
+  if (table) lb::keep_only(services, *table);
+  return table;
 }
 
 Result<lb::Table> XdpPlane::list_all() {
   if (auto asked = next_hops_->refresh(); !asked) return fail(asked.error());
+  if (ways_wait_) {
+    if (auto followed = follow_locked(); !followed) return fail(followed.error());
+  }
+  const auto lock = bpf::PinsLock::take(pins_);
+  // What is not there at all Xdp says better.
+  if (!lock && lock.error().code != std::errc::no_such_file_or_directory) return fail(lock.error());
   return xdp_->list_all();
 }
 
 std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
+  const auto lock = bpf::PinsLock::take(pins_);
+  if (!lock) {
+    std::vector<lb::Failure> failures;
+    for (std::size_t i = 0; i < changes.size(); ++i)
+      failures.push_back({i, at(changes[i].text(), lock.error())});
+    return failures;
+  }
   auto addresses = xdp_->addresses();
   for (const auto& change : changes) {
     if (change.action == lb::Action::add_destination) {
@@ -62,6 +85,15 @@ std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
   auto failures = xdp_->apply(changes);
   (void)follow(xdp_->addresses());
   return failures;
+}
+
+Result<void> XdpPlane::follow_locked() {
+  ways_wait_ = true;  // until it has been done
+  const auto lock = bpf::PinsLock::take(pins_);
+  if (!lock) return fail(lock.error());
+  auto followed = follow(xdp_->addresses());
+  ways_wait_ = !followed;
+  return followed;
 }
 
 // Looks where the addresses are reached, and tells the program.
@@ -88,7 +120,7 @@ Result<std::vector<std::string>> XdpPlane::handle_events() {
   const auto changed = next_hops_->read_events();
   if (!changed) return fail(changed.error());
   if (*changed) {
-    if (auto followed = follow(xdp_->addresses()); !followed) return fail(followed.error());
+    if (auto followed = follow_locked(); !followed) return fail(followed.error());
   }
   return std::exchange(notices_, {});
 }
@@ -113,6 +145,14 @@ std::set<IpAddress> XdpPlane::unreachable() {
 Result<lb::Trace> XdpPlane::trace(lb::Protocol protocol, const Endpoint& source,
                                   const Endpoint& destination) {
   return xdp_->trace(protocol, source, destination);
+}
+
+std::vector<lb::Problem> XdpPlane::problems() {
+  // While somebody attaches, what was seen before still counts.
+  const auto lock = bpf::PinsLock::take(pins_);
+  const bool gone = !lock && lock.error().code == std::errc::no_such_file_or_directory;
+  if (lock || gone) problems_ = bpf::attachment_problems(pins_);
+  return problems_;
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> XdpPlane::packet_counters() {

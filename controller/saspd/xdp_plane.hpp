@@ -14,7 +14,7 @@ namespace saspd {
 
 class XdpPlane final : public lb::Dataplane {
  public:
-  // Errors: those of bpf::Xdp::open.
+  // Errors: those of bpf::Xdp::open, and address_in_use: another process writes these maps.
   static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
 
   // Listing also keeps the neighbours of idle destinations resolved.
@@ -28,20 +28,27 @@ class XdpPlane final : public lb::Dataplane {
   Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
                           const Endpoint& destination) override;
   std::vector<std::pair<std::string, std::uint64_t>> packet_counters() override;
+  // Whether packets of clients get to the program at all.
+  std::vector<lb::Problem> problems() override;
 
   // Of routes, neighbours and interfaces.
   int event_descriptor() const override { return next_hops_->descriptor(); }
   Result<std::vector<std::string>> handle_events() override;
 
  private:
-  XdpPlane(std::unique_ptr<bpf::Xdp> xdp, std::unique_ptr<netlink::NextHops> next_hops)
-      : xdp_(std::move(xdp)), next_hops_(std::move(next_hops)) {}
+  XdpPlane(std::string pins, std::unique_ptr<bpf::Xdp> xdp,
+           std::unique_ptr<netlink::NextHops> next_hops)
+      : pins_(std::move(pins)), xdp_(std::move(xdp)), next_hops_(std::move(next_hops)) {}
   Result<void> follow(std::set<IpAddress> addresses);
+  Result<void> follow_locked();
 
+  std::string pins_;
   std::unique_ptr<bpf::Xdp> xdp_;
   std::unique_ptr<netlink::NextHops> next_hops_;
   std::map<IpAddress, netlink::NextHop> ways_;  // as last resolved
   std::vector<std::string> notices_;            // of ways that changed
+  bool ways_wait_ = false;                      // to be told to the program
+  std::vector<lb::Problem> problems_;           // as last seen
 };
 
 }  // namespace saspd

@@ -52,7 +52,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
     saspd_.reset();
     gwm_.reset();
     network_.director.run([this] {
-      Program({programs + "/saspd", "--detach", "--pins", pins()}, path("ctl.log"))
+      Program({programs + "/saspd", "--detach", "--force", "--pins", pins()}, path("ctl.log"))
           .wait(seconds{5});
     });
     std::filesystem::remove_all(directory_);
@@ -184,7 +184,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
 
   // A program that is attached anew has new pins.
   void expect_follows_a_replaced_program() {
-    attach("native", {"--replace"});
+    attach("native", {"--replace", "--force", "--max-backends", "16"});
     advise({"0", "0", "3", "1"});
     ASSERT_TRUE(weights_become({0, 0, 3, 1}));
     ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
@@ -328,6 +328,174 @@ TEST_F(SaspdOnXdp, KeepsAnOpenTransferThroughHundredWeightChangesAndKills) {
   EXPECT_TRUE(eventually([&] {
     return is_due("1.2", 3) && is_due("2.2", 1) && is_due("3.2", 30) && is_due("4.2", 100);
   })) << json::serialize(status());
+}
+
+// What others do to the data plane is seen, said, and over when it is mended.
+TEST_F(SaspdOnXdp, NoticesThatItsProgramWasTakenOff) {
+  attach();
+  advise({"10", "10", "10", "10"});
+  start_gwm();
+  start_saspd("web=tcp:192.0.2.10:80", 4, {"--metrics", "127.0.0.1:9860"});
+  ASSERT_TRUE(all_have_slots(4));
+  std::string text;
+  const auto check = [&] {
+    return ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text);
+  };
+  ASSERT_TRUE(eventually([&] { return check() == 0; })) << text;
+  const auto problem = [this]() -> std::string {
+    const auto now = status();
+    if (!now.is_object()) return "no answer";
+    const auto& problems = now.at("problems").as_array();
+    if (problems.size() != 1) return json::serialize(problems);
+    const auto& only = problems[0].as_object();
+    return std::string(only.at("name").as_string()) + " " +
+           std::string(only.at("subject").as_string());
+  };
+  const auto metrics = [this] {
+    std::string page;
+    network_.director.run([&] { page = http_get(*Endpoint::parse("127.0.0.1:9860"), "/metrics"); });
+    return page;
+  };
+  kernel::output_of("bpftool link detach pinned " + pins() + "/link_c0");
+  EXPECT_TRUE(eventually([&] { return problem() == "not_attached c0"; })) << problem();
+  EXPECT_EQ(check(), 1);
+  EXPECT_NE(text.find("interface c0: the XDP program was taken off it"), std::string::npos) << text;
+  EXPECT_NE(text.find("saspd --attach --interface c0"), std::string::npos) << text;
+  EXPECT_EQ(saspd_->times_logged("not_attached: interface c0"), 1U);
+  EXPECT_NE(metrics().find("saspd_dataplane_problem{problem=\"not_attached\",subject=\"c0\"} 1"),
+            std::string::npos)
+      << metrics();
+  advise({"10", "quiesce", "10", "10"});
+  EXPECT_TRUE(weights_become({10, 0, 10, 10})) << "all that can be written is written";
+  attach();
+  EXPECT_TRUE(eventually([&] { return check() == 0; })) << text;
+  EXPECT_EQ(saspd_->times_logged("not_attached of c0 has ended"), 1U);
+  EXPECT_NE(metrics().find("saspd_dataplane_problems 0"), std::string::npos);
+  expect_shares(connect(200), {1, 0, 1, 1});
+  EXPECT_EQ(failed_, 0);
+}
+
+TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {
+  start({"10", "10", "10", "10"});
+  ASSERT_TRUE(all_have_slots(4));
+  std::string text;
+  EXPECT_EQ(ends_with({"saspd", "--detach", "--pins", pins()}, &text), 75);
+  EXPECT_NE(text.find(fmt::format("pid {} of user root serves with", saspd_->pid())),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(ends_with({"saspd", "--attach", "--replace", "--max-backends", "16", "--interface",
+                       "c0", "--pins", pins()},
+                      &text),
+            75);
+  EXPECT_NE(text.find("--force"), std::string::npos) << text;
+  connect(40);
+  EXPECT_EQ(failed_, 0);
+  EXPECT_EQ(ends_with({"saspd", "--detach", "--force", "--pins", pins()}, &text), 0) << text;
+}
+
+// Bigger maps come under a saspd that writes all the time, and under connections that come and go.
+TEST_F(SaspdOnXdp, GetsBiggerMapsWithoutLosingAConnection) {
+  attach("native", {"--max-services", "2", "--max-backends", "8", "--max-flows", "100000"});
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(all_have_slots(4));
+  std::vector<Connection> old;
+  network_.client.run([&] {
+    for (int i = 0; i < 20; ++i) {
+      auto connection = Connection::open(vip);
+      if (connection) old.push_back(std::move(*connection));
+    }
+  });
+  ASSERT_EQ(old.size(), 20U);
+  Crowd crowd(network_.client);
+  for (const int size : {8, 64, 200}) {
+    advise({std::to_string(size), "30", "20", "10"});
+    attach("native",
+           {"--max-services", std::to_string(size), "--max-backends", std::to_string(10 * size),
+            "--max-flows", std::to_string(100'000 + 1000 * size)});
+    EXPECT_TRUE(weights_become({size, 30, 20, 10}));
+  }
+  // The servers of old connections get no slots any more: only the flows lead to them.
+  advise({"0", "0", "0", "10"});
+  EXPECT_TRUE(weights_become({0, 0, 0, 10}));
+  attach("native", {"--max-services", "300", "--max-backends", "3000", "--max-flows", "400000"});
+  crowd.go_home();
+  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  for (const auto& connection : old)
+    EXPECT_TRUE(connection.works());
+  EXPECT_EQ(connect(20)[3], 20);
+}
+
+// An attach that brings bigger maps, under strace(1).
+class KilledAttach : public SaspdOnXdp {
+ protected:
+  Arguments sized() const {
+    return {"--max-services",         "2", "--max-flows", "4096", "--max-backends",
+            std::to_string(backends_)};
+  }
+  // Exit code of one that is cut off where `injection` says.
+  int attach_under_strace(const std::string& injection) {
+    ++backends_;
+    Arguments arguments{"strace",      "-f",          "-o",
+                        path("calls"), "-e",          "trace=bpf,rename",
+                        "-e",          injection,     programs + "/saspd",
+                        "--attach",    "--interface", "c0",
+                        "--xdp-mode",  "native",      "--pins",
+                        pins()};
+    for (const auto& flag : sized())
+      arguments.push_back(flag);
+    int code = -1;
+    network_.director.run([&] {
+      Program program(arguments, path("killed.log"));
+      code = program.wait(seconds{60}).value_or(-1);
+    });
+    return code;
+  }
+  int calls_seen() const {
+    std::ifstream file(path("calls"));
+    int calls = 0;
+    for (std::string line; std::getline(file, line);)
+      calls += line.find("bpf(") != std::string::npos ? 1 : 0;
+    return calls;
+  }
+  unsigned backends_ = 8;
+};
+
+// Cut off at any of its calls of the kernel it harms nobody, and the next one ends what it began.
+TEST_F(KilledAttach, HarmsNobody) {
+  attach("native", sized());
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(all_have_slots(4));
+  ASSERT_EQ(attach_under_strace("signal=none"), 0);
+  const int calls = calls_seen();
+  ASSERT_GT(calls, 60);
+  Crowd crowd(network_.client);
+  int kills = 0;
+  const auto cut_off = [&](const std::string& call, int when) {
+    SCOPED_TRACE(fmt::format("{} {}", call, when));
+    kills += attach_under_strace(fmt::format("inject={}:signal=KILL:when={}", call, when)) != 0;
+    attach("native", sized());
+    EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  };
+  for (int call = 1; call + 30 < calls; call += 25)
+    cut_off("bpf", call);
+  // Here it pins, links and pins again. Each time there is a backend more to copy: two maps, to be
+  // read and written.
+  const unsigned counted = 9;
+  for (int before_end = 30; before_end >= 0; before_end -= 3)
+    cut_off("bpf", calls + static_cast<int>(4 * (backends_ + 1 - counted)) - before_end);
+  // And here it gives the pins their names.
+  for (int call = 1; call <= 4; ++call)
+    cut_off("rename", call);
+  EXPECT_GT(kills, 10);
+  crowd.go_home();
+  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  advise({"0", "0", "0", "10"});
+  EXPECT_TRUE(weights_become({0, 0, 0, 10}));
+  EXPECT_EQ(connect(40)[3], 40) << "it writes the maps by which packets go";
 }
 
 // An upgrade: a new program on the same maps and links, while connections come and go.

@@ -179,12 +179,14 @@ TEST_F(XdpDataplane, KeepsItsMapsWhenItIsAttachedAgain) {
 TEST_F(XdpDataplane, IsReplacedOnlyOnDemand) {
   attach_and_open();
   becomes({{web_, pool({7, 9})}});
-  settings_.sizes.backends = 50;
+  settings_.sizes.backends = 10;
   const Error error = refused();
   EXPECT_NE(error.detail.find("--replace"), std::string::npos) << error.detail;
-  EXPECT_NE(error.detail.find("21"), std::string::npos) << error.detail;
+  EXPECT_NE(error.detail.find("holds 21, and 11 are wanted"), std::string::npos) << error.detail;
   EXPECT_EQ(actual().size(), 1U);
   settings_.replace = true;
+  EXPECT_EQ(refused().code, std::errc::address_in_use) << "it is being written";
+  settings_.force = true;
   attach();
   EXPECT_TRUE(actual().empty()) << "the new maps are found by themselves";
 }
@@ -347,7 +349,8 @@ TEST_F(XdpDataplane, ChangesNothingOnAnUnknownInterface) {
 
 TEST_F(XdpDataplane, NeedsABpfFileSystem) {
   settings_.pins = "/tmp/saspd-no-bpffs/pins";
-  EXPECT_NE(refused().detail.find("mount -t bpf bpf"), std::string::npos) << refused().detail;
+  EXPECT_NE(refused().detail.find("mount -t bpf -o mode=0711 bpf"), std::string::npos)
+      << refused().detail;
 }
 
 TEST_F(XdpDataplane, TellsWhenNothingIsAttached) {
@@ -356,7 +359,7 @@ TEST_F(XdpDataplane, TellsWhenNothingIsAttached) {
   EXPECT_EQ(opened.error().code, std::errc::no_such_file_or_directory);
   EXPECT_NE(opened.error().detail.find("saspd --attach --interface"), std::string::npos);
   attach_and_open();
-  ASSERT_TRUE(detach(settings_.pins));
+  ASSERT_TRUE(detach(settings_.pins, true));
   const auto listed = xdp_->list_all();
   ASSERT_FALSE(listed);
   EXPECT_NE(listed.error().detail.find("no XDP program is attached"), std::string::npos);

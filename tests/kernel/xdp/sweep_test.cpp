@@ -442,8 +442,7 @@ TEST_F(Damage, ChangesAreRefusedOnceOtherMapsArePinned) {
   AttachSettings settings;
   settings.pins = pins_;
   settings.interfaces = {"in0"};
-  settings.sizes = {4, 20, 1024};
-  settings.replace = true;
+  settings.sizes = {4, 30, 1024};
   ASSERT_TRUE(attach(settings));
   auto& calls = BpfCalls::instance();
   calls = {};
@@ -451,7 +450,7 @@ TEST_F(Damage, ChangesAreRefusedOnceOtherMapsArePinned) {
   ASSERT_EQ(failures.size(), plan.size());
   EXPECT_NE(failures[0].error.detail.find("attached anew"), std::string::npos);
   EXPECT_EQ(calls.updates, 0);
-  EXPECT_TRUE(life_.passes(changed)) << "the new maps are found and filled";
+  EXPECT_TRUE(life_.passes(changed)) << "the new maps are found and written";
   EXPECT_EQ(maps_.tcp(80)->servers.at("0.2").weight, 31U);
 }
 

@@ -1,0 +1,165 @@
+#include "bpf/attachment.hpp"
+
+#include <bpf/bpf.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "bpf/links.hpp"
+#include "bpf/map.hpp"
+#include "bpf/pins.hpp"
+
+namespace saspd::bpf {
+namespace {
+
+constexpr std::string_view not_attached = "not_attached";
+constexpr std::string_view attach_unfinished = "attach_unfinished";
+
+std::string again(const std::string& interface, std::string_view more = "") {
+  return fmt::format(
+      "attach it again as root: systemctl restart saspd-xdp-attach, or saspd "
+      "--attach{} --interface {} with the options that it was attached with",
+      more, interface);
+}
+
+std::string name_of(std::uint32_t interface) {
+  std::array<char, IF_NAMESIZE> name{};
+  return if_indextoname(interface, name.data()) == nullptr ? std::string() : name.data();
+}
+
+short flags_of(const std::string& interface) {
+  const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) return 0;
+  return request.ifr_flags;  // NOLINT: a union of the kernel
+}
+
+lb::Problem problem(std::string_view name, const std::string& subject, std::string detail) {
+  return {std::string(name), subject, std::move(detail)};
+}
+
+// `recorded`: the index that the interface had.
+std::optional<lb::Problem> missing_interface(const std::string& interface, std::uint32_t recorded,
+                                             std::uint32_t program) {
+  const std::string now = name_of(recorded);
+  if (!now.empty() && program_on(recorded).program == program) {
+    return problem("interface_renamed", interface,
+                   fmt::format("interface {0} is called {1} now; the program is still on it, but "
+                               "the next attach to {0} fails: name {1} there",
+                               interface, now));
+  }
+  return problem("interface_gone", interface,
+                 fmt::format("interface {} is gone, and the XDP program with it: no packets of "
+                             "clients come in there. When it is back, {}",
+                             interface, again(interface)));
+}
+
+struct Programs {
+  std::uint32_t present = 0;
+  std::uint32_t next = 0;  // of an attach that has not come to its end; 0: there is none
+};
+
+std::optional<lb::Problem> look_at_interface(const std::string& interface, std::uint32_t recorded,
+                                             const Programs& programs) {
+  const std::uint32_t program = programs.present;
+  const std::uint32_t index = if_nametoindex(interface.c_str());
+  if (index == 0) return missing_interface(interface, recorded, program);
+  const std::uint32_t there = program_on(index).program;
+  if (there == 0) {
+    const std::string_view cause =
+        index == recorded ? "the XDP program was taken off it (ip link, bpftool link detach)"
+                          : "it was made anew since the XDP program was attached";
+    return problem(not_attached, interface,
+                   fmt::format("interface {}: {}; packets of clients pass it by. {}", interface,
+                               cause, again(interface)));
+  }
+  if (there != program && there == programs.next) {
+    return problem(attach_unfinished, interface,
+                   fmt::format("interface {}: packets go by the program of an attach that was cut "
+                               "off, and what is written now leads none of them. {}",
+                               interface, again(interface)));
+  }
+  if (there != program) {
+    return problem(
+        "other_program", interface,
+        fmt::format("interface {0} has another XDP program (number {1}) than ours "
+                    "(number {2}); take that off (ip link set dev {0} xdp off), then {3}",
+                    interface, there, program, again(interface)));
+  }
+  const short flags = flags_of(interface);
+  if ((flags & IFF_UP) == 0) {
+    return problem(
+        "interface_down", interface,
+        fmt::format("interface {0} is down: no packets of clients come in there; ip link "
+                    "set dev {0} up",
+                    interface));
+  }
+  if ((flags & IFF_RUNNING) == 0) {
+    return problem("interface_down", interface,
+                   fmt::format("interface {} has no link: no packets of clients come in there; "
+                               "look at its cable and at the other end",
+                               interface));
+  }
+  return std::nullopt;
+}
+
+std::optional<lb::Problem> look_at_map(const std::string& pins, const std::string& name,
+                                       std::uint32_t recorded) {
+  const std::string path = path_of(pins, name);
+  const Descriptor map(bpf_obj_get(path.c_str()));
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  if (!map || bpf_obj_get_info_by_fd(map.get(), &info, &size) != 0) {
+    return problem("pin_missing", name,
+                   fmt::format("{}: {}; the program goes on with the map, but the next saspd does "
+                               "not find it. {}",
+                               path, std::generic_category().message(errno),
+                               again("IF", " --replace --force")));
+  }
+  if (info.id == recorded) return std::nullopt;
+  return problem("map_replaced", name,
+                 fmt::format("{} is another map (number {}) than the attached program's (number "
+                             "{}): what is written there leads no packet. {}",
+                             path, info.id, recorded, again("IF", " --replace --force")));
+}
+
+}  // namespace
+
+std::vector<lb::Problem> attachment_problems(const std::string& pins) {
+  if (::access(path_of(pins, "settings").c_str(), F_OK) != 0) return {};
+  const auto record = read_record(path_of(pins, record_pin));
+  const auto program = record ? record->find(std::string(program_entry)) : Record::const_iterator();
+  if (!record || program == record->end()) {
+    return {problem("pin_missing", std::string(record_pin),
+                    fmt::format("{}: the record of what is attached cannot be read, so nobody can "
+                                "see whether it still is. {}",
+                                path_of(pins, record_pin), again("IF")))};
+  }
+  const auto next = read_record(path_of(pins, fmt::format("{}{}", next_prefix, record_pin)));
+  const auto cut_off = next ? next->find(std::string(program_entry)) : Record::const_iterator();
+  const Programs programs{program->second, next && cut_off != next->end() ? cut_off->second : 0};
+  std::vector<lb::Problem> problems;
+  for (const auto& [name, number] : *record) {
+    if (name == program_entry) continue;
+    const auto interface = interface_of(name);
+    auto found = interface ? look_at_interface(*interface, number, programs)
+                           : look_at_map(pins, name, number);
+    if (found) problems.push_back(std::move(*found));
+  }
+  return problems;
+}
+
+bool mended_by_attach(const lb::Problem& problem) {
+  return problem.name == not_attached || problem.name == attach_unfinished ||
+         (problem.name == "pin_missing" && problem.subject == record_pin);
+}
+
+}  // namespace saspd::bpf

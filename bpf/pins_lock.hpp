@@ -1,0 +1,27 @@
+// Nobody attaches while somebody looks at what is attached, or writes into it.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "controller/base/descriptor.hpp"
+#include "controller/base/error.hpp"
+
+namespace saspd::bpf {
+
+// A lock on a directory of pins, for one look or one change: whoever has it finds the same maps and
+// the same program until the end. It ends with its process, however that ends, and is the same in
+// every namespace that sees the directory. (Who writes at all: writer_lock.hpp.)
+class PinsLock {
+ public:
+  // Error resource_unavailable_try_again: somebody else has had it for all of `patience`.
+  static Result<PinsLock> take(const std::string& pins,
+                               std::chrono::milliseconds patience = std::chrono::seconds{2});
+
+ private:
+  explicit PinsLock(Descriptor directory) : directory_(std::move(directory)) {}
+  Descriptor directory_;
+};
+
+}  // namespace saspd::bpf

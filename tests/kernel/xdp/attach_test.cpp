@@ -1,0 +1,356 @@
+// The attach step and what becomes of it: bigger maps, names, refusals, locks, and everything that
+// can happen to a program behind our back.
+#include <gtest/gtest.h>
+
+#include <net/if.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "bpf/attach.hpp"
+#include "bpf/attachment.hpp"
+#include "bpf/pins_lock.hpp"
+#include "bpf/writer_lock.hpp"
+#include "bpf/xdp.hpp"
+#include "tests/support/director_network.hpp"
+#include "tests/support/kernel_namespace.hpp"
+
+namespace saspd::bpf {
+namespace {
+
+namespace fs = std::filesystem;
+
+class XdpAttach : public testing::Test {
+ protected:
+  XdpAttach() {
+    kernel::feed("ip -batch -",
+                 "link add in0 type veth peer name out0\nlink add in1 type veth peer name out1\n"
+                 "link set in0 up\nlink set out0 up\nlink set in1 up\nlink set out1 up\n");
+    settings_.pins = file_system_.path() + "/saspd";
+    settings_.interfaces = {"in0"};
+    settings_.sizes = {4, 20, 1024};
+  }
+
+  std::vector<Attached> attach() {
+    auto attached = bpf::attach(settings_);
+    if (!attached) throw std::runtime_error(attached.error().detail);
+    return *attached;
+  }
+  Error refused() {
+    const auto attached = bpf::attach(settings_);
+    return attached ? fail(std::errc{}, "attached") : attached.error();
+  }
+  std::string pin(std::string_view name) const { return settings_.pins + "/" + std::string(name); }
+  static void ip(std::string_view lines) { kernel::feed("ip -batch -", lines); }
+  static bool has_program(const std::string& interface) {
+    return kernel::output_of("ip -details link show " + interface).find("prog/xdp") !=
+           std::string::npos;
+  }
+  // "not_attached in0"
+  std::vector<std::string> problems() const {
+    std::vector<std::string> names;
+    for (const auto& problem : attachment_problems(settings_.pins))
+      names.push_back(problem.name + " " + problem.subject);
+    return names;
+  }
+  // A link comes and goes when the kernel gets round to it.
+  bool become(const std::vector<std::string>& names) const {
+    for (int i = 0; i < 600; ++i) {
+      if (problems() == names) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
+    return false;
+  }
+  std::string detail() const {
+    const auto found = attachment_problems(settings_.pins);
+    return found.size() == 1 ? found.front().detail : fmt::format("{} problems", found.size());
+  }
+  using Names = std::vector<std::string>;
+
+  kernel::NetNamespace namespace_;
+  kernel::BpfFileSystem file_system_;
+  AttachSettings settings_;
+};
+
+// --- bigger maps
+
+TEST_F(XdpAttach, BringsBiggerMapsWithAllThatTheOldOnesHold) {
+  attach();
+  auto xdp = Xdp::open(settings_.pins);
+  ASSERT_TRUE(xdp) << xdp.error().detail;
+  const lb::ServiceKey web = *lb::parse_service("tcp:192.0.2.10:80");
+  const Endpoint server = *Endpoint::parse("10.0.0.1:80");
+  lb::Pool pool;
+  pool.scheduler = "minimal";
+  pool.destinations[server] = {.endpoint = server, .weight = 7, .forward = lb::Forward::route};
+  const lb::Table table{{web, pool}};
+  ASSERT_TRUE((*xdp)->apply(diff({}, table, lb::Surplus::remove)).empty());
+  const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"));
+  const auto flow = [](std::uint16_t port) {
+    return flow_key(lb::Protocol::tcp, {*IpAddress::parse("198.51.100.1"), port},
+                    *Endpoint::parse("192.0.2.10:80"));
+  };
+  for (std::uint16_t port = 1; port <= 500; ++port)
+    ASSERT_TRUE(flows->put(flow(port), {1, 1, 0}));
+  const auto seed = Map<std::uint32_t, lb_settings>::open(pin("settings"))->find(0)->seed;
+
+  settings_.sizes = {9, 100, 5000};
+  attach();
+  const auto seen = (*xdp)->list_all();
+  ASSERT_TRUE(seen) << seen.error().detail;
+  EXPECT_EQ(*seen, table) << "who had the old maps open finds the new ones";
+  EXPECT_EQ((*xdp)->states(web).at(server).slots, LB_SLOTS);
+  const auto bigger = Map<lb_flow_key, lb_flow>::open(pin("flows"));
+  for (std::uint16_t port = 1; port <= 500; ++port)
+    EXPECT_TRUE(bigger->find(flow(port))) << port;
+  const auto settings = Map<std::uint32_t, lb_settings>::open(pin("settings"))->find(0);
+  EXPECT_EQ(settings->seed, seed);
+  EXPECT_EQ(settings->max_backends, 100U);
+  EXPECT_EQ(problems(), Names{});
+  for (const auto& entry : fs::directory_iterator(settings_.pins))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("next_")) << entry.path();
+}
+
+TEST_F(XdpAttach, KeepsTheFlowsMapWhereOnlyTheOthersGrow) {
+  attach();
+  const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"))->id();
+  settings_.sizes.services = 5;
+  attach();
+  EXPECT_EQ((Map<lb_flow_key, lb_flow>::open(pin("flows"))->id()), flows);
+}
+
+TEST_F(XdpAttach, FindsWhatFitsAlready) {
+  EXPECT_FALSE(attached_sizes(settings_.pins));
+  attach();
+  const auto sizes = attached_sizes(settings_.pins);
+  ASSERT_TRUE(sizes);
+  EXPECT_EQ(sizes->services, 4U);
+  EXPECT_EQ(sizes->backends, 20U);
+  EXPECT_EQ(sizes->flows, 1024U);
+}
+
+// --- interfaces
+
+TEST_F(XdpAttach, TakesInterfacesWithDotsInTheirNames) {
+  for (const std::string name : {"eth0.100", "a%2Eb", "%", "..x", "vlan4094"}) {
+    EXPECT_EQ(interface_of(link_pin(name)), name);
+    EXPECT_EQ(link_pin(name).find('.'), std::string::npos) << name;
+  }
+  EXPECT_EQ(interface_of("link_eth0"), "eth0") << "as it always was";
+  EXPECT_EQ(interface_of("services"), std::nullopt);
+  ip("link add in0.100 type veth peer name out100\nlink set in0.100 up\nlink set out100 up\n");
+  settings_.interfaces = {"in0", "in0.100"};
+  attach();
+  EXPECT_TRUE(has_program("in0.100"));
+  EXPECT_EQ(problems(), Names{});
+  attach();
+  ip("link set in0.100 down\n");
+  EXPECT_TRUE(become({"interface_down in0.100"}));
+  const auto detached = detach(settings_.pins);
+  ASSERT_TRUE(detached) << detached.error().detail;
+  EXPECT_EQ(*detached, (Names{"in0", "in0.100"}));
+  EXPECT_FALSE(has_program("in0.100"));
+}
+
+TEST_F(XdpAttach, SaysWithTheKernelsWordsWhyADriverRefuses) {
+  ip("link set in0 mtu 9000\nlink set out0 mtu 9000\n");
+  settings_.mode = Mode::native;
+  const Error error = refused();
+  EXPECT_EQ(error.code, std::errc::not_supported);
+  for (const auto* part : {"interface 'in0'", "native mode", "MTU is too large", "the MTU is 9000",
+                           "about 3500", "--xdp-mode generic"}) {
+    EXPECT_NE(error.detail.find(part), std::string::npos) << part << ": " << error.detail;
+  }
+  EXPECT_FALSE(has_program("in0"));
+  EXPECT_FALSE(fs::exists(settings_.pins));
+  settings_.mode = Mode::automatic;
+  const auto attached = attach();
+  EXPECT_EQ(attached.at(0).mode, "generic");
+  EXPECT_NE(attached.at(0).reason.find("MTU is too large"), std::string::npos)
+      << attached.at(0).reason;
+  ASSERT_TRUE(detach(settings_.pins));
+  ip("link set in0 mtu 3498\nlink set out0 mtu 3498\n");
+  EXPECT_EQ(attach().at(0).mode, "native") << "what we say is what the kernel takes";
+}
+
+TEST_F(XdpAttach, FollowsAnInterfaceToItsNewName) {
+  attach();
+  ip("link set in0 down\nlink set in0 name lan0\nlink set lan0 up\n");
+  EXPECT_TRUE(become(Names{"interface_renamed in0"}));
+  EXPECT_NE(detail().find("lan0"), std::string::npos) << detail();
+  settings_.interfaces = {"lan0"};
+  attach();
+  EXPECT_TRUE(become(Names{}));
+  EXPECT_TRUE(has_program("lan0"));
+}
+
+// --- what others do to it
+
+TEST_F(XdpAttach, IsSeenToBeThere) {
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  EXPECT_EQ(problems(), Names{});
+  attach();
+  EXPECT_EQ(problems(), Names{});
+}
+
+TEST_F(XdpAttach, IsSeenToBeTakenOff) {
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
+  EXPECT_EQ(problems(), Names{"not_attached in1"});
+  EXPECT_NE(detail().find("saspd --attach --interface in1"), std::string::npos) << detail();
+  EXPECT_TRUE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  attach();
+  EXPECT_EQ(problems(), Names{});
+  ASSERT_TRUE(has_program("in1"));
+  ASSERT_TRUE(fs::remove(pin("link_in1")));
+  // The kernel takes the program off when it gets round to it.
+  for (int i = 0; i < 600 && has_program("in1"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  EXPECT_EQ(problems(), Names{"not_attached in1"}) << "the pin of the link";
+}
+
+TEST_F(XdpAttach, IsSeenToBeGoneWithItsInterface) {
+  attach();
+  ip("link del in0\n");
+  EXPECT_TRUE(become(Names{"interface_gone in0"}));
+  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  ip("link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
+  EXPECT_TRUE(become(Names{"not_attached in0"}));
+  EXPECT_NE(detail().find("made anew"), std::string::npos) << detail();
+  attach();
+  EXPECT_TRUE(become(Names{}));
+}
+
+TEST_F(XdpAttach, IsSeenToBeReplaced) {
+  attach();
+  kernel::output_of("bpftool link detach pinned " + pin("link_in0"));
+  AttachSettings other = settings_;
+  other.pins += "-other";
+  ASSERT_TRUE(bpf::attach(other));
+  EXPECT_EQ(problems(), Names{"other_program in0"});
+  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_NE(refused().detail.find("'in0' is taken by XDP program 'balance'"), std::string::npos);
+}
+
+TEST_F(XdpAttach, IsSeenToGetNothingWhileItsInterfaceIsDown) {
+  attach();
+  ip("link set in0 down\n");
+  EXPECT_TRUE(become(Names{"interface_down in0"}));
+  EXPECT_NE(detail().find("is down"), std::string::npos) << detail();
+  ip("link set in0 up\n");
+  EXPECT_TRUE(become(Names{}));
+  ip("link set out0 down\n");
+  EXPECT_TRUE(become(Names{"interface_down in0"}));
+  EXPECT_NE(detail().find("has no link"), std::string::npos) << detail();
+}
+
+TEST_F(XdpAttach, IsSeenToHaveOtherMapsThanThePinnedOnes) {
+  attach();
+  ASSERT_TRUE(fs::remove(pin("backends")));
+  EXPECT_EQ(problems(), Names{"pin_missing backends"});
+  kernel::output_of(
+      fmt::format("bpftool map create {} type array key 4 value {} entries 21 name backends",
+                  pin("backends"), sizeof(lb_backend)));
+  EXPECT_EQ(problems(), Names{"map_replaced backends"});
+  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  ASSERT_TRUE(fs::remove(pin("record")));
+  EXPECT_EQ(problems(), Names{"pin_missing record"});
+  ASSERT_TRUE(detach(settings_.pins));
+  EXPECT_EQ(problems(), Names{}) << "the listing says that";
+}
+
+// An attach that was cut off behind the point where packets go by its program.
+TEST_F(XdpAttach, EndsWhatWasBegun) {
+  attach();
+  const auto before = *read_record(pin("record"));
+  const std::vector<std::string> made_anew{"backends", "backend_counters", "settings"};
+  std::vector<Descriptor> old;
+  for (const auto& name : made_anew)
+    old.emplace_back(bpf_obj_get(pin(name).c_str()));
+  settings_.sizes.backends = 50;
+  attach();
+  const auto after = *read_record(pin("record"));
+  fs::rename(pin("record"), pin("next_record"));
+  ASSERT_TRUE(write_record(pin("record"), before));
+  for (std::size_t i = 0; i < made_anew.size(); ++i) {
+    ASSERT_NE(before.at(made_anew[i]), after.at(made_anew[i]));
+    fs::rename(pin(made_anew[i]), pin("next_" + made_anew[i]));
+    ASSERT_EQ(bpf_obj_pin(old[i].get(), pin(made_anew[i]).c_str()), 0);
+  }
+  EXPECT_EQ(problems(), Names{"attach_unfinished in0"});
+  EXPECT_TRUE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  attach();
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_EQ(read_record(pin("record"))->at("backends"), after.at("backends"));
+  // And one before it: nothing of it counts.
+  ASSERT_TRUE(write_record(pin("next_record"), {{"program", 1}, {"backends", 1}}));
+  ASSERT_TRUE(write_record(pin("next_backends"), {}));
+  attach();
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_EQ(read_record(pin("record"))->at("backends"), after.at("backends"));
+  EXPECT_FALSE(fs::exists(pin("next_backends")));
+}
+
+// --- locks
+
+TEST_F(XdpAttach, IsNotTakenFromWhoServesWithIt) {
+  attach();
+  {
+    const auto writer = WriterLock::take(settings_.pins, std::chrono::milliseconds{0});
+    ASSERT_TRUE(writer) << writer.error().detail;
+    EXPECT_TRUE(writer->is_of(settings_.pins));
+    const auto second = WriterLock::take(settings_.pins, std::chrono::milliseconds{0});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, std::errc::address_in_use);
+    const auto refused_detach = detach(settings_.pins);
+    ASSERT_FALSE(refused_detach);
+    EXPECT_EQ(refused_detach.error().code, std::errc::address_in_use);
+    EXPECT_NE(refused_detach.error().detail.find("--force"), std::string::npos);
+    EXPECT_TRUE(has_program("in0"));
+    settings_.replace = true;
+    attach();  // it fits, so nothing is thrown away
+    settings_.sizes.backends = 10;
+    EXPECT_EQ(refused().code, std::errc::address_in_use);
+    settings_.force = true;
+    attach();
+    EXPECT_TRUE(writer->is_of(settings_.pins));
+    ASSERT_TRUE(detach(settings_.pins, true));
+    EXPECT_FALSE(writer->is_of(settings_.pins));
+  }
+  attach();
+  EXPECT_TRUE(detach(settings_.pins)) << "its process has ended";
+}
+
+TEST_F(XdpAttach, WaitsForWhoLooksOrWrites) {
+  attach();
+  auto change = std::make_optional(PinsLock::take(settings_.pins));
+  ASSERT_TRUE(*change);
+  const auto second = PinsLock::take(settings_.pins, std::chrono::milliseconds{20});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, std::errc::resource_unavailable_try_again);
+  std::thread later([&change] {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    change.reset();
+  });
+  EXPECT_TRUE(PinsLock::take(settings_.pins, std::chrono::seconds{60}));
+  later.join();
+}
+
+TEST_F(XdpAttach, TakesNoDirectoryThatSomebodyElseHasMade) {
+  ASSERT_EQ(::mkdir(settings_.pins.c_str(), 0700), 0);
+  ASSERT_EQ(::chmod(settings_.pins.c_str(), 0777), 0);
+  ASSERT_EQ(::chown(settings_.pins.c_str(), 65534, 65534), 0);
+  EXPECT_NE(refused().detail.find("only root"), std::string::npos) << refused().detail;
+  ASSERT_EQ(::chown(settings_.pins.c_str(), 0, 0), 0);
+  EXPECT_EQ(refused().code, std::errc::device_or_resource_busy);
+  EXPECT_FALSE(has_program("in0"));
+}
+
+}  // namespace
+}  // namespace saspd::bpf
