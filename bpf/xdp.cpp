@@ -17,9 +17,15 @@ std::uint8_t forward_number(lb::Forward forward) {
   return forward == lb::Forward::tunnel ? LB_FORWARD_IPIP : LB_FORWARD_L2;
 }
 
+void set_lost(lb_backend& backend, bool lost) {
+  backend.flags &= static_cast<std::uint8_t>(~LB_BACKEND_LOST);
+  if (lost) backend.flags |= LB_BACKEND_LOST;
+}
+
 std::uint8_t flags_of(const lb::Service& attributes) {
   std::uint8_t flags = 0;
   if ((attributes.flags & lb::service_flag::stateless) != 0) flags |= LB_SERVICE_STATELESS;
+  if ((attributes.flags & lb::service_flag::drop_lost) != 0) flags |= LB_SERVICE_DROP_LOST;
   if (attributes.scheduler == "independent") flags |= LB_SERVICE_INDEPENDENT;
   return flags;
 }
@@ -219,11 +225,15 @@ lb::Pool Xdp::pool(const Service& service) {
   if ((service.value.flags & LB_SERVICE_STATELESS) != 0) {
     pool.flags |= lb::service_flag::stateless;
   }
+  if ((service.value.flags & LB_SERVICE_DROP_LOST) != 0) {
+    pool.flags |= lb::service_flag::drop_lost;
+  }
   for (const auto& [endpoint, number] : service.backends) {
     lb::Destination& destination = pool.destinations[endpoint];
     destination.endpoint = endpoint;
     destination.weight = backends_[number].weight;
     destination.forward = forward_of(service.value);
+    destination.lost = (backends_[number].flags & LB_BACKEND_LOST) != 0;
     destination.connections = connections(number);
   }
   return pool;
@@ -304,6 +314,7 @@ std::optional<Error> Xdp::draft(const lb::Change& change, Drafts& drafts) {
     case lb::Action::set_weight:
       if (!exists) return absent;
       draft.backends[number->second].weight = change.destination.weight;
+      set_lost(draft.backends[number->second], change.destination.lost);
       draft.service.value.forward = forward_number(change.destination.forward);
       break;
     case lb::Action::remove_destination:
@@ -345,6 +356,7 @@ std::optional<Error> Xdp::draft_destination(const lb::Destination& destination, 
   backend.weight = destination.weight;
   backend.generation = static_cast<std::uint16_t>(backends_[*number].generation + 1);
   backend.flags = LB_BACKEND_PRESENT;
+  set_lost(backend, destination.lost);
   draft.backends[*number] = with_next_hop(backend);
   draft.joining.push_back(*number);
   draft.service.backends[destination.endpoint] = *number;

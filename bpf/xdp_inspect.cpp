@@ -80,8 +80,11 @@ std::optional<std::uint32_t> Xdp::known_flow(const Service& service, const lb_fl
   const auto flow = maps_->flows.find(key);
   if (!flow || flow->backend >= backends_.size()) return std::nullopt;
   const lb_backend& backend = backends_[flow->backend];
+  const bool ended = (backend.flags & LB_BACKEND_LOST) != 0 &&
+                     (key.protocol == static_cast<std::uint8_t>(lb::Protocol::udp) ||
+                      (service.value.flags & LB_SERVICE_DROP_LOST) != 0);
   const bool valid = is_present(backend) && backend.generation == flow->generation &&
-                     backend.service == service.value.number;
+                     backend.service == service.value.number && !ended;
   return valid ? std::optional<std::uint32_t>(flow->backend) : std::nullopt;
 }
 

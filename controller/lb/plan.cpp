@@ -25,11 +25,13 @@ void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Pl
     if (existing == now.destinations.end()) {
       plan.push_back({Action::add_destination, key, {}, destination, 0});
     } else if (existing->second.weight != destination.weight ||
-               existing->second.forward != destination.forward) {
+               existing->second.forward != destination.forward ||
+               existing->second.lost != destination.lost) {
       Change change{Action::set_weight, key, {}, existing->second, existing->second.weight};
       change.sets_forward = existing->second.forward != destination.forward;
       change.destination.weight = destination.weight;
       change.destination.forward = destination.forward;
+      change.destination.lost = destination.lost;
       plan.push_back(std::move(change));
     }
   }
@@ -82,6 +84,9 @@ std::string Change::text() const {
       return fmt::format("{} added ({}) with weight {}", at(), name(destination.forward),
                          destination.weight);
     case Action::set_weight:
+      if (old_weight == destination.weight && !sets_forward) {
+        return fmt::format("{} {}", at(), destination.lost ? "lost" : "no longer lost");
+      }
       if (old_weight == destination.weight) {
         return fmt::format("{} set to {}", at(), name(destination.forward));
       }
@@ -146,6 +151,7 @@ bool still_follows(const Change& change, const Destination& now) {
 
 Destination rebased(const Change& change, Destination now) {
   now.weight = change.destination.weight;
+  now.lost = change.destination.lost;
   if (change.sets_forward) now.forward = change.destination.forward;
   return now;
 }

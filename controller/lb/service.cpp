@@ -33,7 +33,7 @@ std::string_view name(Forward forward) {
 bool Destination::operator==(const Destination& other) const {
   const auto configured = [](const Destination& of) {
     return std::tie(of.endpoint, of.weight, of.forward, of.upper_threshold, of.lower_threshold,
-                    of.tunnel);
+                    of.tunnel, of.lost);
   };
   return configured(*this) == configured(other);
 }

@@ -56,6 +56,8 @@ struct Destination {
   std::uint32_t upper_threshold = 0;  // connections; 0 is none
   std::uint32_t lower_threshold = 0;
   Tunnel tunnel{};
+  // Dead, and not draining: its flows end, as far as the service says so. XDP only.
+  bool lost = false;
   // Active and inactive ones, as of the listing. Counted by the kernel, no part of what is equal.
   std::uint32_t connections = 0;
 
@@ -64,7 +66,7 @@ struct Destination {
 
 inline constexpr std::uint32_t max_weight = 0x7FFFFFFF;  // IPVS refuses more with ERANGE
 
-// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h, but for the last.
+// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h, but for the last two.
 namespace service_flag {
 inline constexpr std::uint32_t persistent = 0x01;
 inline constexpr std::uint32_t hashed = 0x02;  // the kernel's own, on every service
@@ -73,6 +75,7 @@ inline constexpr std::uint32_t fallback = 0x08;   // sh, mh: another server for 
 inline constexpr std::uint32_t hash_port = 0x10;  // sh, mh: the client's port counts too
 inline constexpr std::uint32_t sched3 = 0x20;
 inline constexpr std::uint32_t stateless = 0x10000;  // XDP only, and ours: no flow is remembered
+inline constexpr std::uint32_t drop_lost = 0x20000;  // alike: TCP flows of a lost destination end
 }  // namespace service_flag
 
 // The attributes of a service, beside its key.

@@ -22,6 +22,7 @@
 #include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/xdp_plane.hpp"
 #include "netlink/ipvs.hpp"
+#include "netlink/vlan_tags.hpp"
 
 namespace {
 
@@ -120,11 +121,46 @@ ExitCode refuse(const saspd::Error& error, saspd::cli::Log& log) {
   return exit_code_of(error.code);
 }
 
+// What the XDP program would not see of frames there. Interfaces that do not exist are refused
+// later.
+saspd::Result<void> check_interfaces(const std::vector<std::string>& interfaces,
+                                     saspd::cli::Log& log) {
+  const auto links = saspd::netlink::read_links();
+  if (!links) return fail(links.error());
+  for (const auto& [index, link] : *links) {
+    if (std::find(interfaces.begin(), interfaces.end(), link.name) == interfaces.end()) continue;
+    const auto checked =
+        saspd::netlink::check_vlan_tags(*links, index, saspd::netlink::hides_vlan_tags(link.name));
+    if (!checked) return fail(checked.error());
+    if (*checked) log.warning("{}", **checked);
+  }
+  return {};
+}
+
+// A one-armed director on a veth: the kernel wakes the other end for what is sent back only if an
+// XDP program is there, else it waits for the next frame.
+void warn_of_veth(const saspd::bpf::Attached& attached, saspd::cli::Log& log) {
+  const auto links = saspd::netlink::read_links();
+  if (!links || attached.mode != "native") return;
+  for (const auto& [index, link] : *links) {
+    if (link.name != attached.interface || link.kind != "veth") continue;
+    log.warning(
+        "{} is a veth: servers that are reached by it, too, get their packets at once only if an "
+        "XDP program is at its other end (one that passes everything will do); --xdp-mode generic "
+        "needs none",
+        link.name);
+  }
+}
+
 ExitCode attach(const Options& all, saspd::cli::Log& log) {
   const XdpOptions& options = all.xdp;
   const auto owner = owner_of_pins(options.user);
   if (!owner) return refuse(owner.error(), log);
   const auto settings = attach_settings(all, *owner);
+  if (options.decapsulate.empty()) {
+    const auto checked = check_interfaces(settings.interfaces, log);
+    if (!checked) return refuse(checked.error(), log);
+  }
   const auto attached = options.decapsulate.empty()
                             ? saspd::bpf::attach(settings)
                             : saspd::bpf::attach_decapsulator(settings, options.decapsulate);
@@ -133,6 +169,10 @@ ExitCode attach(const Options& all, saspd::cli::Log& log) {
     std::puts(fmt::format("{}: attached in {} mode{}", interface, mode,
                           reason.empty() ? "" : fmt::format(" (native: {})", reason))
                   .c_str());
+  }
+  if (options.decapsulate.empty()) {
+    for (const auto& one : *attached)
+      warn_of_veth(one, log);
   }
   std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
                         options.pins)

@@ -417,6 +417,7 @@ lb::Pool Reconciler::wish(const ServiceSettings& service, const lb::Pool& pool, 
     destination.weight = member.weight;
     if (!service.manage) continue;
     destination.forward = service.manage->forward;
+    destination.lost = service.manage->tells_lost && member.reason == Reason::no_contact;
     if (has_left(service, endpoint, member.reason == Reason::leaving, now)) {
       wish.destinations.erase(endpoint);
     }

@@ -64,6 +64,7 @@ struct ServiceOptions {
   std::optional<std::string> hash_port;  // the scheduler whose flag it is
   // XDP
   bool stateless = false;
+  std::optional<bool> drop_lost;
   std::optional<std::string> table;
 };
 
@@ -71,12 +72,13 @@ constexpr std::string_view ipvs_options =
     "manage, scheduler=NAME, forward=masquerade|route|tunnel, drain=SECONDS, persistent=SECONDS, "
     "one-packet, sh-port, mh-port, max=N or proto=tcp|udp|sctp";
 constexpr std::string_view xdp_options =
-    "manage, forward=l2|ipip, drain=SECONDS, stateless or table=minimal|independent";
+    "manage, forward=l2|ipip, drain=SECONDS, stateless, on-lost=keep|drop or "
+    "table=minimal|independent";
 constexpr std::array<std::string_view, 10> ipvs_names{
     "manage",     "scheduler", "forward", "drain", "persistent",
     "one-packet", "sh-port",   "mh-port", "max",   "proto"};
-constexpr std::array<std::string_view, 5> xdp_names{"manage", "forward", "drain", "stateless",
-                                                    "table"};
+constexpr std::array<std::string_view, 6> xdp_names{"manage",    "forward", "drain",
+                                                    "stateless", "on-lost", "table"};
 
 // `also` are other tools' words for the same, which are not shown.
 template <class T>
@@ -196,6 +198,8 @@ Result<void> parse_for_xdp(ServiceOptions& options, const Option& option) {
                    {"route", lb::Forward::route},
                    {"tun", lb::Forward::tunnel},
                    {"tunnel", lb::Forward::tunnel}});
+  else if (name == "on-lost")
+    return choose(options.drop_lost, name, value, {{"keep", false}, {"drop", true}});
   else if (name == "table")
     return choose<std::string>(options.table, name, value,
                                {{"minimal", "minimal"}, {"independent", "independent"}});
@@ -286,6 +290,8 @@ Result<void> complete_xdp(ServiceSettings& service, const ServiceOptions& option
   ManageSettings manage;
   manage.service.scheduler = options.table.value_or("minimal");
   if (options.stateless) manage.service.flags |= lb::service_flag::stateless;
+  if (options.drop_lost.value_or(false)) manage.service.flags |= lb::service_flag::drop_lost;
+  manage.tells_lost = true;
   manage.forward = options.forward.value_or(lb::Forward::route);
   manage.keeps_port = true;
   manage.open = options.manage;

@@ -26,6 +26,7 @@ struct ManageSettings {
   lb::Service service;  // as it shall be; timeout and netmask count only if it is persistent
   lb::Forward forward = lb::Forward::masquerade;
   bool keeps_port = false;  // a destination has the port of the service: nobody rewrites it
+  bool tells_lost = false;  // the data plane tells a dead destination from a draining one
   bool open = true;         // members that registered themselves belong to it
   // The longest that a leaving destination keeps its connections; nothing: as long as they last.
   std::optional<std::chrono::seconds> drain;

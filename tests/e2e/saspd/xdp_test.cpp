@@ -531,6 +531,32 @@ TEST_F(SaspdOnXdp, DrainsAServerWhoseConnectionsGoOn) {
   EXPECT_EQ(failed_, 0);
 }
 
+// Contact off: with on-lost=drop a client knows at once that its server is dead.
+TEST_F(SaspdOnXdp, EndsTheConnectionsOfADeadServerWhereThatIsWanted) {
+  attach("native");
+  advise({"10", "10", "10", "10"});
+  start_gwm();
+  start_saspd("web=tcp:192.0.2.10:80,on-lost=drop");
+  ASSERT_TRUE(all_have_slots(4));
+  std::vector<Connection> open;
+  network_.client.run([&] {
+    while (open.size() < 40) {
+      if (auto connection = Connection::open(vip)) open.push_back(std::move(*connection));
+    }
+  });
+  const std::size_t dead = open.at(0).server();
+  const std::size_t draining = (dead + 1) % 4;
+  std::vector<std::string> words(4, "10");
+  words.at(dead) = "down";
+  words.at(draining) = "quiesce";
+  advise(words);
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(dead) == 0; }));
+  network_.client.run([&] {
+    for (auto& connection : open)
+      EXPECT_EQ(connection.works(), connection.server() != dead) << connection.server();
+  });
+}
+
 TEST_F(SaspdOnXdp, RemovesAServerAndTakesItInAgain) {
   start({"10", "10", "10", "10"});
   ASSERT_TRUE(all_have_slots(4));

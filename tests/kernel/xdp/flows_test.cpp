@@ -97,6 +97,34 @@ TEST_F(Lb, LeadsAFlowAnewWhoseBackendIsGone) {
   void_by([](lb_backend& backend) { backend.service = 3; });
 }
 
+// A dead server is not a draining one.
+TEST_F(Lb, MovesTheFlowsOfALostBackendWhereTheyCanGoOn) {
+  for (const std::uint8_t protocol : {tcp_number, udp_number}) {
+    for (const std::uint8_t flags : std::array<std::uint8_t, 2>{0, LB_SERVICE_DROP_LOST}) {
+      const Service service = serve_l2(protocol, true, flags);
+      lead(service, 5);
+      put_backend(6, backend_of(service, 6));
+      const Packet packet = request(service, ack, static_cast<std::uint16_t>(100 + flags));
+      expect_led_to(5, LB_SENT_TABLE, packet);
+      put_table(2 * service.number, {6});
+      expect_led_to(5, LB_SENT_FLOW, packet);
+      lb_backend lost = backend_of(service, 5);
+      lost.weight = 0;
+      lost.flags |= LB_BACKEND_LOST;
+      put_backend(5, lost);
+      const bool stays = protocol == tcp_number && flags == 0;
+      expect_led_to(stays ? 5 : 6, stays ? LB_SENT_FLOW : LB_SENT_TABLE, packet);
+      put_backend(5, backend_of(service, 5));
+      expect_led_to(stays ? 5 : 6, LB_SENT_FLOW, packet);  // and stays where it went
+      // Where nobody else has slots it goes on as it was.
+      put_table(2 * service.number, {5});
+      put_backend(5, lost);
+      put_backend(6, lb_backend{});
+      expect_led_to(5, stays ? LB_SENT_FLOW : LB_SENT_TABLE, packet);
+    }
+  }
+}
+
 TEST_F(Lb, StoresNoFlowOfAStatelessService) {
   for (const std::uint8_t protocol : {tcp_number, udp_number}) {
     const Service service = serve_l2(protocol, true, LB_SERVICE_STATELESS);
