@@ -586,12 +586,20 @@ class ANewMac : public SaspdOnXdp {
       ASSERT_TRUE(file) << name;
     });
   }
+  // Until then the kernel reports addresses that become usable, at which saspd looks at everything.
+  void await_addresses() const {
+    network_.director.run([] {
+      ASSERT_TRUE(
+          eventually([] { return kernel::output_of("ip -6 address show tentative").empty(); }));
+    });
+  }
   void expect_followed() {
     start({"10", "0", "0", "0"});
     ASSERT_TRUE(weights_become({10, 0, 0, 0}));
     ASSERT_TRUE(eventually([&] { return connect(1)[0] == 1; }));
+    await_addresses();
     network_.servers[0]->ip("link set eth0 address 02:00:00:00:77:01\n");
-    EXPECT_TRUE(eventually(
+    ASSERT_TRUE(eventually(
         [&] {
           const auto member = status().at_pointer("/groups/0/members/0");
           return member.at("next_hop").as_string().find("02:00:00:00:77:01") != std::string::npos;
