@@ -17,8 +17,8 @@ struct Destroy {
 TEST(Load, SaysWhatTheVerifierHasAgainstTheProgram) {
   const std::unique_ptr<lb_bpf, Destroy> program(lb_bpf__open());
   ASSERT_TRUE(program);
-  // Its context is another there.
-  bpf_program__set_type(program->progs.balance, BPF_PROG_TYPE_SOCKET_FILTER);
+  // Its context is another there: what XDP has at its start is a number.
+  bpf_program__set_type(program->progs.balance, BPF_PROG_TYPE_SCHED_CLS);
   const auto loaded = load(*program->obj);
   ASSERT_FALSE(loaded);
   const std::string& detail = loaded.error().detail;
