@@ -344,7 +344,7 @@ TEST_F(SaspGwm, LetsANewConnectionOfAnLbReplaceTheOld) {
   SaspClient young(port);
   EXPECT_EQ(weights_of(young), std::vector{40});
   EXPECT_TRUE(old.is_closed());
-  EXPECT_TRUE(logs("two load balancers have the same lb uid (replacement 1)"));
+  EXPECT_TRUE(logs("which is closed (replacement 1)"));
   EXPECT_EQ(weights_of(young), std::vector{40});
 }
 
