@@ -5,6 +5,7 @@
 #include <linux/if_ether.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/object.h>
@@ -43,6 +44,17 @@ std::uint16_t vlan_of(rtnl_link* link) {
   const bool is_8021q = protocol < 0 || ntohs(static_cast<std::uint16_t>(protocol)) == ETH_P_8021Q;
   const int id = rtnl_link_vlan_get_id(link);
   return is_8021q && id > 0 ? static_cast<std::uint16_t>(id) : std::uint16_t{0};
+}
+
+// Of a bridge; libnl does not say.
+bool filters_vlans(nlmsghdr* message) {
+  const auto within = [](nlattr* outer, int type) -> nlattr* {
+    return outer == nullptr ? nullptr
+                            : nla_find(static_cast<nlattr*>(nla_data(outer)), nla_len(outer), type);
+  };
+  nlattr* info = nlmsg_find_attr(message, sizeof(ifinfomsg), IFLA_LINKINFO);
+  nlattr* flag = within(within(info, IFLA_INFO_DATA), IFLA_BR_VLAN_FILTERING);
+  return flag != nullptr && nla_get_u8(flag) != 0;
 }
 
 Link link_of(rtnl_link* link) {
@@ -126,6 +138,8 @@ std::optional<std::pair<unsigned, Link>> link_in(nl_msg* message) {
             static_cast<unsigned>(rtnl_link_get_ifindex(link)), link_of(link));
       },
       &found);
+  if (found && found->second.kind == "bridge")
+    found->second.filters_vlans = filters_vlans(nlmsg_hdr(message));
   return found;
 }
 

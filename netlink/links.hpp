@@ -30,6 +30,7 @@ struct Link {
   unsigned parent = 0;     // index of what a VLAN or macvlan device is on; 0: in another namespace
   unsigned master = 0;     // index of the bridge or bond that it is a part of; 0: of none
   std::uint16_t vlan = 0;  // of a VLAN device of 802.1Q, else 0
+  bool filters_vlans = false;  // a bridge
   bool operator==(const Link&) const = default;
 };
 using Links = std::map<unsigned, Link>;  // by index

@@ -259,13 +259,13 @@ void NextHops::find_exit(NextHop& hop) {
       hop.vlan = link->second.vlan;
       hop.exit = link->second.parent;
     } else if (link->second.kind == "bridge") {
+      if (link->second.filters_vlans) return cannot(" (the bridge filters VLANs)");
       const auto port = ports_.find({hop.exit, hop.mac});
       if (port == ports_.end()) {
         hop.state = NextHop::State::no_port;
         return;
       }
-      if (port->second.vlan != 0) return cannot(" (the bridge filters VLANs)");
-      hop.exit = port->second.interface;
+      hop.exit = port->second;
     } else {
       if (!can_transmit(hop.exit, link->second)) {
         cannot(link->second.kind == "veth"
@@ -472,10 +472,10 @@ void NextHops::learn_port(nl_object* object, bool gone) {
   auto* entry = reinterpret_cast<rtnl_neigh*>(object);
   const auto mac = mac_of(rtnl_neigh_get_lladdr(entry));
   const int bridge = rtnl_neigh_get_master(entry);
-  if (!mac || bridge <= 0) return;  // of a card's filter
+  if (!mac || bridge <= 0) return;             // of a card's filter
+  if (rtnl_neigh_get_vlan(entry) > 0) return;  // for a bridge that filters VLANs
   const std::pair key(static_cast<unsigned>(bridge), *mac);
-  const Port port{static_cast<unsigned>(rtnl_neigh_get_ifindex(entry)),
-                  static_cast<std::uint16_t>(std::max(0, rtnl_neigh_get_vlan(entry)))};
+  const auto port = static_cast<unsigned>(rtnl_neigh_get_ifindex(entry));
   const auto before = ports_.find(key);
   if (gone) {
     changed_ = ports_.erase(key) > 0 || changed_;

@@ -141,12 +141,8 @@ class NextHops {
   std::set<IpAddress> wanted_;
   Links links_;
   std::map<NeighbourKey, Neighbour> neighbours_;
-  struct Port {
-    unsigned interface = 0;
-    std::uint16_t vlan = 0;  // not 0: the bridge filters VLANs
-    bool operator==(const Port&) const = default;
-  };
-  std::map<std::pair<unsigned, Mac>, Port> ports_;  // by bridge: its forwarding table
+  // By bridge: the interface of a MAC in its forwarding table, as long as it filters no VLANs.
+  std::map<std::pair<unsigned, Mac>, unsigned> ports_;
   std::vector<unsigned> native_;
   XdpFeatures features_;
   std::map<unsigned, bool> transmits_;  // of the interfaces that were looked at

@@ -388,13 +388,18 @@ TEST_F(NextHopsOnABridge, KnowAPortThatTheBridgeLearntBefore) {
 }
 
 TEST_F(NextHopsOnABridge, AreNotTrustedToABridgeThatFiltersVlans) {
+  // An entry of no VLAN, and of each, in whatever order they are listed.
+  kernel::feed("bridge -batch -", "fdb replace 02:00:00:00:00:02 dev eth0 master static\n");
   if (std::system("ip link set br0 type bridge vlan_filtering 1 2> /dev/null") != 0)
     GTEST_SKIP() << "bridges of this kernel filter no VLANs";
-  kernel::feed("bridge -batch -", "fdb add 02:00:00:00:00:02 dev eth0 master static vlan 1\n");
   ip_route("neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev br0 nud permanent\n");
   open({ip("10.1.0.2")});
   hops_->set_native({::if_nametoindex("eth0")});
   EXPECT_EQ(hop("10.1.0.2").state, State::no_transmit) << hop("10.1.0.2").text();
+  ip_route("link set br0 type bridge vlan_filtering 0\n");
+  await("10.1.0.2", State::resolved);
+  ip_route("link set br0 type bridge vlan_filtering 1\n");
+  await("10.1.0.2", State::no_transmit);
 }
 
 TEST_F(KernelNextHops, SayWhatCannotTransmitInNativeMode) {
