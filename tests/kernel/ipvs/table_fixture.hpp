@@ -55,8 +55,9 @@ class IpvsTable : public testing::Test {
     const std::span<const lb::Change> changes(plan);
     for (std::size_t offset = 0; offset < plan.size(); offset += chunk) {
       const auto size = std::min(chunk, plan.size() - offset);
-      for (auto& [index, error] : ipvs_->apply(changes.subspan(offset, size))) {
-        failures.push_back({offset + index, std::move(error)});
+      for (auto& failure : ipvs_->apply(changes.subspan(offset, size))) {
+        failure.index += offset;
+        failures.push_back(std::move(failure));
       }
     }
     return failures;

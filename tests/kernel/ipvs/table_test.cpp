@@ -356,12 +356,12 @@ TEST_F(IpvsTable, LosesAnswersButNeverTheTruth) {
 
   std::vector<bool> known(plan.size(), true);
   std::size_t lost = 0;
-  for (const auto& [index, error] : failures) {
-    known[index] = false;
-    if (error.code == std::errc::no_buffer_space) ++lost;
-    EXPECT_TRUE(error.code == std::errc::no_buffer_space ||
-                error.code == std::errc::result_out_of_range)
-        << error.detail;
+  for (const auto& failure : failures) {
+    known[failure.index] = false;
+    if (failure.error.code == std::errc::no_buffer_space) ++lost;
+    EXPECT_TRUE(failure.error.code == std::errc::no_buffer_space ||
+                failure.error.code == std::errc::result_out_of_range)
+        << failure.error.detail;
   }
   EXPECT_GT(lost, 0U) << "no answer was lost: this test shows nothing";
   auto& wanted = desired.begin()->second.destinations;
