@@ -645,7 +645,8 @@ TEST_F(SaspGwm, EndsAtSigtermWhateverIsOpen) {
   EXPECT_TRUE(lb.is_closed());
 }
 
-// faults-found 19: it was an abort. A message for which there is no memory, once no more can be had.
+// faults-found 19: it was an abort. A message for which there is no memory, once no more can be
+// had.
 TEST_F(SaspGwm, EndsWithItsReasonWhenThereIsNoMemory) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer ends the program by itself";

@@ -210,9 +210,7 @@ TEST_F(WeigherTest, GivesTheBestOfAGroupTheMaximumAndTheOthersInProportion) {
 // A weight of the file is what its author wrote, whatever else is in the group; the others are on
 // the same scale, so that nobody gets less for being named.
 TEST_F(WeigherTest, PutsProbesOnTheScaleOfTheFile) {
-  const auto weight = [](std::uint16_t n) {
-    return Advice{.confident = true, .weight = n};
-  };
+  const auto weight = [](std::uint16_t n) { return Advice{.confident = true, .weight = n}; };
   struct Case {
     const char* name;
     const char* probe;
