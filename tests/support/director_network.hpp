@@ -61,7 +61,7 @@ class Host {
         own_ = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     }).join();
     if (own_ < 0) give_up("a new network namespace (root is needed)");
-    run([] { feed("ip -batch -", "link set lo up\n"); });
+    run([] { ip_batch("link set lo up\n"); });
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -81,7 +81,7 @@ class Host {
     if (failure) std::rethrow_exception(failure);
   }
   void ip(std::string_view lines) const {
-    run([lines] { feed("ip -batch -", lines); });
+    run([lines] { ip_batch(lines); });
   }
   // As ip(8) takes it.
   std::string path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), own_); }

@@ -4,10 +4,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -16,6 +19,8 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace saspd::kernel {
 
@@ -42,6 +47,45 @@ inline void feed(const std::string& command, std::string_view input) {
   if (::pclose(pipe) != 0 || !written) throw std::runtime_error("failed: " + command);
 }
 
+// Whether every IPv6 address of this namespace, on an interface that has a carrier, has its local
+// route. The kernel adds that route later, in a work queue (net/ipv6/addrconf.c,
+// addrconf_dad_work), even to an address without duplicate address detection; until then nothing
+// reaches the address.
+inline bool ipv6_addresses_usable() {
+  constexpr unsigned lower_up = 0x10000;  // IFF_LOWER_UP of <linux/if.h>
+  std::ifstream file("/proc/thread-self/net/ipv6_route");
+  const std::string routes{std::istreambuf_iterator<char>(file), {}};
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) give_up("getifaddrs");
+  bool usable = true;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET6) continue;
+    const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr;
+    if ((one->ifa_flags & lower_up) == 0 || IN6_IS_ADDR_LINKLOCAL(&address)) continue;
+    std::string host_route;
+    for (const unsigned char byte : address.s6_addr)
+      host_route += fmt::format("{:02x}", byte);
+    usable = usable && routes.find(host_route + " 80 ") != std::string::npos;
+  }
+  ::freeifaddrs(all);
+  return usable;
+}
+
+inline void await_ipv6_addresses() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!ipv6_addresses_usable()) {
+    if (std::chrono::steady_clock::now() > end)
+      throw std::runtime_error("an IPv6 address has no local route after 30 s");
+    ::usleep(1000);
+  }
+}
+
+// ip(8) reads `lines`, without their "ip"; what they set up can be used when this returns.
+inline void ip_batch(std::string_view lines) {
+  feed("ip -batch -", lines);
+  await_ipv6_addresses();
+}
+
 // The calling thread, and threads and processes that it starts, live in a namespace of their own
 // until the end of this object. It has `lo` and nothing else.
 class NetNamespace {
@@ -50,7 +94,7 @@ class NetNamespace {
     if (original_ < 0) give_up("own network namespace");
     if (::unshare(CLONE_NEWNET) < 0) give_up("a new network namespace (root is needed)");
     own_ = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    feed("ip -batch -", "link set lo up\n");
+    ip_batch("link set lo up\n");
   }
   NetNamespace(const NetNamespace&) = delete;
   NetNamespace& operator=(const NetNamespace&) = delete;

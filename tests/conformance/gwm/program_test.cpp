@@ -452,7 +452,7 @@ TEST_F(SaspGwm, ReadsNoLongerMessagesThanItsFlagSays) {
 TEST_F(SaspGwm, TakesNoMoreNewConnectionsThanItsFlagSays) {
   if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
   const kernel::NetNamespace network;
-  kernel::feed("ip -batch -", "address add 192.0.2.1/32 dev lo\n");
+  kernel::ip_batch("address add 192.0.2.1/32 dev lo\n");
   const std::uint16_t outside = free_port();
   given_gwm({"--listen", fmt::format("192.0.2.1:{}", outside), "--insecure-plaintext",
              "--max-connection-rate", "2"});

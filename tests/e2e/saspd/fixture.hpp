@@ -33,10 +33,10 @@ class SaspdOnIpvs : public testing::Test {
     char name[] = "/tmp/saspd-e2e-XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     directory_ = name;
-    kernel::feed("ip -batch -",
-                 "address add 10.9.0.10 dev lo\n"
-                 "address add 10.9.1.1 dev lo\naddress add 10.9.1.2 dev lo\n"
-                 "address add 10.9.1.3 dev lo\naddress add 10.9.1.4 dev lo\n");
+    kernel::ip_batch(
+        "address add 10.9.0.10 dev lo\n"
+        "address add 10.9.1.1 dev lo\naddress add 10.9.1.2 dev lo\n"
+        "address add 10.9.1.3 dev lo\naddress add 10.9.1.4 dev lo\n");
   }
   void TearDown() override {
     if (HasFailure()) show_logs({path("saspd.log"), path("gwm.log"), path("ctl.log")});

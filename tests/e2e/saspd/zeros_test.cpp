@@ -246,7 +246,7 @@ TEST_F(ZerosOnIpvs, OfAnotherNamespaceAreNotTouched) {
   {
     kernel::NetNamespace other;
     Ipvsadm::run(saved);
-    kernel::feed("ip -batch -", "address add 10.9.0.10 dev lo\n");
+    kernel::ip_batch("address add 10.9.0.10 dev lo\n");
     Arguments second = saspd_arguments();
     *std::find(second.begin(), second.end(), path("control")) = path("control2");
     Program beside(second, path("second.log"));

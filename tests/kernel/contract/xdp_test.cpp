@@ -28,9 +28,9 @@ class XdpKernel {
   static lb::Service attributes6() { return attributes(); }
 
   XdpKernel() {
-    kernel::feed("ip -batch -",
-                 "link add in0 address 02:00:00:00:00:02 type veth peer name out0\n"
-                 "link set in0 up\nlink set out0 up\n");
+    kernel::ip_batch(
+        "link add in0 address 02:00:00:00:00:02 type veth peer name out0\n"
+        "link set in0 up\nlink set out0 up\n");
     bpf::AttachSettings settings;
     settings.pins = pins_;
     settings.interfaces = {"in0"};

@@ -126,7 +126,7 @@ class Traffic : public IpvsTable {
       addresses += fmt::format("address add {} dev lo\n", at.address.text());
       lines += fmt::format("-a {} -r {} -m -w 1\n", key, at.text());
     }
-    kernel::feed("ip -batch -", addresses);
+    kernel::ip_batch(addresses);
     ipvsadm(lines);
   }
 

@@ -27,9 +27,9 @@ namespace fs = std::filesystem;
 class XdpAttach : public testing::Test {
  protected:
   XdpAttach() {
-    kernel::feed("ip -batch -",
-                 "link add in0 type veth peer name out0\nlink add in1 type veth peer name out1\n"
-                 "link set in0 up\nlink set out0 up\nlink set in1 up\nlink set out1 up\n");
+    kernel::ip_batch(
+        "link add in0 type veth peer name out0\nlink add in1 type veth peer name out1\n"
+        "link set in0 up\nlink set out0 up\nlink set in1 up\nlink set out1 up\n");
     settings_.pins = file_system_.path() + "/saspd";
     settings_.interfaces = {"in0"};
     settings_.sizes = {4, 20, 1024};
@@ -45,7 +45,7 @@ class XdpAttach : public testing::Test {
     return attached ? fail(std::errc{}, "attached") : attached.error();
   }
   std::string pin(std::string_view name) const { return settings_.pins + "/" + std::string(name); }
-  static void ip(std::string_view lines) { kernel::feed("ip -batch -", lines); }
+  static void ip(std::string_view lines) { kernel::ip_batch(lines); }
   static bool has_program(const std::string& interface) {
     return kernel::output_of("ip -details link show " + interface).find("prog/xdp") !=
            std::string::npos;

@@ -23,9 +23,9 @@ namespace fs = std::filesystem;
 class XdpDataplane : public testing::Test {
  protected:
   XdpDataplane() {
-    kernel::feed("ip -batch -",
-                 "link add in0 type veth peer name out0\nlink add in1 type veth peer name out1\n"
-                 "link set in0 up\nlink set out0 up\nlink set in1 up\nlink set out1 up\n");
+    kernel::ip_batch(
+        "link add in0 type veth peer name out0\nlink add in1 type veth peer name out1\n"
+        "link set in0 up\nlink set out0 up\nlink set in1 up\nlink set out1 up\n");
     settings_.pins = file_system_.path() + "/saspd";
     settings_.interfaces = {"in0"};
     settings_.sizes = {4, 20, 1024};

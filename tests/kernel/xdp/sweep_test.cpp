@@ -45,9 +45,9 @@ std::vector<Fault> faults() {
 class Sweep : public testing::Test {
  protected:
   Sweep() : maps_(file_system_.path() + "/saspd") {
-    kernel::feed("ip -batch -",
-                 "link add in0 address 02:00:00:00:00:02 type veth peer name out0\n"
-                 "link set in0 up\nlink set out0 up\n");
+    kernel::ip_batch(
+        "link add in0 address 02:00:00:00:00:02 type veth peer name out0\n"
+        "link set in0 up\nlink set out0 up\n");
     AttachSettings settings;
     settings.pins = pins_;
     settings.interfaces = {"in0"};

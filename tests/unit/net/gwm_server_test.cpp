@@ -288,9 +288,9 @@ TEST_F(GwmServerTest, ClosesWhoIsAlwaysRefusedAndAsksWithoutAPause) {
 TEST_F(GwmServerTest, TakesAWholeNetworkOfIpv6ForOnePeer) {
   if (::geteuid() != 0) GTEST_SKIP() << "this is for root";
   const kernel::NetNamespace network;
-  kernel::feed("ip -batch -",
-               "address add 2001:db8::1/64 dev lo nodad\naddress add 2001:db8::2/64 dev lo nodad\n"
-               "address add 2001:db8:0:1::1/64 dev lo nodad\n");
+  kernel::ip_batch(
+      "address add 2001:db8::1/64 dev lo nodad\naddress add 2001:db8::2/64 dev lo nodad\n"
+      "address add 2001:db8:0:1::1/64 dev lo nodad\n");
   GwmServerConfig config;
   config.max_per_address = 1;
   const auto server = *IpAddress::parse("2001:db8::1");
