@@ -309,7 +309,7 @@ void Reconciler::decide(TimePoint now) {
   }
   const auto surplus = settings_.own_table ? lb::Surplus::remove : lb::Surplus::keep;
   lb::Plan plan = lb::diff(actual_, desired, surplus);
-  if (settings_.own_table) configured_first(plan);
+  if (settings_.own_table && !plan.empty()) configured_first(plan);
   plan_.assign(plan.begin(), plan.end());
   no_room_.clear();
   decided_ = true;
@@ -498,10 +498,12 @@ void Reconciler::write_chunk(Work& work) {
     work.applied.push_back(chunk[i]);
   }
   keep_ledger();
-  if (!work.failures.empty()) plan_.clear();
+  if (!work.failures.empty()) {
+    plan_.clear();
+    actual_known_ = false;
+  }
   overtaken_ = overtaken_ || !work.overtaken.empty();
   work.more = !plan_.empty();
-  if (!work.failures.empty()) actual_known_ = false;
   if (work.more || !overtaken_) return;
   // The rest of the plan is written, and nothing of it over what others wrote. Now it is looked at
   // what that was: at once, but not again and again, or two who write would never come to rest.
