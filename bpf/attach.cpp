@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,11 @@ std::optional<std::uint32_t> number_of(int program) {
 Result<void> rename_pin(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) return system_error(to);
   return {};
+}
+
+Error nothing_attached(const std::string& pins) {
+  return fail(std::errc::no_such_file_or_directory,
+              fmt::format("nothing is attached: {} is not there", pins));
 }
 
 // --- the maps
@@ -267,8 +273,10 @@ Result<void> settle(const std::string& pins) {
   return in_use ? make_next_the_present(pins, *record) : forget_next(pins);
 }
 
-Result<Record> record_of(const lb_bpf& program, const std::vector<Interface>& interfaces) {
-  Record record;
+// `absent`: interfaces that cannot have the program now, and get it when they can.
+Result<Record> record_of(const lb_bpf& program, const std::vector<Interface>& interfaces,
+                         const Record& absent) {
+  Record record = absent;
   for (const bpf_map* map : own_maps(program)) {
     const auto info = info_of(bpf_map__fd(map));
     if (!info) return fail(info.error());
@@ -310,19 +318,28 @@ Result<void> tell_new_devices(const lb_bpf& program, const std::vector<Interface
   return write_devices(map, *links, all);
 }
 
-// And once it is attached, with the mode.
+// And once it is attached, with the mode; that of absent interfaces stays known.
 Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& interfaces,
-                          const std::vector<Attached>& attached) {
+                          const std::vector<Attached>& attached, const Record& absent) {
+  const int map = bpf_map__fd(program.maps.devices);
   const auto links = netlink::read_links();
+  const auto known = read_devices(map);
   if (!links) return fail(links.error());
+  if (!known) return fail(known.error());
   std::vector<Attachment> all;
+  for (const Attachment& one : attachments(*known)) {
+    const bool is_absent = std::any_of(absent.begin(), absent.end(), [&one](const auto& entry) {
+      return entry.second == one.interface;
+    });
+    if (is_absent) all.push_back(one);
+  }
   for (const auto& interface : interfaces) {
     const bool native = std::any_of(attached.begin(), attached.end(), [&](const Attached& one) {
       return one.interface == interface.name && one.mode == "native";
     });
     all.push_back({interface.index, native});
   }
-  return write_devices(bpf_map__fd(program.maps.devices), *links, all);
+  return write_devices(map, *links, all);
 }
 
 // Everything is pinned aside, then the interfaces get the program, then the pins their names: cut
@@ -330,14 +347,14 @@ Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& i
 Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
                                            const std::vector<Successor>& successors,
                                            const std::vector<Interface>& interfaces,
-                                           const AttachSettings& settings) {
-  const auto record = record_of(program, interfaces);
+                                           const Record& absent, const AttachSettings& settings) {
+  const auto record = record_of(program, interfaces, absent);
   if (!record) return fail(record.error());
   if (auto pinned = pin_aside(successors, *record, settings); !pinned) return fail(pinned.error());
-  auto attached =
-      link_all(settings.pins, interfaces, bpf_program__fd(program.progs.balance), settings.mode);
+  auto attached = link_all(settings.pins, interfaces, bpf_program__fd(program.progs.balance));
   if (!attached) return attached;
-  if (auto told = tell_devices(program, interfaces, *attached); !told) return fail(told.error());
+  if (auto told = tell_devices(program, interfaces, *attached, absent); !told)
+    return fail(told.error());
   if (auto copied = copy_late_flows(program, successors); !copied) return fail(copied.error());
   const auto [user, group] = settings.owner.value_or(Owner{0, 0});
   if (auto made = WriterLock::make(settings.pins, user, group); !made) return fail(made.error());
@@ -372,11 +389,10 @@ Result<std::vector<Successor>> successors_of(const lb_bpf& program,
   return all_new(program);
 }
 
-Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
-                                              const std::vector<Interface>& interfaces) {
-  const auto lock = PinsLock::take(settings.pins, patience);
-  if (!lock) return fail(lock.error());
-  if (auto settled = settle(settings.pins); !settled) return fail(settled.error());
+// Under the lock of the pins, which are settled.
+Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
+                                              const std::vector<Interface>& interfaces,
+                                              const Record& absent = {}) {
   const Program program(lb_bpf__open());
   if (!program) return system_error("XDP program");
   for (const auto& [map, entries] : sized_maps(*program, settings.sizes))
@@ -387,9 +403,17 @@ Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
   if (auto copied = copy_contents(*successors); !copied) return fail(copied.error());
   if (auto written = write_settings(*program, settings); !written) return fail(written.error());
   if (auto told = tell_new_devices(*program, interfaces); !told) return fail(told.error());
-  auto attached = put_in_place(*program, *successors, interfaces, settings);
+  auto attached = put_in_place(*program, *successors, interfaces, absent, settings);
   if (!attached) (void)settle(settings.pins);
   return attached;
+}
+
+Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
+                                              const std::vector<Interface>& interfaces) {
+  const auto lock = PinsLock::take(settings.pins, patience);
+  if (!lock) return fail(lock.error());
+  if (auto settled = settle(settings.pins); !settled) return fail(settled.error());
+  return load_and_attach(settings, interfaces);
 }
 
 Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& settings,
@@ -407,19 +431,92 @@ Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& setti
       return system_error("addresses");
     }
   }
-  return link_all(settings.pins, interfaces, bpf_program__fd(program->progs.decapsulate),
-                  settings.mode);
+  return link_all(settings.pins, interfaces, bpf_program__fd(program->progs.decapsulate));
 }
 
 // With the interfaces found and the directory made, which goes again if nothing gets pinned in it.
 template <class Action>
 Result<std::vector<Attached>> in_directory(const AttachSettings& settings, Action action) {
-  const auto interfaces = find_interfaces(settings.interfaces);
+  const auto interfaces = find_interfaces(settings.interfaces, settings.mode);
   if (!interfaces) return fail(interfaces.error());
   if (auto made = make_directory(settings.pins); !made) return fail(made.error());
   auto attached = action(*interfaces);
   if (!attached) remove_directory(settings.pins);
   return attached;
+}
+
+// --- attaching again
+
+Result<AttachSettings> settings_as_attached(const std::string& pins) {
+  const std::string path = path_of(pins, "settings");
+  const auto settings = Map<std::uint32_t, lb_settings>::open(path);
+  const auto found = settings ? settings->find(0) : std::nullopt;
+  struct stat owner {};
+  if (!found || ::stat(path.c_str(), &owner) != 0) return nothing_attached(pins);
+  AttachSettings as_attached;
+  as_attached.pins = pins;
+  as_attached.sizes = {found->max_services, found->max_backends, found->max_flows};
+  as_attached.new_flow_limit = found->new_flow_limit;
+  as_attached.defer_syn = found->syn == LB_SYN_DEFER;
+  as_attached.owner = Owner{owner.st_uid, owner.st_gid};
+  return as_attached;
+}
+
+// The names of the links, and the indices that their interfaces had. Without a record the links
+// that are left tell.
+Record recorded_links(const std::string& pins) {
+  Record links;
+  if (auto record = read_record(path_of(pins, record_pin))) {
+    links = std::move(*record);
+    std::erase_if(links, [](const auto& entry) { return !interface_of(entry.first); });
+    return links;
+  }
+  std::map<std::string, std::uint32_t> indices;
+  for (const auto& [index, link] : living_links(pins))
+    indices[link.path] = index;
+  for (const auto& name : linked_interfaces(pins)) {
+    const auto living = indices.find(path_of(pins, link_pin(name)));
+    links[link_pin(name)] = living != indices.end() ? living->second : if_nametoindex(name.c_str());
+  }
+  return links;
+}
+
+// With their modes, as the program knows them; none if that cannot be read.
+std::vector<Attachment> attachments_on(const std::string& pins) {
+  const Descriptor map(bpf_obj_get(path_of(pins, "devices").c_str()));
+  const auto table = read_devices(map.get());
+  return table ? attachments(*table) : std::vector<Attachment>{};
+}
+
+struct Whereabouts {
+  std::vector<Interface> present;  // that have the program, or can have it again
+  Record absent;                   // gone, or with a program of somebody else
+  bool any_lost = false;           // of those present
+};
+
+Whereabouts look_for_links(const std::string& pins) {
+  const auto living = living_links(pins);
+  const auto known = attachments_on(pins);
+  const auto mode_of = [&known](std::uint32_t index) {
+    const bool generic = std::any_of(known.begin(), known.end(), [index](const Attachment& one) {
+      return one.interface == index && !one.native;
+    });
+    return generic ? Mode::generic : Mode::automatic;
+  };
+  Whereabouts found;
+  for (const auto& [name, recorded] : recorded_links(pins)) {
+    const std::string interface = *interface_of(name);
+    const std::uint32_t index = if_nametoindex(interface.c_str());
+    if (living.contains(recorded)) {
+      found.present.push_back({interface, recorded, mode_of(recorded)});
+    } else if (index == 0 || program_on(index).program != 0) {
+      found.absent[name] = recorded;
+    } else {
+      found.present.push_back({interface, index, mode_of(recorded)});
+      found.any_lost = true;
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -443,11 +540,21 @@ Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings
   });
 }
 
+Result<std::vector<Attached>> reattach(const std::string& pins) {
+  if (!std::filesystem::exists(pins)) return nothing_attached(pins);
+  const auto lock = PinsLock::take(pins, patience);
+  if (!lock) return fail(lock.error());
+  const auto settings = settings_as_attached(pins);
+  if (!settings) return fail(settings.error());
+  if (auto settled = settle(pins); !settled) return fail(settled.error());
+  const auto [present, absent, any_lost] = look_for_links(pins);
+  const bool whole = read_record(path_of(pins, record_pin)).has_value();
+  if (!any_lost && whole) return std::vector<Attached>{};
+  return load_and_attach(*settings, present, absent);
+}
+
 Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
-  if (!std::filesystem::exists(pins)) {
-    return fail(std::errc::no_such_file_or_directory,
-                fmt::format("nothing is attached: {} is not there", pins));
-  }
+  if (!std::filesystem::exists(pins)) return nothing_attached(pins);
   const auto lock = PinsLock::take(pins, patience);
   if (!lock) return fail(lock.error());
   if (const auto writer = WriterLock::holder(pins); writer && !force) {

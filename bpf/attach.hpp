@@ -50,6 +50,14 @@ Result<std::vector<Attached>> attach(const AttachSettings& settings);
 // Of what is attached there; nothing: nothing that this program knows.
 std::optional<Sizes> attached_sizes(const std::string& pins);
 
+// Puts right what attachment_problems() (attachment.hpp) says of an attachment, where
+// mended_by_attach: an interface that lost the program, or was made anew, gets it again as it was
+// attached, with maps, flows, sizes and mode. Left alone, and remembered: interfaces that are gone,
+// or have another program. Returns the interfaces that have the program then; empty: none had lost
+// it, and none was touched. Errors: no_such_file_or_directory, nothing is attached, as after
+// detach(); those of attach().
+Result<std::vector<Attached>> reattach(const std::string& pins);
+
 // On a server without tunnel devices: what forward=ipip put around the packets to `addresses` is
 // taken off before its own stack sees them. Of the settings only pins, interfaces and mode count;
 // what was attached there before is replaced.

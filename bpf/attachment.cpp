@@ -21,12 +21,18 @@ namespace {
 
 constexpr std::string_view not_attached = "not_attached";
 constexpr std::string_view attach_unfinished = "attach_unfinished";
+constexpr std::string_view pin_missing = "pin_missing";
 
-std::string again(const std::string& interface, std::string_view more = "") {
+std::string again(const std::string& pins) {
+  return fmt::format("attach it again as root: saspd --reattach --pins {}", pins);
+}
+
+// With maps of its own.
+std::string anew(const std::string& pins) {
   return fmt::format(
-      "attach it again as root: systemctl restart saspd-xdp-attach, or saspd "
-      "--attach{} --interface {} with the options that it was attached with",
-      more, interface);
+      "attach it anew as root: saspd --attach --replace --force --pins {} with the options that it "
+      "was attached with",
+      pins);
 }
 
 std::string name_of(std::uint32_t interface) {
@@ -43,12 +49,14 @@ short flags_of(const std::string& interface) {
 }
 
 lb::Problem problem(std::string_view name, const std::string& subject, std::string detail) {
-  return {std::string(name), subject, std::move(detail)};
+  const bool mended = name == not_attached || name == attach_unfinished ||
+                      (name == pin_missing && subject == record_pin);
+  return {std::string(name), subject, std::move(detail), mended};
 }
 
 // `recorded`: the index that the interface had.
-std::optional<lb::Problem> missing_interface(const std::string& interface, std::uint32_t recorded,
-                                             std::uint32_t program) {
+std::optional<lb::Problem> missing_interface(const std::string& pins, const std::string& interface,
+                                             std::uint32_t recorded, std::uint32_t program) {
   const std::string now = name_of(recorded);
   if (!now.empty() && program_on(recorded).program == program) {
     return problem("interface_renamed", interface,
@@ -59,7 +67,7 @@ std::optional<lb::Problem> missing_interface(const std::string& interface, std::
   return problem("interface_gone", interface,
                  fmt::format("interface {} is gone, and the XDP program with it: no packets of "
                              "clients come in there. When it is back, {}",
-                             interface, again(interface)));
+                             interface, again(pins)));
 }
 
 struct Programs {
@@ -67,11 +75,11 @@ struct Programs {
   std::uint32_t next = 0;  // of an attach that has not come to its end; 0: there is none
 };
 
-std::optional<lb::Problem> look_at_interface(const std::string& interface, std::uint32_t recorded,
-                                             const Programs& programs) {
+std::optional<lb::Problem> look_at_interface(const std::string& pins, const std::string& interface,
+                                             std::uint32_t recorded, const Programs& programs) {
   const std::uint32_t program = programs.present;
   const std::uint32_t index = if_nametoindex(interface.c_str());
-  if (index == 0) return missing_interface(interface, recorded, program);
+  if (index == 0) return missing_interface(pins, interface, recorded, program);
   const std::uint32_t there = program_on(index).program;
   if (there == 0) {
     const std::string_view cause =
@@ -79,20 +87,20 @@ std::optional<lb::Problem> look_at_interface(const std::string& interface, std::
                           : "it was made anew since the XDP program was attached";
     return problem(not_attached, interface,
                    fmt::format("interface {}: {}; packets of clients pass it by. {}", interface,
-                               cause, again(interface)));
+                               cause, again(pins)));
   }
   if (there != program && there == programs.next) {
     return problem(attach_unfinished, interface,
                    fmt::format("interface {}: packets go by the program of an attach that was cut "
                                "off, and what is written now leads none of them. {}",
-                               interface, again(interface)));
+                               interface, again(pins)));
   }
   if (there != program) {
     return problem(
         "other_program", interface,
         fmt::format("interface {0} has another XDP program (number {1}) than ours "
                     "(number {2}); take that off (ip link set dev {0} xdp off), then {3}",
-                    interface, there, program, again(interface)));
+                    interface, there, program, again(pins)));
   }
   const short flags = flags_of(interface);
   if ((flags & IFF_UP) == 0) {
@@ -118,17 +126,16 @@ std::optional<lb::Problem> look_at_map(const std::string& pins, const std::strin
   bpf_map_info info{};
   std::uint32_t size = sizeof info;
   if (!map || bpf_obj_get_info_by_fd(map.get(), &info, &size) != 0) {
-    return problem("pin_missing", name,
+    return problem(pin_missing, name,
                    fmt::format("{}: {}; the program goes on with the map, but the next saspd does "
                                "not find it. {}",
-                               path, std::generic_category().message(errno),
-                               again("IF", " --replace --force")));
+                               path, std::generic_category().message(errno), anew(pins)));
   }
   if (info.id == recorded) return std::nullopt;
   return problem("map_replaced", name,
                  fmt::format("{} is another map (number {}) than the attached program's (number "
                              "{}): what is written there leads no packet. {}",
-                             path, info.id, recorded, again("IF", " --replace --force")));
+                             path, info.id, recorded, anew(pins)));
 }
 
 }  // namespace
@@ -138,10 +145,10 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
   const auto record = read_record(path_of(pins, record_pin));
   const auto program = record ? record->find(std::string(program_entry)) : Record::const_iterator();
   if (!record || program == record->end()) {
-    return {problem("pin_missing", std::string(record_pin),
+    return {problem(pin_missing, std::string(record_pin),
                     fmt::format("{}: the record of what is attached cannot be read, so nobody can "
                                 "see whether it still is. {}",
-                                path_of(pins, record_pin), again("IF")))};
+                                path_of(pins, record_pin), again(pins)))};
   }
   const auto next = read_record(path_of(pins, fmt::format("{}{}", next_prefix, record_pin)));
   const auto cut_off = next ? next->find(std::string(program_entry)) : Record::const_iterator();
@@ -150,16 +157,11 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
   for (const auto& [name, number] : *record) {
     if (name == program_entry) continue;
     const auto interface = interface_of(name);
-    auto found = interface ? look_at_interface(*interface, number, programs)
+    auto found = interface ? look_at_interface(pins, *interface, number, programs)
                            : look_at_map(pins, name, number);
     if (found) problems.push_back(std::move(*found));
   }
   return problems;
-}
-
-bool mended_by_attach(const lb::Problem& problem) {
-  return problem.name == not_attached || problem.name == attach_unfinished ||
-         (problem.name == "pin_missing" && problem.subject == record_pin);
 }
 
 }  // namespace saspd::bpf

@@ -13,10 +13,7 @@ namespace saspd::bpf {
 // gone, renamed or down (interface_gone, interface_renamed, interface_down); maps that others have
 // put in the place of the program's (map_replaced) or whose pins are gone (pin_missing). Interfaces
 // are those of the present network namespace. Nothing is said where nothing is attached at all:
-// that is an error of Xdp::open and list.
+// that is an error of Xdp::open and list. mended_by_attach: by reattach() (attach.hpp).
 std::vector<lb::Problem> attachment_problems(const std::string& pins);
-
-// Whether attaching again, as it was done before, mends it and harms nobody.
-bool mended_by_attach(const lb::Problem& problem);
 
 }  // namespace saspd::bpf

@@ -98,16 +98,16 @@ bool is_refusal_of_driver(const std::error_code& code) {
          code != std::errc::not_enough_memory;
 }
 
-Result<NewLink> link_to(const Interface& interface, int program, Mode mode) {
+Result<NewLink> link_to(const Interface& interface, int program) {
   std::string reason;
-  if (mode != Mode::generic) {
+  if (interface.mode != Mode::generic) {
     auto native = link_in(interface, program, XDP_FLAGS_DRV_MODE);
     if (native) return NewLink{std::move(*native), {interface.name, "native", {}}};
     const auto& code = native.error().code;
     if (code == std::errc::device_or_resource_busy) return taken(interface);
     if (!is_refusal_of_driver(code)) return fail(native.error());
     reason = refused_native(interface, program, native.error()).detail;
-    if (mode == Mode::native) {
+    if (interface.mode == Mode::native) {
       return fail(std::errc::not_supported,
                   fmt::format("interface '{}' takes no XDP program in native mode: {}. "
                               "--xdp-mode generic always works, slower",
@@ -139,14 +139,14 @@ Result<void> name_after(const std::string& pins, const Interface& interface,
 
 }  // namespace
 
-Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names) {
+Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names, Mode mode) {
   std::vector<Interface> interfaces;
   for (const auto& name : names) {
     const std::uint32_t index = if_nametoindex(name.c_str());
     if (index == 0) {
       return fail(std::errc::no_such_device, fmt::format("there is no interface '{}'", name));
     }
-    interfaces.push_back({name, index});
+    interfaces.push_back({name, index, mode});
   }
   return interfaces;
 }
@@ -174,13 +174,12 @@ std::map<std::uint32_t, PinnedLink> living_links(const std::string& pins) {
 }
 
 Result<std::vector<Attached>> link_all(const std::string& pins,
-                                       const std::vector<Interface>& interfaces, int program,
-                                       Mode mode) {
+                                       const std::vector<Interface>& interfaces, int program) {
   const auto living = living_links(pins);
   std::vector<NewLink> made;
   for (const auto& interface : interfaces) {
     if (living.contains(interface.index)) continue;
-    auto link = link_to(interface, program, mode);
+    auto link = link_to(interface, program);
     if (!link) return fail(link.error());
     made.push_back(std::move(*link));
   }

@@ -16,6 +16,7 @@ enum class Mode { automatic, native, generic };
 struct Interface {
   std::string name;
   std::uint32_t index = 0;
+  Mode mode = Mode::automatic;  // of a link that has to be made
 };
 
 struct Attached {
@@ -25,7 +26,7 @@ struct Attached {
 };
 
 // Error no_such_device.
-Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names);
+Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names, Mode mode);
 
 // What the kernel has on an interface.
 struct OnInterface {
@@ -46,7 +47,6 @@ std::map<std::uint32_t, PinnedLink> living_links(const std::string& pins);
 // because they may fail: then nothing has changed, and the error says what the kernel has against
 // it. Interfaces that are not named any more lose the program.
 Result<std::vector<Attached>> link_all(const std::string& pins,
-                                       const std::vector<Interface>& interfaces, int program,
-                                       Mode mode);
+                                       const std::vector<Interface>& interfaces, int program);
 
 }  // namespace saspd::bpf

@@ -213,6 +213,8 @@ std::vector<std::string> problems(const json::object& status) {
   }
   for (const auto* problem : objects(status, "problems"))
     found.push_back(text(*problem, "detail"));
+  if (find(status, "attach_request") != nullptr)
+    found.push_back(fmt::format("the XDP program: {}", text(status, "attach_request")));
   if (find(status, "ledger_error") != nullptr) {
     found.push_back(
         fmt::format("the ledger is known in memory alone: {}; after a restart weights "

@@ -62,6 +62,8 @@ struct Problem {
   std::string name;     // "detached": stable, for scripts
   std::string subject;  // "eth0"; may be empty
   std::string detail;   // one sentence: the subject, the cause and what mends it
+  // Attaching again as before mends it, and harms nobody: saspd --reattach.
+  bool mended_by_attach = false;
   bool operator==(const Problem&) const = default;
 };
 

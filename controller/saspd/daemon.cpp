@@ -74,7 +74,10 @@ Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Needs needs, c
       watchdog_(io_, notifier_),
       status_line_(io_, notifier_, [this] { return status_line(); }),
       signals_(io_),
-      reconcile_timer_(io_) {}
+      reconcile_timer_(io_) {
+  if (!options.xdp.attach_request.empty() && options.backend == Backend::xdp && !options.dry_run)
+    attach_request_.emplace(options.xdp.attach_request);
+}
 
 ExitCode Daemon::run() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -449,6 +452,15 @@ void Daemon::look_for_problems() {
                 problem.subject);
   }
   problems_ = std::move(problems);
+  ask_to_attach();
+}
+
+void Daemon::ask_to_attach() {
+  if (!attach_request_) return;
+  const auto news = attach_request_->look(problems_, Clock::now());
+  if (!news) return;
+  if (news->warning) return log_.warning("{}", news->text);
+  log_.info("{}", news->text);
 }
 
 void Daemon::report_zeros() {
@@ -510,6 +522,10 @@ Status Daemon::status() const {
   if (ledger_ && !options_.dry_run) status.ledger_error = ledger_->error();
   if (keepalived_) status.keepalived_error = keepalived_->error();
   status.problems = problems_;
+  if (attach_request_) {
+    status.attach_request = attach_request_->text();
+    status.attach_requests = attach_request_->asked();
+  }
   if (tls_) status.tls_error = tls_->error();
   status.packets = plane_.packet_counters();
   status.groups = reconciler_.view();

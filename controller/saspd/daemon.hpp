@@ -16,6 +16,7 @@
 #include "controller/net/link.hpp"
 #include "controller/net/metrics_server.hpp"
 #include "controller/net/notify.hpp"
+#include "controller/saspd/attach_request.hpp"
 #include "controller/saspd/gwm_news.hpp"
 #include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/metrics.hpp"
@@ -60,6 +61,7 @@ class Daemon {
   void report_zeros();
   void report_ledger();
   void look_for_problems();
+  void ask_to_attach();
   void report(const AlarmChange& change);
   void report_planned(const lb::Plan& plan);
   void kernel_state(std::string error);
@@ -104,11 +106,12 @@ class Daemon {
   bool work_posted_ = false;
   std::string kernel_error_;           // as last reported; empty: all well
   std::vector<lb::Problem> problems_;  // of the data plane, as reported last
-  lb::Plan planned_;                   // with --dry-run: what was reported last
-  AlarmsByGroup alarms_;               // as reported last
-  HeldZeros held_zeros_;               // likewise
-  std::string ledger_error_;           // likewise
-  std::string keepalived_error_;       // likewise
+  std::optional<AttachRequest> attach_request_;
+  lb::Plan planned_;              // with --dry-run: what was reported last
+  AlarmsByGroup alarms_;          // as reported last
+  HeldZeros held_zeros_;          // likewise
+  std::string ledger_error_;      // likewise
+  std::string keepalived_error_;  // likewise
 };
 
 }  // namespace saspd

@@ -152,6 +152,14 @@ void warn_of_veth(const saspd::bpf::Attached& attached, saspd::cli::Log& log) {
   }
 }
 
+void print(const std::vector<saspd::bpf::Attached>& attached) {
+  for (const auto& [interface, mode, reason] : attached) {
+    std::puts(fmt::format("{}: attached in {} mode{}", interface, mode,
+                          reason.empty() ? "" : fmt::format(" (native: {})", reason))
+                  .c_str());
+  }
+}
+
 ExitCode attach(const Options& all, saspd::cli::Log& log) {
   const XdpOptions& options = all.xdp;
   const auto owner = owner_of_pins(options.user);
@@ -165,11 +173,7 @@ ExitCode attach(const Options& all, saspd::cli::Log& log) {
                             ? saspd::bpf::attach(settings)
                             : saspd::bpf::attach_decapsulator(settings, options.decapsulate);
   if (!attached) return refuse(attached.error(), log);
-  for (const auto& [interface, mode, reason] : *attached) {
-    std::puts(fmt::format("{}: attached in {} mode{}", interface, mode,
-                          reason.empty() ? "" : fmt::format(" (native: {})", reason))
-                  .c_str());
-  }
+  print(*attached);
   if (options.decapsulate.empty()) {
     for (const auto& one : *attached)
       warn_of_veth(one, log);
@@ -177,6 +181,14 @@ ExitCode attach(const Options& all, saspd::cli::Log& log) {
   std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
                         options.pins)
                 .c_str());
+  return ExitCode::ok;
+}
+
+ExitCode reattach(const XdpOptions& options, saspd::cli::Log& log) {
+  const auto attached = saspd::bpf::reattach(options.pins);
+  if (!attached) return refuse(attached.error(), log);
+  print(*attached);
+  if (attached->empty()) std::puts("no interface has lost the XDP program that could have it");
   return ExitCode::ok;
 }
 
@@ -279,6 +291,7 @@ ExitCode perform(const Options& options) {
     log.warning("{}", doubt);
   switch (options.verb) {
     case Verb::attach: return attach(options, log);
+    case Verb::reattach: return reattach(options.xdp, log);
     case Verb::detach: return detach(options.xdp, log);
     case Verb::check: return check(options, log);
     case Verb::run: break;

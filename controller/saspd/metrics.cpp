@@ -57,8 +57,11 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
   Family problems = gauge("saspd_dataplane_problems", "What keeps packets from the data plane.");
   add(problems, static_cast<double>(status.problems.size()));
   Family problem = gauge("saspd_dataplane_problem", "1; there is this problem.");
-  for (const auto& [name, subject, detail] : status.problems)
-    add(problem, 1, {{"problem", name}, {"subject", subject}});
+  for (const auto& one : status.problems)
+    add(problem, 1, {{"problem", one.name}, {"subject", one.subject}});
+  Family requests = counter("saspd_attach_requests_total",
+                            "Times that somebody was asked to attach the XDP program again.");
+  add(requests, static_cast<double>(status.attach_requests));
   Family duration{"saspd_apply_duration_seconds",
                   "Passes that wrote: looking, deciding and writing, until the kernel answered.",
                   prometheus::MetricType::Histogram,
@@ -74,7 +77,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
   for (const auto& [reason, count] : status.packets)
     add(packets, static_cast<double>(count), {{"reason", reason}});
   take(families,
-       {std::move(well), std::move(problems), std::move(problem),
+       {std::move(well), std::move(problems), std::move(problem), std::move(requests),
         errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
                status.backend, counters.apply_errors),
         errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",

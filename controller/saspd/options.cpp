@@ -132,6 +132,9 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   cli.section("XDP");
   cli.verb("--attach", options.verb, Verb::attach,
            "as root: bring the XDP program to the --interface, hand its maps to --user, and end");
+  cli.verb("--reattach", options.verb, Verb::reattach,
+           "as root: where an interface lost the XDP program, or was made anew, attach it again as "
+           "it was, with its maps and flows, and end");
   cli.verb("--detach", options.verb, Verb::detach,
            "as root: take the XDP program off, throw its maps away, and end");
   cli.action("--replace", xdp.replace,
@@ -176,23 +179,32 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
              "where the XDP program and its maps are pinned, on the bpf file system",
              "/sys/fs/bpf/saspd");
+  cli.option("--attach-request", "PATH", xdp.attach_request, parse_path,
+             "written when --reattach would mend what is seen, for who may run it: "
+             "saspd-xdp-reattach.path of systemd",
+             "");
   cli.list("--decapsulate", "ADDR", xdp.decapsulate, IpAddress::parse,
            "with --attach, on a server without tunnel devices: take off what forward=ipip puts "
            "around packets to this service address. Give it --pins of its own");
 }
 
+bool is_privileged(Verb verb) {
+  return verb == Verb::attach || verb == Verb::reattach || verb == Verb::detach;
+}
+
 // What the privileged verbs want, and what goes with --backend alone.
 std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   const auto usage = [&cli](std::string_view text) { return cli.refuse(ExitCode::usage, text); };
-  const bool privileged = options.verb == Verb::attach || options.verb == Verb::detach;
-  if (options.dry_run && privileged) {
+  if (options.dry_run && is_privileged(options.verb)) {
     return usage(
-        "--attach and --detach are done or not done: take dry-run out, or give --dry-run=false");
+        "--attach, --reattach and --detach are done or not done: take dry-run out, or give "
+        "--dry-run=false");
   }
   if (options.verb == Verb::attach && options.xdp.interfaces.empty())
     return usage("--attach needs --interface IF");
-  if (options.xdp.replace && options.verb != Verb::attach)
-    return usage("--replace goes with --attach only");
+  // The flags of --attach may stand beside --reattach, too, where they mean nothing.
+  const bool attaches = options.verb == Verb::attach || options.verb == Verb::reattach;
+  if (options.xdp.replace && !attaches) return usage("--replace goes with --attach only");
   if (options.xdp.force && options.verb != Verb::detach && !options.xdp.replace)
     return usage("--force goes with --detach, or with --attach --replace");
   if (options.backend == Backend::xdp && options.adopt) {
@@ -347,7 +359,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (const auto end = check_xdp(cli, options)) return *end;
-  if (options.verb == Verb::attach || options.verb == Verb::detach) return options;
+  if (is_privileged(options.verb)) return options;
   if (const auto end = check(cli, options)) return *end;
   if (cli.print_config()) {
     fmt::print("{}", cli.config_text());

@@ -16,7 +16,7 @@
 namespace saspd {
 
 // What a run is for.
-enum class Verb { run, check, attach, detach };
+enum class Verb { run, check, attach, reattach, detach };
 
 // As many as the maps of XDP take.
 inline constexpr std::uint32_t most_services = 4096;
@@ -27,6 +27,7 @@ struct XdpOptions {
   enum class Mode { automatic, native, generic };
 
   std::string pins;
+  std::string attach_request;  // a file to be written where reattach would help; empty: none
   // Of attach:
   std::vector<std::string> interfaces;
   std::vector<IpAddress> decapsulate;  // on a server: the service addresses; else empty

@@ -256,6 +256,9 @@ json::object status_json(const Status& status, TimePoint now) {
   object["kernel_error"] =
       status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
   object["problems"] = problems_json(status.problems);
+  object["attach_requests"] = status.attach_requests;
+  object["attach_request"] =
+      status.attach_request.empty() ? json::value(nullptr) : json::value(status.attach_request);
   object["ledger_error"] =
       status.ledger_error.empty() ? json::value(nullptr) : json::value(status.ledger_error);
   object["keepalived_error"] =

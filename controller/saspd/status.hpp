@@ -33,7 +33,9 @@ struct Status {
   std::string keepalived_error;  // why its FIFO cannot be read; empty: it can, or none is wanted
   std::string tls_error;         // why the TLS files could not be read again; empty: they could
   std::string backend = "ipvs";
-  std::vector<lb::Problem> problems;                           // of the data plane
+  std::vector<lb::Problem> problems;  // of the data plane
+  std::string attach_request;         // what was done for those that attaching again mends; empty
+  std::uint64_t attach_requests = 0;  // ever
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   lb::KernelSettings kernel_settings;  // that decide what becomes of connections
   std::vector<GwmStatus> gwms;

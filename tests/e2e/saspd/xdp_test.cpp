@@ -360,7 +360,7 @@ TEST_F(SaspdOnXdp, NoticesThatItsProgramWasTakenOff) {
   EXPECT_TRUE(eventually([&] { return problem() == "not_attached c0"; })) << problem();
   EXPECT_EQ(check(), 1);
   EXPECT_NE(text.find("interface c0: the XDP program was taken off it"), std::string::npos) << text;
-  EXPECT_NE(text.find("saspd --attach --interface c0"), std::string::npos) << text;
+  EXPECT_NE(text.find("saspd --reattach --pins " + pins()), std::string::npos) << text;
   EXPECT_EQ(saspd_->times_logged("not_attached: interface c0"), 1U);
   EXPECT_NE(metrics().find("saspd_dataplane_problem{problem=\"not_attached\",subject=\"c0\"} 1"),
             std::string::npos)
@@ -373,6 +373,55 @@ TEST_F(SaspdOnXdp, NoticesThatItsProgramWasTakenOff) {
   EXPECT_NE(metrics().find("saspd_dataplane_problems 0"), std::string::npos);
   expect_shares(connect(200), {1, 0, 1, 1});
   EXPECT_EQ(failed_, 0);
+}
+
+// Who watches the file is the test here, and systemd's path unit in packages.
+TEST_F(SaspdOnXdp, AsksToBeAttachedAgainAndIs) {
+  const std::string request = path("attach-request");
+  attach();
+  advise({"10", "10", "10", "10"});
+  start_gwm();
+  start_saspd("web=tcp:192.0.2.10:80", 4, {"--attach-request", request});
+  ASSERT_TRUE(all_have_slots(4));
+  const auto asked = [this] {
+    const auto now = status();
+    return now.is_object() ? now.at("attach_requests").to_number<int>() : -1;
+  };
+  const Arguments reattach{"saspd", "--reattach", "--pins", pins()};
+  EXPECT_EQ(asked(), 0);
+  EXPECT_FALSE(std::filesystem::exists(request));
+
+  kernel::output_of("bpftool link detach pinned " + pins() + "/link_c0");
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(request); }));
+  ASSERT_TRUE(eventually([&] { return asked() > 0; }));
+  std::string text;
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text), 1);
+  EXPECT_NE(text.find("asked for it to be attached again, "), std::string::npos) << text;
+  // Asked again, but not all the time.
+  EXPECT_TRUE(eventually([&] { return asked() >= 2; }));
+  EXPECT_EQ(saspd_->times_logged("request 2 to attach the XDP program again"), 1U);
+  ASSERT_EQ(ends_with(reattach, &text), 0) << text;
+  EXPECT_NE(text.find("c0: attached in native mode"), std::string::npos) << text;
+  EXPECT_TRUE(eventually(
+      [&] { return saspd_->times_logged("the XDP program is attached as it was, after") == 1; }));
+  EXPECT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.is_object() && now.at("attach_request").is_null();
+  }));
+  expect_shares(connect(200), {1, 1, 1, 1});
+  EXPECT_EQ(failed_, 0);
+
+  // Who detaches means it: nobody is asked, and asking does nothing.
+  const int before = asked();
+  std::filesystem::remove(request);
+  ASSERT_EQ(ends_with({"saspd", "--detach", "--force", "--pins", pins()}, &text), 0) << text;
+  ASSERT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.is_object() && now.at("kernel_error").is_string();
+  }));
+  EXPECT_EQ(ends_with(reattach, &text), 69) << text;
+  EXPECT_EQ(asked(), before);
+  EXPECT_FALSE(std::filesystem::exists(request));
 }
 
 TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {

@@ -203,8 +203,9 @@ TEST_F(XdpAttach, IsSeenToBeTakenOff) {
   attach();
   kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
   EXPECT_EQ(problems(), Names{"not_attached in1"});
-  EXPECT_NE(detail().find("saspd --attach --interface in1"), std::string::npos) << detail();
-  EXPECT_TRUE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_NE(detail().find("saspd --reattach --pins " + settings_.pins), std::string::npos)
+      << detail();
+  EXPECT_TRUE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   attach();
   EXPECT_EQ(problems(), Names{});
   ASSERT_TRUE(has_program("in1"));
@@ -219,7 +220,7 @@ TEST_F(XdpAttach, IsSeenToBeGoneWithItsInterface) {
   attach();
   ip("link del in0\n");
   EXPECT_TRUE(become(Names{"interface_gone in0"}));
-  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   ip("link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
   EXPECT_TRUE(become(Names{"not_attached in0"}));
   EXPECT_NE(detail().find("made anew"), std::string::npos) << detail();
@@ -234,7 +235,7 @@ TEST_F(XdpAttach, IsSeenToBeReplaced) {
   other.pins += "-other";
   ASSERT_TRUE(bpf::attach(other));
   EXPECT_EQ(problems(), Names{"other_program in0"});
-  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   EXPECT_NE(refused().detail.find("'in0' is taken by XDP program 'balance'"), std::string::npos);
 }
 
@@ -258,11 +259,125 @@ TEST_F(XdpAttach, IsSeenToHaveOtherMapsThanThePinnedOnes) {
       fmt::format("bpftool map create {} type array key 4 value {} entries 21 name backends",
                   pin("backends"), sizeof(lb_backend)));
   EXPECT_EQ(problems(), Names{"map_replaced backends"});
-  EXPECT_FALSE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   ASSERT_TRUE(fs::remove(pin("record")));
   EXPECT_EQ(problems(), Names{"pin_missing record"});
   ASSERT_TRUE(detach(settings_.pins));
   EXPECT_EQ(problems(), Names{}) << "the listing says that";
+}
+
+// --- attached again as it was
+
+TEST_F(XdpAttach, IsAttachedAgainWhereItIsMissingWithAllThatItKnows) {
+  settings_.interfaces = {"in0", "in1"};
+  settings_.mode = Mode::generic;
+  settings_.defer_syn = true;
+  settings_.new_flow_limit = 99;
+  settings_.seed = 4711;
+  settings_.owner = Owner{12345, 12346};
+  attach();
+  const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"))->id();
+  const auto in_settings = [this] {
+    const auto found = Map<std::uint32_t, lb_settings>::open(pin("settings"))->find(0);
+    return std::vector<std::uint32_t>{found->max_services,   found->max_backends, found->max_flows,
+                                      found->new_flow_limit, found->syn,          found->seed};
+  };
+  const auto settings = in_settings();
+  kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
+  ASSERT_EQ(problems(), Names{"not_attached in1"});
+  const auto again = reattach(settings_.pins);
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_TRUE(has_program("in0"));
+  EXPECT_NE(kernel::output_of("ip -details link show in1").find("xdpgeneric"), std::string::npos)
+      << "in the mode that it had";
+  EXPECT_EQ((Map<lb_flow_key, lb_flow>::open(pin("flows"))->id()), flows);
+  EXPECT_EQ(in_settings(), settings);
+  struct stat found {};
+  ASSERT_EQ(::stat(pin("services").c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, 12345U);
+  EXPECT_EQ(found.st_gid, 12346U);
+  // Where nothing is missing nothing is touched.
+  const auto program = read_record(pin("record"))->at("program");
+  const auto untouched = reattach(settings_.pins);
+  ASSERT_TRUE(untouched) << untouched.error().detail;
+  EXPECT_TRUE(untouched->empty());
+  EXPECT_EQ(read_record(pin("record"))->at("program"), program);
+}
+
+TEST_F(XdpAttach, IsAttachedAgainWhenItsInterfaceIsBack) {
+  settings_.interfaces = {"in0", "in1"};
+  settings_.mode = Mode::generic;
+  attach();
+  ip("link del in0\n");
+  ASSERT_TRUE(become({"interface_gone in0"}));
+  kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
+  ASSERT_TRUE(become({"interface_gone in0", "not_attached in1"}));
+  ASSERT_TRUE(reattach(settings_.pins)) << "the other interface need not wait";
+  EXPECT_EQ(problems(), Names{"interface_gone in0"}) << "and this one is not forgotten";
+  ip("link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
+  ASSERT_TRUE(become({"not_attached in0"}));
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_TRUE(become({}));
+  EXPECT_NE(kernel::output_of("ip -details link show in0").find("xdpgeneric"), std::string::npos);
+}
+
+TEST_F(XdpAttach, IsAttachedAgainBesideRenamedInterfaces) {
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  ip("link set in0 down\nlink set in0 name lan0\nlink set lan0 up\n");
+  kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
+  ASSERT_TRUE(become({"interface_renamed in0", "not_attached in1"}));
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_TRUE(become({"interface_renamed in0"}));
+  EXPECT_TRUE(has_program("lan0"));
+  ip("link set lan0 down\nlink set lan0 name in0\nlink set in0 up\n");
+  EXPECT_TRUE(become({}));
+}
+
+TEST_F(XdpAttach, IsAttachedAgainWithoutARecord) {
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  ASSERT_TRUE(fs::remove(pin("record")));
+  ASSERT_EQ(problems(), Names{"pin_missing record"});
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_TRUE(has_program("in0"));
+  EXPECT_TRUE(has_program("in1"));
+}
+
+TEST_F(XdpAttach, IsNeverAttachedAgainAgainstSomebody) {
+  EXPECT_EQ(reattach(settings_.pins).error().code, std::errc::no_such_file_or_directory);
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  // Another program is not displaced, nor forgotten that ours was there.
+  kernel::output_of("bpftool link detach pinned " + pin("link_in0"));
+  AttachSettings other = settings_;
+  other.pins += "-other";
+  other.interfaces = {"in0"};
+  ASSERT_TRUE(bpf::attach(other));
+  const auto others = program_on(if_nametoindex("in0")).program;
+  kernel::output_of("bpftool link detach pinned " + pin("link_in1"));
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_EQ(problems(), Names{"other_program in0"});
+  EXPECT_EQ(program_on(if_nametoindex("in0")).program, others);
+  ASSERT_TRUE(detach(other.pins));
+  ASSERT_TRUE(become({"not_attached in0"}));
+  ASSERT_TRUE(reattach(settings_.pins));
+  ASSERT_EQ(problems(), Names{});
+  // Maps of somebody else are not written over, and nothing is thrown away.
+  ASSERT_TRUE(fs::remove(pin("backends")));
+  kernel::output_of(
+      fmt::format("bpftool map create {} type array key 4 value {} entries 21 name backends",
+                  pin("backends"), 2 * sizeof(lb_backend)));
+  kernel::output_of("bpftool link detach pinned " + pin("link_in0"));
+  EXPECT_EQ(reattach(settings_.pins).error().code, std::errc::not_supported);
+  EXPECT_TRUE(fs::exists(pin("backends")));
+  // Who detaches means it.
+  ASSERT_TRUE(detach(settings_.pins));
+  EXPECT_EQ(reattach(settings_.pins).error().code, std::errc::no_such_file_or_directory);
+  EXPECT_FALSE(has_program("in0"));
+  EXPECT_FALSE(has_program("in1"));
 }
 
 // An attach that was cut off behind the point where packets go by its program.
@@ -284,7 +399,7 @@ TEST_F(XdpAttach, EndsWhatWasBegun) {
     ASSERT_EQ(bpf_obj_pin(old[i].get(), pin(made_anew[i]).c_str()), 0);
   }
   EXPECT_EQ(problems(), Names{"attach_unfinished in0"});
-  EXPECT_TRUE(mended_by_attach(attachment_problems(settings_.pins).at(0)));
+  EXPECT_TRUE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   attach();
   EXPECT_EQ(problems(), Names{});
   EXPECT_EQ(read_record(pin("record"))->at("backends"), after.at("backends"));

@@ -164,7 +164,8 @@ TEST(SaspdOptions, TakeAttachWithoutAGwm) {
 
 // Whoever asks "what would be?" does not lose the data plane.
 TEST(SaspdOptions, TakeOneVerbPerRun) {
-  const std::vector<std::string> verbs{"--attach", "--detach", "--check", "--print-config"};
+  const std::vector<std::string> verbs{"--attach", "--reattach", "--detach", "--check",
+                                       "--print-config"};
   for (const auto& first : verbs) {
     for (const auto& second : verbs) {
       if (first == second) continue;
@@ -178,13 +179,22 @@ TEST(SaspdOptions, TakeOneVerbPerRun) {
     }
   }
   EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, Verb::check);
-  for (const std::string verb : {"--attach", "--detach"}) {
+  for (const std::string verb : {"--attach", "--reattach", "--detach"}) {
     const auto parsed = parse({verb, "--interface", "eth0", "--dry-run"});
     EXPECT_EQ(parsed.code, 64) << verb;
     EXPECT_NE(parsed.err.find("--dry-run=false"), std::string::npos) << parsed.err;
   }
   EXPECT_EQ(parse_more({"--replace"}).code, 64);
   EXPECT_EQ(parse({"--detach", "--replace"}).code, 64);
+}
+
+// Its unit gives it the flags of the attach unit, of which the pins count.
+TEST(SaspdOptions, TakeTheFlagsOfAttachBesideReattach) {
+  const auto parsed = parse({"--reattach", "--interface", "eth0", "--replace", "--pins", "/x/y"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_EQ(parsed.options->verb, Verb::reattach);
+  EXPECT_EQ(parsed.options->xdp.pins, "/x/y");
+  EXPECT_EQ(parse({"--reattach"}).options.value().xdp.pins, "/sys/fs/bpf/saspd");
 }
 
 TEST(SaspdOptions, HaveTheDefaultsOfTheFace) {
