@@ -27,7 +27,7 @@ Record::Attributes attributes_of(const lb::Destination& destination) {
 }
 
 auto kept_part(const Record& record) {
-  return std::tuple(record.zero, record.doubt, record.others_zero, record.held_down,
+  return std::tuple(record.zero, record.doubt, record.others_zero, record.held_down, record.avoided,
                     record.presence, record.static_weight);
 }
 
@@ -35,6 +35,7 @@ void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
   record.zero = author;
   record.doubt = doubt;
   record.others_zero = record.others_zero || author == ZeroAuthor::foreign;
+  record.avoided = record.avoided && author == ZeroAuthor::ours;
   record.attributes.reset();
 }
 
@@ -210,6 +211,15 @@ void Ledger::refused(const lb::Change& change) {
   unkept_ = true;
 }
 
+void Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided) {
+  const auto records = records_.find(service);
+  if (records == records_.end()) return;
+  const auto found = records->second.find(endpoint);
+  if (found == records->second.end() || found->second.avoided == avoided) return;
+  found->second.avoided = avoided;
+  unkept_ = true;
+}
+
 // --- what others say
 
 bool Ledger::give_back(const lb::ServiceKey& service, const Endpoint& endpoint) {
@@ -288,11 +298,11 @@ bool read_weight(std::string_view word, std::uint32_t& weight) {
 }
 
 std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, const Record& record) {
-  return fmt::format("{} {} {} {} {} {} {}{}{}\n", lb::text(service), endpoint.text(),
+  return fmt::format("{} {} {} {} {} {} {}{}{}{}\n", lb::text(service), endpoint.text(),
                      presences.at(static_cast<std::size_t>(record.presence)), name(record.zero),
                      name(record.doubt), record.static_weight, record.last_positive,
-                     record.others_zero ? " others_zero" : "",
-                     record.held_down ? " held_down" : "");
+                     record.others_zero ? " others_zero" : "", record.held_down ? " held_down" : "",
+                     record.avoided ? " avoided" : "");
 }
 
 struct Line {
@@ -315,8 +325,10 @@ std::optional<Line> parse_line(std::string_view text) {
     return std::nullopt;
   }
   for (auto word = take_first_word(text); !word.empty(); word = take_first_word(text)) {
-    if (word != "others_zero" && word != "held_down") return std::nullopt;
-    (word == "others_zero" ? record.others_zero : record.held_down) = true;
+    if (word != "others_zero" && word != "held_down" && word != "avoided") return std::nullopt;
+    (word == "others_zero" ? record.others_zero
+     : word == "held_down" ? record.held_down
+                           : record.avoided) = true;
   }
   return line;
 }

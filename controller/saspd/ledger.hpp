@@ -59,6 +59,7 @@ class Ledger {
     Doubt doubt = Doubt::none;
     bool others_zero = false;  // somebody else's zero was seen here
     bool held_down = false;    // by keepalived, as it says
+    bool avoided = false;      // see Ledger::avoided
     enum class Presence : std::uint8_t { here, gone, gone_alone } presence = Presence::here;
     std::uint32_t static_weight = 0;  // first positive weight that it was seen with; 0: none yet
     std::uint32_t last_positive = 0;
@@ -99,6 +100,9 @@ class Ledger {
   void will_write(const lb::Change& change);
   void wrote(const lb::Change& change);
   void refused(const lb::Change& change);
+
+  // Whether a zero of ours has no other cause than that the GWM knows others and not this one.
+  void avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided);
 
   // The operator says that its zero is ours to raise. False: it has none that is not ours.
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);

@@ -35,26 +35,35 @@ Draft draft(const MemberInput& member, bool advised) {
   return {&member, member.advice->weight, Reason::advice};
 }
 
-// RFC 4678 5.3: members without confidence are avoided while others have it. When no valid member
-// has it (contact on, not quiesced), the GWM gives no advice and their weights stay.
-void apply_confidence(Drafts& drafts) {
-  const bool anyone_known = std::any_of(drafts.begin(), drafts.end(), [](const auto& entry) {
-    return entry.second.reason == Reason::advice;
-  });
-  if (anyone_known) return;
-  for (auto& [endpoint, draft] : drafts) {
-    if (draft.reason == Reason::not_confident) draft = keep(*draft.input, Reason::not_confident);
-  }
-}
-
 // Its present weight if it has one, else the last it had. Both are the kernel's, scaled long ago.
 Draft give_back(const MemberInput& member, Reason reason) {
   if (member.absent || member.kernel_weight > 0) return keep(member, reason);
   return {&member, std::max(member.last_positive, 1U), reason, true};
 }
 
-bool was_lost_lately(const MemberInput& member, TimePoint now) {
+// RFC 4678 5.3: members without confidence are avoided while others have it. When no valid member
+// has it (contact on, not quiesced), the GWM gives no advice and their weights stay; those that it
+// had avoided for nothing else get theirs back in time. Returns whether it is so.
+bool apply_confidence(Drafts& drafts) {
+  const bool anyone_known = std::any_of(drafts.begin(), drafts.end(), [](const auto& entry) {
+    return entry.second.reason == Reason::advice;
+  });
+  if (anyone_known) return false;
+  bool anyone_unknown = false;
+  for (auto& [endpoint, draft] : drafts) {
+    if (draft.reason != Reason::not_confident) continue;
+    const MemberInput& member = *draft.input;
+    draft = (member.released ? give_back : keep)(member, Reason::not_confident);
+    anyone_unknown = true;
+  }
+  return anyone_unknown;
+}
+
+// One that was avoided was never lost: nobody knows it, then as now.
+bool may_share(const Draft& draft, TimePoint now) {
+  const MemberInput& member = *draft.input;
   if (member.absent || member.kernel_weight > 0) return true;
+  if (member.avoided && draft.reason == Reason::not_confident) return true;
   return member.served && now - *member.served <= lost_lately;
 }
 
@@ -83,7 +92,7 @@ std::optional<Reason> hold_back(Drafts& drafts, const ProjectionPolicy& policy, 
   bool held = false;
   for (auto& [endpoint, draft] : drafts) {
     if (draft.weight > 0 || is_withdrawn(draft.reason)) continue;
-    if (!was_lost_lately(*draft.input, now)) continue;
+    if (!may_share(draft, now)) continue;
     draft = give_back(*draft.input, *reason);
     held = true;
   }
@@ -126,9 +135,10 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool adv
   Drafts drafts;
   for (const auto& [endpoint, member] : members)
     drafts[endpoint] = draft(member, advised);
-  apply_confidence(drafts);
+  const bool nobody_known = apply_confidence(drafts);
   const auto held = advised ? hold_back(drafts, policy, now) : std::nullopt;
   ServiceDecision decision = scaled(drafts, limits, scale, policy, held.has_value());
+  decision.nobody_known = nobody_known;
   decision.held = held;
   return decision;
 }

@@ -37,6 +37,9 @@ struct MemberInput {
   std::uint32_t last_positive = 0;  // 0: none was ever seen
   // When it had a weight last; nothing: never, or it was taken out on purpose since.
   std::optional<TimePoint> served;
+  // Its own zero came of not_confident alone; and that has lapsed, because nobody is known by now.
+  bool avoided = false;
+  bool released = false;
   bool absent = false;   // to be added: it has no kernel weight to keep
   bool leaving = false;  // to be removed once its connections have ended
 };
@@ -66,6 +69,7 @@ struct Decision {
 
 struct ServiceDecision {
   std::map<Endpoint, Decision> members;
+  bool nobody_known = false;   // advised, and no valid member is confident: no advice
   std::optional<Reason> held;  // held_all_zero or held_panic: advice is held back, an alarm
 };
 

@@ -8,6 +8,14 @@
 namespace saspd {
 namespace {
 
+// A GWM that was restarted takes two samples of each member first. One that knows nobody for longer
+// than this has taken back what it said by the confident flag.
+constexpr Duration confidence_lapses = std::chrono::minutes{3};
+
+bool is_avoided(const Decision& decision) {
+  return decision.reason == Reason::not_confident && decision.weight == 0;
+}
+
 // An IPv6 address that SASP takes for IPv4 would come back as another member (row 2).
 bool survives_the_wire(const IpAddress& address) {
   return sasp::from_wire(sasp::to_wire(address)) == address;
@@ -190,6 +198,8 @@ bool Reconciler::list(Work& work, TimePoint now) {
   observe(before, now);
   kernel_settings_ = plane_.settings();
   std::erase_if(losses_, [this](const auto& entry) { return !actual_.contains(entry.first); });
+  std::erase_if(unknown_since_,
+                [this](const auto& entry) { return !actual_.contains(entry.first); });
   return true;
 }
 
@@ -325,6 +335,7 @@ void Reconciler::decide(const Group& group, const ServiceSettings& service, Time
       project(inputs(group, service, pool, now), group.gwm.has_value(),
               limits_of(scheduler, service.max), scales_[service.key], settings_.policy, now);
   note_who_is_withdrawn(service.key);
+  note_who_is_avoided(service.key, now);
   note_held_zeros(group, service.key);
   losses_[service.key].update(pool, decisions_[service.key], now);
   desired[service.key] = wish(service, pool, now);
@@ -345,6 +356,25 @@ void Reconciler::note_who_is_withdrawn(const lb::ServiceKey& key) {
   }
 }
 
+// Whether a zero has no other cause than the confident flag: it was a weight until then, and no
+// other rule has given it a reason since.
+void Reconciler::note_who_is_avoided(const lb::ServiceKey& key, TimePoint now) {
+  const ServiceDecision& decision = decisions_[key];
+  if (!decision.nobody_known)
+    unknown_since_.erase(key);
+  else
+    unknown_since_.try_emplace(key, now);
+  const lb::Pool& pool = pool_of(key);
+  for (const auto& [endpoint, member] : decision.members) {
+    const auto* known = ledger_.find(key, endpoint);
+    const auto destination = pool.destinations.find(endpoint);
+    if (known == nullptr || destination == pool.destinations.end()) continue;
+    if (member.reason == Reason::static_weight) continue;  // no rule: nobody has advised yet
+    const bool was_so = known->avoided || destination->second.weight > 0;
+    ledger_.avoided(key, endpoint, is_avoided(member) && was_so);
+  }
+}
+
 void Reconciler::note_held_zeros(const Group& group, const lb::ServiceKey& key) {
   for (const auto& [endpoint, member] : decisions_[key].members) {
     if (member.reason != Reason::foreign_zero && member.reason != Reason::unclear_zero) continue;
@@ -357,7 +387,7 @@ std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group,
                                                    const lb::Pool& pool, TimePoint now) const {
   std::map<Endpoint, MemberInput> inputs;
   for (const auto& [endpoint, destination] : pool.destinations)
-    inputs[endpoint] = input(group, service, destination);
+    inputs[endpoint] = input(group, service, destination, now);
   if (!service.manage) return inputs;
   const auto members = group.members(service);
   for (auto& [endpoint, input] : inputs)
@@ -368,14 +398,14 @@ std::map<Endpoint, MemberInput> Reconciler::inputs(const Group& group,
     if (!waited && group.advice_for(member_of(service, endpoint)) == nullptr) continue;
     lb::Destination added;
     added.endpoint = endpoint;
-    inputs[endpoint] = input(group, service, added);
+    inputs[endpoint] = input(group, service, added, now);
     inputs[endpoint].absent = true;
   }
   return inputs;
 }
 
 MemberInput Reconciler::input(const Group& group, const ServiceSettings& service,
-                              const lb::Destination& destination) const {
+                              const lb::Destination& destination, TimePoint now) const {
   MemberInput input;
   if (const auto* advice = group.advice_for(member_of(service, destination.endpoint))) {
     input.advice = *advice;
@@ -387,6 +417,10 @@ MemberInput Reconciler::input(const Group& group, const ServiceSettings& service
   if (const auto* known = ledger_.find(service.key, destination.endpoint)) {
     if (known->static_weight > 0) input.static_weight = known->static_weight;
     input.last_positive = known->last_positive;
+    const auto unknown = unknown_since_.find(service.key);
+    input.avoided = known->avoided;
+    input.released = input.avoided && unknown != unknown_since_.end() &&
+                     now - unknown->second >= confidence_lapses;
   }
   if (const auto service_seen = seen_.find(service.key); service_seen != seen_.end()) {
     const auto seen = service_seen->second.find(destination.endpoint);
@@ -521,7 +555,11 @@ void Reconciler::record(const lb::Change& change) {
   }
   if (!change.writes_weight()) return;
   const Endpoint& endpoint = change.destination.endpoint;
-  ++weight_changes_[change.service][decisions_[change.service].members[endpoint].reason];
+  const Decision& decision = decisions_[change.service].members[endpoint];
+  ++weight_changes_[change.service][decision.reason];
+  if (change.action == lb::Action::add_destination) {
+    ledger_.avoided(change.service, endpoint, is_avoided(decision));
+  }
   seen_[change.service][endpoint].idle =
       false;  // a connection may have come before the weight was 0
 }

@@ -173,9 +173,10 @@ class Reconciler {
   std::map<Endpoint, MemberInput> inputs(const Group& group, const ServiceSettings& service,
                                          const lb::Pool& pool, TimePoint now) const;
   MemberInput input(const Group& group, const ServiceSettings& service,
-                    const lb::Destination& destination) const;
+                    const lb::Destination& destination, TimePoint now) const;
   void note_who_serves(const lb::ServiceKey& key, TimePoint now);
   void note_who_is_withdrawn(const lb::ServiceKey& key);
+  void note_who_is_avoided(const lb::ServiceKey& key, TimePoint now);
   void note_held_zeros(const Group& group, const lb::ServiceKey& key);
   lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
@@ -206,9 +207,10 @@ class Reconciler {
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
   HeldZeros held_zeros_;
   std::map<lb::ServiceKey, LossWatch> losses_;
-  std::map<lb::ServiceKey, TimePoint> vanished_;  // within the last hour, by somebody else
-  lb::KernelSettings kernel_settings_;            // as of the last list
-  bool listed_ = false;                           // at least once
+  std::map<lb::ServiceKey, TimePoint> unknown_since_;  // of services whose GWM knows no member
+  std::map<lb::ServiceKey, TimePoint> vanished_;       // within the last hour, by somebody else
+  lb::KernelSettings kernel_settings_;                 // as of the last list
+  bool listed_ = false;                                // at least once
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
   bool overtaken_ = false;       // since the last list
   bool looked_at_once_ = false;  // because of that, since look_again()

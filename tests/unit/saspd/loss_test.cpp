@@ -125,6 +125,76 @@ TEST_F(Loss, OfMoreThanPanicAllowsIsHeldBack) {
   EXPECT_EQ(reconciler().view().at(0).services.at(0).held, std::nullopt);
 }
 
+// --- by the confident flag
+
+// A line that is missing takes a server out; a slip in the other one leaves nobody who is known.
+TEST_F(Loss, ByConfidenceEndsWhenNobodyIsKnown) {
+  pass();
+  advised({40, unknown, unknown, dead});
+  EXPECT_EQ(kernel(), "40 0 0 0");
+  goes_by(minutes{30});
+  EXPECT_EQ(kernel(), "40 0 0 0");
+  advised({unknown, unknown, unknown, unknown});
+  goes_by(minutes{2});
+  EXPECT_EQ(kernel(), "40 0 0 0");  // the GWM may have been restarted
+  goes_by(minutes{2});
+  EXPECT_EQ(kernel(), "40 10 10 0");  // the dead one was not lost by that
+  EXPECT_EQ(reason(2), Reason::not_confident);
+  advised({40, unknown, 20, dead});
+  EXPECT_EQ(kernel(), "40 0 20 0");
+}
+
+TEST_F(Loss, ByConfidenceEndsAlsoAfterARestart) {
+  pass();
+  advised({40, unknown, unknown, dead});
+  advised({unknown, unknown, unknown, unknown});
+  goes_by(minutes{2});
+  restart();
+  pass();
+  advised({unknown, unknown, unknown, unknown});
+  goes_by(minutes{2});
+  EXPECT_EQ(kernel(), "40 0 0 0");
+  goes_by(minutes{2});
+  EXPECT_EQ(kernel(), "40 10 10 0");
+}
+
+TEST_F(Loss, ByConfidenceOfWhomWasLostOrWithdrawnBeforeDoesNotEnd) {
+  pass();
+  advised({40, dead, quiesced, unknown});
+  advised({40, unknown, unknown, dead});  // the last one by another rule since
+  advised({40, unknown, unknown, unknown});
+  advised({unknown, unknown, unknown, unknown});
+  goes_by(minutes{30});
+  EXPECT_EQ(kernel(), "40 0 0 0");
+}
+
+TEST_F(Loss, ByConfidenceNeverRaisesAForeignZero) {
+  pass();
+  advised({40, 30, 20, 10});
+  set(web, 2, 0);
+  reconcile();
+  advised({40, unknown, unknown, unknown});
+  EXPECT_EQ(kernel(), "40 0 0 0");
+  advised({unknown, unknown, unknown, unknown});
+  goes_by(minutes{5});
+  EXPECT_EQ(kernel(), "40 0 20 10");
+}
+
+// RFC 4678 5.3: those without confidence are then a matter of other means.
+TEST_F(Loss, OfTheOnlyOneThatIsKnownBringsTheOthersBackAtOnce) {
+  for (const int word : {quiesced, dead}) {
+    pass();
+    advised({40, unknown, unknown, 20});
+    advised({40, unknown, unknown, dead});
+    goes_by(minutes{30});
+    advised({word, unknown, unknown, dead});
+    EXPECT_EQ(kernel(), word == quiesced ? "0 10 10 0" : "40 10 10 0");
+    EXPECT_EQ(alarms().find("no_server"), std::string::npos) << alarms();
+    advised({40, 10, 10, 20});
+    EXPECT_EQ(kernel(), "40 10 10 20");
+  }
+}
+
 // --- what is said of it
 
 TEST_F(Loss, OfMoreThanAThirdAtOnceIsAnAlarmUntilItIsBack) {
