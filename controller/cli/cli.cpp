@@ -11,6 +11,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "controller/base/lines.hpp"
+#include "controller/base/misread.hpp"
 #include "controller/base/nearest.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
@@ -403,9 +404,10 @@ std::vector<Cli::End> Cli::take_values() const {
 
 std::optional<Cli::End> Cli::take(const Option& option, const Value& value) const {
   // What a line of a config file cannot hold is no value on the command line either, so that
-  // --print-config always says all.
+  // --print-config always says all. Nor does a name have a part that nobody sees.
   const auto fits = config_value(value.text);
-  const auto taken = fits ? option.accept(value.text) : Result<void>(fits.error());
+  auto taken = fits ? check_blanks(value.text) : Result<void>(fits.error());
+  if (taken) taken = option.accept(value.text);
   if (taken) return std::nullopt;
   const auto& detail = taken.error().detail;
   if (value.line == 0) return End{ExitCode::usage, fmt::format("{}: {}", option.flag, detail)};

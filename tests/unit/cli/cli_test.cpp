@@ -132,6 +132,9 @@ struct Refusal {
 TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
   const std::vector<Refusal> refusals{
       {{"--interval", "0"}, "--interval: '0' is not a whole number of seconds from 1 to 3600"},
+      {{"--lb-uid", "d1\xC2\xA0"},
+       "--lb-uid: a no-break space (U+00A0) stands behind 'd1', and looks like a blank or nothing; "
+       "type a blank there, or remove it"},
       {{"--interval", "2h"}, "--interval: '2h' is not a whole number of seconds from 1 to 3600"},
       {{"--interval="}, "--interval: '' is not a whole number of seconds from 1 to 3600"},
       {{"--interval"}, "--interval needs a value: SECONDS"},
@@ -242,6 +245,14 @@ TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
       {"lb-uid = \xC2\xA0"
        "a\n",
        "1: the value begins or ends with a no-break space (U+00A0)"},
+      {"member = web\xC2\xA0=a\n",
+       "1: member: a no-break space (U+00A0) stands behind 'web', and looks like a blank or "
+       "nothing; "
+       "type a blank there, or remove it"},
+      {"lb-uid = \"a\xE2\x80\x8B\"\n",
+       "1: lb-uid: a zero-width space (U+200B) stands behind 'a', and looks like a blank or "
+       "nothing; "
+       "type a blank there, or remove it"},
       {"mode = pull\rdry-run = true\n",
        "1: the line has a carriage return within; lines end with LF or CR LF"},
       {std::string("\xFF\xFEm\0o\0", 6), "1: the file is UTF-16; save it as UTF-8"},
