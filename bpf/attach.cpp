@@ -24,6 +24,7 @@
 #include "bpf/map.hpp"
 #include "bpf/pins.hpp"
 #include "bpf/pins_lock.hpp"
+#include "bpf/share.hpp"
 #include "bpf/writer_lock.hpp"
 #include "bpf/xdp.hpp"
 
@@ -259,6 +260,15 @@ Result<void> make_next_the_present(const std::string& pins, const Record& record
   return take(record_pin);
 }
 
+// What stands in dispatchers by the record of the present, unless it is this program.
+Result<void> leave_before(const std::string& pins, std::uint32_t program) {
+  const auto before = read_record(path_of(pins, record_pin));
+  if (!before) return {};
+  const auto known = before->find(std::string(program_entry));
+  if (known == before->end() || known->second == program) return {};
+  return leave_all(*before);
+}
+
 // An attach that was cut off is brought to its end if packets go by its program already; else
 // nothing of it counts.
 Result<void> settle(const std::string& pins) {
@@ -266,15 +276,23 @@ Result<void> settle(const std::string& pins) {
   if (!record) return forget_next(pins);
   const auto program = record->find(std::string(program_entry));
   const auto links = living_links(pins);
-  const bool in_use =
-      program != record->end() && std::any_of(links.begin(), links.end(), [&](const auto& link) {
-        return program_on(link.first).program == program->second;
-      });
-  return in_use ? make_next_the_present(pins, *record) : forget_next(pins);
+  if (program == record->end()) return forget_next(pins);
+  const bool linked = std::any_of(links.begin(), links.end(), [&](const auto& link) {
+    return program_on(link.first).program == program->second;
+  });
+  const bool shared = std::any_of(record->begin(), record->end(), [&](const auto& entry) {
+    return shared_interface_of(entry.first) && is_sharing(entry.second, program->second) == true;
+  });
+  if (shared) {
+    if (auto left = leave_before(pins, program->second); !left) return left;
+  }
+  return linked || shared ? make_next_the_present(pins, *record) : forget_next(pins);
 }
 
-// `absent`: interfaces that cannot have the program now, and get it when they can.
-Result<Record> record_of(const lb_bpf& program, const std::vector<Interface>& interfaces,
+// `balance`: the program that goes to the interfaces. `absent`: those that cannot have it now, and
+// get it when they can.
+Result<Record> record_of(const lb_bpf& program, int balance,
+                         const std::vector<Interface>& interfaces, bool share,
                          const Record& absent) {
   Record record = absent;
   for (const bpf_map* map : own_maps(program)) {
@@ -282,11 +300,11 @@ Result<Record> record_of(const lb_bpf& program, const std::vector<Interface>& in
     if (!info) return fail(info.error());
     record[bpf_map__name(map)] = info->id;
   }
-  const auto number = number_of(bpf_program__fd(program.progs.balance));
+  const auto number = number_of(balance);
   if (!number) return system_error("XDP program");
   record[std::string(program_entry)] = *number;
   for (const auto& interface : interfaces)
-    record[link_pin(interface.name)] = interface.index;
+    record[share ? shared_entry(interface.name) : link_pin(interface.name)] = interface.index;
   return record;
 }
 
@@ -342,17 +360,40 @@ Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& i
   return write_devices(map, *links, all);
 }
 
+// By these anybody sees later whether the dispatchers are those that the program was taken into.
+Result<void> record_dispatchers(const std::string& pins, const std::vector<Interface>& interfaces,
+                                Record& record) {
+  for (const auto& interface : interfaces)
+    record[dispatcher_entry(interface.name)] = program_on(interface.index).program;
+  return write_record(next_path(pins, record_pin), record);
+}
+
 // Everything is pinned aside, then the interfaces get the program, then the pins their names: cut
 // off anywhere it leaves either what was before, or what the next attach brings to its end.
 Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
                                            const std::vector<Successor>& successors,
                                            const std::vector<Interface>& interfaces,
                                            const Record& absent, const AttachSettings& settings) {
-  const auto record = record_of(program, interfaces, absent);
+  Descriptor extension;
+  if (settings.share) {
+    auto loaded = load_extension(program);
+    if (!loaded) return fail(loaded.error());
+    extension = std::move(*loaded);
+  }
+  const int balance = settings.share ? extension.get() : bpf_program__fd(program.progs.balance);
+  auto record = record_of(program, balance, interfaces, settings.share, absent);
   if (!record) return fail(record.error());
   if (auto pinned = pin_aside(successors, *record, settings); !pinned) return fail(pinned.error());
-  auto attached = link_all(settings.pins, interfaces, bpf_program__fd(program.progs.balance));
+  auto attached = settings.share ? share_all(interfaces, balance)
+                                 : link_all(settings.pins, interfaces, balance);
   if (!attached) return attached;
+  // Only now, so that no packet finds neither program.
+  const auto left = leave_before(settings.pins, record->at(std::string(program_entry)));
+  if (!left) return fail(left.error());
+  if (settings.share) {
+    const auto recorded = record_dispatchers(settings.pins, interfaces, *record);
+    if (!recorded) return fail(recorded.error());
+  }
   if (auto told = tell_devices(program, interfaces, *attached, absent); !told)
     return fail(told.error());
   if (auto copied = copy_late_flows(program, successors); !copied) return fail(copied.error());
@@ -389,10 +430,22 @@ Result<std::vector<Successor>> successors_of(const lb_bpf& program,
   return all_new(program);
 }
 
+Result<void> check_share(const AttachSettings& settings) {
+  if (!settings.share) return {};
+  if (auto allowed = may_share(); !allowed) return allowed;
+  if (living_links(settings.pins).empty()) return {};
+  return fail(
+      std::errc::device_or_resource_busy,
+      fmt::format("what is attached below {0} has its interfaces for itself; saspd --detach "
+                  "--pins {0} first, then attach with --share",
+                  settings.pins));
+}
+
 // Under the lock of the pins, which are settled.
 Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
                                               const std::vector<Interface>& interfaces,
                                               const Record& absent = {}) {
+  if (auto checked = check_share(settings); !checked) return fail(checked.error());
   const Program program(lb_bpf__open());
   if (!program) return system_error("XDP program");
   for (const auto& [map, entries] : sized_maps(*program, settings.sizes))
@@ -519,6 +572,35 @@ Whereabouts look_for_links(const std::string& pins) {
   return found;
 }
 
+// In dispatchers, by the record. One that others have changed counts as lost until its number is
+// known anew.
+Whereabouts look_for_shares(const Record& record) {
+  Whereabouts found;
+  for (const auto& [name, recorded] : record) {
+    const auto interface = shared_interface_of(name);
+    if (!interface) continue;
+    const std::uint32_t index = if_nametoindex(interface->c_str());
+    const auto dispatcher = record.find(dispatcher_entry(*interface));
+    const bool unchanged = index == recorded && dispatcher != record.end() &&
+                           dispatcher->second == program_on(index).program &&
+                           is_sharing(index, record.at(std::string(program_entry))) == true;
+    if (index == 0) {
+      found.absent[name] = recorded;
+    } else {
+      found.present.push_back({*interface, index});
+      found.any_lost = found.any_lost || !unchanged;
+    }
+  }
+  return found;
+}
+
+bool shares(const Record& record) {
+  return record.contains(std::string(program_entry)) &&
+         std::any_of(record.begin(), record.end(), [](const auto& entry) {
+           return shared_interface_of(entry.first).has_value();
+         });
+}
+
 }  // namespace
 
 std::optional<Sizes> attached_sizes(const std::string& pins) {
@@ -544,12 +626,15 @@ Result<std::vector<Attached>> reattach(const std::string& pins) {
   if (!std::filesystem::exists(pins)) return nothing_attached(pins);
   const auto lock = PinsLock::take(pins, patience);
   if (!lock) return fail(lock.error());
-  const auto settings = settings_as_attached(pins);
+  auto settings = settings_as_attached(pins);
   if (!settings) return fail(settings.error());
   if (auto settled = settle(pins); !settled) return fail(settled.error());
-  const auto [present, absent, any_lost] = look_for_links(pins);
-  const bool whole = read_record(path_of(pins, record_pin)).has_value();
-  if (!any_lost && whole) return std::vector<Attached>{};
+  const auto record = read_record(path_of(pins, record_pin));
+  settings->share = record && shares(*record);
+  const auto [present, absent, any_lost] =
+      settings->share ? look_for_shares(*record) : look_for_links(pins);
+  const bool nowhere = present.empty() && absent.empty();
+  if (nowhere || (!any_lost && record)) return std::vector<Attached>{};
   return load_and_attach(*settings, present, absent);
 }
 
@@ -560,7 +645,13 @@ Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
   if (const auto writer = WriterLock::holder(pins); writer && !force) {
     return in_use(pins, *writer, "--detach ends its service");
   }
-  const auto interfaces = linked_interfaces(pins);
+  auto interfaces = linked_interfaces(pins);
+  if (const auto record = read_record(path_of(pins, record_pin))) {
+    if (auto left = leave_all(*record); !left) return fail(left.error());
+    for (const auto& [name, number] : *record) {
+      if (auto shared = shared_interface_of(name)) interfaces.push_back(std::move(*shared));
+    }
+  }
   for (const auto& name : names_in(pins)) {
     if (auto gone = unpin(path_of(pins, name)); !gone) return fail(gone.error());
   }

@@ -36,6 +36,7 @@ struct AttachSettings {
   std::optional<Owner> owner;  // of the pins; nothing: root
   bool replace = false;        // what is there and does not fit is thrown away, flows included
   bool force = false;          // that also under a saspd that serves with it
+  bool share = false;          // in the dispatcher of libxdp, beside other programs (share.hpp)
 };
 
 // What is attached already keeps its maps and its flows and gets the present program; smaller maps

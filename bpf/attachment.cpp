@@ -15,11 +15,13 @@
 #include "bpf/links.hpp"
 #include "bpf/map.hpp"
 #include "bpf/pins.hpp"
+#include "bpf/share.hpp"
 
 namespace saspd::bpf {
 namespace {
 
 constexpr std::string_view not_attached = "not_attached";
+constexpr std::string_view shared_changed = "shared_changed";
 constexpr std::string_view attach_unfinished = "attach_unfinished";
 constexpr std::string_view pin_missing = "pin_missing";
 
@@ -49,7 +51,7 @@ short flags_of(const std::string& interface) {
 }
 
 lb::Problem problem(std::string_view name, const std::string& subject, std::string detail) {
-  const bool mended = name == not_attached || name == attach_unfinished ||
+  const bool mended = name == not_attached || name == shared_changed || name == attach_unfinished ||
                       (name == pin_missing && subject == record_pin);
   return {std::string(name), subject, std::move(detail), mended};
 }
@@ -74,6 +76,49 @@ struct Programs {
   std::uint32_t present = 0;
   std::uint32_t next = 0;  // of an attach that has not come to its end; 0: there is none
 };
+
+std::optional<lb::Problem> look_at_state(const std::string& interface) {
+  const short flags = flags_of(interface);
+  if ((flags & IFF_UP) == 0) {
+    return problem(
+        "interface_down", interface,
+        fmt::format("interface {0} is down: no packets of clients come in there; ip link "
+                    "set dev {0} up",
+                    interface));
+  }
+  if ((flags & IFF_RUNNING) == 0) {
+    return problem("interface_down", interface,
+                   fmt::format("interface {} has no link: no packets of clients come in there; "
+                               "look at its cable and at the other end",
+                               interface));
+  }
+  return std::nullopt;
+}
+
+// `dispatcher`: the number of the one that it was taken into, which is all that can be asked about
+// without being root.
+std::optional<lb::Problem> look_at_shared(const std::string& pins, const std::string& interface,
+                                          std::uint32_t recorded, std::uint32_t program,
+                                          std::uint32_t dispatcher) {
+  const std::uint32_t index = if_nametoindex(interface.c_str());
+  if (index == 0) return missing_interface(pins, interface, recorded, dispatcher);
+  const auto sharing = is_sharing(index, program);
+  if (sharing == false) {
+    return problem(not_attached, interface,
+                   fmt::format("interface {}: the XDP program was taken out of the dispatcher that "
+                               "it shared (xdp-loader unload, ip link); packets of clients pass it "
+                               "by. {}",
+                               interface, again(pins)));
+  }
+  if (!sharing && program_on(index).program != dispatcher) {
+    return problem(shared_changed, interface,
+                   fmt::format("interface {}: the XDP programs that share it have changed, and "
+                               "only root can see whether ours is still among them (xdp-loader "
+                               "status {}). {}",
+                               interface, interface, again(pins)));
+  }
+  return look_at_state(interface);
+}
 
 std::optional<lb::Problem> look_at_interface(const std::string& pins, const std::string& interface,
                                              std::uint32_t recorded, const Programs& programs) {
@@ -102,21 +147,7 @@ std::optional<lb::Problem> look_at_interface(const std::string& pins, const std:
                     "(number {2}); take that off (ip link set dev {0} xdp off), then {3}",
                     interface, there, program, again(pins)));
   }
-  const short flags = flags_of(interface);
-  if ((flags & IFF_UP) == 0) {
-    return problem(
-        "interface_down", interface,
-        fmt::format("interface {0} is down: no packets of clients come in there; ip link "
-                    "set dev {0} up",
-                    interface));
-  }
-  if ((flags & IFF_RUNNING) == 0) {
-    return problem("interface_down", interface,
-                   fmt::format("interface {} has no link: no packets of clients come in there; "
-                               "look at its cable and at the other end",
-                               interface));
-  }
-  return std::nullopt;
+  return look_at_state(interface);
 }
 
 std::optional<lb::Problem> look_at_map(const std::string& pins, const std::string& name,
@@ -155,7 +186,14 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
   const Programs programs{program->second, next && cut_off != next->end() ? cut_off->second : 0};
   std::vector<lb::Problem> problems;
   for (const auto& [name, number] : *record) {
-    if (name == program_entry) continue;
+    if (name == program_entry || is_dispatcher(name)) continue;
+    if (const auto shared = shared_interface_of(name)) {
+      const auto dispatcher = record->find(dispatcher_entry(*shared));
+      const std::uint32_t known = dispatcher != record->end() ? dispatcher->second : 0;
+      auto found = look_at_shared(pins, *shared, number, programs.present, known);
+      if (found) problems.push_back(std::move(*found));
+      continue;
+    }
     const auto interface = interface_of(name);
     auto found = interface ? look_at_interface(pins, *interface, number, programs)
                            : look_at_map(pins, name, number);

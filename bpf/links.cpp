@@ -37,7 +37,8 @@ std::string other_program(std::uint32_t interface) {
 Error taken(const Interface& interface) {
   return fail(std::errc::device_or_resource_busy,
               fmt::format("interface '{0}' is taken by {1}; take that off first (ip link set dev "
-                          "{0} xdp off, or its own tool)",
+                          "{0} xdp off, or its own tool), or stand beside it with --share, which "
+                          "takes that one to be loaded with libxdp",
                           interface.name, other_program(interface.index)));
 }
 

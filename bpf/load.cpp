@@ -48,6 +48,10 @@ class Listener {
 
 }  // namespace
 
+int say_to_listener(const char* format, va_list arguments) {
+  return keep(LIBBPF_WARN, format, arguments);
+}
+
 bool listen_to_libbpf(const std::function<bool()>& action, std::string& heard) {
   const Listener listener;
   const bool outcome = action();

@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <cstdarg>
 #include <functional>
 #include <string>
 
@@ -16,5 +17,8 @@ Result<void> load(bpf_object& object);
 
 // What libbpf says while `action` runs; returns what that does. Not thread-safe either.
 bool listen_to_libbpf(const std::function<bool()>& action, std::string& words);
+
+// For a library upon libbpf: what it says counts as libbpf's.
+__attribute__((format(printf, 1, 0))) int say_to_listener(const char* format, va_list arguments);
 
 }  // namespace saspd::bpf

@@ -23,6 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view link_prefix = "link_";
+constexpr std::string_view shared_prefix = "shared_";
+constexpr std::string_view dispatcher_prefix = "dispatcher_";
 
 struct RecordKey {
   std::array<char, 64> name{};
@@ -78,6 +80,23 @@ std::vector<std::string> linked_interfaces(const std::string& pins) {
     if (auto interface = interface_of(name)) interfaces.push_back(std::move(*interface));
   }
   return interfaces;
+}
+
+std::string shared_entry(std::string_view interface) {
+  return fmt::format("{}{}", shared_prefix, interface);
+}
+
+std::string dispatcher_entry(std::string_view interface) {
+  return fmt::format("{}{}", dispatcher_prefix, interface);
+}
+
+bool is_dispatcher(std::string_view entry) {
+  return entry.starts_with(dispatcher_prefix);
+}
+
+std::optional<std::string> shared_interface_of(std::string_view entry) {
+  if (!entry.starts_with(shared_prefix)) return std::nullopt;
+  return std::string(entry.substr(shared_prefix.size()));
 }
 
 Result<void> unpin(const std::string& path) {

@@ -41,9 +41,17 @@ void remove_directory(const std::string& pins);
 // The name of a pin, and its number: of a map or program its id, of a link the interface's index.
 // The program is on the record as "program", and is pinned nowhere.
 using Record = std::map<std::string, std::uint32_t>;
+// An interface that is shared (share.hpp) has two entries and no pin: its index, and the number of
+// the dispatcher.
 inline constexpr std::string_view record_pin = "record";
 inline constexpr std::string_view program_entry = "program";
 inline constexpr std::string_view next_prefix = "next_";
+
+std::string shared_entry(std::string_view interface);
+std::string dispatcher_entry(std::string_view interface);
+bool is_dispatcher(std::string_view entry);
+// Nothing: it is another entry.
+std::optional<std::string> shared_interface_of(std::string_view entry);
 
 Result<Record> read_record(const std::string& path);
 // Makes the map and pins it there, in place of what is there.

@@ -110,6 +110,7 @@ saspd::bpf::AttachSettings attach_settings(const Options& all, const Owner& owne
   settings.owner = owner;
   settings.replace = options.replace;
   settings.force = options.force;
+  settings.share = options.share;
   return settings;
 }
 

@@ -142,6 +142,9 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   cli.action("--force", xdp.force,
              "with --detach, and --attach --replace: also while a saspd serves with what is "
              "attached");
+  cli.action("--share", xdp.share,
+             "with --attach: beside other XDP programs on the interface, in the dispatcher of "
+             "libxdp");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
            "with --attach: where clients' packets come in");
   cli.option("--xdp-mode", "auto|native|generic", xdp.mode,
@@ -205,6 +208,8 @@ std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   // The flags of --attach may stand beside --reattach, too, where they mean nothing.
   const bool attaches = options.verb == Verb::attach || options.verb == Verb::reattach;
   if (options.xdp.replace && !attaches) return usage("--replace goes with --attach only");
+  if (options.xdp.share && (!attaches || !options.xdp.decapsulate.empty()))
+    return usage("--share goes with --attach only, and not with --decapsulate");
   if (options.xdp.force && options.verb != Verb::detach && !options.xdp.replace)
     return usage("--force goes with --detach, or with --attach --replace");
   if (options.backend == Backend::xdp && options.adopt) {

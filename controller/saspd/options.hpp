@@ -34,6 +34,7 @@ struct XdpOptions {
   Mode mode = Mode::automatic;
   bool replace = false;
   bool force = false;
+  bool share = false;
   std::string user;  // who gets the pins; empty: saspd if there is one, else root
   // Nothing: by what is configured, and never less than what is there.
   std::optional<std::uint32_t> max_services;
