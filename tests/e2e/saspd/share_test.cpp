@@ -199,6 +199,7 @@ TEST_F(SaspdShares, WhatOthersDoToTheDispatcherIsNoticed) {
   EXPECT_EQ(problems(false), Names{"shared_changed c0"});
   reattach();
   EXPECT_EQ(problems(false), Names{});
+  EXPECT_EQ(ours(), 1U) << "the new program, not the old one beside it\n" << sharing();
 
   in_director("xdp-loader unload --all c0");
   EXPECT_EQ(problems(), Names{"not_attached c0"});
