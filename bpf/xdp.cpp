@@ -57,7 +57,8 @@ Error no_room(std::string_view what, std::size_t most, std::string_view flag) {
   return fail(
       std::errc::no_space_on_device,
       fmt::format("the maps of the XDP program have room for {} {}; attach again with more: "
-                  "saspd --attach {} N",
+                  "systemctl restart saspd-xdp-attach makes room for all that is configured, "
+                  "saspd --attach {} N for N",
                   most, what, flag));
 }
 

@@ -4,7 +4,6 @@
 #include <pwd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -20,6 +19,7 @@
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
 #include "controller/saspd/ledger_file.hpp"
+#include "controller/saspd/map_sizes.hpp"
 #include "controller/saspd/xdp_plane.hpp"
 #include "netlink/ipvs.hpp"
 #include "netlink/vlan_tags.hpp"
@@ -60,39 +60,14 @@ saspd::Result<Owner> owner_of_pins(const std::string& user) {
   return saspd::fail(std::errc::no_such_device, fmt::format("--user: there is no user '{}'", user));
 }
 
-// Twice what is configured, up to the next power of two.
-std::uint32_t room_for(std::size_t configured, std::uint32_t least, std::uint32_t most) {
-  const auto room = std::bit_ceil(static_cast<std::uint64_t>(configured) * 2);
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(room, least, most));
-}
-
-std::size_t configured_services(const Options& options) {
-  std::size_t count = 0;
-  for (const auto& group : options.groups)
-    count += group.services.size();
-  return count;
-}
-
-std::size_t configured_backends(const Options& options) {
-  std::size_t count = 0;
-  for (const auto& group : options.groups)
-    count += group.services.size() * group.members.size();
-  return count;
-}
-
-// What is not given is as big as the configuration may need, and nothing that is there gets
-// smaller.
+// Nothing that is there gets smaller.
 saspd::bpf::Sizes sizes_of(const Options& options) {
   const saspd::bpf::Sizes least;
   const auto present = saspd::bpf::attached_sizes(options.xdp.pins).value_or(least);
-  const auto& xdp = options.xdp;
-  return {xdp.max_services.value_or(std::max(
-              present.services,
-              room_for(configured_services(options), least.services, saspd::most_services))),
-          xdp.max_backends.value_or(std::max(
-              present.backends,
-              room_for(configured_backends(options), least.backends, saspd::most_backends))),
-          xdp.max_flows.value_or(std::max(present.flows, least.flows))};
+  const auto sizes = saspd::map_sizes(
+      options, {std::max(present.services, least.services),
+                std::max(present.backends, least.backends), std::max(present.flows, least.flows)});
+  return {sizes.services, sizes.backends, sizes.flows};
 }
 
 saspd::bpf::AttachSettings attach_settings(const Options& all, const Owner& owner) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -130,8 +131,10 @@ void add_service_options(cli::Cli& cli, Options& options) {
 void add_xdp_options(cli::Cli& cli, Options& options) {
   XdpOptions& xdp = options.xdp;
   cli.section("XDP");
-  cli.verb("--attach", options.verb, Verb::attach,
-           "as root: bring the XDP program to the --interface, hand its maps to --user, and end");
+  cli.verb(
+      "--attach", options.verb, Verb::attach,
+      "as root: bring the XDP program to the --interface, hand its maps to --user, and end. "
+      "Behind -- stand the options that saspd runs with, to make room for what they configure");
   cli.verb("--reattach", options.verb, Verb::reattach,
            "as root: where an interface lost the XDP program, or was made anew, attach it again as "
            "it was, with its maps and flows, and end");
@@ -299,7 +302,14 @@ std::vector<std::string> doubts(const Options& options) {
   return found;
 }
 
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
+namespace {
+
+using Parsed = std::variant<Options, ExitCode>;
+
+// What the options are read for.
+enum class Purpose { run, make_room };
+
+Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   Options options;
   cli::Cli cli(
       "saspd",
@@ -329,7 +339,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       "UDP always move), table=minimal|independent (minimal; independent: the same on several\n"
       "balancers), manage (members that registered themselves, too). Every service there is made,\n"
       "filled with its --member and emptied by saspd. First, as root:\n"
-      "  saspd --attach --interface eth0\n"
+      "  saspd --attach --interface eth0 [-- the options of the next line, to make room for them]\n"
       "  saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \\\n"
       "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
       "Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP attached, "
@@ -362,7 +372,12 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
            "check flags, config file and certificates, and end");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
-  if (const auto end = cli.parse(argc, argv)) return *end;
+  if (const auto end = cli.parse(static_cast<int>(arguments.size()), arguments.data())) return *end;
+  if (purpose == Purpose::make_room) {
+    if (options.verb == Verb::run && !cli.print_config()) return options;
+    return cli.refuse(ExitCode::usage,
+                      "behind -- stand the options that saspd runs with, and no verb");
+  }
   if (const auto end = check_xdp(cli, options)) return *end;
   if (is_privileged(options.verb)) return options;
   if (const auto end = check(cli, options)) return *end;
@@ -371,6 +386,28 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
     return ExitCode::ok;
   }
   return options;
+}
+
+}  // namespace
+
+Parsed parse_options(int argc, const char* const* argv) {
+  const std::span given(argv, static_cast<std::size_t>(argc));
+  const auto dashes = std::find(given.begin(), given.end(), std::string_view("--"));
+  Parsed parsed = parse({given.begin(), dashes}, Purpose::run);
+  auto* options = std::get_if<Options>(&parsed);
+  if (dashes == given.end() || options == nullptr) return parsed;
+  if (options->verb != Verb::attach) {
+    fmt::print(stderr,
+               "saspd: -- goes with --attach: the options that saspd runs with follow it\n");
+    return ExitCode::usage;
+  }
+  std::vector<const char*> behind{dashes, given.end()};
+  behind.front() = given.front();
+  Parsed served = parse(behind, Purpose::make_room);
+  auto* of_daemon = std::get_if<Options>(&served);
+  if (of_daemon == nullptr) return served;
+  if (of_daemon->backend == Backend::xdp) options->groups = std::move(of_daemon->groups);
+  return parsed;
 }
 
 }  // namespace saspd

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -160,6 +161,53 @@ TEST(SaspdOptions, TakeAttachWithoutAGwm) {
   EXPECT_EQ(parse({"--attach"}).code, 64);
   EXPECT_NE(parse({"--attach"}).err.find("--interface"), std::string::npos);
   EXPECT_EQ(parse({"--attach", "--interface", "eth0", "--max-backends", "65536"}).code, 64);
+}
+
+// As the packaged unit attaches: what saspd runs with stands behind, whatever it has beside
+// services.
+TEST(SaspdOptions, TakeWhatAttachMakesRoomFor) {
+  const auto attach = [](std::vector<std::string> behind) {
+    std::vector<std::string> all{"--attach", "--interface", "eth0", "--pins", "/p", "--"};
+    all.insert(all.end(), behind.begin(), behind.end());
+    return parse(std::move(all));
+  };
+  const auto parsed =
+      attach({"--backend", "xdp", "--gwm", "gwm.example.net", "--insecure-plaintext", "--lb-uid",
+              "d1", "--pins", "/q", "--dry-run", "--log-level", "debug", "--service",
+              "web=tcp:192.0.2.10:80,manage,on-lost=drop", "--member", "web=10.0.0.1:80"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_EQ(parsed.options->verb, Verb::attach);
+  EXPECT_EQ(parsed.options->xdp.pins, "/p");
+  EXPECT_FALSE(parsed.options->dry_run);
+  ASSERT_EQ(parsed.options->groups.size(), 1U);
+  EXPECT_EQ(parsed.options->groups[0].members.size(), 1U);
+  EXPECT_TRUE(attach({}).options.value().groups.empty());
+  EXPECT_TRUE(attach({"--gwm", "127.0.0.1", "--adopt"}).options) << "an instance for IPVS";
+  EXPECT_TRUE(attach({"--service", "a=tcp:192.0.2.10:1"}).options.value().groups.empty())
+      << "IPVS needs no room in the maps";
+
+  const std::string path = testing::TempDir() + "served.conf";
+  std::ofstream(path)
+      << "backend = xdp\nservice = a=tcp:192.0.2.10:1\nservice = b=udp:192.0.2.10:2\n";
+  EXPECT_EQ(attach({"--config", path}).options.value().groups.size(), 2U);
+  std::ofstream(path) << "servcie = a=tcp:192.0.2.10:1\n";
+  EXPECT_EQ(attach({"--config", path}).code, 78);
+  std::filesystem::remove(path);
+  EXPECT_EQ(attach({"--config", path}).code, 66);
+  EXPECT_NE(attach({"--backend", "xdp", "--service", "web"}).err.find("--service: 'web'"),
+            std::string::npos);
+
+  for (const auto* verb : {"--check", "--print-config", "--detach", "--attach"}) {
+    const auto refused = attach({verb});
+    EXPECT_EQ(refused.code, 64) << verb;
+    EXPECT_EQ(refused.out, "");
+    EXPECT_NE(refused.err.find("behind -- stand the options that saspd runs with"),
+              std::string::npos)
+        << refused.err;
+  }
+  const auto lonely = parse_more({"--", "--dry-run"});
+  EXPECT_EQ(lonely.code, 64);
+  EXPECT_NE(lonely.err.find("-- goes with --attach"), std::string::npos) << lonely.err;
 }
 
 // Whoever asks "what would be?" does not lose the data plane.
