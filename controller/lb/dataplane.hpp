@@ -111,10 +111,14 @@ class Dataplane {
   // listing.
   virtual Result<void> tidy() { return {}; }
 
+  struct Events {
+    std::vector<std::string> notices;  // what an operator should read once, a line each
+    bool replaced = false;             // what was listed before counts no more
+  };
   // Becomes readable when something has happened that handle_events() is to take up; -1: nothing
-  // ever does. Returns what an operator should read once, a line each.
+  // ever does.
   virtual int event_descriptor() const { return -1; }
-  virtual Result<std::vector<std::string>> handle_events() { return std::vector<std::string>{}; }
+  virtual Result<Events> handle_events() { return Events{}; }
 
   // Writes all changes, in order; a failing one does not stop the rest. Of what others may write as
   // well, a change writes only what it means to change (lb::rebased): the rest is as the kernel has

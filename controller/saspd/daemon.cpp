@@ -343,15 +343,19 @@ void Daemon::wait_for_plane() {
   plane_events_->async_wait(asio::posix::stream_descriptor::wait_read,
                             [this](boost::system::error_code ec) {
                               if (ec) return;
-                              const auto notices = plane_.handle_events();
-                              look_for_problems();
-                              if (!notices) kernel_state(notices.error().detail);
-                              if (notices) {
-                                for (const auto& notice : *notices)
-                                  log_.info("{}", notice);
-                              }
+                              take_up(plane_.handle_events());
                               wait_for_plane();
                             });
+}
+
+void Daemon::take_up(const Result<lb::Dataplane::Events>& events) {
+  look_for_problems();
+  if (!events) return kernel_state(events.error().detail);
+  for (const auto& notice : events->notices)
+    log_.info("{}", notice);
+  if (!events->replaced) return;
+  reconciler_.look_again();
+  work();
 }
 
 void Daemon::report(std::size_t gwm, const std::optional<GwmNews::Line>& line) {

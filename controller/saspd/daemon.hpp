@@ -51,6 +51,7 @@ class Daemon {
   void stop();
   void reconcile_later();
   void wait_for_plane();
+  void take_up(const Result<lb::Dataplane::Events>& events);
   void hear_keepalived();
   void wait_for_keepalived();
   void work_soon();

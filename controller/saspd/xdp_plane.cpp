@@ -1,6 +1,9 @@
 #include "controller/saspd/xdp_plane.hpp"
 
+#include <sys/epoll.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <limits>
 
 #include <fmt/format.h>
@@ -45,8 +48,22 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins) {
   auto next_hops = netlink::NextHops::open();
   if (!next_hops) return fail(next_hops.error());
   std::unique_ptr<XdpPlane> plane(new XdpPlane(pins, std::move(*xdp), std::move(*next_hops)));
+  if (auto gathered = plane->gather_events(); !gathered) return fail(gathered.error());
   if (auto followed = plane->follow_locked(); !followed) return fail(followed.error());
   return plane;
+}
+
+Result<void> XdpPlane::gather_events() {
+  events_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
+  for (const int descriptor : {next_hops_->descriptor(), watch_.descriptor()}) {
+    if (descriptor < 0) continue;
+    epoll_event readable{};
+    readable.events = EPOLLIN;
+    if (::epoll_ctl(events_.get(), EPOLL_CTL_ADD, descriptor, &readable) != 0) {
+      return fail(std::error_code(errno, std::generic_category()), "epoll");
+    }
+  }
+  return {};
 }
 
 Result<lb::Table> XdpPlane::list(std::span<const lb::ServiceKey> services) {
@@ -56,6 +73,7 @@ Result<lb::Table> XdpPlane::list(std::span<const lb::ServiceKey> services) {
 }
 
 Result<lb::Table> XdpPlane::list_all() {
+  watch_.renew();
   if (auto asked = next_hops_->refresh(); !asked) return fail(asked.error());
   if (ways_wait_) {
     if (auto followed = follow_locked(); !followed) return fail(followed.error());
@@ -116,13 +134,16 @@ Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   return xdp_->set_next_hops(resolved);
 }
 
-Result<std::vector<std::string>> XdpPlane::handle_events() {
+Result<lb::Dataplane::Events> XdpPlane::handle_events() {
+  const bool replaced = watch_.changed();
   const auto changed = next_hops_->read_events();
   if (!changed) return fail(changed.error());
-  if (*changed) {
+  if (*changed && replaced) {
+    ways_wait_ = true;  // for the listing of what is there now
+  } else if (*changed) {
     if (auto followed = follow_locked(); !followed) return fail(followed.error());
   }
-  return std::exchange(notices_, {});
+  return Events{std::exchange(notices_, {}), replaced};
 }
 
 std::map<Endpoint, lb::DestinationState> XdpPlane::states(const lb::ServiceKey& service) {

@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "bpf/pins_watch.hpp"
 #include "bpf/xdp.hpp"
+#include "controller/base/descriptor.hpp"
 #include "controller/lb/dataplane.hpp"
 #include "netlink/next_hops.hpp"
 
@@ -31,20 +33,26 @@ class XdpPlane final : public lb::Dataplane {
   // Whether packets of clients get to the program at all.
   std::vector<lb::Problem> problems() override;
 
-  // Of routes, neighbours and interfaces.
-  int event_descriptor() const override { return next_hops_->descriptor(); }
-  Result<std::vector<std::string>> handle_events() override;
+  // Of routes, neighbours and interfaces, and of somebody who attaches or detaches.
+  int event_descriptor() const override { return events_.get(); }
+  Result<Events> handle_events() override;
 
  private:
   XdpPlane(std::string pins, std::unique_ptr<bpf::Xdp> xdp,
            std::unique_ptr<netlink::NextHops> next_hops)
-      : pins_(std::move(pins)), xdp_(std::move(xdp)), next_hops_(std::move(next_hops)) {}
+      : pins_(std::move(pins)),
+        xdp_(std::move(xdp)),
+        next_hops_(std::move(next_hops)),
+        watch_(pins_) {}
+  Result<void> gather_events();
   Result<void> follow(std::set<IpAddress> addresses);
   Result<void> follow_locked();
 
   std::string pins_;
   std::unique_ptr<bpf::Xdp> xdp_;
   std::unique_ptr<netlink::NextHops> next_hops_;
+  bpf::PinsWatch watch_;
+  Descriptor events_;                           // readable when one of both is
   std::map<IpAddress, netlink::NextHop> ways_;  // as last resolved
   std::vector<std::string> notices_;            // of ways that changed
   bool ways_wait_ = false;                      // to be told to the program

@@ -37,13 +37,8 @@ class RawMaps {
 
   // Of IPv4 192.0.2.10; nothing: there is no such service.
   std::optional<Service> tcp(std::uint16_t port) const {
-    lb_service_key key{};
-    key.address = {{192, 0, 2, 10}};
-    key.port = static_cast<std::uint16_t>(port << 8 | port >> 8);
-    key.protocol = 6;
-    key.family = LB_IPV4;
-    lb_service service{};
-    if (!find("services", key, service)) return std::nullopt;
+    const auto service = tcp_number(port);
+    if (!service) return std::nullopt;
     Service found;
     const lb_address_key address{{{192, 0, 2, 10}}, LB_IPV4};
     std::uint32_t meaningless = 0;
@@ -52,26 +47,44 @@ class RawMaps {
     for (std::uint32_t number = 1;; ++number) {
       lb_backend backend{};
       if (!find("backends", number, backend)) break;
-      if ((backend.flags & LB_BACKEND_PRESENT) == 0 || backend.service != service.number) continue;
+      if ((backend.flags & LB_BACKEND_PRESENT) == 0 || backend.service != *service) continue;
       names[number] =
           std::to_string(backend.address.bytes[2]) + "." + std::to_string(backend.address.bytes[3]);
       found.servers[names[number]] = {number, backend.weight, 0,
                                       (backend.flags & LB_BACKEND_RESOLVED) != 0};
     }
-    std::uint32_t in_use = 0;
-    if (!find("tables_in_use", service.number, in_use)) throw std::runtime_error("tables_in_use");
-    auto table = std::vector<lb_table>(1);
-    if (!find("tables", 2 * service.number + in_use, table[0])) throw std::runtime_error("tables");
-    for (std::size_t slot = 0; slot < LB_SLOTS; ++slot) {
-      const std::uint32_t number = table[0].backend[slot];
-      if (number == 0)
-        ++found.nobodys;
-      else if (names.contains(number))
-        ++found.servers[names[number]].slots;
+    const auto led = slots(*service);
+    for (std::uint32_t backend = 0; backend < led.size(); ++backend) {
+      if (backend == 0)
+        found.nobodys = led[0];
+      else if (names.contains(backend))
+        found.servers[names[backend]].slots = led[backend];
       else
-        ++found.strangers;
+        found.strangers += led[backend];
     }
     return found;
+  }
+
+  // The number of that service.
+  std::optional<std::uint32_t> tcp_number(std::uint16_t port) const {
+    lb_service_key key{};
+    key.address = {{192, 0, 2, 10}};
+    key.port = static_cast<std::uint16_t>(port << 8 | port >> 8);
+    key.protocol = 6;
+    key.family = LB_IPV4;
+    lb_service service{};
+    return find("services", key, service) ? std::optional(service.number) : std::nullopt;
+  }
+  // How many slots of the service of that number lead to each server, by its number; 0: to nobody.
+  std::vector<std::uint32_t> slots(std::uint32_t service) const {
+    std::uint32_t in_use = 0;
+    if (!find("tables_in_use", service, in_use)) throw std::runtime_error("tables_in_use");
+    auto table = std::vector<lb_table>(1);
+    if (!find("tables", 2 * service + in_use, table[0])) throw std::runtime_error("tables");
+    std::vector<std::uint32_t> slots(65536);
+    for (std::size_t slot = 0; slot < LB_SLOTS; ++slot)
+      ++slots[table[0].backend[slot]];
+    return slots;
   }
 
   template <class Key, class Value>

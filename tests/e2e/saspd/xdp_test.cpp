@@ -21,6 +21,7 @@
 #include "tests/support/privileges.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/raw_maps.hpp"
+#include "tests/support/sasp_client.hpp"
 #include "tests/support/test_pki.hpp"
 
 namespace saspd::test {
@@ -35,7 +36,7 @@ const std::string programs = PROGRAMS;
 const Endpoint vip = *Endpoint::parse("192.0.2.10:80");
 const Endpoint vip6 = *Endpoint::parse("[2001:db8:f::10]:80");
 
-class SaspdOnXdp : public testing::TestWithParam<const char*> {
+class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     char name[] = "/tmp/saspd-xdp-XXXXXX";
@@ -110,7 +111,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
                         "--retry-min",
                         "1",
                         "--reconcile-interval",
-                        "1",
+                        reconcile_interval_,
                         "--service",
                         service};
     for (int n = 1; n <= members; ++n) {
@@ -199,6 +200,7 @@ class SaspdOnXdp : public testing::TestWithParam<const char*> {
   std::optional<Program> gwm_;
   std::optional<Program> saspd_;
   std::string lb_uid_ = "xdp";
+  std::string reconcile_interval_ = "1";
   Arguments as_user_;  // in front of saspd: a command that gives rights up
   Arguments machine_;  // in front of saspd and what it is attached by: where_user()
   int failed_ = 0;
@@ -247,7 +249,7 @@ TEST_P(InMode, FollowsAChangeOfItsOwnMac) {
   EXPECT_EQ(failed_, 0) << json::serialize(status());
 }
 
-INSTANTIATE_TEST_SUITE_P(Xdp, InMode, testing::Values("native", "generic"),
+INSTANTIATE_TEST_SUITE_P(Xdp, InMode, ::testing::Values("native", "generic"),
                          [](const auto& mode) { return std::string(mode.param); });
 
 // Requests without pause from the client's host, until it ends; and how many failed.
@@ -440,6 +442,36 @@ TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {
   connect(40);
   EXPECT_EQ(failed_, 0);
   EXPECT_EQ(ends_with({"saspd", "--detach", "--force", "--pins", pins()}, &text), 0) << text;
+}
+
+// No pass comes by itself in this test: what it finds, saspd has noticed.
+TEST_F(SaspdOnXdp, NoticesAtOnceWhatIsAttachedOrTakenAway) {
+  attach();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  reconcile_interval_ = "3600";
+  start_saspd("web=tcp:192.0.2.10:80", 4, {"--interval", "3600"});
+  ASSERT_TRUE(weights_become({40, 30, 20, 10}));
+  ASSERT_TRUE(all_have_slots(4));
+  const kernel::RawMaps maps(pins());
+  const auto served = [&] {
+    const auto service = maps.tcp(80);
+    return service && service->servers.size() == 4 && service->nobodys == 0;
+  };
+  // Of another layout: nothing of them can be taken over.
+  auto settings = lb_settings{};
+  ASSERT_TRUE(maps.find("settings", 0U, settings));
+  settings.layout = 999;
+  maps.put("settings", 0U, settings);
+  attach("native", {"--replace", "--force"});
+  ASSERT_TRUE(eventually(served));
+  expect_shares(connect(200), {40, 30, 20, 10});
+  EXPECT_EQ(failed_, 0);
+
+  std::string text;
+  ASSERT_EQ(ends_with({"saspd", "--detach", "--force", "--pins", pins()}, &text), 0) << text;
+  ASSERT_TRUE(eventually([&] { return status().at("kernel_error").is_string(); }));
+  EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text), 1);
 }
 
 // Bigger maps come under a saspd that writes all the time, and under connections that come and go.
@@ -1070,6 +1102,233 @@ TEST_F(SaspdOnXdp, SteersWhatFitsAndNamesWhatDoesNot) {
   EXPECT_EQ(failed_, 0);
   EXPECT_EQ(servers(81), 1U) << "what was served stays";
   EXPECT_EQ(saspd_->times_logged("no_room"), 2U) << saspd_->log();
+}
+
+// More than the maps that nothing was said for have room for: 64 services, 1 024 servers.
+class BigFarm : public SaspdOnXdp {
+ protected:
+  static constexpr int first_port = 1000;
+
+  // Server host n has the addresses 10.0.n.2 to 10.0.n.(1 + each), and listens for two services.
+  void make_servers(int first, int last, int each) {
+    for (std::size_t i = 0; i < network_.servers.size(); ++i) {
+      const auto& host = *network_.servers[i];
+      std::string lines;
+      for (int n = 3; n < 2 + each; ++n)
+        lines += fmt::format("address add 10.0.{}.{}/24 dev eth0\n", i + 1, n);
+      if (!lines.empty()) host.ip(lines);
+      host.run([&] {
+        for (const int service : {first, last}) {
+          const Endpoint at{vip.address, static_cast<std::uint16_t>(first_port + service)};
+          servers_.push_back(std::make_unique<kernel::Servers>(std::vector<Endpoint>{at}, i));
+        }
+      });
+    }
+  }
+  // Group gN feeds service N, each server has a weight of 10 there, but those of host 4 that of
+  // `fourth`.
+  void advise_all(int services, int each, const std::string& fourth) {
+    std::string text;
+    for_each(services, each, [&](int service, int host, int n) {
+      text += fmt::format("g{} 10.0.{}.{}:{} {}\n", service, host, n, first_port + service,
+                          host == 4 ? fourth : "10");
+    });
+    std::ofstream(path("weights.new")) << text;
+    std::filesystem::rename(path("weights.new"), path("weights"));
+  }
+  template <class Action>
+  static void for_each(int services, int each, Action action) {
+    for (int service = 0; service < services; ++service) {
+      for (int n = 2; n < 2 + each; ++n) {
+        for (int host = 1; host <= 4; ++host)
+          action(service, host, n);
+      }
+    }
+  }
+  // saspd with services from `first` on.
+  void start_with(int first, int services, int each, const std::string& options = "",
+                  Arguments more = {}) {
+    for (const auto& flag : members_of(first, services, each))
+      more.push_back(flag);
+    for (int service = first + 1; service < services; ++service)
+      more.insert(more.end(), {"--service", spec(service) + options});
+    start_saspd(spec(first) + options, 0, more);
+  }
+  static std::string spec(int service) {
+    return fmt::format("g{}=tcp:192.0.2.10:{}", service, first_port + service);
+  }
+  static Arguments members_of(int first, int services, int each) {
+    Arguments arguments;
+    for_each(services, each, [&](int service, int host, int n) {
+      if (service < first) return;
+      arguments.insert(arguments.end(), {"--member", fmt::format("g{}=10.0.{}.{}:{}", service, host,
+                                                                 n, first_port + service)});
+    });
+    return arguments;
+  }
+  // What the raw maps say: slots of each server, by the last two bytes of its address, and by
+  // service.
+  using Slots = std::map<int, std::map<std::string, std::uint32_t>>;
+  Slots served() const {
+    const kernel::RawMaps maps(pins());
+    std::map<std::uint32_t, int> services;  // by number
+    for (int service = 0; service < 100; ++service) {
+      if (const auto number = maps.tcp_number(static_cast<std::uint16_t>(first_port + service)))
+        services[*number] = service;
+    }
+    std::map<std::uint32_t, std::vector<std::uint32_t>> slots;  // by number of the server
+    for (const auto& [number, service] : services)
+      slots[number] = maps.slots(number);
+    Slots served;
+    lb_backend backend{};
+    for (std::uint32_t number = 1; maps.find("backends", number, backend); ++number) {
+      if ((backend.flags & LB_BACKEND_PRESENT) == 0 || !services.contains(backend.service))
+        continue;
+      const auto name = fmt::format("{}.{}", backend.address.bytes[2], backend.address.bytes[3]);
+      served[services[backend.service]][name] = slots[backend.service][number];
+    }
+    return served;
+  }
+  static std::size_t servers_in(const Slots& served) {
+    std::size_t count = 0;
+    for (const auto& [service, servers] : served)
+      count += servers.size();
+    return count;
+  }
+  // So many services and servers become served, which all have slots, but those of host 4 only if
+  // `fourth`.
+  bool become_served(std::size_t services, std::size_t servers, bool fourth) const {
+    return in_time([&] {
+      const auto now = served();
+      return now.size() == services && servers_in(now) == servers &&
+             std::all_of(now.begin(), now.end(), [fourth](const auto& service) {
+               return std::all_of(
+                   service.second.begin(), service.second.end(), [fourth](const auto& server) {
+                     return (server.second > 0) == (fourth || !server.first.starts_with("4."));
+                   });
+             });
+    });
+  }
+  static bool in_time(const std::function<bool()>& condition) {
+    return eventually(condition, seconds{120});
+  }
+  bool says(const std::string& text) {
+    std::string said;
+    ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &said);
+    return said.find(text) != std::string::npos;
+  }
+  // Which host serves how many.
+  std::vector<double> connect_to(int service) {
+    auto counts = connect(60, {vip.address, static_cast<std::uint16_t>(first_port + service)});
+    EXPECT_EQ(failed_, 0) << "service " << service;
+    return counts;
+  }
+};
+
+TEST_F(BigFarm, ServesAllButTheServiceThatIsOneTooMany) {
+  constexpr int all = 65;
+  attach();
+  make_servers(1, all - 1, 1);
+  advise_all(all, 1, "10");
+  start_gwm();
+  start_with(1, all, 1);
+  ASSERT_TRUE(become_served(64, 256, true));
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{30}), 0);
+  start_with(0, all, 1);
+  ASSERT_TRUE(in_time([&] {
+    return says(
+        "tcp:192.0.2.10:1000: the service is not served: the maps of the XDP program have "
+        "room for 64 services");
+  }));
+  advise_all(all, 1, "quiesce");
+  ASSERT_TRUE(become_served(64, 256, false));
+  EXPECT_FALSE(served().contains(0)) << "what was served stays";
+  EXPECT_EQ(connect_to(1)[3], 0);
+  EXPECT_EQ(connect_to(all - 1)[3], 0);
+}
+
+// And what stands behind --, --attach makes room for.
+TEST_F(BigFarm, ServesAllButTheServersThatAreTooMany) {
+  constexpr int services = 43;
+  constexpr int each = 6;  // on four hosts: 1032 in all
+  attach();
+  make_servers(0, services - 1, each);
+  advise_all(services, each, "10");
+  start_gwm();
+  start_with(0, services, each);
+  ASSERT_TRUE(become_served(services, 1024, true));
+  EXPECT_EQ(served()[services - 1].size(), 16U);
+  EXPECT_TRUE(in_time([&] { return says("have room for 1024 servers"); }));
+  advise_all(services, each, "quiesce");
+  ASSERT_TRUE(become_served(services, 1024, false));
+  EXPECT_EQ(connect_to(0)[3], 0);
+  EXPECT_EQ(connect_to(services - 1)[3], 0);
+
+  Arguments sized{"--", "--backend", "xdp", "--gwm", "127.0.0.1"};
+  for (int service = 0; service < services; ++service)
+    sized.insert(sized.end(), {"--service", spec(service)});
+  for (const auto& flag : members_of(0, services, each))
+    sized.push_back(flag);
+  attach("native", sized);
+  lb_settings settings{};
+  ASSERT_TRUE(kernel::RawMaps(pins()).find("settings", 0U, settings));
+  EXPECT_EQ(settings.max_backends, 4096U);
+  EXPECT_EQ(settings.max_services, 128U);
+  ASSERT_TRUE(become_served(services, 1032, false));
+  EXPECT_TRUE(in_time([&] { return !says("no_room"); }));
+  connect_to(services - 1);
+}
+
+TEST_F(BigFarm, ServesWhoIsConfiguredBeforeWhoRegisteredItself) {
+  constexpr int services = 5;
+  constexpr int each = 56;  // one configured and 55 that register, on four hosts: 1100 of these
+  const std::set<std::string> configured{"1.2", "2.2", "3.2", "4.2"};
+  const auto all_configured = [&] {
+    const auto now = served();
+    return std::all_of(now.begin(), now.end(), [&](const auto& service) {
+      return std::all_of(configured.begin(), configured.end(),
+                         [&](const auto& server) { return service.second.contains(server); });
+    });
+  };
+  attach();
+  make_servers(0, services - 1, each);
+  advise_all(services, each, "10");
+  start_gwm({"--max-self-registered", "2000", "--allow-foreign-members"});
+  start_with(0, services, 1, ",manage", {"--trust"});
+  ASSERT_TRUE(become_served(services, 20, true));
+  network_.director.run([&] {
+    saspd::testing::SaspClient agent(sasp::default_port);
+    for (int service = 0; service < services; ++service) {
+      sasp::GroupOfMemberData group{{lb_uid_, fmt::format("g{}", service)}, {}};
+      for_each(1, each, [&](int, int host, int n) {
+        const auto port = static_cast<std::uint16_t>(first_port + service);
+        if (n == 2) return;
+        group.items.push_back(
+            sasp::MemberData::of({*IpAddress::parse(fmt::format("10.0.{}.{}", host, n)), 6, port}));
+      });
+      const auto reply = agent.answer_to<sasp::RegistrationReply>(
+          sasp::RegistrationRequest{.flags = 0, .groups = {group}});
+      ASSERT_EQ(reply.code, sasp::ReturnCode::successful);
+    }
+  });
+  ASSERT_TRUE(become_served(services, 1024, true));
+  EXPECT_TRUE(all_configured());
+  EXPECT_TRUE(in_time([&] { return says("have room for 1024 servers"); }));
+
+  // On empty maps, with all of them known to the GWM from the beginning.
+  saspd_->send(SIGTERM);
+  EXPECT_EQ(saspd_->wait(seconds{30}), 0);
+  std::string text;
+  ASSERT_EQ(ends_with({"saspd", "--detach", "--pins", pins()}, &text), 0) << text;
+  attach();
+  start_with(0, services, 1, ",manage", {"--trust"});
+  ASSERT_TRUE(become_served(services, 1024, true));
+  EXPECT_TRUE(all_configured());
+  advise_all(services, each, "quiesce");
+  ASSERT_TRUE(become_served(services, 1024, false));
+  EXPECT_EQ(connect_to(0)[3], 0);
+  EXPECT_EQ(connect_to(services - 1)[3], 0);
 }
 
 TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
