@@ -18,6 +18,7 @@
 #include "bpf/copy.hpp"
 #include "bpf/decap.skel.h"
 #include "bpf/devices.hpp"
+#include "bpf/layout_1.hpp"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
@@ -90,11 +91,21 @@ std::vector<bpf_map*> own_maps(const lb_bpf& program) {
   return maps;
 }
 
-// A map that takes the place of a pinned one of another size.
+// A map that takes the place of a pinned one of another size or layout.
 struct Successor {
   bpf_map* map;
   Descriptor before;  // nothing: there was none, or it is thrown away
+  bool of_layout_1 = false;
 };
+
+std::optional<lb_settings> pinned_settings(const std::string& pins) {
+  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
+  return settings ? settings->find(0) : std::nullopt;
+}
+
+bool can_be_taken_over(const lb_settings& settings) {
+  return settings.layout == LB_LAYOUT || settings.layout == 1;
+}
 
 Error unfit(const std::string& pins, std::string_view why) {
   return fail(std::errc::not_supported,
@@ -106,20 +117,24 @@ Error unfit(const std::string& pins, std::string_view why) {
 struct Pinned {
   bpf_map* map;
   Descriptor fd;
-  bool is_smaller = false;
+  bool is_replaced = false;  // it is smaller, or of another layout
 };
 
 // How the pinned maps compare with what this program wants. An error: they do not fit.
 Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins) {
-  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
-  const auto found = settings ? settings->find(0) : std::nullopt;
-  if (!found || found->layout != LB_LAYOUT) {
+  const auto found = pinned_settings(pins);
+  if (!found || !can_be_taken_over(*found)) {
     return unfit(pins, fmt::format("its maps have layout {}, those of this saspd have {}",
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
   }
   std::vector<Pinned> all;
   for (bpf_map* map : own_maps(program)) {
     const std::string name = bpf_map__name(map);
+    const bool is_same = found->layout == LB_LAYOUT || is_same_in_layout_1(name);
+    if (!is_same && map != program.maps.services) {
+      all.push_back({map, Descriptor(), true});
+      continue;
+    }
     Descriptor fd(bpf_obj_get(path_of(pins, name).c_str()));
     if (!fd) return unfit(pins, fmt::format("map {} is missing", name));
     const auto info = info_of(fd.get());
@@ -133,22 +148,24 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
       return unfit(pins, fmt::format("its map {} holds {}, and {} are wanted", name,
                                      info->max_entries, wanted));
     }
-    all.push_back({map, std::move(fd), info->max_entries < wanted});
+    all.push_back({map, std::move(fd), !is_same || info->max_entries < wanted});
   }
   return all;
 }
 
-// Pinned maps go on being used; those that are too small get successors. Whoever has them open
-// learns of that by the settings (Xdp), which are made anew then.
+// Pinned maps go on being used; those that are too small, or of layout 1, get successors. Whoever
+// has them open learns of that by the settings (Xdp), which are made anew then.
 Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::string& pins) {
   auto pinned = find_pinned(program, pins);
   if (!pinned) return fail(pinned.error());
-  const bool grows =
-      std::any_of(pinned->begin(), pinned->end(), [](const auto& each) { return each.is_smaller; });
+  const bool any = std::any_of(pinned->begin(), pinned->end(),
+                               [](const auto& each) { return each.is_replaced; });
+  const auto settings = pinned_settings(pins);
+  const bool of_layout_1 = settings && settings->layout == 1;
   std::vector<Successor> successors;
-  for (auto& [map, fd, is_smaller] : *pinned) {
-    if (is_smaller || (grows && map == program.maps.settings)) {
-      successors.push_back({map, std::move(fd)});
+  for (auto& [map, fd, is_replaced] : *pinned) {
+    if (is_replaced || (any && map == program.maps.settings)) {
+      successors.push_back({map, std::move(fd), of_layout_1});
     } else if (bpf_map__reuse_fd(map, fd.get()) != 0) {
       return system_error(bpf_map__name(map));
     }
@@ -163,10 +180,14 @@ std::vector<Successor> all_new(const lb_bpf& program) {
   return successors;
 }
 
-Result<void> copy_contents(const std::vector<Successor>& successors) {
-  for (const auto& [map, before] : successors) {
+Result<void> copy_contents(const lb_bpf& program, const std::vector<Successor>& successors) {
+  for (const auto& [map, before, of_layout_1] : successors) {
     if (!before) continue;
-    if (auto copied = copy(before.get(), bpf_map__fd(map)); !copied) return copied;
+    auto copied = of_layout_1 && map == program.maps.services
+                      ? copy_services_of_layout_1(before.get(), bpf_map__fd(map),
+                                                  bpf_map__fd(program.maps.tables_in_use))
+                      : copy(before.get(), bpf_map__fd(map));
+    if (!copied) return copied;
   }
   return {};
 }
@@ -174,7 +195,7 @@ Result<void> copy_contents(const std::vector<Successor>& successors) {
 // What began in the maps of before since they were copied: only the program writes meanwhile, and
 // of what it writes only flows matter.
 Result<void> copy_late_flows(const lb_bpf& program, const std::vector<Successor>& successors) {
-  for (const auto& [map, before] : successors) {
+  for (const auto& [map, before, of_layout_1] : successors) {
     if (!before || map != program.maps.flows) continue;
     if (auto copied = copy(before.get(), bpf_map__fd(map), Existing::keep); !copied) return copied;
   }
@@ -185,9 +206,10 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   const int map = bpf_map__fd(program.maps.settings);
   const std::uint32_t zero = 0;
   lb_settings value{};
-  // The seed stays with the flows: another one would give every flow another slot.
+  // The seed stays: another one would give every flow another slot.
   if (bpf_map_lookup_elem(map, &zero, &value) != 0 || value.layout == 0) {
-    value.seed = settings.seed.value_or(std::random_device{}());
+    const auto before = pinned_settings(settings.pins);
+    value.seed = settings.seed.value_or(before ? before->seed : std::random_device{}());
   }
   value.layout = LB_LAYOUT;
   value.max_services = settings.sizes.services;
@@ -310,7 +332,7 @@ Result<Record> record_of(const lb_bpf& program, int balance,
 
 Result<void> pin_aside(const std::vector<Successor>& successors, const Record& record,
                        const AttachSettings& settings) {
-  for (const auto& [map, before] : successors) {
+  for (const auto& [map, before, of_layout_1] : successors) {
     const std::string path = next_path(settings.pins, bpf_map__name(map));
     if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) return system_error(path);
     if (auto given = give(path, settings); !given) return given;
@@ -453,7 +475,7 @@ Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
   const auto successors = successors_of(*program, settings);
   if (!successors) return fail(successors.error());
   if (auto loaded = load(*program->obj); !loaded) return fail(loaded.error());
-  if (auto copied = copy_contents(*successors); !copied) return fail(copied.error());
+  if (auto copied = copy_contents(*program, *successors); !copied) return fail(copied.error());
   if (auto written = write_settings(*program, settings); !written) return fail(written.error());
   if (auto told = tell_new_devices(*program, interfaces); !told) return fail(told.error());
   auto attached = put_in_place(*program, *successors, interfaces, absent, settings);
@@ -604,9 +626,8 @@ bool shares(const Record& record) {
 }  // namespace
 
 std::optional<Sizes> attached_sizes(const std::string& pins) {
-  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
-  const auto found = settings ? settings->find(0) : std::nullopt;
-  if (!found || found->layout != LB_LAYOUT) return std::nullopt;
+  const auto found = pinned_settings(pins);
+  if (!found || !can_be_taken_over(*found)) return std::nullopt;
   return Sizes{found->max_services, found->max_backends, found->max_flows};
 }
 

@@ -34,6 +34,12 @@ Result<Map<std::uint32_t, lb_settings>> open_settings(const std::string& pins) {
     if (error.code != std::errc::invalid_argument) return fail(error);
   }
   const auto found = settings ? settings->find(0) : std::nullopt;
+  if (found && found->layout == 1) {
+    return fail(std::errc::not_supported,
+                fmt::format("{} has the maps of an earlier version; attach again as root, which "
+                            "takes them over with all flows: systemctl restart saspd-xdp-attach",
+                            pins));
+  }
   if (!found || found->layout != LB_LAYOUT) {
     return fail(std::errc::not_supported,
                 fmt::format("{} has maps of layout {}, this saspd writes layout {}; attach again "

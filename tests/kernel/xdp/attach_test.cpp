@@ -115,6 +115,91 @@ TEST_F(XdpAttach, BringsBiggerMapsWithAllThatTheOldOnesHold) {
     EXPECT_FALSE(entry.path().filename().string().starts_with("next_")) << entry.path();
 }
 
+// As builds of before had them: the table in use in the entry of the service, nothing on record.
+TEST_F(XdpAttach, TakesMapsOfLayout1OverWithAllThatTheyHold) {
+  struct ServiceOfThen {
+    std::uint32_t number, table;
+    std::uint8_t forward, flags;
+    std::uint16_t zero;
+  };
+  attach();
+  const lb::ServiceKey web = *lb::parse_service("tcp:192.0.2.10:80");
+  const Endpoint server = *Endpoint::parse("10.0.0.1:80");
+  const Endpoint other = *Endpoint::parse("10.0.0.2:80");
+  lb::Pool pool;
+  pool.scheduler = "minimal";
+  pool.destinations[server] = {.endpoint = server, .weight = 7, .forward = lb::Forward::route};
+  const lb::Table first{{web, pool}};
+  pool.destinations[other] = {.endpoint = other, .weight = 5, .forward = lb::Forward::route};
+  const lb::Table table{{web, pool}};
+  {
+    auto xdp = Xdp::open(settings_.pins);
+    ASSERT_TRUE(xdp) << xdp.error().detail;
+    ASSERT_TRUE((*xdp)->apply(diff({}, first, lb::Surplus::remove)).empty());
+    ASSERT_TRUE((*xdp)->apply(diff(first, table, lb::Surplus::remove)).empty());
+  }
+  using Settings = Map<std::uint32_t, lb_settings>;
+  const auto flow = flow_key(lb::Protocol::tcp, *Endpoint::parse("198.51.100.1:4711"),
+                             *Endpoint::parse("192.0.2.10:80"));
+  ASSERT_TRUE((Map<lb_flow_key, lb_flow>::open(pin("flows"))->put(flow, {2, 1, 0})));
+  const auto number_of_flows = Map<lb_flow_key, lb_flow>::open(pin("flows"))->id();
+  auto then = *Settings::open(pin("settings"))->find(0);
+  const auto seed = then.seed;
+  then.layout = 1;
+  ASSERT_TRUE(Settings::open(pin("settings"))->put(0, then));
+  const auto services = Map<lb_service_key, lb_service>::open(pin("services"))->entries();
+  ASSERT_EQ(services->size(), 1U);
+  const auto [key, value] = services->front();
+  const auto in_use =
+      Map<std::uint32_t, std::uint32_t>::open(pin("tables_in_use"))->find(value.number);
+  ASSERT_EQ(in_use, 1U);
+  const ServiceOfThen of_then{value.number, *in_use, value.forward, value.flags, 0};
+  const Descriptor services_of_then(
+      bpf_map_create(BPF_MAP_TYPE_HASH, "services", sizeof key, sizeof of_then, 4, nullptr));
+  ASSERT_EQ(bpf_map_update_elem(services_of_then.get(), &key, &of_then, BPF_ANY), 0);
+  for (const auto* name : {"services", "tables_in_use", "devices", "fragments", "record"})
+    fs::remove(pin(name));
+  ASSERT_EQ(bpf_obj_pin(services_of_then.get(), pin("services").c_str()), 0);
+  const auto refusal = Xdp::open(settings_.pins);
+  ASSERT_FALSE(refusal);
+  EXPECT_NE(refusal.error().detail.find("systemctl restart saspd-xdp-attach"), std::string::npos)
+      << refusal.error().detail;
+  EXPECT_EQ(attached_sizes(settings_.pins)->backends, 20U);
+
+  settings_.sizes = {8, 40, 1024};
+  attach();
+  auto xdp = Xdp::open(settings_.pins);
+  ASSERT_TRUE(xdp) << xdp.error().detail;
+  const auto seen = (*xdp)->list_all();
+  ASSERT_TRUE(seen) << seen.error().detail;
+  EXPECT_EQ(*seen, table);
+  const auto states = (*xdp)->states(web);
+  EXPECT_GT(states.at(server).slots, 0U);
+  EXPECT_GT(states.at(other).slots, 0U);
+  EXPECT_EQ(states.at(server).slots + states.at(other).slots, LB_SLOTS);
+  const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"));
+  EXPECT_EQ(flows->id(), number_of_flows);
+  EXPECT_TRUE(flows->find(flow));
+  EXPECT_EQ(Settings::open(pin("settings"))->find(0)->seed, seed);
+  EXPECT_EQ(Settings::open(pin("settings"))->find(0)->layout, std::uint32_t{LB_LAYOUT});
+  EXPECT_EQ(problems(), Names{});
+}
+
+// Flows are lost with their map, but new ones come to the slots that they would have come to.
+TEST_F(XdpAttach, KeepsTheSeedOfWhatItThrowsAway) {
+  using Settings = Map<std::uint32_t, lb_settings>;
+  attach();
+  const auto seed = Settings::open(pin("settings"))->find(0)->seed;
+  settings_.sizes = {4, 10, 1024};
+  settings_.replace = true;
+  attach();
+  EXPECT_EQ(Settings::open(pin("settings"))->find(0)->seed, seed);
+  settings_.sizes = {4, 9, 1024};
+  settings_.seed = seed + 1;
+  attach();
+  EXPECT_EQ(Settings::open(pin("settings"))->find(0)->seed, seed + 1);
+}
+
 TEST_F(XdpAttach, KeepsTheFlowsMapWhereOnlyTheOthersGrow) {
   attach();
   const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"))->id();
