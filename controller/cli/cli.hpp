@@ -106,6 +106,9 @@ class Cli {
   // one flag. Returns the code.
   ExitCode refuse(ExitCode code, std::string_view text) const;
 
+  // Text on stdout. Returns ok, or io after saying that it could not be written.
+  ExitCode show(std::string_view text) const;
+
   // For what this layer does not offer.
   CLI::App& app() { return *app_; }
 
@@ -167,7 +170,6 @@ class Cli {
   const Option* find(std::string_view flag) const;
   Option* find(std::string_view flag);
   std::string version() const;
-  ExitCode show(std::string_view text) const;
 
   std::string name_;
   std::string footer_;

@@ -6,11 +6,12 @@
 #include <string_view>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/cli/standard_streams.hpp"
 
 namespace saspd::cli {
 
-// What main() returns: the code of `program`, or 70 with the reason on stderr if it throws, which
-// can only be a bug or the end of memory.
+// What main() returns: the code of `program`; 74 in place of 0 if what it printed has not arrived;
+// or 70 with the reason on stderr if it throws, which can only be a bug or the end of memory.
 template <class Program>
 int guarded(std::string_view name, Program program) {
   const auto refuse = [name](const char* why) {
@@ -18,8 +19,13 @@ int guarded(std::string_view name, Program program) {
                  why);
     return static_cast<int>(ExitCode::internal);
   };
+  hold_standard_streams();
   try {
-    return static_cast<int>(program());
+    const ExitCode code = program();
+    if (code != ExitCode::ok || flush_stdout()) return static_cast<int>(code);
+    std::fprintf(stderr, "%.*s: cannot write to stdout\n", static_cast<int>(name.size()),
+                 name.data());
+    return static_cast<int>(ExitCode::io);
   } catch (const std::exception& error) {
     return refuse(error.what());
   } catch (...) {

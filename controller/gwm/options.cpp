@@ -163,10 +163,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   options.weigher.settle = 2 * probe_interval + probe_timeout;
   options.registry.interval = static_cast<std::uint16_t>(interval.count());
   if (const auto end = check(cli, options, insecure)) return *end;
-  if (cli.print_config()) {
-    fmt::print("{}", cli.config_text());
-    return ExitCode::ok;
-  }
+  if (cli.print_config()) return cli.show(cli.config_text());
   return options;
 }
 

@@ -217,10 +217,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   if (const auto fit = check_together(options, raw.insecure_plaintext); !fit) {
     return cli.refuse(ExitCode::configuration, fit.error().detail);
   }
-  if (cli.print_config()) {
-    fmt::print("{}", cli.config_text());
-    return ExitCode::ok;
-  }
+  if (cli.print_config()) return cli.show(cli.config_text());
   return options;
 }
 

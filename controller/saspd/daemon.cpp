@@ -82,7 +82,10 @@ Daemon::Daemon(const Options& options, lb::Dataplane& plane, cli::Needs needs, c
 ExitCode Daemon::run() {
   std::signal(SIGPIPE, SIG_IGN);
   wait_for_signal();
-  if (const ExitCode code = start(); code != ExitCode::ok) return code;
+  if (const ExitCode code = start(); code != ExitCode::ok) {
+    control_.reset();  // and its file; the caller ends without destructors
+    return code;
+  }
   log_.info("saspd {} as '{}', {} group(s){}", program_version, options_.lb_uid,
             options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
   open_metrics();

@@ -381,10 +381,7 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   if (const auto end = check_xdp(cli, options)) return *end;
   if (is_privileged(options.verb)) return options;
   if (const auto end = check(cli, options)) return *end;
-  if (cli.print_config()) {
-    fmt::print("{}", cli.config_text());
-    return ExitCode::ok;
-  }
+  if (cli.print_config()) return cli.show(cli.config_text());
   return options;
 }
 

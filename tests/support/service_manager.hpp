@@ -43,6 +43,10 @@ class ServiceManager {
       heard_ += std::string(buffer, static_cast<std::size_t>(n)) + "\n";
     return heard_;
   }
+  void forget() {
+    heard();
+    heard_.clear();
+  }
 
  private:
   int fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
