@@ -95,7 +95,7 @@ std::vector<BatchOutcome::Failed> GenlSocket::write(Requests& batch) {
   batch.acknowledge_last();
   const auto first = send(batch);
   BatchOutcome outcome(first ? *first : 0, batch.count());
-  if (!first) outcome.answers_lost(first.error());
+  if (!first) outcome.not_sent(first.error());
   while (first && !outcome.complete()) {
     // The kernel has done all its work inside send(). After an overflow (ENOBUFS, told once and
     // before what was kept) the rest of the answers is there or will never come.

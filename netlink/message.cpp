@@ -226,7 +226,14 @@ void BatchOutcome::add(ByteView datagram) {
 }
 
 void BatchOutcome::answers_lost(Error reason) {
+  const bool says_so =
+      reason.code == std::errc::no_buffer_space || reason.code == std::errc::timed_out;
+  if (!says_so) reason.code = std::make_error_code(std::errc::timed_out);
   if (!lost_) lost_ = std::move(reason);
+}
+
+void BatchOutcome::not_sent(Error reason) {
+  lost_ = std::move(reason);
 }
 
 std::vector<BatchOutcome::Failed> BatchOutcome::failed() const {

@@ -118,8 +118,11 @@ class BatchOutcome {
   // Messages of other sequence numbers belong to a batch that was given up, and are ignored.
   // Malformed ones count as lost.
   void add(ByteView datagram);
-  // What is not answered now or later is unknown, because of `reason`. The first reason stays.
+  // What is not answered now or later is unknown, because of `reason`. The first reason stays; its
+  // code is no_buffer_space or timed_out, by which callers tell it from a refusal of the kernel.
   void answers_lost(Error reason);
+  // The kernel saw none of them.
+  void not_sent(Error reason);
 
   bool complete() const { return last_answered_; }
   bool lossy() const { return lost_.has_value(); }

@@ -242,6 +242,23 @@ TEST_F(BatchOutcomes, KeepTheFirstReasonOfALoss) {
   EXPECT_EQ(failed().at(0), ENOBUFS);
 }
 
+// Whatever kept the answers away, the kernel may have done what it was asked.
+TEST_F(BatchOutcomes, TakeNoLossForARefusal) {
+  outcome_.answers_lost({std::make_error_code(std::errc::operation_not_permitted), "forbidden"});
+  const auto failed = outcome_.failed();
+  ASSERT_FALSE(failed.empty());
+  for (const auto& each : failed) {
+    EXPECT_EQ(each.error.code, std::errc::timed_out);
+    EXPECT_EQ(each.error.detail, "forbidden");
+  }
+}
+
+TEST_F(BatchOutcomes, TellWhyNothingWasSent) {
+  outcome_.not_sent({std::make_error_code(std::errc::operation_not_permitted), "forbidden"});
+  ASSERT_FALSE(outcome_.failed().empty());
+  EXPECT_EQ(outcome_.failed()[0].error.code, std::errc::operation_not_permitted);
+}
+
 TEST_F(BatchOutcomes, TakeAMalformedAnswerForALostOne) {
   const Bytes whole = verdict_message(14, 0);
   for (std::size_t size = 1; size < whole.size(); ++size) {
