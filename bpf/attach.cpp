@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/blackhole.hpp"
 #include "bpf/copy.hpp"
 #include "bpf/decap.skel.h"
 #include "bpf/devices.hpp"
@@ -314,9 +315,10 @@ Result<void> settle(const std::string& pins) {
 // `balance`: the program that goes to the interfaces. `absent`: those that cannot have it now, and
 // get it when they can.
 Result<Record> record_of(const lb_bpf& program, int balance,
-                         const std::vector<Interface>& interfaces, bool share,
-                         const Record& absent) {
+                         const std::vector<Interface>& interfaces, const Record& absent,
+                         const AttachSettings& settings) {
   Record record = absent;
+  if (settings.blackhole) record[std::string(blackhole_entry)] = netlink::Blackhole::table;
   for (const bpf_map* map : own_maps(program)) {
     const auto info = info_of(bpf_map__fd(map));
     if (!info) return fail(info.error());
@@ -326,7 +328,8 @@ Result<Record> record_of(const lb_bpf& program, int balance,
   if (!number) return system_error("XDP program");
   record[std::string(program_entry)] = *number;
   for (const auto& interface : interfaces)
-    record[share ? shared_entry(interface.name) : link_pin(interface.name)] = interface.index;
+    record[settings.share ? shared_entry(interface.name) : link_pin(interface.name)] =
+        interface.index;
   return record;
 }
 
@@ -403,7 +406,7 @@ Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
     extension = std::move(*loaded);
   }
   const int balance = settings.share ? extension.get() : bpf_program__fd(program.progs.balance);
-  auto record = record_of(program, balance, interfaces, settings.share, absent);
+  auto record = record_of(program, balance, interfaces, absent, settings);
   if (!record) return fail(record.error());
   if (auto pinned = pin_aside(successors, *record, settings); !pinned) return fail(pinned.error());
   auto attached = settings.share ? share_all(interfaces, balance)
@@ -483,12 +486,39 @@ Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
   return attached;
 }
 
+bool has_blackhole(const std::string& pins) {
+  const auto record = read_record(path_of(pins, record_pin));
+  return record && record->contains(std::string(blackhole_entry));
+}
+
+// Without a record that is what there is to tell.
+bool any_blackhole() {
+  const auto none = netlink::is_in_place({});
+  return none && !*none;
+}
+
+// As the services are now.
+Result<std::vector<Attached>> with_blackhole(Result<std::vector<Attached>> attached,
+                                             const AttachSettings& settings) {
+  if (!attached || !settings.blackhole) return attached;
+  const auto record = read_record(path_of(settings.pins, record_pin));
+  if (!record) return fail(record.error());
+  const auto wanted = wanted_blackhole(settings.pins, *record);
+  if (!wanted) return fail(at("--blackhole", wanted.error()));
+  if (auto put = netlink::put_in_place(*wanted); !put) return fail(at("--blackhole", put.error()));
+  return attached;
+}
+
 Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
                                               const std::vector<Interface>& interfaces) {
   const auto lock = PinsLock::take(settings.pins, patience);
   if (!lock) return fail(lock.error());
   if (auto settled = settle(settings.pins); !settled) return fail(settled.error());
-  return load_and_attach(settings, interfaces);
+  const bool had_blackhole = has_blackhole(settings.pins);
+  auto attached = load_and_attach(settings, interfaces);
+  if (!attached || settings.blackhole || !had_blackhole) return with_blackhole(attached, settings);
+  if (auto gone = netlink::put_in_place({}); !gone) return fail(at("--blackhole", gone.error()));
+  return attached;
 }
 
 Result<std::vector<Attached>> attach_decapsulator_to(const AttachSettings& settings,
@@ -652,11 +682,13 @@ Result<std::vector<Attached>> reattach(const std::string& pins) {
   if (auto settled = settle(pins); !settled) return fail(settled.error());
   const auto record = read_record(path_of(pins, record_pin));
   settings->share = record && shares(*record);
+  settings->blackhole = record ? has_blackhole(pins) : any_blackhole();
   const auto [present, absent, any_lost] =
       settings->share ? look_for_shares(*record) : look_for_links(pins);
   const bool nowhere = present.empty() && absent.empty();
-  if (nowhere || (!any_lost && record)) return std::vector<Attached>{};
-  return load_and_attach(*settings, present, absent);
+  const bool as_it_was = nowhere || (!any_lost && record);
+  return with_blackhole(
+      as_it_was ? std::vector<Attached>{} : load_and_attach(*settings, present, absent), *settings);
 }
 
 Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
@@ -665,6 +697,9 @@ Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
   if (!lock) return fail(lock.error());
   if (const auto writer = WriterLock::holder(pins); writer && !force) {
     return in_use(pins, *writer, "--detach ends its service");
+  }
+  if (has_blackhole(pins)) {
+    if (auto gone = netlink::put_in_place({}); !gone) return fail(at("--blackhole", gone.error()));
   }
   auto interfaces = linked_interfaces(pins);
   if (const auto record = read_record(path_of(pins, record_pin))) {

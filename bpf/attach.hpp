@@ -37,6 +37,7 @@ struct AttachSettings {
   bool replace = false;        // what is there and does not fit is thrown away, flows included
   bool force = false;          // that also under a saspd that serves with it
   bool share = false;          // in the dispatcher of libxdp, beside other programs (share.hpp)
+  bool blackhole = false;      // netlink/blackhole.hpp, kept up by reattach()
 };
 
 // What is attached already keeps its maps and its flows and gets the present program; smaller maps

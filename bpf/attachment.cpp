@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/blackhole.hpp"
 #include "bpf/links.hpp"
 #include "bpf/map.hpp"
 #include "bpf/pins.hpp"
@@ -24,6 +25,7 @@ constexpr std::string_view not_attached = "not_attached";
 constexpr std::string_view shared_changed = "shared_changed";
 constexpr std::string_view attach_unfinished = "attach_unfinished";
 constexpr std::string_view pin_missing = "pin_missing";
+constexpr std::string_view blackhole_incomplete = "blackhole_incomplete";
 
 std::string again(const std::string& pins) {
   return fmt::format("attach it again as root: saspd --reattach --pins {}", pins);
@@ -52,6 +54,7 @@ short flags_of(const std::string& interface) {
 
 lb::Problem problem(std::string_view name, const std::string& subject, std::string detail) {
   const bool mended = name == not_attached || name == shared_changed || name == attach_unfinished ||
+                      name == blackhole_incomplete ||
                       (name == pin_missing && subject == record_pin);
   return {std::string(name), subject, std::move(detail), mended};
 }
@@ -169,6 +172,18 @@ std::optional<lb::Problem> look_at_map(const std::string& pins, const std::strin
                              path, info.id, recorded, anew(pins)));
 }
 
+std::optional<lb::Problem> look_at_blackhole(const std::string& pins, const Record& record) {
+  const auto wanted = wanted_blackhole(pins, record);
+  const auto there = wanted ? netlink::is_in_place(*wanted) : fail(wanted.error());
+  if (there && *there) return std::nullopt;
+  return problem(blackhole_incomplete, {},
+                 fmt::format("the routes and rules of --blackhole are not those of the services as "
+                             "they are now{}: without the XDP program their packets would be "
+                             "routed back, or other addresses' dropped. Mend it as root: saspd "
+                             "--reattach --pins {}",
+                             there ? "" : fmt::format(" ({})", there.error().detail), pins));
+}
+
 }  // namespace
 
 std::vector<lb::Problem> attachment_problems(const std::string& pins) {
@@ -186,7 +201,7 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
   const Programs programs{program->second, next && cut_off != next->end() ? cut_off->second : 0};
   std::vector<lb::Problem> problems;
   for (const auto& [name, number] : *record) {
-    if (name == program_entry || is_dispatcher(name)) continue;
+    if (name == program_entry || name == blackhole_entry || is_dispatcher(name)) continue;
     if (const auto shared = shared_interface_of(name)) {
       const auto dispatcher = record->find(dispatcher_entry(*shared));
       const std::uint32_t known = dispatcher != record->end() ? dispatcher->second : 0;
@@ -198,6 +213,9 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
     auto found = interface ? look_at_interface(pins, *interface, number, programs)
                            : look_at_map(pins, name, number);
     if (found) problems.push_back(std::move(*found));
+  }
+  if (record->contains(std::string(blackhole_entry))) {
+    if (auto found = look_at_blackhole(pins, *record)) problems.push_back(std::move(*found));
   }
   return problems;
 }

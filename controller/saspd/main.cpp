@@ -86,6 +86,7 @@ saspd::bpf::AttachSettings attach_settings(const Options& all, const Owner& owne
   settings.replace = options.replace;
   settings.force = options.force;
   settings.share = options.share;
+  settings.blackhole = options.blackhole;
   return settings;
 }
 

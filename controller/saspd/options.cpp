@@ -148,6 +148,10 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   cli.action("--share", xdp.share,
              "with --attach: beside other XDP programs on the interface, in the dispatcher of "
              "libxdp");
+  cli.flag("--blackhole", xdp.blackhole,
+           "with --attach: drop packets to a service address that are not led and that this host "
+           "would route on, such as all of them when the program is lost: they would come back "
+           "again and again");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
            "with --attach: where clients' packets come in");
   cli.option("--xdp-mode", "auto|native|generic", xdp.mode,

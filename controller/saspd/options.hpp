@@ -35,6 +35,7 @@ struct XdpOptions {
   bool replace = false;
   bool force = false;
   bool share = false;
+  bool blackhole = false;
   std::string user;  // who gets the pins; empty: saspd if there is one, else root
   // Nothing: by what is configured, and never less than what is there.
   std::optional<std::uint32_t> max_services;

@@ -426,6 +426,116 @@ TEST_F(SaspdOnXdp, AsksToBeAttachedAgainAndIs) {
   EXPECT_FALSE(std::filesystem::exists(request));
 }
 
+// A director that routes, with a router (the client) that sends what is for the service address to
+// it: without the program packets go to and fro until their TTL ends.
+TEST_F(SaspdOnXdp, DropsWhatWouldComeBackWhileItsProgramIsGone) {
+  const auto set = [](const char* name, char value) {
+    std::ofstream(std::string("/proc/sys/net/") + name) << value;
+  };
+  network_.client.run([&] {
+    set("ipv4/ip_forward", '1');
+    set("ipv4/conf/all/accept_local", '1');  // its own packets come back to it
+    set("ipv6/conf/all/forwarding", '1');
+    set("ipv4/conf/all/send_redirects", '0');
+    set("ipv4/conf/eth0/send_redirects", '0');
+  });
+  network_.director.run([&] { set("ipv4/conf/all/rp_filter", '2'); });  // as systemd sets it
+  network_.director.ip(
+      "route add default via 198.51.100.2\nroute add default via 2001:db8:c::2 dev c0\n");
+  const auto forwarded = [this] {
+    std::string v4;
+    std::string v6;
+    network_.director.run([&] {
+      v4 = kernel::output_of("nstat -asz IpForwDatagrams | awk '/^Ip/ {print $2}'");
+      v6 = kernel::output_of("nstat -asz Ip6OutForwDatagrams | awk '/^Ip/ {print $2}'");
+    });
+    return std::pair(std::stoll(v4), std::stoll(v6));
+  };
+  const auto send_to = [this](const Endpoint& to) {
+    network_.client.run([&] {
+      const kernel::SocketAddress address(to);
+      const Descriptor socket(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      ASSERT_EQ(::sendto(socket.get(), "x", 1, 0, address.get(), address.size), 1);
+    });
+  };
+  // A port that no service has, and one that a service has: both come back if they are not led.
+  const Endpoint unknown{vip.address, 4000};
+  const Endpoint unknown6{vip6.address, 4000};
+  const auto loops = [&] {
+    const auto before = forwarded();
+    send_to(unknown);
+    send_to(unknown6);
+    std::this_thread::sleep_for(milliseconds{500});
+    const auto now = forwarded();
+    return std::pair(now.first - before.first, now.second - before.second);
+  };
+  const auto expect_no_loop = [&] {
+    const auto once = loops();
+    EXPECT_LE(once.first, 1) << "at most to the device that drops it";
+    EXPECT_LE(once.second, 1);
+  };
+  const Arguments reattach{"saspd", "--reattach", "--pins", pins()};
+  const auto detach_link = [this] {
+    kernel::output_of("bpftool link detach pinned " + pins() + "/link_c0");
+  };
+  std::string text;
+
+  attach("native");
+  advise({"10", "10", "10", "10"});
+  start_gwm();
+  start_saspd("web=tcp:192.0.2.10:80", 4,
+              {"--service", "web6=tcp:[2001:db8:f::10]:80", "--member", "web6=[2001:db8:1::2]:80"});
+  ASSERT_TRUE(all_have_slots(4));
+  const auto without = loops();
+  EXPECT_GT(without.first, 20) << "the scene: it is seen to go to and fro";
+  EXPECT_GT(without.second, 20);
+  detach_link();
+  network_.client.run([] { EXPECT_FALSE(Connection::open(vip)) << "the client is told"; });
+
+  attach("native", {"--blackhole"});
+  const auto is_well = [&] {
+    return ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text) == 0;
+  };
+  EXPECT_TRUE(eventually(is_well)) << text;
+  expect_no_loop();
+  expect_shares(connect(200), {1, 1, 1, 1});
+  EXPECT_EQ(failed_, 0) << "answers pass the loose filter";
+
+  detach_link();
+  expect_no_loop();
+  bool connected = false;
+  std::thread client([&] {
+    network_.client.run([&] {
+      const kernel::SocketAddress address(vip);
+      const Descriptor socket = address.stream();
+      connected = ::connect(socket.get(), address.get(), address.size) == 0;
+    });
+  });
+  std::this_thread::sleep_for(milliseconds{500});
+  EXPECT_EQ(ends_with(reattach, &text), 0) << text;
+  client.join();
+  EXPECT_TRUE(connected) << "sent again, it has found its server";
+
+  // It follows the services, and goes with --detach.
+  ASSERT_EQ(ends_with({"saspd", "--detach", "--force", "--pins", pins()}, &text), 0) << text;
+  network_.director.run([&] {
+    EXPECT_EQ(kernel::output_of("ip rule; ip -6 rule").find("3860"), std::string::npos);
+    EXPECT_EQ(kernel::output_of("ip link").find("saspd-drop"), std::string::npos);
+  });
+  attach("native", {"--blackhole"});
+  ASSERT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.is_object() &&
+           json::serialize(now.at("problems")).find("blackhole_incomplete") != std::string::npos;
+  }));
+  ASSERT_EQ(ends_with(reattach, &text), 0) << text;
+  EXPECT_TRUE(eventually(is_well)) << text;
+  network_.director.run([&] {
+    EXPECT_NE(kernel::output_of("ip route show table 3860").find("192.0.2.10 dev saspd-drop"),
+              std::string::npos);
+  });
+}
+
 TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {
   start({"10", "10", "10", "10"});
   ASSERT_TRUE(all_have_slots(4));

@@ -470,6 +470,60 @@ TEST_F(XdpAttach, IsNeverAttachedAgainAgainstSomebody) {
   EXPECT_TRUE(loses_program("in1"));
 }
 
+TEST_F(XdpAttach, KeepsABlackholeForItsServices) {
+  const auto rules = [] {
+    return kernel::output_of(
+        "ip rule; ip -6 rule; ip link show type bridge;"
+        "for family in -4 -6; do ip $family route show table 3860 2>/dev/null || true; done");
+  };
+  const auto before = rules();
+  settings_.blackhole = true;
+  settings_.interfaces = {"in0", "in1"};
+  attach();
+  EXPECT_EQ(problems(), Names{}) << "there is no service yet";
+  const auto put_service = [this](const char* address, bool present) {
+    const auto map = Map<lb_address_key, std::uint32_t>::open(pin("addresses"));
+    const auto key = address_key(*IpAddress::parse(address));
+    ASSERT_TRUE(present ? map->put(key, 1) : map->erase(key));
+  };
+  put_service("192.0.2.10", true);
+  ASSERT_EQ(problems(), Names{"blackhole_incomplete "});
+  EXPECT_TRUE(attachment_problems(settings_.pins).at(0).mended_by_attach);
+  const auto program = read_record(pin("record"))->at("program");
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_EQ(read_record(pin("record"))->at("program"), program) << "nothing else is touched";
+  EXPECT_NE(rules().find("192.0.2.10 dev saspd-drop"), std::string::npos) << rules();
+  // It is kept while the program or its interface is gone.
+  kernel::output_of("bpftool link detach pinned " + pin("link_in0"));
+  ip("link del in1\n");
+  ASSERT_TRUE(become({"not_attached in0", "interface_gone in1"}));
+  EXPECT_NE(rules().find("iif in1"), std::string::npos);
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_EQ(problems(), Names{"interface_gone in1"});
+  // What is no service's any more is not dropped.
+  put_service("192.0.2.10", false);
+  put_service("2001:db8:f::10", true);
+  ASSERT_TRUE(become({"interface_gone in1", "blackhole_incomplete "}));
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_EQ(rules().find("192.0.2.10"), std::string::npos);
+  EXPECT_NE(kernel::output_of("ip -6 route show table 3860").find("2001:db8:f::10"),
+            std::string::npos);
+  // Without a record it is seen that there is one.
+  ASSERT_TRUE(fs::remove(pin("record")));
+  ASSERT_TRUE(reattach(settings_.pins));
+  EXPECT_TRUE(read_record(pin("record"))->contains("blackhole"));
+  settings_.interfaces = {"in0"};
+  settings_.blackhole = false;
+  attach();
+  EXPECT_EQ(rules(), before);
+  settings_.blackhole = true;
+  attach();
+  EXPECT_NE(rules(), before);
+  ASSERT_TRUE(detach(settings_.pins));
+  EXPECT_EQ(rules(), before);
+}
+
 // An attach that was cut off behind the point where packets go by its program.
 TEST_F(XdpAttach, EndsWhatWasBegun) {
   attach();
