@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -99,9 +100,20 @@ struct Successor {
   bool of_layout_1 = false;
 };
 
-std::optional<lb_settings> pinned_settings(const std::string& pins) {
+// Nothing: there are none of ours. An error is of a call that failed, and says nothing about what
+// is there.
+Result<std::optional<lb_settings>> pinned_settings(const std::string& pins) {
   const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
-  return settings ? settings->find(0) : std::nullopt;
+  if (!settings) {
+    const auto& error = settings.error();
+    const bool is_told = error.code == std::errc::no_such_file_or_directory ||
+                         error.code == std::errc::invalid_argument;
+    if (is_told) return std::nullopt;
+    return fail(error);
+  }
+  const auto found = settings->get(0);
+  if (!found) return fail(found.error());
+  return *found;
 }
 
 bool can_be_taken_over(const lb_settings& settings) {
@@ -121,9 +133,11 @@ struct Pinned {
   bool is_replaced = false;  // it is smaller, or of another layout
 };
 
-// How the pinned maps compare with what this program wants. An error: they do not fit.
+// How the pinned maps compare with what this program wants. not_supported: they do not fit.
 Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins) {
-  const auto found = pinned_settings(pins);
+  const auto read = pinned_settings(pins);
+  if (!read) return fail(read.error());
+  const auto& found = *read;
   if (!found || !can_be_taken_over(*found)) {
     return unfit(pins, fmt::format("its maps have layout {}, those of this saspd have {}",
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
@@ -137,7 +151,8 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
       continue;
     }
     Descriptor fd(bpf_obj_get(path_of(pins, name).c_str()));
-    if (!fd) return unfit(pins, fmt::format("map {} is missing", name));
+    if (!fd && errno == ENOENT) return unfit(pins, fmt::format("map {} is missing", name));
+    if (!fd) return system_error(path_of(pins, name));
     const auto info = info_of(fd.get());
     if (!info) return fail(info.error());
     const std::uint32_t wanted = bpf_map__max_entries(map);
@@ -162,7 +177,8 @@ Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::strin
   const bool any = std::any_of(pinned->begin(), pinned->end(),
                                [](const auto& each) { return each.is_replaced; });
   const auto settings = pinned_settings(pins);
-  const bool of_layout_1 = settings && settings->layout == 1;
+  if (!settings) return fail(settings.error());
+  const bool of_layout_1 = *settings && (*settings)->layout == 1;
   std::vector<Successor> successors;
   for (auto& [map, fd, is_replaced] : *pinned) {
     if (is_replaced || (any && map == program.maps.settings)) {
@@ -208,9 +224,11 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   const std::uint32_t zero = 0;
   lb_settings value{};
   // The seed stays: another one would give every flow another slot.
-  if (bpf_map_lookup_elem(map, &zero, &value) != 0 || value.layout == 0) {
+  if (bpf_map_lookup_elem(map, &zero, &value) != 0) return system_error("settings");
+  if (value.layout == 0) {
     const auto before = pinned_settings(settings.pins);
-    value.seed = settings.seed.value_or(before ? before->seed : std::random_device{}());
+    if (!before) return fail(before.error());
+    value.seed = settings.seed.value_or(*before ? (*before)->seed : std::random_device{}());
   }
   value.layout = LB_LAYOUT;
   value.max_services = settings.sizes.services;
@@ -656,9 +674,10 @@ bool shares(const Record& record) {
 }  // namespace
 
 std::optional<Sizes> attached_sizes(const std::string& pins) {
-  const auto found = pinned_settings(pins);
-  if (!found || !can_be_taken_over(*found)) return std::nullopt;
-  return Sizes{found->max_services, found->max_backends, found->max_flows};
+  const auto read = pinned_settings(pins);
+  if (!read || !*read || !can_be_taken_over(**read)) return std::nullopt;
+  const lb_settings& found = **read;
+  return Sizes{found.max_services, found.max_backends, found.max_flows};
 }
 
 Result<std::vector<Attached>> attach(const AttachSettings& settings) {

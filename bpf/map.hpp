@@ -47,6 +47,11 @@ class Map {
     if (bpf_map_lookup_elem(fd_.get(), &key, &value) != 0) return std::nullopt;
     return value;
   }
+  // Of an array, which has every key: what cannot be read is an error.
+  Result<Value> get(const Key& key) const {
+    if (auto value = find(key)) return std::move(*value);
+    return system_error(name_);
+  }
   // BPF_F_LOCK: an element that is there is changed in place, and never missing meanwhile.
   Result<void> put(const Key& key, const Value& value, std::uint64_t flags = BPF_ANY) const {
     if (bpf_map_update_elem(fd_.get(), &key, &value, flags) != 0) return system_error(name_);

@@ -33,7 +33,12 @@ Result<Map<std::uint32_t, lb_settings>> open_settings(const std::string& pins) {
     }
     if (error.code != std::errc::invalid_argument) return fail(error);
   }
-  const auto found = settings ? settings->find(0) : std::nullopt;
+  std::optional<lb_settings> found;
+  if (settings) {
+    const auto read = settings->get(0);
+    if (!read) return fail(at(pins, read.error()));
+    found = *read;
+  }
   if (found && found->layout == 1) {
     return fail(std::errc::not_supported,
                 fmt::format("{} has the maps of an earlier version; attach again as root, which "

@@ -434,6 +434,52 @@ TEST_F(Damage, ATableIsWrittenBesideTheOneInUse) {
   EXPECT_EQ(std::memcmp(table.get(), later.get(), sizeof *table), 0);
 }
 
+// What cannot be read at this moment is not of another kind, to be thrown away.
+TEST_F(Damage, ACallThatFailsIsNotTakenForMapsOfAnotherLayout) {
+  life_.xdp.reset();
+  auto& calls = BpfCalls::instance();
+  const auto before = maps_.tcp(80)->servers;
+  lb_settings settings_before{};
+  maps_.find("settings", 0U, settings_before);
+  bool was_hit = true;
+  for (int n = 0; was_hit; ++n) {
+    calls = {};
+    calls.fails_at = n;
+    calls.error = ENOMEM;
+    const auto opened = Xdp::open(pins_);
+    was_hit = calls.hit();
+    calls = {};
+    EXPECT_TRUE(opened || opened.error().code != std::errc::not_supported)
+        << n << ": " << opened.error().detail;
+  }
+  AttachSettings settings;
+  settings.pins = pins_;
+  settings.interfaces = {"in0"};
+  settings.sizes = {4, 20, 1024};
+  was_hit = true;
+  int told = 0;
+  for (int n = 0; was_hit && !HasFailure(); n += sweeps_all() || n < 14 ? 1 : 70, ++told) {
+    SCOPED_TRACE(n);
+    settings.replace = true;
+    calls = {};
+    calls.fails_at = n;
+    calls.error = ENOMEM;
+    (void)attach(settings);
+    was_hit = calls.hit();
+    calls = {};
+    settings.replace = false;
+    const auto attached = attach(settings);
+    ASSERT_TRUE(attached) << attached.error().detail;
+    ASSERT_TRUE(maps_.tcp(80));
+    EXPECT_EQ(maps_.tcp(80)->servers, before);
+    lb_settings now{};
+    maps_.find("settings", 0U, now);
+    EXPECT_EQ(now.seed, settings_before.seed) << "each flow has another slot now";
+  }
+  std::cout << told << " faults\n";
+  EXPECT_GT(told, 14);
+}
+
 // Nothing is written to maps that are not in use any more.
 TEST_F(Damage, ChangesAreRefusedOnceOtherMapsArePinned) {
   auto changed = table_;
