@@ -95,8 +95,11 @@ class SaspdOnIpvs : public testing::Test {
     return arguments;
   }
   void run_saspd(const Arguments& more) { saspd_.emplace(saspd_with(more), path("saspd.log")); }
-  void start_saspd(const Arguments& more = {}) {
-    saspd_.emplace(saspd_arguments(more), path("saspd.log"));
+  // `in_front`: a command that runs it.
+  void start_saspd(const Arguments& more = {}, const Arguments& in_front = {}) {
+    Arguments arguments = saspd_arguments(more);
+    arguments.insert(arguments.begin(), in_front.begin(), in_front.end());
+    saspd_.emplace(arguments, path("saspd.log"));
   }
   void start(const std::vector<std::string>& advice) {
     given_service();

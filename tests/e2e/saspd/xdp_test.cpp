@@ -1,210 +1,23 @@
 // saspd --backend xdp as an operator runs it: client, director and servers in namespaces, real
 // connections, on this machine's own kernel.
 
-#include <unistd.h>
+#include <algorithm>
 
-#include <atomic>
-#include <cmath>
-#include <filesystem>
-#include <numeric>
-
-#include <boost/json.hpp>
-
-#include "controller/base/clock.hpp"
-#include "controller/net/control_client.hpp"
 #include "controller/sasp/types.hpp"
-#include "tests/support/director_network.hpp"
+#include "tests/e2e/saspd/xdp_fixture.hpp"
+#include "tests/support/crowd.hpp"
 #include "tests/support/http_get.hpp"
 #include "tests/support/kernel_datagrams.hpp"
-#include "tests/support/kernel_traffic.hpp"
 #include "tests/support/openssl_server.hpp"
 #include "tests/support/privileges.hpp"
-#include "tests/support/program.hpp"
-#include "tests/support/raw_maps.hpp"
 #include "tests/support/sasp_client.hpp"
 #include "tests/support/test_pki.hpp"
 
 namespace saspd::test {
 namespace {
 
-namespace json = boost::json;
 using kernel::Connection;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-const std::string programs = PROGRAMS;
-const Endpoint vip = *Endpoint::parse("192.0.2.10:80");
-const Endpoint vip6 = *Endpoint::parse("[2001:db8:f::10]:80");
-
-class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    char name[] = "/tmp/saspd-xdp-XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    directory_ = name;
-    for (std::size_t i = 0; i < network_.servers.size(); ++i) {
-      network_.servers[i]->run([&] {
-        servers_.push_back(std::make_unique<kernel::Servers>(std::vector<Endpoint>{vip}, i));
-      });
-    }
-  }
-  void TearDown() override {
-    if (HasFailure()) show_logs({path("saspd.log"), path("gwm.log"), path("ctl.log")});
-    saspd_.reset();
-    gwm_.reset();
-    network_.director.run([this] {
-      Program({programs + "/saspd", "--detach", "--force", "--pins", pins()}, path("ctl.log"))
-          .wait(seconds{5});
-    });
-    std::filesystem::remove_all(directory_);
-  }
-
-  std::string path(const std::string& name) const { return directory_ + "/" + name; }
-  std::string pins() const { return file_system_.path() + "/saspd"; }
-
-  // Exit code of a program in the director that ends by itself.
-  int ends_with(Arguments arguments, std::string* output = nullptr) {
-    arguments[0] = programs + "/" + arguments[0];
-    arguments.insert(arguments.begin(), machine_.begin(), machine_.end());
-    std::filesystem::remove(path("ctl.log"));
-    int code = -1;
-    network_.director.run([&] {
-      Program program(arguments, path("ctl.log"));
-      code = program.wait(seconds{20}).value_or(-1);
-      if (output != nullptr) *output = program.log();
-    });
-    return code;
-  }
-  void attach(const std::string& mode = "native", const Arguments& more = {}) {
-    Arguments arguments{"saspd",      "--attach", "--interface", "c0",
-                        "--xdp-mode", mode,       "--pins",      pins()};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    std::string output;
-    ASSERT_EQ(ends_with(arguments, &output), 0) << output;
-    ASSERT_NE(output.find("c0: attached in " + mode + " mode"), std::string::npos) << output;
-  }
-  void advise(const std::vector<std::string>& words, const std::string& prefix = "") {
-    std::string text;
-    for (std::size_t i = 0; i < words.size(); ++i)
-      text += fmt::format("web {}10.0.{}.2:80 {}\n", prefix, i + 1, words[i]);
-    std::ofstream(path("weights.new")) << text;
-    std::filesystem::rename(path("weights.new"), path("weights"));
-  }
-  void start_gwm(const Arguments& more = {}) {
-    Arguments arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    network_.director.run([&] { gwm_.emplace(arguments, path("gwm.log")); });
-  }
-  void start_saspd(const std::string& service = "web=tcp:192.0.2.10:80", int members = 4,
-                   const Arguments& more = {}) {
-    Arguments arguments{programs + "/saspd",
-                        "--backend",
-                        "xdp",
-                        "--pins",
-                        pins(),
-                        "--gwm",
-                        "127.0.0.1",
-                        "--lb-uid",
-                        lb_uid_,
-                        "--control",
-                        path("control"),
-                        "--retry-min",
-                        "1",
-                        "--reconcile-interval",
-                        reconcile_interval_,
-                        "--service",
-                        service};
-    for (int n = 1; n <= members; ++n) {
-      arguments.emplace_back("--member");
-      arguments.push_back(fmt::format("web=10.0.{}.2:80", n));
-    }
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    arguments.insert(arguments.begin(), as_user_.begin(), as_user_.end());
-    arguments.insert(arguments.begin(), machine_.begin(), machine_.end());
-    network_.director.run([&] { saspd_.emplace(arguments, path("saspd.log")); });
-  }
-  void start(const std::vector<std::string>& words, const std::string& mode = "native") {
-    attach(mode);
-    advise(words);
-    start_gwm();
-    start_saspd();
-  }
-
-  json::value status() const {
-    const auto answer = net::control_request(path("control"), {{"command", "status"}}, seconds{5});
-    return answer ? json::value(*answer) : json::value();
-  }
-  std::vector<std::int64_t> of_members(std::string_view key) const {
-    std::vector<std::int64_t> values;
-    const auto now = status();
-    if (!now.is_object()) return values;
-    for (const auto& member : now.at_pointer("/groups/0/members").as_array()) {
-      const auto* value = member.as_object().if_contains(key);
-      values.push_back(value != nullptr && value->is_int64() ? value->as_int64() : -1);
-    }
-    return values;
-  }
-  bool weights_become(const std::vector<std::int64_t>& weights) const {
-    return eventually([&] { return of_members("kernel_weight") == weights; }) ||
-           (ADD_FAILURE() << json::serialize(status()), false);
-  }
-  bool all_have_slots(std::size_t count) const {
-    return eventually([&] {
-             const auto slots = of_members("slots");
-             return slots.size() == count &&
-                    std::all_of(slots.begin(), slots.end(), [](auto n) { return n > 0; });
-           }) ||
-           (ADD_FAILURE() << json::serialize(status()), false);
-  }
-
-  // How many of `connections` each server got.
-  std::vector<double> connect(int connections, const Endpoint& to = vip) {
-    std::vector<double> counts(servers_.size());
-    network_.client.run([&] {
-      for (int i = 0; i < connections; ++i) {
-        const auto connection = Connection::open(to);
-        if (!connection)
-          ++failed_;
-        else
-          ++counts.at(connection->server());
-      }
-    });
-    return counts;
-  }
-  // Within five standard deviations of a binomial.
-  static void expect_shares(const std::vector<double>& counts, const std::vector<double>& weights) {
-    const double n = std::accumulate(counts.begin(), counts.end(), 0.0);
-    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    ASSERT_GT(n, 0) << "no connection worked";
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      const double p = weights[i] / total;
-      EXPECT_LE(std::abs(counts[i] - n * p), 5 * std::sqrt(n * p * (1 - p)))
-          << "server " << i + 1 << ": " << counts[i] << " of " << n << ", " << 100 * p << " %";
-    }
-  }
-
-  // A program that is attached anew has new pins.
-  void expect_follows_a_replaced_program() {
-    attach("native", {"--replace", "--force", "--max-backends", "16"});
-    advise({"0", "0", "3", "1"});
-    ASSERT_TRUE(weights_become({0, 0, 3, 1}));
-    ASSERT_TRUE(eventually([&] { return of_members("slots").at(3) > 0; }));
-    expect_shares(connect(400), {0, 0, 3, 1});
-    EXPECT_EQ(failed_, 0);
-  }
-
-  kernel::DirectorNetwork network_{4};
-  kernel::BpfFileSystem file_system_;
-  std::string directory_;
-  std::vector<std::unique_ptr<kernel::Servers>> servers_;
-  std::optional<Program> gwm_;
-  std::optional<Program> saspd_;
-  std::string lb_uid_ = "xdp";
-  std::string reconcile_interval_ = "1";
-  Arguments as_user_;  // in front of saspd: a command that gives rights up
-  Arguments machine_;  // in front of saspd and what it is attached by: where_user()
-  int failed_ = 0;
-};
 
 class InMode : public SaspdOnXdp {};
 
@@ -252,38 +65,6 @@ TEST_P(InMode, FollowsAChangeOfItsOwnMac) {
 INSTANTIATE_TEST_SUITE_P(Xdp, InMode, ::testing::Values("native", "generic"),
                          [](const auto& mode) { return std::string(mode.param); });
 
-// Requests without pause from the client's host, until it ends; and how many failed.
-class Crowd {
- public:
-  explicit Crowd(const kernel::Host& client) {
-    thread_ = std::thread([this, &client] {
-      client.run([this] {
-        while (!stop_) {
-          const auto connection = Connection::open(vip);
-          if (connection && connection->works())
-            ++worked;
-          else
-            ++failed;
-        }
-      });
-    });
-  }
-  Crowd(const Crowd&) = delete;
-  Crowd& operator=(const Crowd&) = delete;
-  ~Crowd() { go_home(); }
-  void go_home() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-
-  std::atomic<int> worked = 0;
-  std::atomic<int> failed = 0;
-
- private:
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
-};
-
 // Nothing that happens to saspd or to weights above zero harms a connection.
 TEST_F(SaspdOnXdp, KeepsAnOpenTransferThroughHundredWeightChangesAndKills) {
   attach();
@@ -303,7 +84,7 @@ TEST_F(SaspdOnXdp, KeepsAnOpenTransferThroughHundredWeightChangesAndKills) {
         arrived = connection->transfers(std::size_t{1} << 16, milliseconds{20});
     });
   });
-  Crowd crowd(network_.client);
+  kernel::Crowd crowd(vip, &network_.client);
   int reached = 0;
   for (unsigned change = 1; change <= 100; ++change) {
     advise({std::to_string(1 + change % 7), std::to_string(1 + change % 5), "30",
@@ -599,7 +380,7 @@ TEST_F(SaspdOnXdp, GetsBiggerMapsWithoutLosingAConnection) {
     }
   });
   ASSERT_EQ(old.size(), 20U);
-  Crowd crowd(network_.client);
+  kernel::Crowd crowd(vip, &network_.client);
   for (const int size : {8, 64, 200}) {
     advise({std::to_string(size), "30", "20", "10"});
     attach("native",
@@ -618,77 +399,6 @@ TEST_F(SaspdOnXdp, GetsBiggerMapsWithoutLosingAConnection) {
   EXPECT_EQ(connect(20)[3], 20);
 }
 
-// An attach that brings bigger maps, under strace(1).
-class KilledAttach : public SaspdOnXdp {
- protected:
-  Arguments sized() const {
-    return {"--max-services",         "2", "--max-flows", "4096", "--max-backends",
-            std::to_string(backends_)};
-  }
-  // Exit code of one that is cut off where `injection` says.
-  int attach_under_strace(const std::string& injection) {
-    ++backends_;
-    Arguments arguments{"strace",      "-f",          "-o",
-                        path("calls"), "-e",          "trace=bpf,rename",
-                        "-e",          injection,     programs + "/saspd",
-                        "--attach",    "--interface", "c0",
-                        "--xdp-mode",  "native",      "--pins",
-                        pins()};
-    for (const auto& flag : sized())
-      arguments.push_back(flag);
-    int code = -1;
-    network_.director.run([&] {
-      Program program(arguments, path("killed.log"));
-      code = program.wait(seconds{60}).value_or(-1);
-    });
-    return code;
-  }
-  int calls_seen() const {
-    std::ifstream file(path("calls"));
-    int calls = 0;
-    for (std::string line; std::getline(file, line);)
-      calls += line.find("bpf(") != std::string::npos ? 1 : 0;
-    return calls;
-  }
-  unsigned backends_ = 8;
-};
-
-// Cut off at any of its calls of the kernel it harms nobody, and the next one ends what it began.
-TEST_F(KilledAttach, HarmsNobody) {
-  attach("native", sized());
-  advise({"40", "30", "20", "10"});
-  start_gwm();
-  start_saspd();
-  ASSERT_TRUE(all_have_slots(4));
-  ASSERT_EQ(attach_under_strace("signal=none"), 0);
-  const int calls = calls_seen();
-  ASSERT_GT(calls, 60);
-  Crowd crowd(network_.client);
-  int kills = 0;
-  const auto cut_off = [&](const std::string& call, int when) {
-    SCOPED_TRACE(fmt::format("{} {}", call, when));
-    kills += attach_under_strace(fmt::format("inject={}:signal=KILL:when={}", call, when)) != 0;
-    attach("native", sized());
-    EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
-  };
-  for (int call = 1; call + 30 < calls; call += 25)
-    cut_off("bpf", call);
-  // Here it pins, links and pins again. Each time there is a backend more to copy: two maps, to be
-  // read and written.
-  const unsigned counted = 9;
-  for (int before_end = 30; before_end >= 0; before_end -= 3)
-    cut_off("bpf", calls + static_cast<int>(4 * (backends_ + 1 - counted)) - before_end);
-  // And here it gives the pins their names.
-  for (int call = 1; call <= 4; ++call)
-    cut_off("rename", call);
-  EXPECT_GT(kills, 10);
-  crowd.go_home();
-  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
-  advise({"0", "0", "0", "10"});
-  EXPECT_TRUE(weights_become({0, 0, 0, 10}));
-  EXPECT_EQ(connect(40)[3], 40) << "it writes the maps by which packets go";
-}
-
 // An upgrade: a new program on the same maps and links, while connections come and go.
 TEST_F(SaspdOnXdp, LosesNoConnectionWhenTheProgramIsAttachedAgain) {
   start({"40", "30", "20", "10"});
@@ -696,7 +406,7 @@ TEST_F(SaspdOnXdp, LosesNoConnectionWhenTheProgramIsAttachedAgain) {
   std::optional<Connection> old;
   network_.client.run([&] { old = Connection::open(vip); });
   ASSERT_TRUE(old);
-  Crowd crowd(network_.client);
+  kernel::Crowd crowd(vip, &network_.client);
   for (int i = 0; i < 3; ++i) {
     attach("native");
     std::this_thread::sleep_for(milliseconds{300});

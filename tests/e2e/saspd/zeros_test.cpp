@@ -1,17 +1,10 @@
 // Whose a weight 0 is, on real IPVS: what saspd wrote comes back whatever ended it, what somebody
 // else wrote does not. Judged by ipvsadm, by clients and by exit codes.
 
-#include <atomic>
-#include <cstdlib>
-#include <random>
-
 #include "tests/e2e/saspd/fixture.hpp"
-#include "tests/support/kernel_traffic.hpp"
 
 namespace saspd::test {
 namespace {
-
-using kernel::Connection;
 
 class ZerosOnIpvs : public SaspdOnIpvs {
  protected:
@@ -289,47 +282,6 @@ TEST_F(ZerosOnIpvs, AreKnownInMemoryWhileTheDiskIsFull) {
   EXPECT_TRUE(comes_to("40 30 20 10"));
   end(SIGTERM);
   kernel::output_of("umount " + path("disk"));
-}
-
-// Killed at any moment, with quiesces that come and go: no weight and no connection is lost. Of so
-// many lives as SASPD_KILLS says (tests/support/guest --timeout 900 --env SASPD_KILLS=200 -- …).
-TEST_F(ZerosOnIpvs, AreNotLostInALoopOfKills) {
-  const char* many = std::getenv("SASPD_KILLS");
-  const int kills = many != nullptr ? std::atoi(many) : 8;
-  kernel::Servers servers({*Endpoint::parse("10.9.1.1:80"), *Endpoint::parse("10.9.1.2:80"),
-                           *Endpoint::parse("10.9.1.3:80"), *Endpoint::parse("10.9.1.4:80")});
-  start({"40", "30", "20", "10"});
-  ASSERT_TRUE(comes_to("40 30 20 10"));
-  std::vector<Connection> old;
-  for (int i = 0; i < 8; ++i)
-    old.push_back(*Connection::open(*Endpoint::parse("10.9.0.10:80")));
-  std::atomic<bool> stop = false;
-  std::atomic<int> failed = 0;
-  std::atomic<int> opened = 0;
-  std::thread clients([&] {
-    while (!stop) {
-      const auto connection = Connection::open(*Endpoint::parse("10.9.0.10:80"));
-      ++(connection && connection->works() ? opened : failed);
-      std::this_thread::sleep_for(std::chrono::milliseconds{5});
-    }
-  });
-  std::mt19937 random{1};
-  for (int life = 0; life < kills; ++life) {
-    std::vector<std::string> words{"40", "30", "20", "10"};
-    if (life % 3 != 2) words[random() % 4] = random() % 2 == 0 ? "quiesce" : "down";
-    advise(words);
-    std::this_thread::sleep_for(std::chrono::milliseconds{random() % 2500});
-    end(SIGKILL);
-    start_saspd();
-  }
-  lift();
-  EXPECT_TRUE(comes_to("40 30 20 10")) << kills << " kills";
-  stop = true;
-  clients.join();
-  EXPECT_EQ(failed, 0) << "of " << opened;
-  EXPECT_GT(opened, 50);
-  for (const auto& connection : old)
-    EXPECT_TRUE(connection.works()) << "server " << connection.server();
 }
 
 }  // namespace

@@ -1,0 +1,213 @@
+// What saspd must survive whatever it writes to: kills at any moment, and one of its system calls
+// that fails or is its last. Judged by what the kernel does and by clients that connect without
+// end. Short in the usual run; SASPD_KILLS=200 and SASPD_SWEEP=all make it long (tests/run --long).
+#pragma once
+
+#include <cstdlib>
+#include <random>
+
+#include <boost/json.hpp>
+
+#include "controller/net/control_client.hpp"
+#include "tests/support/crowd.hpp"
+#include "tests/support/strace.hpp"
+
+namespace saspd::test {
+
+namespace json = boost::json;
+using std::chrono::seconds;
+
+inline bool sweeps_all() {
+  return std::getenv("SASPD_SWEEP") != nullptr;
+}
+
+// `Fixture` is SaspdOnIpvs or SaspdOnXdp with: vip(), client() (its host, or null),
+// starts_with(words) (everything, until the kernel leads so) and leads_by(weights) (the kernel, at
+// this moment).
+template <class Fixture>
+class Faults : public Fixture {
+ protected:
+  using Words = std::vector<std::string>;
+
+  struct Phase {
+    std::string calls;    // that are swept, separated by commas
+    bool starts = false;  // else saspd runs already
+    int signal = 0;       // that it gets at the same time
+  };
+
+  void is_killed_in_a_loop() {
+    const char* many = std::getenv("SASPD_KILLS");
+    const int kills = many != nullptr ? std::atoi(many) : 6;
+    this->starts_with({"40", "30", "20", "10"});
+    const auto old = opened(8);
+    kernel::Crowd crowd(this->vip(), this->client());
+    std::mt19937 random{1};
+    for (int life = 0; life < kills; ++life) {
+      Words words{"40", "30", "20", "10"};
+      if (life % 3 != 2) words[random() % 4] = random() % 2 == 0 ? "quiesce" : "down";
+      this->advise(words);
+      std::this_thread::sleep_for(std::chrono::milliseconds{random() % 2500});
+      end(SIGKILL);
+      this->start_saspd();
+    }
+    this->advise({"40", "30", "20", "10"});
+    EXPECT_TRUE(eventually([&] { return this->leads_by({40, 30, 20, 10}); })) << kills << " kills";
+    crowd.go_home();
+    std::cout << kills << " kills, " << crowd.worked << " connections\n";
+    EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+    EXPECT_GT(crowd.worked, 50);
+    for (const auto& connection : old)
+      EXPECT_TRUE(connection.works()) << "server " << connection.server();
+  }
+
+  void sweep(const Phase& phase) {
+    this->starts_with({"40", "30", "20", "10"});
+    const auto old = opened(8);
+    kernel::Crowd crowd(this->vip(), this->client());
+    end(SIGTERM);
+    this->start_saspd(pushed_);
+    ASSERT_TRUE(eventually([&] { return is_advised({"40", "30", "20", "10"}); }));
+    meets(phase, std::nullopt);
+    const auto faults = faults_at(calls_seen_);
+    ASSERT_GT(faults.size(), 2U) << "nothing is swept";
+    int met = 0;
+    for (const auto& fault : faults) {
+      SCOPED_TRACE(fault.text());
+      met += meets(phase, fault) ? 1 : 0;
+      ASSERT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+      if (this->HasFailure()) break;
+    }
+    crowd.go_home();
+    std::cout << fmt::format("{} of {} faults met, {} connections\n", met, faults.size(),
+                             crowd.worked.load());
+    EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+    // How many calls there are depends on the moment: an idle machine meets them all.
+    EXPECT_GE(met, 1);
+    for (const auto& connection : old)
+      EXPECT_TRUE(connection.works()) << "server " << connection.server();
+  }
+
+ private:
+  void end(int signal) {
+    this->saspd_->send(signal);
+    ASSERT_TRUE(this->saspd_->wait(seconds{60}));
+    this->saspd_.reset();
+  }
+  std::vector<kernel::Connection> opened(int count) {
+    std::vector<kernel::Connection> connections;
+    const auto open = [&] {
+      for (int i = 0; i < count; ++i) {
+        if (auto connection = kernel::Connection::open(this->vip())) {
+          connections.push_back(std::move(*connection));
+        }
+      }
+    };
+    this->client() != nullptr ? this->client()->run(open) : open();
+    EXPECT_EQ(connections.size(), static_cast<std::size_t>(count));
+    return connections;
+  }
+
+  // Each call is once the last one, and fails once; or a few of them.
+  static std::vector<Fault> faults_at(const std::map<std::string, int>& counts) {
+    static const Words errors{"ENOMEM", "ENOBUFS", "EPERM", "EIO", "ENOSPC", "EINTR"};
+    std::vector<Fault> faults;
+    for (const auto& [call, count] : counts) {
+      for (int nth = 1; nth <= count; ++nth) {
+        faults.push_back({call, nth, "signal=KILL"});
+        faults.push_back({call, nth, "error=" + errors[faults.size() / 2 % errors.size()]});
+      }
+    }
+    if (sweeps_all()) return faults;
+    std::vector<Fault> few;
+    constexpr std::size_t wanted = 4;
+    for (std::size_t i = 0; i < wanted; ++i)
+      few.push_back(faults[(2 * i + 1) * faults.size() / (2 * wanted) / 2 * 2 + i % 2]);
+    return few;
+  }
+
+  // Another server is quiesced each time, and the one before is lifted.
+  Words next_words() {
+    Words words{"40", "30", "20", "10"};
+    words[turn_++ % 4] = "quiesce";
+    return words;
+  }
+  static std::vector<std::uint32_t> weights_of(const Words& words) {
+    std::vector<std::uint32_t> weights;
+    for (const auto& word : words)
+      weights.push_back(word == "quiesce" ? 0 : static_cast<std::uint32_t>(std::stoi(word)));
+    return weights;
+  }
+
+  // Whether the fault was met. Either way the kernel leads by new advice two passes later.
+  bool meets(const Phase& phase, const std::optional<Fault>& fault) {
+    const Words words = next_words();
+    Strace strace(phase.calls, fault, this->path("calls"));
+    if (phase.starts) end(SIGTERM);
+    const bool stops = phase.signal == SIGTERM;
+    if (!stops) this->advise_at_once(words);
+    if (phase.starts) {
+      this->start_saspd(pushed_, strace.in_front());
+    } else {
+      strace.attach(this->saspd_->pid());
+    }
+    if (phase.signal != 0) this->saspd_->send(phase.signal);
+    const auto weights = weights_of(words);
+    const auto ended = [this] { return this->saspd_->wait(std::chrono::milliseconds{0}); };
+    EXPECT_TRUE(eventually([&] {
+      return ended() || (!stops && (strace.hit() || this->leads_by(weights)));
+    })) << this->described();
+    // Later passes make such calls as well.
+    if (fault && !stops) eventually([&] { return ended() || strace.hit(); }, seconds{10});
+    if (const auto code = ended()) expect_in_order(*code, stops, strace, fault);
+    strace.leave(this->saspd_->pid());
+    calls_seen_ = strace.counts();
+    const bool met = strace.hit();
+    if (stops) this->advise_at_once(words);
+    if (ended()) this->start_saspd(pushed_);
+    expect_led_within_two_passes(words);
+    return met;
+  }
+
+  // It was killed, or said in its exit code why it could not go on.
+  static void expect_in_order(int code, bool stops, const Strace& strace,
+                              const std::optional<Fault>& fault) {
+    if (fault && fault->kills() && strace.killed()) {
+      EXPECT_EQ(code, 128 + SIGKILL);
+    } else if (stops) {
+      EXPECT_EQ(code, 0);
+    } else {
+      EXPECT_TRUE(code == 69 || code == 70 || code == 74 || code == 75 || code == 77) << code;
+    }
+  }
+
+  void expect_led_within_two_passes(const Words& words) {
+    ASSERT_TRUE(eventually([&] { return is_advised(words); })) << this->described();
+    for (int pass = 0; pass < 2; ++pass) {
+      const auto done =
+          net::control_request(this->path("control"), {{"command", "reconcile"}}, seconds{30});
+      EXPECT_TRUE(done && !done->contains("error"))
+          << (done ? json::serialize(*done) : "no answer");
+    }
+    EXPECT_TRUE(this->leads_by(weights_of(words))) << this->described();
+  }
+  bool is_advised(const Words& words) const {
+    const auto now = this->status();
+    if (!now.is_object()) return false;
+    const auto& members = now.at_pointer("/groups/0/members").as_array();
+    if (members.size() != words.size()) return false;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      const auto& advice = members[i].at("advice");
+      if (!advice.is_object()) return false;
+      const bool quiesced = advice.at_pointer("/flags/quiesce").as_bool();
+      if (quiesced != (words[i] == "quiesce")) return false;
+      if (!quiesced && std::to_string(advice.at("weight").as_int64()) != words[i]) return false;
+    }
+    return true;
+  }
+
+  const Arguments pushed_{"--mode", "push"};  // advice comes at once
+  std::size_t turn_ = 0;
+  std::map<std::string, int> calls_seen_;
+};
+
+}  // namespace saspd::test

@@ -1,0 +1,155 @@
+// Kills and failing system calls on XDP.
+
+#include "tests/e2e/saspd/faults.hpp"
+#include "tests/e2e/saspd/xdp_fixture.hpp"
+
+namespace saspd::test {
+namespace {
+
+class OnXdp : public SaspdOnXdp {
+ protected:
+  static Endpoint vip() { return test::vip; }
+  const kernel::Host* client() const { return &network_.client; }
+  void starts_with(const std::vector<std::string>& words) {
+    attach("native",
+           {"--max-services", "4", "--max-backends", "16"});  // so that few calls read all
+    advise(words);
+    start_gwm();
+    start_saspd();
+    std::vector<std::uint32_t> weights;
+    for (const auto& word : words)
+      weights.push_back(static_cast<std::uint32_t>(std::stoi(word)));
+    ASSERT_TRUE(eventually([&] { return leads_by(weights); })) << described();
+  }
+  void advise_at_once(const std::vector<std::string>& words) {
+    advise(words);
+    gwm_->send(SIGHUP);
+  }
+  void start_saspd(const Arguments& more = {}, const Arguments& in_front = {}) {
+    SaspdOnXdp::start_saspd("web=tcp:192.0.2.10:80", 4, more, in_front);
+  }
+  std::string described() const { return json::serialize(status()); }
+
+  // By its slots, to less than one.
+  bool leads_by(const std::vector<std::uint32_t>& weights) const {
+    const auto now = kernel::RawMaps(pins()).tcp(80);
+    if (!now || !now->has_address || now->nobodys + now->strangers != 0) return false;
+    if (now->servers.size() != weights.size()) return false;
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const auto& server = now->servers.at(fmt::format("{}.2", i + 1));
+      if (server.weight != weights[i]) return false;
+      if (std::abs(server.slots - weights[i] * LB_SLOTS / total) >= 1) return false;
+    }
+    return true;
+  }
+};
+
+using FaultsOnXdp = Faults<OnXdp>;
+
+TEST_F(FaultsOnXdp, AreSurvivedInALoopOfKills) {
+  is_killed_in_a_loop();
+}
+
+TEST_F(FaultsOnXdp, AreSurvivedAtEachCallOfAStart) {
+  sweep({.calls = "bpf", .starts = true, .signal = 0});
+}
+
+TEST_F(FaultsOnXdp, AreSurvivedAtEachCallOfAnUpdate) {
+  sweep({.calls = "bpf", .starts = false, .signal = 0});
+}
+
+TEST_F(FaultsOnXdp, AreSurvivedAtEachCallOfAReload) {
+  sweep({.calls = "bpf,sendmsg,recvmsg", .starts = false, .signal = SIGHUP});
+}
+
+TEST_F(FaultsOnXdp, AreSurvivedAtEachCallOfAStop) {
+  sweep({.calls = "bpf,close,write,unlink", .starts = false, .signal = SIGTERM});
+}
+
+// An attach that brings bigger maps, and meets a fault.
+class FaultyAttach : public OnXdp {
+ protected:
+  Arguments sized() const {
+    return {"--max-services",         "2", "--max-flows", "4096", "--max-backends",
+            std::to_string(backends_)};
+  }
+  // Exit code.
+  int attach_under(const Strace& strace) {
+    ++backends_;
+    Arguments arguments = strace.in_front();
+    arguments.insert(arguments.end(), {programs + "/saspd", "--attach", "--interface", "c0",
+                                       "--xdp-mode", "native", "--pins", pins()});
+    for (const auto& flag : sized())
+      arguments.push_back(flag);
+    int code = -1;
+    network_.director.run([&] {
+      Program program(arguments, path("attach.log"));
+      code = program.wait(seconds{60}).value_or(-1);
+    });
+    return code;
+  }
+  Strace strace(const std::optional<Fault>& fault = {}) const {
+    return {"bpf,rename", fault, path("calls")};
+  }
+  // All calls, each once the last one and once a failed one; or the most delicate ones.
+  std::vector<Fault> faults(int calls) const {
+    std::vector<Fault> faults;
+    const bool all = sweeps_all();
+    for (int call = 1; call + 30 < calls; call += all ? 1 : 50)
+      faults.push_back({"bpf", call, "signal=KILL"});
+    for (int call = 1; all && call + 30 < calls; ++call)
+      faults.push_back({"bpf", call, "error=ENOMEM"});
+    // Here it pins, links and pins again.
+    for (int before_end = 30; before_end >= 0; before_end -= all ? 1 : 8)
+      faults.push_back({"bpf", -before_end, "signal=KILL"});
+    for (int before_end = 30; before_end >= 0; before_end -= all ? 1 : 15)
+      faults.push_back({"bpf", -before_end, "error=ENOMEM"});
+    // And here it gives the pins their names.
+    for (int call = 1; call <= 4; ++call) {
+      faults.push_back({"rename", call, "signal=KILL"});
+      faults.push_back({"rename", call, "error=EIO"});
+    }
+    return faults;
+  }
+  unsigned backends_ = 8;
+};
+
+// It harms nobody, and the next one ends what it began.
+TEST_F(FaultyAttach, HarmsNobody) {
+  attach("native", sized());
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  start_saspd();
+  ASSERT_TRUE(all_have_slots(4));
+  const Strace without = strace();
+  ASSERT_EQ(attach_under(without), 0);
+  const int calls = without.counts()["bpf"];
+  const unsigned counted = backends_;
+  ASSERT_GT(calls, 60);
+  kernel::Crowd crowd(vip(), client());
+  int killed = 0, failed = 0;
+  for (auto fault : faults(calls)) {
+    // Each time there is a backend more to copy: two maps, to be read and written.
+    if (fault.nth <= 0) fault.nth += calls + static_cast<int>(4 * (backends_ + 1 - counted));
+    SCOPED_TRACE(fault.text());
+    const int code = attach_under(strace(fault));
+    if (fault.kills())
+      killed += code == 128 + SIGKILL ? 1 : 0;
+    else
+      failed += code != 0 ? 1 : 0;
+    attach("native", sized());
+    ASSERT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  }
+  EXPECT_GT(killed, 5);
+  EXPECT_GT(failed, 4);
+  crowd.go_home();
+  std::cout << killed << " killed, " << failed << " failed, " << crowd.worked << " connections\n";
+  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  advise({"0", "0", "0", "10"});
+  EXPECT_TRUE(weights_become({0, 0, 0, 10}));
+  EXPECT_EQ(connect(40)[3], 40) << "it writes the maps by which packets go";
+}
+
+}  // namespace
+}  // namespace saspd::test

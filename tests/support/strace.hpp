@@ -1,0 +1,92 @@
+// strace(1) at a program: one of its system calls fails, or is its last.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "tests/support/program.hpp"
+
+namespace saspd::test {
+
+// The nth call (1 is the first) of that name meets this: "error=ENOMEM", "signal=KILL".
+struct Fault {
+  std::string call;
+  int nth = 0;
+  std::string what;
+
+  bool kills() const { return what.starts_with("signal"); }
+  std::string text() const { return fmt::format("{} at {} {}", what, call, nth); }
+};
+
+class Strace {
+ public:
+  // Of these calls, separated by commas; with at most one fault.
+  Strace(std::string calls, const std::optional<Fault>& fault, std::string log)
+      : calls_(std::move(calls)), log_(std::move(log)) {
+    std::ofstream{log_};
+    if (fault)
+      injection_ = fmt::format("inject={}:{}:when={}", fault->call, fault->what, fault->nth);
+  }
+
+  // To be put in front of a program, which remains the child of whoever starts it.
+  Arguments in_front() const {
+    auto arguments = flags();
+    arguments.insert(arguments.begin() + 1, "-D");
+    return arguments;
+  }
+  // Or at one that runs.
+  void attach(pid_t pid) {
+    auto arguments = flags();
+    arguments.insert(arguments.end(), {"-p", std::to_string(pid)});
+    own_.emplace(arguments, log_ + ".strace");
+    EXPECT_TRUE(eventually([&] { return tracer_of(pid) != 0 || hit(); })) << own_->log();
+  }
+  // From now on the program meets no fault any more.
+  void leave(pid_t pid) {
+    if (const pid_t tracer = tracer_of(pid); tracer != 0) ::kill(tracer, SIGINT);
+    EXPECT_TRUE(eventually([&] { return tracer_of(pid) == 0; }));
+    own_.reset();
+  }
+
+  bool hit() const { return log().find("(INJECTED)") != std::string::npos || killed(); }
+  bool killed() const { return log().find("+++ killed by SIGKILL +++") != std::string::npos; }
+  // How often each call was seen.
+  std::map<std::string, int> counts() const {
+    std::map<std::string, int> counts;
+    std::ifstream file(log_);
+    for (std::string line; std::getline(file, line);) {
+      const auto name = line.substr(0, line.find('('));
+      if (("," + calls_ + ",").find("," + name + ",") != std::string::npos) ++counts[name];
+    }
+    return counts;
+  }
+
+ private:
+  Arguments flags() const {
+    Arguments arguments{"strace", "-I", "1", "-o", log_, "-e", "trace=" + calls_};
+    if (!injection_.empty()) arguments.insert(arguments.end(), {"-e", injection_});
+    return arguments;
+  }
+  std::string log() const {
+    std::ifstream file(log_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  // 0: nobody, or the program has ended.
+  static pid_t tracer_of(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/status", pid));
+    for (std::string word; file >> word;) {
+      if (word == "TracerPid:" && file >> word) return std::stoi(word);
+    }
+    return 0;
+  }
+
+  std::string calls_;
+  std::string log_;
+  std::string injection_;
+  std::optional<Program> own_;
+};
+
+}  // namespace saspd::test
