@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -211,11 +212,14 @@ Result<void> parse_for_xdp(ServiceOptions& options, const Option& option) {
 
 Result<ServiceOptions> parse_options_of_service(std::string_view rest, Backend backend) {
   ServiceOptions options;
+  std::set<std::string_view> given;
   while (!rest.empty()) {
     const std::string_view whole = take_option(rest);
     const auto equals = whole.find('=');
     const Option option{whole, whole.substr(0, equals),
                         equals == std::string_view::npos ? "" : whole.substr(equals + 1)};
+    if (!given.insert(option.name).second)
+      return refuse(fmt::format("option '{}' is given twice", option.name));
     const auto common = parse_common(options, option);
     if (!common) return fail(common.error());
     if (*common) continue;

@@ -127,6 +127,21 @@ TEST(SaspdOptions, TakeServicesOfXdp) {
   EXPECT_TRUE(dns.open);
 }
 
+TEST(SaspdOptions, TakeWhetherTheFlowsOfALostServerEnd) {
+  const auto flags = [](const std::string& option) -> std::optional<std::uint32_t> {
+    const auto parsed =
+        parse_xdp({"--service", "web=tcp:192.0.2.10:80" + option, "--member", "web=10.0.0.1:80"});
+    if (!parsed.options) return std::nullopt;
+    return parsed.options->groups.at(0).services.at(0).manage->service.flags;
+  };
+  EXPECT_EQ(flags(""), 0U);
+  EXPECT_EQ(flags(",on-lost=keep"), 0U);
+  EXPECT_EQ(flags(",on-lost=drop"), lb::service_flag::drop_lost);
+  for (const char* option :
+       {",on-lost", ",on-lost=", ",on-lost=reset", ",on-lost=drop,on-lost=keep"})
+    EXPECT_EQ(flags(option), std::nullopt) << option;
+}
+
 TEST(SaspdOptions, RefuseWhatXdpDoesNotHave) {
   const std::vector<Bad> table{
       {{"--service", "x=fwmark:7"}, 64, {"fwmark", "--backend ipvs"}},
