@@ -317,6 +317,21 @@ TEST_F(SaspdOnXdp, DropsWhatWouldComeBackWhileItsProgramIsGone) {
   });
 }
 
+TEST_F(SaspdOnXdp, IsToldOfTheTrapOfAVeth) {
+  const auto said = [this](const std::string& mode) {
+    std::string output;
+    EXPECT_EQ(ends_with({"saspd", "--attach", "--interface", "c0", "--xdp-mode", mode, "--pins",
+                         pins() + mode},
+                        &output),
+              0)
+        << output;
+    EXPECT_EQ(ends_with({"saspd", "--detach", "--pins", pins() + mode}), 0);
+    return output;
+  };
+  EXPECT_NE(said("native").find("c0 is a veth: "), std::string::npos);
+  EXPECT_EQ(said("generic").find("c0 is a veth: "), std::string::npos);
+}
+
 TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {
   start({"10", "10", "10", "10"});
   ASSERT_TRUE(all_have_slots(4));
@@ -692,6 +707,47 @@ TEST_F(SaspdOnXdp, SharesDatagramsByTheAdvice) {
   receive();
   EXPECT_EQ(counts[0] + counts[1], 1000);
   expect_shares(counts, {3, 1});
+}
+
+// What a client of UDP sends from one port goes to one server, until that is lost.
+TEST_F(SaspdOnXdp, SendsTheDatagramsOfADeadServerToAnotherAtOnce) {
+  attach();
+  const auto advise_dns = [this](const std::string& first, const std::string& second) {
+    std::ofstream(path("weights.new"))
+        << "web udp:10.0.1.2:53 " << first << "\nweb udp:10.0.2.2:53 " << second << "\n";
+    std::filesystem::rename(path("weights.new"), path("weights"));
+  };
+  advise_dns("1", "1");
+  start_gwm();
+  std::vector<std::unique_ptr<Descriptor>> sockets;
+  const Endpoint dns = *Endpoint::parse("192.0.2.10:53");
+  for (const std::size_t i : {0U, 1U}) {
+    network_.servers[i]->run(
+        [&] { sockets.push_back(std::make_unique<Descriptor>(kernel::datagram_socket(dns))); });
+  }
+  start_saspd("web=udp:192.0.2.10:53", 0,
+              {"--member", "web=10.0.1.2:53", "--member", "web=10.0.2.2:53"});
+  ASSERT_TRUE(all_have_slots(2));
+  std::optional<Descriptor> client;
+  network_.client.run(
+      [&] { client.emplace(kernel::datagram_socket(*Endpoint::parse("198.51.100.2:20000"))); });
+  const kernel::SocketAddress to(dns);
+  const auto answering = [&]() -> std::size_t {
+    EXPECT_EQ(::sendto(client->get(), "x", 1, 0, to.get(), to.size), 1);
+    pollfd at[] = {{sockets[0]->get(), POLLIN, 0}, {sockets[1]->get(), POLLIN, 0}};
+    EXPECT_EQ(::poll(at, 2, 30'000), 1);
+    const std::size_t server = at[0].revents != 0 ? 0 : 1;
+    char byte = 0;
+    EXPECT_EQ(::recv(sockets[server]->get(), &byte, 1, MSG_DONTWAIT), 1);
+    return server;
+  };
+  const std::size_t first = answering();
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(answering(), first);
+  advise_dns(first == 0 ? "down" : "1", first == 0 ? "1" : "down");
+  ASSERT_TRUE(eventually([&] { return of_members("slots").at(first) == 0; }));
+  for (int i = 0; i < 20; ++i)
+    EXPECT_NE(answering(), first);
 }
 
 TEST_F(SaspdOnXdp, ForwardsIpv6ByMac) {
