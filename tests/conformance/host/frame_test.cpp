@@ -12,9 +12,19 @@ namespace {
 
 std::unique_ptr<Machine> machine;
 
+// A descriptor that a shell can name, and that nothing else of this program gets.
+constexpr int named_by_shell = 9;
+void reserve_it() {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null == named_by_shell) return;
+  ASSERT_EQ(::dup3(null, named_by_shell, O_CLOEXEC), named_by_shell);
+  ::close(null);
+}
+
 class OneMachine : public ::testing::Environment {
  public:
   void SetUp() override {
+    reserve_it();
     if (::geteuid() == 0) machine = std::make_unique<Machine>();
   }
   void TearDown() override { machine.reset(); }
@@ -317,7 +327,7 @@ void await_start(Scene& scene, std::optional<SilentListener>& peer) {
 class Runs : public ::testing::TestWithParam<Event> {
  protected:
   void TearDown() override {
-    ::close(9);  // of a_pipe_without_reader
+    reserve_it();  // after a_pipe_without_reader
     taken.reset();
   }
 };
@@ -425,11 +435,10 @@ void ended_when_registered(Scene& scene) {
   scene.subject().send(SIGTERM);
 }
 
-// The shell that starts the program knows it as 9.
 const Step a_pipe_without_reader = [](Scene&) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-  ASSERT_EQ(::dup2(ends[1], 9), 9);
+  ASSERT_EQ(::dup2(ends[1], named_by_shell), named_by_shell);
   ::close(ends[0]);
   ::close(ends[1]);
 };
