@@ -2,6 +2,7 @@
 // as "-"; text in it comes from peers and configuration, and is shown escaped.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

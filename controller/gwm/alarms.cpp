@@ -1,6 +1,7 @@
 #include "controller/gwm/alarms.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>

@@ -1,5 +1,7 @@
 #include "controller/net/http_request.hpp"
 
+#include <cstdint>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>

@@ -1,5 +1,7 @@
 #include "controller/sasp/names.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "controller/base/text.hpp"

@@ -1,5 +1,6 @@
 // A Send Weights of 10 000 members: decoding and encoding it, against the floor of reading its
 // bytes once in the same run.
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>

@@ -1,6 +1,7 @@
 // What is true of text that somebody or something reads, whatever names are in it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>

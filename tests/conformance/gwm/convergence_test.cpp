@@ -1,9 +1,12 @@
 // A GWM and load balancers, our own sessions on both sides, wired back to back in simulated time.
 // Connections break at any byte, either side restarts and forgets, members come and go, advice
 // changes all the while. Once it is quiet every load balancer believes what the GWM believes.
+#include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "controller/sasp/gwm_session.hpp"
 #include "controller/sasp/lb_session.hpp"

@@ -2,6 +2,7 @@
 // over loopback. Who is refused is told on both sides.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 

@@ -5,6 +5,9 @@
 // GCC 12 sees uninitialised members in its own <regex> when it builds with sanitizers.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
+#include <array>
+#include <cstdint>
+
 #include "tests/conformance/host/scene.hpp"
 
 namespace saspd::test {

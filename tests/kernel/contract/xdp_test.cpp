@@ -3,6 +3,7 @@
 #include <net/if.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "bpf/attach.hpp"
 #include "bpf/xdp.hpp"

@@ -6,8 +6,10 @@
 
 #include <net/if.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
 
 #include <fmt/format.h>
 

@@ -1,5 +1,7 @@
 #include "controller/gwm/http_answer.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace saspd::gwm {

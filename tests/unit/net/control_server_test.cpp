@@ -13,6 +13,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <ctime>
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,6 @@
 #include "controller/sasp/backoff.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 #include "controller/sasp/gwm_session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <random>
 

@@ -1,5 +1,7 @@
 #include "controller/sasp/messages.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace saspd::sasp {

@@ -1,4 +1,5 @@
 // What must hold for every message, tried with the golden frames and with random ones.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 

@@ -2,6 +2,8 @@
 // received, whatever they announce and however they are cut. The sources of the codec are compiled
 // into this program with a call to __sanitizer_cov_trace_pc in every basic block; this counts them.
 // A copy counts by its bytes: the linker leads memcpy and memmove here.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "controller/sasp/codec.hpp"

@@ -1,4 +1,6 @@
 // Servers that are lost, one by one or together, over time: who goes on serving, and who says so.
+#include <algorithm>
+
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
 namespace saspd {
