@@ -37,6 +37,14 @@ std::size_t peak_of(Work work) {
   return block + size_prefix;
 }
 
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 [[gnu::noinline]] void operator delete(void* pointer) noexcept {
   using namespace saspd::testing;
   if (pointer == nullptr) return;

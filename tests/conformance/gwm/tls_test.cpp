@@ -151,6 +151,11 @@ class GwmWithTls : public ::testing::Test {
     EXPECT_TRUE(program.wait(10s));
     return program.log();
   }
+  // OpenSSL before 3.2 has blanks around the sign.
+  static bool shows(const std::string& said, const std::string& name) {
+    return said.find("subject=CN=" + name) != std::string::npos ||
+           said.find("subject=CN = " + name) != std::string::npos;
+  }
   static Arguments with(Arguments arguments, const Arguments& more) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
@@ -352,11 +357,11 @@ TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
   EXPECT_EQ(unwell, 1);
   EXPECT_NE(said.find("the old certificates stay in use"), std::string::npos) << said;
   const Arguments identity{"-cert", pki.path("director-1.pem"), "-key", pki.path("director-1.key")};
-  EXPECT_NE(s_client(identity).find("subject=CN = localhost"), std::string::npos);
+  EXPECT_TRUE(shows(s_client(identity), "localhost"));
 
   replace("next.pem", "live.pem");  // without a signal
   EXPECT_TRUE(logs("certificates read again, for new connections", 25s));
-  EXPECT_NE(s_client(identity).find("subject=CN = next"), std::string::npos);
+  EXPECT_TRUE(shows(s_client(identity), "next"));
 
   const int before = lb.received;
   EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << "the connection goes on";

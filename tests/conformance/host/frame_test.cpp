@@ -472,7 +472,8 @@ std::vector<Event> of_every_daemon(const std::string& program) {
       {program, "SIGINT", at_once<SIGINT>, 0, stopped, stopping},
       {program, "SIGTERM twice", at_once<SIGTERM, SIGINT>, 0, stopped, stopping},
       {program, "SIGHUP", at_once<SIGHUP>, goes_on, reload_says, reloading, false, reload_why},
-      {program, "SIGHUP and SIGTERM", at_once<SIGHUP, SIGTERM>, 0, stopped, reloading},
+      // Which of them it takes first is open.
+      {program, "SIGHUP and SIGTERM", at_once<SIGHUP, SIGTERM>, 0, stopped, stopping},
       {program, "SIGPIPE", at_once<SIGPIPE>, goes_on},
       {program, "SIGUSR1", at_once<SIGUSR1>, 128 + SIGUSR1, "", "", has_socket, unhandled},
       {program, "SIGUSR2", at_once<SIGUSR2>, 128 + SIGUSR2, "", "", has_socket, unhandled},
