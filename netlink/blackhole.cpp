@@ -15,38 +15,14 @@
 
 #include <algorithm>
 #include <compare>
-#include <memory>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "netlink/libnl.hpp"
+
 namespace saspd::netlink {
 namespace {
-
-struct SocketCloser {
-  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
-};
-using Socket = std::unique_ptr<nl_sock, SocketCloser>;
-struct MessageRelease {
-  void operator()(nl_msg* message) const { nlmsg_free(message); }
-};
-using NlMessage = std::unique_ptr<nl_msg, MessageRelease>;
-struct AddressRelease {
-  void operator()(nl_addr* address) const { nl_addr_put(address); }
-};
-using NlAddress = std::unique_ptr<nl_addr, AddressRelease>;
-struct RouteRelease {
-  void operator()(rtnl_route* route) const { rtnl_route_put(route); }
-};
-using NlRoute = std::unique_ptr<rtnl_route, RouteRelease>;
-struct LinkRelease {
-  void operator()(rtnl_link* link) const { rtnl_link_put(link); }
-};
-using NlLink = std::unique_ptr<rtnl_link, LinkRelease>;
-struct RuleRelease {
-  void operator()(rtnl_rule* rule) const { rtnl_rule_put(rule); }
-};
-using NlRule = std::unique_ptr<rtnl_rule, RuleRelease>;
 
 // Without ports it drops what it is given; without ARP it asks for no neighbour first, whose
 // absence clients would be told.
@@ -64,10 +40,6 @@ struct Entries {
   std::set<Rule> rules;
   bool operator==(const Entries&) const = default;
 };
-
-int family_of(const IpAddress& address) {
-  return address.family() == Family::v4 ? AF_INET : AF_INET6;
-}
 
 Entries entries_of(const Blackhole& wanted) {
   Entries entries;
@@ -88,8 +60,8 @@ Error failed(std::string_view what, int code) {
               fmt::format("{}: {}", what, nl_geterror(code)));
 }
 
-Result<Socket> connect() {
-  Socket socket(nl_socket_alloc());
+Result<NlSocket> connect() {
+  NlSocket socket(nl_socket_alloc());
   if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
   if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0)
     return failed("rtnetlink", code);
@@ -105,13 +77,9 @@ void take_route(nl_object* object, void* entries) {
                     rtnl_route_get_protocol(route) == Blackhole::protocol &&
                     rtnl_route_get_type(route) == RTN_UNICAST && to != nullptr;
   if (!ours) return;
-  const auto* bytes = static_cast<const std::uint8_t*>(nl_addr_get_binary_addr(to));
-  auto& routes = static_cast<Entries*>(entries)->routes;
-  if (nl_addr_get_family(to) == AF_INET && nl_addr_get_prefixlen(to) == 32) {
-    routes.insert(IpAddress::v4(std::span<const std::uint8_t, 4>(bytes, 4)));
-  } else if (nl_addr_get_family(to) == AF_INET6 && nl_addr_get_prefixlen(to) == 128) {
-    routes.insert(IpAddress::v6(std::span<const std::uint8_t, 16>(bytes, 16)));
-  }
+  const auto address = ip_address(to);
+  if (address && nl_addr_get_prefixlen(to) == 8 * address->bytes().size())
+    static_cast<Entries*>(entries)->routes.insert(*address);
 }
 
 void take_rule(nl_object* object, void* entries) {
@@ -195,8 +163,7 @@ Result<void> done(std::string_view what, int code) {
 NlRoute route_to(const IpAddress& address, unsigned device) {
   NlRoute route(rtnl_route_alloc());
   rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  const NlAddress to(
-      nl_addr_build(family_of(address), address.bytes().data(), address.bytes().size()));
+  const NlAddress to = nl_address(address);
   if (!route || !to || hop == nullptr) return nullptr;
   rtnl_route_nh_set_ifindex(hop, static_cast<int>(device));
   rtnl_route_add_nexthop(route.get(), hop);

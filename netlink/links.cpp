@@ -15,17 +15,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "netlink/libnl.hpp"
+
 namespace saspd::netlink {
 namespace {
-
-struct SocketCloser {
-  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
-};
 
 std::string text_of(const char* text) {
   return text != nullptr ? text : "";
@@ -148,7 +145,7 @@ Result<Links> read_links() {
   const auto failed = [](int code) {
     return fail(std::errc::io_error, fmt::format("reading interfaces: {}", nl_geterror(code)));
   };
-  const std::unique_ptr<nl_sock, SocketCloser> socket(nl_socket_alloc());
+  const NlSocket socket(nl_socket_alloc());
   if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
   int code = nl_connect(socket.get(), NETLINK_ROUTE);
   if (code < 0) return failed(code);

@@ -29,41 +29,8 @@ constexpr int max_dumps = 5;
 constexpr timeval patience{1, 0};  // the kernel answers within the call
 constexpr std::uint16_t discard_port = 9;
 
-struct AddressRelease {
-  void operator()(nl_addr* address) const { nl_addr_put(address); }
-};
-using NlAddress = std::unique_ptr<nl_addr, AddressRelease>;
-struct RouteRelease {
-  void operator()(rtnl_route* route) const { rtnl_route_put(route); }
-};
-struct NeighbourRelease {
-  void operator()(rtnl_neigh* neighbour) const { rtnl_neigh_put(neighbour); }
-};
-
 Error library_error(std::string_view what, int code) {
   return fail(std::errc::io_error, fmt::format("{}: {}", what, nl_geterror(code)));
-}
-
-int family_of(const IpAddress& address) {
-  return address.family() == Family::v4 ? AF_INET : AF_INET6;
-}
-
-NlAddress nl_address(const IpAddress& address) {
-  return NlAddress(
-      nl_addr_build(family_of(address), address.bytes().data(), address.bytes().size()));
-}
-
-std::optional<IpAddress> ip_address(const nl_addr* address) {
-  if (address == nullptr) return std::nullopt;
-  const auto* bytes = static_cast<const std::uint8_t*>(nl_addr_get_binary_addr(address));
-  const unsigned length = nl_addr_get_len(address);
-  if (nl_addr_get_family(address) == AF_INET && length == 4) {
-    return IpAddress::v4(std::span<const std::uint8_t, 4>(bytes, 4));
-  }
-  if (nl_addr_get_family(address) == AF_INET6 && length == 16) {
-    return IpAddress::v6(std::span<const std::uint8_t, 16>(bytes, 16));
-  }
-  return std::nullopt;
 }
 
 // The gateway, which may be of the other family (RTA_VIA); none: the address is on the link.
@@ -154,10 +121,6 @@ std::string NextHop::text() const {
           exit_name, transmit_help);
   }
   return "unknown";
-}
-
-void NextHops::SocketCloser::operator()(nl_sock* socket) const {
-  nl_socket_free(socket);
 }
 
 NextHops::~NextHops() = default;
@@ -326,7 +289,7 @@ bool NextHops::needs_refresh(const NeighbourKey& key) const {
 
 // As if the kernel had a packet to send (net/core/neighbour.c, neigh_add).
 Result<void> NextHops::ask_kernel(nl_sock* socket, const NeighbourKey& key) {
-  const std::unique_ptr<rtnl_neigh, NeighbourRelease> neighbour(rtnl_neigh_alloc());
+  const NlNeighbour neighbour(rtnl_neigh_alloc());
   rtnl_neigh_set_ifindex(neighbour.get(), static_cast<int>(key.first));
   rtnl_neigh_set_dst(neighbour.get(), nl_address(key.second).get());
   rtnl_neigh_set_flags(neighbour.get(), NTF_USE);
@@ -338,8 +301,8 @@ Result<void> NextHops::ask_kernel(nl_sock* socket, const NeighbourKey& key) {
   return {};
 }
 
-Result<NextHops::Socket> NextHops::connect() {
-  Socket socket(nl_socket_alloc());
+Result<NlSocket> NextHops::connect() {
+  NlSocket socket(nl_socket_alloc());
   if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
   if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
     return fail(library_error("opening an rtnetlink socket", code));
@@ -526,7 +489,7 @@ Result<void> NextHops::look_up_routes() {
     rtnl_route* found = nullptr;
     refusal = 0;
     const int code = rtnl_route_lookup(socket->get(), nl_address(address).get(), &found);
-    const std::unique_ptr<rtnl_route, RouteRelease> route(found);
+    const NlRoute route(found);
     // Any other refusal is the verdict on the address: unreachable, prohibited, no such family.
     if (code < 0 && (refusal == 0 || refusal == ENOMEM || refusal == ENOBUFS))
       return fail(library_error("asking for a route", code));

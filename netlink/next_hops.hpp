@@ -17,12 +17,11 @@
 #include <vector>
 
 #include "controller/base/address.hpp"
+#include "netlink/libnl.hpp"
 #include "netlink/links.hpp"
 #include "netlink/xdp_features.hpp"
 
-struct nl_msg;
 struct nl_object;
-struct nl_sock;
 
 namespace saspd::netlink {
 
@@ -96,11 +95,6 @@ class NextHops {
   Result<void> refresh();
 
  private:
-  struct SocketCloser {
-    void operator()(nl_sock* socket) const;
-  };
-  using Socket = std::unique_ptr<nl_sock, SocketCloser>;
-
   using NeighbourKey = std::pair<unsigned, IpAddress>;  // index of the interface
   struct Neighbour {
     NextHop::State state = NextHop::State::unresolved;
@@ -115,7 +109,7 @@ class NextHops {
 
   NextHops() = default;
 
-  static Result<Socket> connect();
+  static Result<NlSocket> connect();
   Result<void> watch();
   Result<void> read_all();
   Result<void> dump(int type, int family);
@@ -137,7 +131,7 @@ class NextHops {
   bool needs_refresh(const NeighbourKey& key) const;
   Result<void> ask_kernel(nl_sock* socket, const NeighbourKey& key);
 
-  Socket events_;
+  NlSocket events_;
   std::set<IpAddress> wanted_;
   Links links_;
   std::map<NeighbourKey, Neighbour> neighbours_;

@@ -1,0 +1,45 @@
+// What several files need of libnl: owners of its objects, and its addresses as ours.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "controller/base/address.hpp"
+
+struct nl_addr;
+struct nl_msg;
+struct nl_sock;
+struct rtnl_link;
+struct rtnl_neigh;
+struct rtnl_route;
+struct rtnl_rule;
+
+namespace saspd::netlink {
+
+struct Release {
+  void operator()(nl_addr* address) const;
+  void operator()(nl_msg* message) const;
+  void operator()(nl_sock* socket) const;
+  void operator()(rtnl_link* link) const;
+  void operator()(rtnl_neigh* neighbour) const;
+  void operator()(rtnl_route* route) const;
+  void operator()(rtnl_rule* rule) const;
+};
+using NlAddress = std::unique_ptr<nl_addr, Release>;
+using NlMessage = std::unique_ptr<nl_msg, Release>;
+using NlSocket = std::unique_ptr<nl_sock, Release>;
+using NlLink = std::unique_ptr<rtnl_link, Release>;
+using NlNeighbour = std::unique_ptr<rtnl_neigh, Release>;
+using NlRoute = std::unique_ptr<rtnl_route, Release>;
+using NlRule = std::unique_ptr<rtnl_rule, Release>;
+
+// AF_INET or AF_INET6.
+int family_of(const IpAddress& address);
+
+// Null: there is no memory.
+NlAddress nl_address(const IpAddress& address);
+
+// Nothing: it is null, or of another kind.
+std::optional<IpAddress> ip_address(const nl_addr* address);
+
+}  // namespace saspd::netlink
