@@ -50,13 +50,6 @@ Result<bpf_map_info> info_of(int map) {
   return info;
 }
 
-std::optional<std::uint32_t> number_of(int program) {
-  bpf_prog_info info{};
-  std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return std::nullopt;
-  return info.id;
-}
-
 Result<void> rename_pin(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) return system_error(to);
   return {};
@@ -133,11 +126,10 @@ struct Pinned {
   bool is_replaced = false;  // it is smaller, or of another layout
 };
 
-// How the pinned maps compare with what this program wants. not_supported: they do not fit.
-Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins) {
-  const auto read = pinned_settings(pins);
-  if (!read) return fail(read.error());
-  const auto& found = *read;
+// How the pinned maps, with `found` among them, compare with what this program wants.
+// not_supported: they do not fit.
+Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins,
+                                        const std::optional<lb_settings>& found) {
   if (!found || !can_be_taken_over(*found)) {
     return unfit(pins, fmt::format("its maps have layout {}, those of this saspd have {}",
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
@@ -172,13 +164,13 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
 // Pinned maps go on being used; those that are too small, or of layout 1, get successors. Whoever
 // has them open learns of that by the settings (Xdp), which are made anew then.
 Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::string& pins) {
-  auto pinned = find_pinned(program, pins);
+  const auto settings = pinned_settings(pins);
+  if (!settings) return fail(settings.error());
+  auto pinned = find_pinned(program, pins, *settings);
   if (!pinned) return fail(pinned.error());
   const bool any = std::any_of(pinned->begin(), pinned->end(),
                                [](const auto& each) { return each.is_replaced; });
-  const auto settings = pinned_settings(pins);
-  if (!settings) return fail(settings.error());
-  const bool of_layout_1 = *settings && (*settings)->layout == 1;
+  const bool of_layout_1 = (*settings)->layout == 1;
   std::vector<Successor> successors;
   for (auto& [map, fd, is_replaced] : *pinned) {
     if (is_replaced || (any && map == program.maps.settings)) {

@@ -42,11 +42,11 @@ struct AttachSettings {
 
 // What is attached already keeps its maps and its flows and gets the present program; smaller maps
 // than wanted are copied into bigger ones, under a saspd that goes on writing and without losing a
-// flow; those of layout 1 are taken over with all flows, too. An interface that is not named any more is left. Nothing is attached, and nothing changed,
-// on an error: an interface that does not exist or has another XDP program (which is named), maps
-// of yet another layout, or bigger ones than wanted, without `replace` (not_supported), a program that
-// the kernel refuses (with the verifier's words), a saspd that would lose its services
-// (address_in_use).
+// flow; those of layout 1 are taken over with all flows, too. An interface that is not named any
+// more is left. Nothing is attached, and nothing changed, on an error: an interface that does not
+// exist or has another XDP program (which is named), maps of yet another layout, or bigger ones
+// than wanted, without `replace` (not_supported), a program that the kernel refuses (with the
+// verifier's words), a saspd that would lose its services (address_in_use).
 Result<std::vector<Attached>> attach(const AttachSettings& settings);
 
 // Of what is attached there; nothing: nothing that this program knows.

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
 #include <optional>
 
@@ -39,11 +38,6 @@ std::string anew(const std::string& pins) {
       pins);
 }
 
-std::string name_of(std::uint32_t interface) {
-  std::array<char, IF_NAMESIZE> name{};
-  return if_indextoname(interface, name.data()) == nullptr ? std::string() : name.data();
-}
-
 short flags_of(const std::string& interface) {
   const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
@@ -62,12 +56,12 @@ lb::Problem problem(std::string_view name, const std::string& subject, std::stri
 // `recorded`: the index that the interface had.
 std::optional<lb::Problem> missing_interface(const std::string& pins, const std::string& interface,
                                              std::uint32_t recorded, std::uint32_t program) {
-  const std::string now = name_of(recorded);
-  if (!now.empty() && program_on(recorded).program == program) {
+  const auto now = name_of(recorded);
+  if (now && program_on(recorded).program == program) {
     return problem("interface_renamed", interface,
                    fmt::format("interface {0} is called {1} now; the program is still on it, but "
                                "the next attach to {0} fails: name {1} there",
-                               interface, now));
+                               interface, *now));
   }
   return problem("interface_gone", interface,
                  fmt::format("interface {} is gone, and the XDP program with it: no packets of "

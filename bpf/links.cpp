@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 
@@ -139,6 +140,23 @@ Result<void> name_after(const std::string& pins, const Interface& interface,
 }
 
 }  // namespace
+
+std::optional<std::string> name_of(std::uint32_t interface) {
+  std::array<char, IF_NAMESIZE> name{};
+  if (if_indextoname(interface, name.data()) == nullptr) return std::nullopt;
+  return name.data();
+}
+
+std::string interface_name(std::uint32_t interface) {
+  return name_of(interface).value_or(fmt::format("interface {}", interface));
+}
+
+std::optional<std::uint32_t> number_of(int program) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return std::nullopt;
+  return info.id;
+}
 
 Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names, Mode mode) {
   std::vector<Interface> interfaces;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,14 @@ struct Attached {
 
 // Error no_such_device.
 Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names, Mode mode);
+
+// Nothing: there is no interface of that index.
+std::optional<std::string> name_of(std::uint32_t interface);
+// For people: its name, or "interface 7".
+std::string interface_name(std::uint32_t interface);
+
+// Of a loaded program, by its descriptor; nothing: it is none, and errno says why.
+std::optional<std::uint32_t> number_of(int program);
 
 // What the kernel has on an interface.
 struct OnInterface {

@@ -2,10 +2,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <net/if.h>
 #include <xdp/libxdp.h>
 
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,17 +52,10 @@ Result<void> in_words(Action action) {
   return fail(code, fmt::format("{}: {}", code.message(), words));
 }
 
-std::string name_of(std::uint32_t interface) {
-  std::array<char, IF_NAMESIZE> name{};
-  return if_indextoname(interface, name.data()) == nullptr ? fmt::format("{}", interface)
-                                                           : name.data();
-}
-
 constexpr std::string_view help =
     "sharing needs a kernel and a libxdp that suit each other: kernels from 6.12 on take no "
-    "program "
-    "that changes packets into the dispatcher of a libxdp before 1.5.5. Without the other program "
-    "saspd --attach needs no --share";
+    "program that changes packets into the dispatcher of a libxdp before 1.5.5. Without the other "
+    "program saspd --attach needs no --share";
 
 Result<void> join(const Interface& interface, int extension, xdp_attach_mode mode) {
   auto program = owned(xdp_program__from_fd(extension), "XDP program");
@@ -84,17 +75,11 @@ std::vector<xdp_attach_mode> modes_to_try(const Interface& interface) {
   return {mode == Mode::native ? XDP_MODE_NATIVE : XDP_MODE_SKB};
 }
 
-std::uint32_t number_of(int program) {
-  bpf_prog_info info{};
-  std::uint32_t size = sizeof info;
-  return bpf_obj_get_info_by_fd(program, &info, &size) == 0 ? info.id : 0;
-}
-
-Result<Attached> share(const Interface& interface, int extension) {
+Result<Attached> share(const Interface& interface, int extension, std::uint32_t number) {
   std::string refused;
   for (const auto one : modes_to_try(interface)) {
     const auto joined = join(interface, extension, one);
-    if (joined && is_sharing(interface.index, number_of(extension)) == true) {
+    if (joined && is_sharing(interface.index, number) == true) {
       const bool generic = program_on(interface.index).generic;
       return Attached{interface.name, generic ? "generic" : "native", refused};
     }
@@ -118,7 +103,7 @@ Result<void> leave(std::uint32_t interface, std::uint32_t program) {
   auto left = in_words([&] {
     return xdp_program__detach(leaving->get(), static_cast<int>(interface), XDP_MODE_UNSPEC, 0);
   });
-  return left ? std::move(left) : fail(at(name_of(interface), left.error()));
+  return left ? std::move(left) : fail(at(interface_name(interface), left.error()));
 }
 
 }  // namespace
@@ -162,15 +147,17 @@ Result<Descriptor> load_extension(const lb_bpf& loaded) {
 }
 
 Result<std::vector<Attached>> share_all(const std::vector<Interface>& interfaces, int extension) {
+  const auto number = number_of(extension);
+  if (!number) return system_error("XDP program");
   std::vector<Attached> attached;
   for (const auto& interface : interfaces) {
-    auto one = share(interface, extension);
+    auto one = share(interface, extension, *number);
     if (one) {
       attached.push_back(std::move(*one));
       continue;
     }
     for (std::size_t i = 0; i < attached.size(); ++i)
-      (void)leave(interfaces[i].index, number_of(extension));
+      (void)leave(interfaces[i].index, *number);
     return fail(one.error());
   }
   return attached;

@@ -1,11 +1,10 @@
 // What the maps say to whoever looks: states, traces, counters.
-#include <net/if.h>
-
 #include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "bpf/links.hpp"
 #include "bpf/xdp.hpp"
 
 namespace saspd::bpf {
@@ -14,12 +13,6 @@ namespace {
 std::string mac_text(const std::array<std::uint8_t, 6>& mac) {
   return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
                      mac[4], mac[5]);
-}
-
-std::string interface_name(std::uint32_t index) {
-  std::array<char, IF_NAMESIZE> name{};
-  if (if_indextoname(index, name.data()) == nullptr) return fmt::format("interface {}", index);
-  return name.data();
 }
 
 }  // namespace
