@@ -485,17 +485,11 @@ std::vector<Event> of_every_daemon(const std::string& program) {
       {program, "stdout closed", nothing, goes_on, "", "", false, "", {}, ">&-"},
       {program, "stdout full", nothing, goes_on, "", "", false, "", {}, ">/dev/full"},
       {program, "stderr full", nothing, goes_on, "^$", "", false, "", {}, "2>/dev/full"},
-      {program,
-       "stderr without reader",
-       nothing,
-       goes_on,
-       "",
-       "",
-       false,
-       "",
-       {},
-       "2>&9 9>&-",
-       a_pipe_without_reader},
+      {.program = program,
+       .event = "stderr without reader",
+       .happens = nothing,
+       .redirections = "2>&9 9>&-",
+       .given = a_pipe_without_reader},
   };
 }
 
@@ -515,35 +509,24 @@ std::vector<Event> of_every_control_socket(const std::string& program) {
       {program, "its socket is replaced", socket_replaced, 0},
       {program, "a client hangs", client_hangs, 0},
       {program, "a client does not read", client_does_not_read, 0},
-      {program,
-       "a stale socket is there",
-       nothing,
-       goes_on,
-       "",
-       "",
-       false,
-       "",
-       {},
-       "",
-       [program](Scene& scene) {
-         auto& killed = scene.helper(program);
-         EXPECT_TRUE(eventually([&] { return std::filesystem::is_socket(scene.control()); }));
-         killed.send(SIGKILL);
-         EXPECT_EQ(killed.wait(Scene::patience), 128 + SIGKILL);
-       }},
-      {program,
-       "its metrics port is taken",
-       nothing,
-       goes_on,
-       "no metrics: .*; tried again, see --metrics\n",
-       "",
-       false,
-       "",
-       {},
-       "",
-       [program](Scene&) {
-         taken.emplace(static_cast<std::uint16_t>(program == "saspd" ? 9860 : 9861));
-       }},
+      {.program = program,
+       .event = "a stale socket is there",
+       .happens = nothing,
+       .given =
+           [program](Scene& scene) {
+             auto& killed = scene.helper(program);
+             EXPECT_TRUE(eventually([&] { return std::filesystem::is_socket(scene.control()); }));
+             killed.send(SIGKILL);
+             EXPECT_EQ(killed.wait(Scene::patience), 128 + SIGKILL);
+           }},
+      {.program = program,
+       .event = "its metrics port is taken",
+       .happens = nothing,
+       .says = "no metrics: .*; tried again, see --metrics\n",
+       .given =
+           [program](Scene&) {
+             taken.emplace(static_cast<std::uint16_t>(program == "saspd" ? 9860 : 9861));
+           }},
   };
 }
 
