@@ -563,11 +563,12 @@ Result<std::vector<Attached>> in_directory(const AttachSettings& settings, Actio
 // --- attaching again
 
 Result<AttachSettings> settings_as_attached(const std::string& pins) {
-  const std::string path = path_of(pins, "settings");
-  const auto settings = Map<std::uint32_t, lb_settings>::open(path);
-  const auto found = settings ? settings->find(0) : std::nullopt;
+  const auto read = pinned_settings(pins);
+  if (!read) return fail(read.error());
+  const auto& found = *read;
   struct stat owner {};
-  if (!found || ::stat(path.c_str(), &owner) != 0) return nothing_attached(pins);
+  if (!found || ::stat(path_of(pins, "settings").c_str(), &owner) != 0)
+    return nothing_attached(pins);
   AttachSettings as_attached;
   as_attached.pins = pins;
   as_attached.sizes = {found->max_services, found->max_backends, found->max_flows};
