@@ -6,6 +6,47 @@
 #include <fmt/format.h>
 
 namespace saspd::sasp {
+
+// How the picture of the GWM's registry changes: a new connection begins with `unknown`, its end is
+// `disconnected`, and in between what does not stand here changes nothing. next_request() says
+// what is asked for in each picture.
+constexpr LbSession::Transition LbSession::transitions[] = {
+    // The first full picture, and each new one
+    {Picture::unknown, Happening::full_answer, Picture::learned},
+    {Picture::unknown, Happening::weights_refused, Picture::current},
+    {Picture::unknown, Happening::state_refused, Picture::aged},  // No-Change cannot be turned off
+
+    // Making the registry what is wanted; one comparison per picture, so that two who want
+    // different things do not fight without end
+    {Picture::learned, Happening::nothing_to_ask, Picture::complete},
+    {Picture::learned, Happening::change_answered, Picture::amended},
+    {Picture::amended, Happening::nothing_to_ask, Picture::unverified},
+    {Picture::unverified, Happening::full_answer, Picture::complete},
+    {Picture::unverified, Happening::weights_refused, Picture::current},
+
+    // Turning on No-Change
+    {Picture::complete, Happening::doubted, Picture::unknown},
+    {Picture::complete, Happening::nothing_to_ask, Picture::current},
+    {Picture::complete, Happening::state_answered, Picture::current},
+    {Picture::complete, Happening::state_refused, Picture::current},
+
+    // From poll to poll
+    {Picture::current, Happening::doubted, Picture::unknown},
+    {Picture::current, Happening::due, Picture::aged},
+    {Picture::aged, Happening::doubted, Picture::unknown},
+    {Picture::aged, Happening::full_answer, Picture::learned},
+    {Picture::aged, Happening::changes_only, Picture::current},
+    {Picture::aged, Happening::weights_refused, Picture::current},
+};
+
+LbSession::Picture LbSession::next_picture(Picture from, Happening what) {
+  const auto* row = std::find_if(std::begin(transitions), std::end(transitions),
+                                 [&](const Transition& transition) {
+                                   return transition.from == from && transition.what == what;
+                                 });
+  return row == std::end(transitions) ? from : row->to;
+}
+
 namespace {
 
 RequestChannelConfig channel_config(const LbSessionConfig& config) {
@@ -15,8 +56,9 @@ RequestChannelConfig channel_config(const LbSessionConfig& config) {
           .version = config.version};
 }
 
-bool asks_for_weights(const Message& message) {
-  return std::holds_alternative<GetWeightsRequest>(message);
+bool is_refusal(ReturnCode code) {
+  const CodeClass kind = classify(code);
+  return kind == CodeClass::retry_later || kind == CodeClass::refused;
 }
 
 }  // namespace
@@ -24,43 +66,50 @@ bool asks_for_weights(const Message& message) {
 LbSession::LbSession(LbSessionConfig config)
     : config_(std::move(config)),
       channel_(channel_config(config_)),
-      interval_(config_.interval.value_or(config_.default_interval)) {}
+      interval_(config_.interval.value_or(config_.default_interval)),
+      wanted_(std::make_shared<WantedRegistry>()) {}
 
 LbStep LbSession::connected(TimePoint now) {
   LbStep step;
-  phase_ = Phase::opening;
   channel_.connected();
-  queue_.clear();
-  round_.clear();
-  known_.clear();
+  established_ = false;
+  state_.reset();
+  round_ = {};
+  difference_.reset();
   refused_.clear();
-  registered_since_learning_ = false;
-  deltas_ = false;
-  next_poll_.reset();
-  // sasp-interop row 33: always sent, before any registration.
-  queue_set_state(false);
-  queue_get_weights();
+  compared_.reset();
+  lost_ = false;
+  delta_rounds_ = 0;
+  picture_ = Picture::unknown;
+  pump(now, step);
+  return step;
+}
+
+LbStep LbSession::want(std::shared_ptr<const WantedRegistry> wanted, TimePoint now) {
+  LbStep step;
+  if (wanted != wanted_) {
+    wanted_ = std::move(wanted);
+    compared_.reset();
+  } else if (wanted_->generation() == told_) {
+    return step;
+  }
+  told_ = wanted_->generation();
+  if (is_in_doubt()) on(Happening::doubted, now, step);
   pump(now, step);
   return step;
 }
 
 LbStep LbSession::want(WantedGroups groups, TimePoint now) {
-  LbStep step;
-  if (groups == wanted_) return step;
-  wanted_ = std::move(groups);
-  compare_again_ = true;
-  // An exchange that is under way comes round to it by itself.
-  if (!idle()) return step;
-  resynchronise();
-  pump(now, step);
-  return step;
+  if (own_ == nullptr) own_ = std::make_shared<WantedRegistry>();
+  own_->assign(std::move(groups));
+  return want(own_, now);
 }
 
 LbStep LbSession::handle_bytes(ByteView bytes, TimePoint now) {
   LbStep step;
-  if (phase_ == Phase::disconnected) return step;
+  if (picture_ == Picture::disconnected) return step;
   channel_.append(bytes);
-  while (phase_ != Phase::disconnected) {
+  while (picture_ != Picture::disconnected) {
     auto event = channel_.next(now);
     if (!event) {
       close(step, event.error());
@@ -68,171 +117,148 @@ LbStep LbSession::handle_bytes(ByteView bytes, TimePoint now) {
     }
     if (!*event) break;
     std::visit([&](auto& what) { handle(std::move(what), now, step); }, **event);
-  }
-  pump(now, step);
-  return step;
-}
-
-LbStep LbSession::handle_timeout(TimePoint now) {
-  LbStep step;
-  if (phase_ == Phase::disconnected) return step;
-  if (const auto in_time = channel_.check_deadlines(now); !in_time) {
-    close(step, in_time.error());
-    return step;
-  }
-  if (next_poll_ && now >= *next_poll_) {
-    next_poll_.reset();
-    if (compare_again_ || (config_.trust && delta_rounds_ >= config_.delta_rounds)) {
-      resynchronise();
-    } else {
-      queue_get_weights();
-    }
     pump(now, step);
   }
   return step;
 }
 
-std::optional<TimePoint> LbSession::deadline() const {
-  if (phase_ == Phase::disconnected) return std::nullopt;
-  return earliest({next_poll_, channel_.deadline()});
+LbStep LbSession::handle_timeout(TimePoint now) {
+  LbStep step;
+  if (picture_ == Picture::disconnected) return step;
+  if (const auto in_time = channel_.check_deadlines(now); !in_time) {
+    close(step, in_time.error());
+    return step;
+  }
+  if (picture_ == Picture::current && now >= next_poll_) {
+    const bool gone_are_overdue = config_.trust && delta_rounds_ >= config_.delta_rounds;
+    on(is_in_doubt() || gone_are_overdue ? Happening::doubted : Happening::due, now, step);
+  }
+  pump(now, step);
+  return step;
 }
 
-// The request is sent again in the GWM's version, on the same connection.
-void LbSession::handle(Channel::ComeDown&& come_down, TimePoint now, LbStep& step) {
+std::optional<TimePoint> LbSession::deadline() const {
+  if (picture_ == Picture::disconnected) return std::nullopt;
+  std::optional<TimePoint> poll;
+  if (picture_ == Picture::current) poll = next_poll_;
+  return earliest({poll, channel_.deadline()});
+}
+
+// --- what the GWM says
+
+// What was in flight is asked again, for it is still the next thing to ask.
+void LbSession::handle(Channel::ComeDown&& come_down, TimePoint, LbStep& step) {
   notice(step, fmt::format("the gwm speaks SASP version {}", come_down.version),
          Notice::Kind::information);
-  queue_.push_front(std::move(in_flight_));
-  pump(now, step);
 }
 
 // Before the first full Get Weights nothing else is trusted.
 void LbSession::handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step) {
-  if (phase_ != Phase::settled) return;
+  if (!established_) return;
   auto& groups = pushed.weights.groups;
   std::erase_if(groups, [&](const auto& group) { return !is_ours(group.group); });
   if (!groups.empty()) {
     step.events.emplace_back(WeightsReceived{std::move(groups), pushed.id, false});
   }
   // With trust only an answer tells who is gone, so pushes do not put it off.
-  if (config_.push && !config_.trust && next_poll_ && !compare_again_) {
-    next_poll_ = next_question(now);
-  }
+  if (config_.push && !config_.trust && !is_in_doubt()) next_poll_ = next_question(now);
 }
 
 // sasp-interop row 17: the weights stay.
-void LbSession::handle(Channel::Dropped&& dropped, TimePoint, LbStep& step) {
+void LbSession::handle(Channel::Dropped&& dropped, TimePoint now, LbStep& step) {
   notice(step, fmt::format("message dropped: {}", dropped.why.detail),
          Notice::Kind::message_dropped);
   // Row 32: what changed in it would never be sent again.
-  if (!deltas_) return;
-  compare_again_ = true;
-  if (idle()) resynchronise();
+  if (!only_changes_come()) return;
+  lost_ = true;
+  on(Happening::doubted, now, step);
 }
 
 void LbSession::handle(Channel::Answer&& answer, TimePoint now, LbStep& step) {
-  const Request request = std::move(in_flight_);
   if (const auto* reply = std::get_if<SetLbStateReply>(&answer.reply)) {
-    return handle_code(*reply, request, now, step);
+    state_answered(reply->code, now, step);
+  } else if (const auto* registered = std::get_if<RegistrationReply>(&answer.reply)) {
+    registration_answered(registered->code, now, step);
+  } else if (const auto* gone = std::get_if<DeregistrationReply>(&answer.reply)) {
+    deregistration_answered(gone->code, now, step);
+  } else {
+    weights_answered(std::move(std::get<GetWeightsReply>(answer.reply)), answer.id, now, step);
   }
-  if (const auto* reply = std::get_if<RegistrationReply>(&answer.reply)) {
-    return handle_code(*reply, request, now, step);
-  }
-  if (const auto* reply = std::get_if<DeregistrationReply>(&answer.reply)) {
-    return handle_code(*reply, request, step);
-  }
-  handle_get_weights(std::move(answer), request, now, step);
 }
 
 // RFC 4678 7.6.2
-void LbSession::handle_code(const SetLbStateReply& reply, const Request& request, TimePoint now,
-                            LbStep& step) {
-  const auto flags = std::get<SetLbStateRequest>(request.message).flags;
-  if (reply.code == ReturnCode::successful) {
-    deltas_ = (flags & lb_flag::no_change) != 0;
-    if (compare_again_ && idle()) next_poll_ = now;
-    return;
+void LbSession::state_answered(ReturnCode code, TimePoint now, LbStep& step) {
+  if (code == ReturnCode::successful) {
+    state_ = asked_state_;
+    round_ = {};  // its answers were of another kind
+    return on(Happening::state_answered, now, step);
   }
-  if (phase_ == Phase::settled) {
-    notice(step,
-           fmt::format("the gwm refuses to change the state of this lb: {}", text(reply.code)));
-    return;
+  if (!established_) {
+    return close(step,
+                 fail(std::errc::connection_refused,
+                      fmt::format("the gwm refuses lb uid '{}': {}", config_.lb_uid, text(code))));
   }
-  close(step, fail(std::errc::connection_refused, fmt::format("the gwm refuses lb uid '{}': {}",
-                                                              config_.lb_uid, text(reply.code))));
+  notice(step, fmt::format("the gwm refuses to change the state of this lb: {}", text(code)));
+  on(Happening::state_refused, now, step);
 }
 
 // RFC 4678 7.1.2. Row 21: after any other code nothing is assumed; the Get Weights that follows
 // tells.
-void LbSession::handle_code(const RegistrationReply& reply, const Request& request, TimePoint now,
-                            LbStep& step) {
-  switch (classify(reply.code)) {
-    case CodeClass::done:
-    case CodeClass::resynchronise: return;
-    case CodeClass::retry_later:
-    case CodeClass::refused:
-      refused_[request.group] = now + config_.refused_retry;
-      notice(step,
-             fmt::format("the gwm refuses to register group '{}': {}; tried again in {} s",
-                         request.group, text(reply.code),
-                         std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
+void LbSession::registration_answered(ReturnCode code, TimePoint now, LbStep& step) {
+  if (is_refusal(code)) {
+    refused_[changed_group_] = now + config_.refused_retry;
+    notice(step,
+           fmt::format("the gwm refuses to register group '{}': {}; tried again in {} s",
+                       changed_group_, text(code),
+                       std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
   }
+  difference_->answered();
+  on(Happening::change_answered, now, step);
 }
 
 // RFC 4678 7.2.2. A surplus that is already gone (0x41, 0x42, 0x43) is what we wanted.
-void LbSession::handle_code(const DeregistrationReply& reply, const Request& request,
-                            LbStep& step) {
-  const CodeClass kind = classify(reply.code);
-  if (kind == CodeClass::done || kind == CodeClass::resynchronise) return;
-  notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}", request.group,
-                           text(reply.code)));
+void LbSession::deregistration_answered(ReturnCode code, TimePoint now, LbStep& step) {
+  if (is_refusal(code)) {
+    notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}",
+                             changed_group_, text(code)));
+  }
+  difference_->answered();
+  on(Happening::change_answered, now, step);
 }
 
 // RFC 4678 7.3.2
-void LbSession::handle_get_weights(Channel::Answer&& answer, const Request& request, TimePoint now,
-                                   LbStep& step) {
-  auto& reply = std::get<GetWeightsReply>(answer.reply);
+void LbSession::weights_answered(GetWeightsReply&& reply, std::uint32_t id, TimePoint now,
+                                 LbStep& step) {
   take_interval(reply);
-  const CodeClass kind = classify(reply.code);
-  if (kind == CodeClass::retry_later || kind == CodeClass::refused) {
-    if (phase_ == Phase::opening) {
-      return close(step, fail(std::errc::connection_refused,
-                              fmt::format("the gwm refuses get weights: {}", text(reply.code))));
-    }
-    notice(step, fmt::format("the gwm refuses get weights: {}", text(reply.code)),
-           Notice::Kind::weights_refused);
-    round_.clear();
-    std::erase_if(queue_, [](const auto& queued) { return asks_for_weights(queued.message); });
-    next_poll_ = now + interval_;
-    return;
+  if (is_refusal(reply.code)) {
+    const std::string what = fmt::format("the gwm refuses get weights: {}", text(reply.code));
+    if (!established_) return close(step, fail(std::errc::connection_refused, what));
+    notice(step, what, Notice::Kind::weights_refused);
+    round_ = {};
+    return on(Happening::weights_refused, now, step);
   }
-  if (kind == CodeClass::resynchronise && request.asks.size() > 1) {
+  const bool is_unknown = classify(reply.code) == CodeClass::resynchronise;
+  if (is_unknown && round_.asked.size() > 1) {
     // One of several groups is unknown: which one is learned by asking for each alone.
-    for (auto group = request.asks.rbegin(); group != request.asks.rend(); ++group) {
-      const bool last = request.ends_round && group == request.asks.rbegin();
-      queue_.push_front({GetWeightsRequest{{{config_.lb_uid, *group}}}, {}, {*group}, last});
-    }
+    round_.alone_until = round_.asked.back();
     return;
   }
   // Rows 30 and 35: an unknown LB, no group and an empty list all mean that nothing is registered.
-  if (kind == CodeClass::done) {
+  if (!is_unknown) {
     for (auto& group : reply.groups) {
-      if (is_ours(group.group)) round_.push_back(std::move(group));
+      if (is_ours(group.group)) round_.answers.push_back(std::move(group));
     }
   }
-  if (request.ends_round) end_round(now, step, answer.id);
-}
-
-// Everything that was asked for has been answered.
-void LbSession::end_round(TimePoint now, LbStep& step, std::uint32_t id) {
-  if (deltas_) return settle(id, now, step);
-  learn();
-  if (!std::exchange(registered_since_learning_, false) && queue_registrations(now)) {
-    registered_since_learning_ = true;
-    round_.clear();
-    queue_get_weights();
-    return;
+  round_.message_id = id;
+  if (!round_.asked.empty()) {
+    round_.reached = round_.asked.back();
+    const auto& groups = wanted_->groups();
+    if (groups.upper_bound(*round_.reached) != groups.end()) return;
   }
-  settle(id, now, step);
+  if (!only_changes_come()) return on(Happening::full_answer, now, step);
+  ++delta_rounds_;
+  hand_out(false, step);
+  on(Happening::changes_only, now, step);
 }
 
 // Rows 8 and 31.
@@ -247,146 +273,137 @@ void LbSession::take_interval(const GetWeightsReply& reply) {
       std::clamp(std::chrono::seconds{reply.interval}, config_.min_interval, config_.max_interval);
 }
 
+// --- what follows
+
+void LbSession::on(Happening what, TimePoint now, LbStep& step) {
+  const Picture before = std::exchange(picture_, next_picture(picture_, what));
+  if (picture_ == before) return;
+  switch (picture_) {
+    case Picture::learned: return learn();
+    case Picture::amended: round_ = {}; return;
+    case Picture::unverified: difference_.reset(); return;
+    case Picture::complete:
+      difference_.reset();
+      delta_rounds_ = 0;
+      hand_out(true, step);
+      if (is_in_doubt()) on(Happening::doubted, now, step);
+      return;
+    case Picture::current:
+      next_poll_ = what == Happening::weights_refused ? now + interval_ : next_question(now);
+      return;
+    default: return;
+  }
+}
+
 void LbSession::learn() {
-  known_.clear();
-  for (const auto& group : round_) {
-    auto& members = known_[group.group.name];
-    for (const auto& entry : group.items) {
-      members[entry.member.key()].registered_by_lb =
-          (entry.flags & weight_flag::registered_by_lb) != 0;
-    }
-  }
+  difference_.emplace(round_.answers);
+  compared_ = wanted_->generation();
+  lost_ = false;
 }
 
-// Queues what makes the GWM's registry equal to ours; false when it is. Row 35.
-bool LbSession::queue_registrations(TimePoint now) {
-  const std::size_t before = queue_.size();
-  compare_again_ = false;
-  for (const auto& [group, members] : wanted_) {
-    const auto refused = refused_.find(group);
-    if (refused != refused_.end() && now < refused->second) continue;
-    queue_missing(group, members);
-  }
-  for (const auto& [group, members] : known_)
-    queue_surplus(group, members);
-  return queue_.size() != before;
-}
-
-void LbSession::queue_missing(const std::string& group,
-                              const std::map<MemberKey, std::string>& wanted) {
-  const auto known = known_.find(group);
-  GroupOfMemberData missing{{config_.lb_uid, group}, {}};
-  const auto flush = [&] {
-    if (missing.items.empty()) return;
-    queue_.push_back({RegistrationRequest{.groups = {missing}}, group, {}, false});
-    missing.items.clear();
-  };
-  for (const auto& [key, label] : wanted) {
-    if (known != known_.end() && known->second.contains(key)) continue;
-    missing.items.push_back(MemberData::of(key, label));
-    if (missing.items.size() == config_.members_per_registration) flush();
-  }
-  flush();
-}
-
-// Only members that an LB registered: one that registered itself is not ours to remove.
-void LbSession::queue_surplus(const std::string& group, const std::map<MemberKey, Known>& known) {
-  const auto wanted = wanted_.find(group);
-  GroupOfMemberData surplus{{config_.lb_uid, group}, {}};
-  const auto flush = [&] {
-    if (surplus.items.empty()) return;
-    queue_.push_back({DeregistrationRequest{.reason = deregistration_reason::learned_and_purposeful,
-                                            .groups = {surplus}},
-                      group,
-                      {},
-                      false});
-    surplus.items.clear();
-  };
-  for (const auto& [key, member] : known) {
-    if (!member.registered_by_lb) continue;
-    if (wanted != wanted_.end() && wanted->second.contains(key)) continue;
-    surplus.items.push_back(MemberData::of(key));
-    if (surplus.items.size() == config_.members_per_registration) flush();
-  }
-  flush();
-}
-
-// RFC 4678 7.6.1
-void LbSession::queue_set_state(bool no_change) {
-  SetLbStateRequest request{config_.lb_uid};
-  if (config_.push) request.flags |= lb_flag::push;
-  if (config_.trust) request.flags |= lb_flag::trust;
-  if (no_change) request.flags |= lb_flag::no_change;
-  queue_.push_back({request, {}, {}, false});
-}
-
-// One request for all groups where the reply is surely small enough; else for as many at a time as
-// fit (row 20). Groups that we do not want are then not seen, and a surplus among them stays.
-void LbSession::queue_get_weights() {
-  constexpr std::size_t entry = 24 + 8;  // RFC 4678 5.1, 5.3
-  std::vector<std::vector<std::string>> parts(1);
-  std::size_t size = 0;
-  for (const auto& [group, members] : wanted_) {
-    std::size_t reply = 2 * max_text;
-    for (const auto& [key, label] : members)
-      reply += entry + label.size();
-    if (size + reply > config_.max_reply && !parts.back().empty()) {
-      parts.emplace_back();
-      size = 0;
-    }
-    size += reply;
-    parts.back().push_back(group);
-  }
-  if (parts.size() == 1) return queue_ask({}, true);
-  for (auto& part : parts) {
-    const bool last = &part == &parts.back();
-    queue_ask(std::move(part), last);
-  }
-}
-
-void LbSession::queue_ask(std::vector<std::string> groups, bool ends_round) {
-  GetWeightsRequest request;
-  for (const auto& group : groups)
-    request.groups.push_back({config_.lb_uid, group});
-  if (groups.empty()) request.groups.push_back({config_.lb_uid, ""});  // RFC 4678 7.3.1: all groups
-  queue_.push_back({std::move(request), {}, std::move(groups), ends_round});
-}
-
-// Row 32: the full picture, also from a GWM that sends only changes.
-void LbSession::resynchronise() {
-  if (deltas_) queue_set_state(false);
-  queue_get_weights();
-}
-
-void LbSession::settle(std::uint32_t id, TimePoint now, LbStep& step) {
-  if (std::exchange(phase_, Phase::settled) == Phase::opening) {
-    step.events.emplace_back(Established{});
-  }
+void LbSession::hand_out(bool full, LbStep& step) {
+  if (!std::exchange(established_, true)) step.events.emplace_back(Established{});
+  Round round = std::exchange(round_, {});
   // With trust an empty answer says something too: all who had registered themselves are gone.
-  if (!round_.empty() || (config_.trust && !deltas_)) {
-    step.events.emplace_back(WeightsReceived{std::exchange(round_, {}), id, !deltas_});
-  }
-  delta_rounds_ = deltas_ ? delta_rounds_ + 1 : 0;
-  if (config_.no_change && !deltas_) queue_set_state(true);
-  next_poll_ = compare_again_ ? now : next_question(now);
+  if (round.answers.empty() && !(config_.trust && full)) return;
+  step.events.emplace_back(WeightsReceived{std::move(round.answers), round.message_id, full});
 }
 
 TimePoint LbSession::next_question(TimePoint now) const {
   return now + interval_ * (config_.push ? config_.silent_intervals : 1);
 }
 
-// Sends the next request when none is in flight.
+// Sends what the picture asks for, when nothing is in flight.
 void LbSession::pump(TimePoint now, LbStep& step) {
-  if (phase_ == Phase::disconnected || channel_.waiting() || queue_.empty()) return;
-  in_flight_ = std::move(queue_.front());
-  queue_.pop_front();
-  const auto bytes = channel_.ask(in_flight_.message, now);
-  if (!bytes) return close(step, bytes.error());
-  step.send.insert(step.send.end(), bytes->begin(), bytes->end());
+  while (picture_ != Picture::disconnected && !channel_.waiting()) {
+    if (auto request = next_request(now)) {
+      const auto bytes = channel_.ask(std::move(*request), now);
+      if (!bytes) return close(step, bytes.error());
+      step.send.insert(step.send.end(), bytes->begin(), bytes->end());
+      return;
+    }
+    const Picture before = picture_;
+    on(Happening::nothing_to_ask, now, step);
+    if (picture_ == before) return;
+  }
+}
+
+std::optional<Message> LbSession::next_request(TimePoint now) {
+  switch (picture_) {
+    case Picture::unknown:
+      // Row 33: sent on each connection, before anything else.
+      if (!state_ || only_changes_come()) return set_lb_state(false);
+      return get_weights();
+    case Picture::learned:
+    case Picture::amended: return next_change(now);
+    case Picture::complete:
+      if (config_.no_change) return set_lb_state(true);
+      return std::nullopt;
+    case Picture::unverified:
+    case Picture::aged: return get_weights();
+    case Picture::current:
+    case Picture::disconnected: break;
+  }
+  return std::nullopt;
+}
+
+// RFC 4678 7.6.1
+Message LbSession::set_lb_state(bool no_change) {
+  SetLbStateRequest request{config_.lb_uid};
+  if (config_.push) request.flags |= lb_flag::push;
+  if (config_.trust) request.flags |= lb_flag::trust;
+  if (no_change) request.flags |= lb_flag::no_change;
+  asked_state_ = request.flags;
+  return request;
+}
+
+Message LbSession::get_weights() {
+  round_.asked = next_groups();
+  GetWeightsRequest request;
+  for (const auto& group : round_.asked)
+    request.groups.push_back({config_.lb_uid, group});
+  if (round_.asked.empty()) request.groups.push_back({config_.lb_uid, ""});  // RFC 4678 7.3.1: all
+  return request;
+}
+
+// None of them, which means all, where the reply is surely small enough; else as many at a time as
+// fit (row 20). Groups that we do not want are then not seen, and a surplus among them stays.
+std::vector<std::string> LbSession::next_groups() const {
+  const auto& groups = wanted_->groups();
+  if (!round_.reached && (groups.size() < 2 || wanted_->reply_bytes() <= config_.max_reply))
+    return {};
+  auto group = round_.reached ? groups.upper_bound(*round_.reached) : groups.begin();
+  std::vector<std::string> names;
+  for (std::size_t bytes = 0; group != groups.end(); ++group) {
+    const std::string& name = group->first;
+    bytes += wanted_->reply_bytes(name);
+    const bool is_asked_alone = round_.alone_until && name <= *round_.alone_until;
+    if (!names.empty() && (is_asked_alone || bytes > config_.max_reply)) break;
+    names.push_back(name);
+    if (is_asked_alone) break;
+  }
+  return names;
+}
+
+std::optional<Message> LbSession::next_change(TimePoint now) {
+  const auto is_held_back = [&](const std::string& group) {
+    const auto refused = refused_.find(group);
+    return refused != refused_.end() && now < refused->second;
+  };
+  auto change =
+      difference_->next(wanted_->groups(), config_.members_per_registration, is_held_back);
+  if (!change) return std::nullopt;
+  changed_group_ = change->group;
+  const GroupData group{config_.lb_uid, std::move(change->group)};
+  if (change->registers) {
+    return RegistrationRequest{.groups = {{group, std::move(change->members)}}};
+  }
+  return DeregistrationRequest{.reason = deregistration_reason::learned_and_purposeful,
+                               .groups = {{group, std::move(change->members)}}};
 }
 
 void LbSession::close(LbStep& step, Error error) {
-  phase_ = Phase::disconnected;
+  picture_ = Picture::disconnected;
   step.send.clear();
   step.close = std::move(error);
 }

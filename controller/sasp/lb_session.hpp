@@ -1,32 +1,35 @@
 // The load balancer's side of one SASP connection. No socket and no clock: bytes and time come in,
 // bytes and events come out.
 //
-//   connected            Set LB State, then Get Weights for all groups        (RFC 4678 9.1)
-//   the GWM lacks ours   Registration, one request per group and slice
-//   it has a surplus     DeRegistration, only of members that an LB registered
-//   then                 Get Weights again: these weights are handed out
-//   pull                 and again every interval
-//   push                 Send Weights are handed out; Get Weights is sent as a probe when none came
-//   for long no-change            Set LB State turns it on only now. Whenever a message was lost or
-//   members changed, it
-//                        is turned off again, everything is asked for, and it is turned on (row 32)
+// The next request follows from what is wanted and what is known of the GWM's registry; the table
+// of how that knowledge changes is at the head of lb_session.cpp:
+//
+//   connected        Set LB State, then Get Weights for all groups               (RFC 4678 9.1)
+//   members missing  Registration, one request per group and slice
+//   a surplus        DeRegistration, only of members that an LB registered
+//   then             Get Weights again: these weights are handed out
+//   pull             and again every interval
+//   push             Send Weights are handed out; after silence Get Weights is sent as a probe
+//   No-Change        Set LB State turns it on now, after the first full answer. When a message was
+//                    lost or members changed, it is turned off again, everything is asked for, and
+//                    it is turned on (row 32)
 #pragma once
 
-#include <deque>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "controller/sasp/registry_difference.hpp"
 #include "controller/sasp/request_channel.hpp"
 #include "controller/sasp/session.hpp"
+#include "controller/sasp/wanted_registry.hpp"
 
 namespace saspd::sasp {
-
-// What this load balancer wants registered: group name, members, their labels.
-using WantedGroups = std::map<std::string, std::map<MemberKey, std::string>>;
 
 struct LbSessionConfig {
   std::string lb_uid;                            // 1..64 bytes
@@ -80,7 +83,10 @@ class LbSession {
   LbStep handle_bytes(ByteView bytes, TimePoint now);
   // To be called at deadline(), or later.
   LbStep handle_timeout(TimePoint now);
-  // May be called at any time; a difference is registered by the next exchange, which starts now.
+  // May be called at any time, and has to be after each change of `wanted`: a difference is
+  // registered by the next exchange, which starts now. Costs nothing while the generation stays.
+  LbStep want(std::shared_ptr<const WantedRegistry> wanted, TimePoint now);
+  // The same with a registry of the session's own.
   LbStep want(WantedGroups groups, TimePoint now);
 
   // When handle_timeout() is due; nothing while disconnected.
@@ -92,17 +98,44 @@ class LbSession {
   std::uint64_t protocol_errors() const { return channel_.protocol_errors(); }
 
  private:
-  enum class Phase { disconnected, opening, settled };
-
-  struct Request {
-    Message message;
-    std::string group;              // of a registration or deregistration
-    std::vector<std::string> asks;  // groups of a Get Weights; empty: all
-    bool ends_round = false;        // the last Get Weights of those that ask for everything
+  // What is known of the GWM's registry, and so what is asked next.
+  enum class Picture : std::uint8_t {
+    disconnected,
+    unknown,     // nothing, or nothing that can be relied on: everything is asked for
+    learned,     // a full answer is there, and is compared with what is wanted
+    amended,     // we registered or deregistered some of the difference
+    unverified,  // ... and all of it: what came of that is asked for
+    complete,    // handed out; changes are enough from now on, if No-Change is wanted
+    current,     // until the next poll
+    aged,        // the interval is over: news are asked for
   };
-  // A member the GWM told us about.
-  struct Known {
-    bool registered_by_lb = false;
+  enum class Happening : std::uint8_t {
+    full_answer,      // to a Get Weights without No-Change
+    changes_only,     // with it
+    weights_refused,  // a Get Weights, though not the first
+    state_answered,   // a Set LB State was accepted
+    state_refused,    // though not the first
+    change_answered,  // a Registration or DeRegistration, with whatever code
+    nothing_to_ask,   // the picture gives no reason for a request
+    doubted,          // what is wanted changed, or a message that is not repeated was lost
+    due,              // for the next poll
+  };
+  struct Transition {
+    Picture from;
+    Happening what;
+    Picture to;
+  };
+  static const Transition transitions[];
+  static Picture next_picture(Picture from, Happening what);
+  static bool asks_for_weights(Picture picture);
+
+  // The requests and answers of one Get Weights, of which there may be several (row 20).
+  struct Round {
+    std::optional<std::string> reached;      // the groups up to here were answered
+    std::optional<std::string> alone_until;  // one of these is unknown: each is asked for alone
+    std::vector<std::string> asked;          // in flight; empty: all groups
+    std::vector<GroupOfWeightEntries> answers;
+    std::uint32_t message_id = 0;  // of the last answer
   };
 
   using Channel = RequestChannel;
@@ -110,56 +143,56 @@ class LbSession {
   void handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step);
   void handle(Channel::ComeDown&& come_down, TimePoint now, LbStep& step);
   void handle(Channel::Dropped&& dropped, TimePoint now, LbStep& step);
-  void handle_code(const SetLbStateReply& reply, const Request& request, TimePoint now,
-                   LbStep& step);
-  void handle_code(const RegistrationReply& reply, const Request& request, TimePoint now,
-                   LbStep& step);
-  static void handle_code(const DeregistrationReply& reply, const Request& request, LbStep& step);
-  void handle_get_weights(Channel::Answer&& answer, const Request& request, TimePoint now,
-                          LbStep& step);
-  void end_round(TimePoint now, LbStep& step, std::uint32_t id);
+  void state_answered(ReturnCode code, TimePoint now, LbStep& step);
+  void registration_answered(ReturnCode code, TimePoint now, LbStep& step);
+  void deregistration_answered(ReturnCode code, TimePoint now, LbStep& step);
+  void weights_answered(GetWeightsReply&& reply, std::uint32_t id, TimePoint now, LbStep& step);
   void take_interval(const GetWeightsReply& reply);
+  void notice_refusal(std::string_view what, ReturnCode code, LbStep& step) const;
   // No group has an empty name: in a DeRegistration that would mean all groups (RFC 4678 7.2.1).
   bool is_ours(const GroupData& group) const {
     return group.lb_uid == config_.lb_uid && !group.name.empty();
   }
+
+  void on(Happening what, TimePoint now, LbStep& step);
   void learn();
-  bool queue_registrations(TimePoint now);
-  void queue_missing(const std::string& group, const std::map<MemberKey, std::string>& wanted);
-  void queue_surplus(const std::string& group, const std::map<MemberKey, Known>& known);
-  void queue_set_state(bool no_change);
-  void queue_get_weights();
-  void queue_ask(std::vector<std::string> groups, bool ends_round);
-  void resynchronise();
-  void settle(std::uint32_t id, TimePoint now, LbStep& step);
-  TimePoint next_question(TimePoint now) const;
+  void hand_out(bool full, LbStep& step);
   void pump(TimePoint now, LbStep& step);
-  bool idle() const { return phase_ == Phase::settled && !channel_.waiting() && queue_.empty(); }
+  std::optional<Message> next_request(TimePoint now);
+  Message set_lb_state(bool no_change);
+  Message get_weights();
+  std::vector<std::string> next_groups() const;
+  std::optional<Message> next_change(TimePoint now);
+  TimePoint next_question(TimePoint now) const;
+  bool only_changes_come() const { return state_ && (*state_ & lb_flag::no_change) != 0; }
+  bool is_in_doubt() const { return lost_ || compared_ != wanted_->generation(); }
   static void notice(LbStep& step, std::string text, Notice::Kind kind = Notice::Kind::fault) {
     step.events.emplace_back(Notice{std::move(text), kind});
   }
   void close(LbStep& step, Error error);
 
   LbSessionConfig config_;
-  WantedGroups wanted_;
 
   // Over all connections.
   RequestChannel channel_;
   std::chrono::seconds interval_;
+  std::shared_ptr<const WantedRegistry> wanted_;
+  std::shared_ptr<WantedRegistry> own_;  // of want(WantedGroups)
+  std::uint64_t told_ = 0;               // the generation of the last want()
 
   // Of this connection.
-  Phase phase_ = Phase::disconnected;
-  std::deque<Request> queue_;
-  Request in_flight_;                        // while channel_ waits for an answer
-  std::vector<GroupOfWeightEntries> round_;  // answers to the Get Weights of this round so far
-  std::map<std::string, std::map<MemberKey, Known>> known_;
-  bool deltas_ = false;  // No-Change is on: answers are no full picture
-  unsigned delta_rounds_ = 0;
-  std::map<std::string, TimePoint> refused_;  // groups, and when to try them again
-  bool registered_since_learning_ = false;
-  bool compare_again_ =
-      false;  // what is wanted changed, or a change was lost, since the last comparison
-  std::optional<TimePoint> next_poll_;
+  Picture picture_ = Picture::disconnected;
+  bool established_ = false;
+  std::uint8_t asked_state_ = 0;       // the flags that were asked for last,
+  std::optional<std::uint8_t> state_;  // and that the GWM accepted last
+  Round round_;
+  std::optional<RegistryDifference> difference_;  // while learned or amended
+  std::string changed_group_;                     // by the Registration in flight
+  std::map<std::string, TimePoint> refused_;      // groups, and when to try them again
+  std::optional<std::uint64_t> compared_;         // the generation that was compared last
+  bool lost_ = false;                             // a change, since the last full answer
+  unsigned delta_rounds_ = 0;                     // since the last full answer
+  TimePoint next_poll_;                           // while current
 };
 
 }  // namespace saspd::sasp
