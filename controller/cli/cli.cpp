@@ -65,7 +65,7 @@ Result<bool> parse_bool(std::string_view text) {
   return fail(std::errc::invalid_argument, fmt::format("'{}' is not true or false", text));
 }
 
-// As somebody may type it who has it from a word processor: an en or em dash for two hyphens.
+// Undoes what a word processor does to a copied flag: an en or em dash for two hyphens.
 std::string with_hyphens(std::string_view argument) {
   for (const std::string_view dash : {"\xE2\x80\x93", "\xE2\x80\x94"}) {
     if (argument.starts_with(dash)) return "--" + std::string(argument.substr(dash.size()));
@@ -73,7 +73,7 @@ std::string with_hyphens(std::string_view argument) {
   return std::string(argument);
 }
 
-// In constant or changeable options.
+// Works on constant and on mutable options.
 template <class Options>
 auto find_in(Options& options, std::string_view flag) -> decltype(options.data()) {
   const auto found = std::find_if(options.begin(), options.end(),
@@ -92,7 +92,7 @@ Cli::Cli(std::string name, std::string description, std::string footer)
   app_->set_version_flag(
       "--version", [this] { return version(); },
       "Print the version and how it was built, and exit");
-  // Whatever is left over is reported by check_command_line in our words.
+  // check_command_line reports what is left over, in our words.
   app_->allow_extras();
   app_->footer([this] {
     if (not_built_.empty()) return footer_;
@@ -141,7 +141,7 @@ void Cli::add_verb(std::string flag, std::function<void()> choose, std::string h
   option.is_verb = true;
 }
 
-// A switch is what has no placeholder.
+// An option without a placeholder is a switch.
 Cli::Option& Cli::add(std::string flag, std::string placeholder, Accept accept, std::string help) {
   Option& option = options_.emplace_back();
   option.accept = std::move(accept);
@@ -180,9 +180,9 @@ void Cli::with_config_file() {
   has_config_file_ = true;
   const auto path = text(0, PATH_MAX);
   add("--config", "FILE", assign_to(config_path_, path),
-      "Read flags from FILE: one 'key = value' per line (the flag without its dashes), '#' starts "
+      "Read flags from FILE: one 'key = value' per line (the flag without its dashes); '#' starts "
       "a "
-      "comment line, a value may stand in quotes; a flag on the command line replaces the key")
+      "comment line; a value may be quoted; a flag on the command line replaces the key")
       .is_action = true;
   verb("--print-config", print_config_, true,
        "Print the effective values as a config file, and exit");
@@ -205,7 +205,8 @@ std::optional<ExitCode> Cli::parse(int argc, const char* const* argv) {
   return refuse_all(std::move(wrong));
 }
 
-// What is wrong with the command line first, then the lines of the config file as they stand there.
+// Reports errors of the command line first, then those of the config file in the order of its
+// lines.
 ExitCode Cli::refuse_all(std::vector<End> ends) const {
   std::stable_sort(ends.begin(), ends.end(),
                    [](const End& a, const End& b) { return a.line < b.line; });
@@ -342,7 +343,7 @@ std::vector<Cli::End> Cli::read_config_file() {
   return wrong;
 }
 
-// What is wrong with a line and its key; its value is looked at when all keys are known.
+// Checks a line and its key; take_values() checks its value once all keys are known.
 std::optional<std::string> Cli::take_line(const ConfigLine& line) {
   if (!line.wrong.empty()) {
     return line.wrong + (line.text.find('=') == std::string::npos ? correction(line.text) : "");
@@ -370,7 +371,7 @@ std::optional<std::string> Cli::take_line(const ConfigLine& line) {
   return std::nullopt;
 }
 
-// What to write in place of a line without '=', for the end of an error; empty if nobody knows.
+// Suggests what to write in place of a line without '=', for the end of an error; empty if unknown.
 std::string Cli::correction(std::string_view line) const {
   if (line.starts_with('[')) return "; there are no sections: leave it out";
   if (line.starts_with(';') || line.starts_with("//")) return "; a comment line begins with '#'";
@@ -403,8 +404,8 @@ std::vector<Cli::End> Cli::take_values() const {
 }
 
 std::optional<Cli::End> Cli::take(const Option& option, const Value& value) const {
-  // What a line of a config file cannot hold is no value on the command line either, so that
-  // --print-config always says all. Nor does a name have a part that nobody sees.
+  // The command line accepts no value that a config file cannot hold, so that --print-config can
+  // always print it. Nor may a name have invisible parts.
   const auto fits = config_value(value.text);
   auto taken = fits ? check_blanks(value.text) : Result<void>(fits.error());
   if (taken) taken = option.accept(value.text);

@@ -60,7 +60,7 @@ void add_log_options(Cli& cli, LogOptions& options) {
                             {"warning", Level::warning},
                             {"info", Level::info},
                             {"debug", Level::debug}}),
-             "what is logged, to stderr", "info");
+             "what is logged to stderr", "info");
   cli.option("--log-format", "auto|text|journal", options.format, parse_format,
              "text: time and level before each line; journal: <N> priorities; auto: journal if "
              "stderr is the journal, else text",

@@ -26,22 +26,22 @@ void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role) {
   const auto path = text(1, PATH_MAX);
   cli.section("TLS (on when any of these is given; PEM files, read again when they change)");
   cli.option("--tls-ca", "FILE", settings.ca, path,
-             is_client ? "authorities whose server certificates are believed"
-                       : "every peer must have a certificate of one of these authorities");
+             is_client ? "certificate authorities that are trusted to certify a GWM"
+                       : "authorities, one of which must have issued each peer's certificate");
   cli.option("--tls-cert", "FILE", settings.cert, path,
-             "our own certificate, and intermediate ones behind it");
+             "our certificate, followed by any intermediate certificates");
   cli.option("--tls-key", "FILE", settings.key, path,
-             "its private key, which nobody but root, us and our group may read");
+             "its private key; only root, our user and our group may be able to read it");
   cli.option("--tls-crl", "FILE", settings.crl, path,
-             "revocation lists, one of every authority: certificates on them are refused");
+             "revocation lists, one for every authority; certificates on them are refused");
   if (is_client) {
     cli.option("--tls-name", "NAME", settings.name, text(1, 253),
-               "the name or address that the server's certificate must have; the host of --gwm "
-               "unless given");
+               "the name or address that the GWM's certificate must have. Default: the host of "
+               "--gwm");
   }
   // Without a default, so that giving it turns TLS on.
   cli.option("--tls-min", "1.2|1.3", settings.min, parse_version,
-             "the oldest version of TLS that is spoken [1.2]");
+             "the oldest TLS version that is accepted [1.2]");
 }
 
 Result<void> check_tls(const TlsSettings& settings, TlsRole role) {
@@ -50,17 +50,17 @@ Result<void> check_tls(const TlsSettings& settings, TlsRole role) {
     return incomplete("--tls-cert", "--tls-key FILE", "the certificate's private key");
   }
   if (settings.cert.empty() && !settings.key.empty()) {
-    return incomplete("--tls-key", "--tls-cert FILE", "the certificate that the key is of");
+    return incomplete("--tls-key", "--tls-cert FILE", "the certificate that the key belongs to");
   }
   if (role == TlsRole::server && settings.cert.empty()) {
     return incomplete("TLS", "--tls-cert FILE and --tls-key FILE",
-                      "a server shows its certificate to every peer");
+                      "a server presents its certificate to every peer");
   }
   if (settings.ca.empty()) {
     return incomplete("TLS", "--tls-ca FILE",
                       role == TlsRole::client
-                          ? "the authority that the server's certificate is of"
-                          : "the authority of the peers; nobody else says who a peer is");
+                          ? "the authority that issued the GWM's certificate"
+                          : "the authority of the peers; only it establishes who a peer is");
   }
   return {};
 }

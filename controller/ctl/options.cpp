@@ -46,62 +46,51 @@ constexpr std::array<CommandForm, 13> commands{
       "the client's ADDR:PORT and the service, tcp:ADDR:PORT",
       {"source", "destination"}}}};
 
-// The rest of the documented face.
+// Commands that are documented but do not exist yet.
 constexpr std::array<std::string_view, 8> not_built{"history", "set-weight", "hold",   "release",
                                                     "doctor",  "decode",     "reload", "log-level"};
 
 std::string footer() {
-  return fmt::format(
-      "Commands:\n"
-      "  status                          GWMs, groups and members with advice and weights "
-      "(default)\n"
-      "  status --check                  the same, and exit code 1 if something is not healthy: "
-      "no\n"
-      "                                  GWM is established, a group is not in the kernel, its\n"
-      "                                  advice is held back, it has an urgent alarm, or the "
-      "kernel\n"
-      "                                  cannot be written\n"
-      "  gwm                             the GWMs alone\n"
-      "  lbs                             the load balancers of sasp-gwm\n"
-      "  groups                          the groups, a line each\n"
-      "  members [GROUP]                 the members of each group, or of one\n"
-      "  why MEMBER                      why a member has its weight; MEMBER is ADDR:PORT or\n"
-      "                                  GROUP/ADDR:PORT, without :PORT if it has none\n"
-      "  watch                           a line for all that there is, then one per change, looked "
-      "for\n"
-      "                                  every second, until ^C\n"
-      "  drain MEMBER, undrain MEMBER    sasp-gwm tells every load balancer to give the member no "
-      "new\n"
-      "                                  connections, and ends that. saspd: undrain gives a "
-      "weight\n"
-      "                                  of 0 that somebody else wrote, or perhaps, back to the\n"
-      "                                  advice; root or group saspd-admin\n"
-      "  plan                            what saspd would write now, after a look at the kernel\n"
-      "  reconcile                       look at the kernel at once and write what differs, "
-      "without\n"
-      "                                  waiting for --reconcile-interval; exit code 1 if the "
-      "kernel\n"
-      "                                  refused something\n"
-      "  export                          the whole IPVS table as rules for ipvsadm -R, with the\n"
-      "                                  thresholds that ipvsadm -S leaves out; weights are those\n"
-      "                                  that the kernel has now\n"
-      "  trace CLIENT SERVICE            what becomes of a packet from CLIENT, ADDR:PORT, to "
-      "SERVICE,\n"
-      "                                  tcp:ADDR:PORT or udp:ADDR:PORT: slot, destination, next "
-      "hop\n"
-      "                                  (--backend xdp)\n"
-      "Not built yet: {}\n\n"
-      "Examples:\n"
-      "  saspctl\n"
-      "  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'\n"
-      "  saspctl why web/192.0.2.1:80\n"
-      "  saspctl --of sasp-gwm status --check\n"
-      "  saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules\n\n"
-      "Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,\n"
-      "65 no such member, or an answer that is not understood or of another program, 69 the "
-      "program is\n"
-      "not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.",
-      fmt::join(not_built, " "));
+  return fmt::format(R"(Commands:
+  status                          GWMs, groups and members with advice and weights (default)
+  status --check                  the same, and exit code 1 if something is not healthy: no GWM is
+                                  established, a group is not in the kernel, its advice is held
+                                  back, it has an urgent alarm, or the kernel cannot be written
+  gwm                             the GWMs alone
+  lbs                             the load balancers of sasp-gwm
+  groups                          the groups, one per line
+  members [GROUP]                 the members of each group, or of one
+  why MEMBER                      why a member has its weight; MEMBER is ADDR:PORT or
+                                  GROUP/ADDR:PORT, without :PORT if it has none
+  watch                           the state, one line per item, and then one line per change,
+                                  checked every second, until ^C
+  drain MEMBER, undrain MEMBER    sasp-gwm has every load balancer give the member no new
+                                  connections, and ends that. saspd: undrain returns a weight of 0
+                                  that another program wrote, or may have written, to the advice.
+                                  Needs root or the group saspd-admin
+  plan                            what saspd would write now, after reading the kernel
+  reconcile                       read the kernel at once and write what differs, without waiting
+                                  for --reconcile-interval; exit code 1 if the kernel refused
+                                  something
+  export                          the whole IPVS table as rules for ipvsadm -R, with the thresholds
+                                  that ipvsadm -S leaves out; the weights are those in the kernel
+                                  now
+  trace CLIENT SERVICE            what happens to a packet from CLIENT, ADDR:PORT, to SERVICE,
+                                  tcp:ADDR:PORT or udp:ADDR:PORT: slot, destination, next hop
+                                  (--backend xdp)
+Not built yet: {}
+
+Examples:
+  saspctl
+  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'
+  saspctl why web/192.0.2.1:80
+  saspctl --of sasp-gwm status --check
+  saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules
+
+Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,
+65 no such member, or an answer that cannot be understood or comes from another program, 69 the
+program is not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.)",
+                     fmt::join(not_built, " "));
 }
 
 const CommandForm& form_of(Command command) {
@@ -124,12 +113,13 @@ Result<Command> parse_command(std::string_view word) {
                           fmt::join(names, ", "), did_you_mean(word, names)));
 }
 
-// For what both know, the same always: monitoring must not hear of another program's health.
+// Commands that both programs know always go to the same one: monitoring must not get the health of
+// another program.
 std::string_view default_program(Command command) {
   return command == Command::lbs ? gwm_program : saspd_program;
 }
 
-// What is wrong with command and arguments together.
+// Checks the command and its arguments together.
 std::optional<std::string> check(const Options& options) {
   const auto& form = form_of(options.command);
   const auto& arguments = options.arguments;
@@ -156,18 +146,19 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--of", "saspd|sasp-gwm", options.program,
              cli::one_of<std::string>({{saspd_program, std::string(saspd_program)},
                                        {gwm_program, std::string(gwm_program)}}),
-             "which program is asked; unless given, sasp-gwm for lbs, and saspd for all else. "
-             "No other one answers in its place");
+             "the program to ask; no other answers in its place. Default: sasp-gwm for lbs, and "
+             "saspd for everything else");
   cli.option(
       "--socket", "PATH", options.socket, cli::text(1, 107),
-      fmt::format("the control socket; without --of whichever program listens there is asked "
+      fmt::format("the control socket; without --of, the program that listens there is asked "
                   "[{}, or {} for sasp-gwm]",
                   saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer", "5");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
-  cli.flag("--check", options.check, "with status: exit code 1 if something is not healthy");
-  cli.flag("--no-color", options.no_color, "no colours on a terminal; the same as NO_COLOR=1");
+  cli.flag("--check", options.check, "with status: exit with 1 if something is not healthy");
+  cli.flag("--no-color", options.no_color,
+           "print no colours on a terminal; the same as NO_COLOR=1");
   cli.positional("COMMAND", command, "see below; status if none is given");
   cli.positional("ARGUMENT", first, "of the command");
   cli.positional("ARGUMENT2", second, "of trace");

@@ -13,24 +13,24 @@ namespace saspd::gwm {
 namespace {
 
 constexpr std::string_view footer =
-    "A line of the weights file is  GROUP [tcp:|udp:|sctp:]ADDR:PORT WEIGHT|quiesce|down|unknown\n"
-    "or  GROUP ADDR ...  for a system. Members that neither a line nor a probe tells of are "
-    "unknown:\n"
-    "load balancers stop sending to them while others of their group are known. The file is read\n"
-    "again when it changes and on SIGHUP; if a line is bad, or the last one has no end, the old\n"
-    "weights stay. Replace it by renaming a new file over it; appending a line is safe too.\n"
-    "Certificates are read again too; connections that are open keep theirs.\n"
-    "Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,\n"
-    "74 cannot listen, 75 another program has the control socket, 77 not permitted,\n"
-    "78 configuration.";
+    R"(A line of the weights file is  GROUP [tcp:|udp:|sctp:]ADDR:PORT WEIGHT|quiesce|down|unknown
+or  GROUP ADDR ...  for a system. Members without a line and without a probe are unknown: load
+balancers stop sending to them while others of their group are known. The file is read again when
+it changes and on SIGHUP; if a line is bad, or the last one has no newline, the old weights stay.
+Replace the file by renaming a new one over it; appending a line is safe too. Certificates are read
+again as well; open connections keep theirs.
+
+Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,
+74 cannot listen, 75 another program has the control socket, 77 not permitted,
+78 configuration.)";
 
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
     return cli.refuse(ExitCode::configuration, complete.error().detail);
   if (options.foreign_members && !options.authority.empty()) {
     return cli.refuse(ExitCode::configuration,
-                      "--allow-foreign-members is for use without --authority: there it is a line "
-                      "with member=*");
+                      "--allow-foreign-members is for use without --authority; in the file, a line "
+                      "with member=* does the same");
   }
   for (const Endpoint& endpoint : options.listen) {
     if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
@@ -64,15 +64,16 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.flag("--insecure-plaintext", insecure,
            "listen without TLS on an address that is not loopback");
   cli.list("--allow", "ADDR[/BITS]", options.allowed, IpNetwork::parse,
-           "who may connect: addresses and networks [everybody]");
+           "an address or network that may connect [any address]");
   cli::add_tls_options(cli, options.tls, TlsRole::server);
   cli.section("Authority (who may speak for whom; refused with 0x11)");
-  cli.option("--authority", "FILE", options.authority, cli::text(1, 4096),
-             "the authority file: which load balancers and members a peer may speak for. Without: "
-             "with TLS the names in its certificate are the LB UIDs that a peer may use; in the "
-             "clear it may use any");
+  cli.option(
+      "--authority", "FILE", options.authority, cli::text(1, 4096),
+      "the authority file: which load balancers and members a peer may speak for. Without it, "
+      "a peer with TLS may use the LB UIDs that its certificate names, a peer without TLS "
+      "any");
   cli.flag("--allow-foreign-members", options.foreign_members,
-           "without an authority file: members speak for any address, not only for their own");
+           "without an authority file: let members speak for any address, not only for their own");
   cli.section("Advice");
   cli.option("--weights", "FILE", options.weights, cli::text(1, 4096), "the weights file");
   cli.option("--weights-memory", "SECONDS", options.weights_memory, cli::seconds(0, 86400),
@@ -84,39 +85,39 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       "--probe", "[GROUP=]none|tcp|http:PATH|agent:PORT",
       [&options](std::string_view value) { return options.probes.add(value); },
       "how members are probed: tcp connects, http expects 2xx or 3xx, agent speaks HAProxy's "
-      "agent-check. Without GROUP for all groups that have no probe of their own. Several add up "
+      "agent-check. Without GROUP: for all groups that have no probe of their own. Several add up "
       "[none]");
   cli.option("--probe-interval", "SECONDS", probe_interval, cli::seconds(1, 3600),
-             "between two probes of a server; half of it while its state is in doubt", "2");
-  cli.option("--probe-timeout", "SECONDS", probe_timeout, cli::seconds(1, 60), "for a whole probe",
-             "1");
+             "time between two probes of a server; half of it while its state is in doubt", "2");
+  cli.option("--probe-timeout", "SECONDS", probe_timeout, cli::seconds(1, 60),
+             "limit for a whole probe", "1");
   cli.option("--probe-rise", "N", options.probing.rules.rise, cli::number<unsigned>(1, 100),
              "successes in a row that bring a server up", "2");
   cli.option("--probe-fall", "N", options.probing.rules.fall, cli::number<unsigned>(1, 100),
              "failures in a row that bring it down", "3");
   cli.option("--agent-send", "TEXT", options.probing.agent_send, cli::text(1, 255),
-             "a line that agents are sent before they answer, for those that wait for one");
+             "a line that is sent to agents before they answer, for those that wait for one");
   cli.option("--agent-max", "PERCENT", options.weigher.agent_max, cli::number<unsigned>(1, 25600),
-             "the largest percentage that an agent may say; more counts as this", "100");
+             "the largest percentage that an agent may report; a larger one counts as this", "100");
   cli.option("--max-share", "PERCENT", options.weigher.max_share, cli::number<unsigned>(1, 100),
-             "the largest part of a group's weights that a member gets by its agent, though never "
+             "the largest part of a group's weights that a member gets because of its agent, never "
              "less than twice an equal part. 100: no limit",
              "100");
   cli.option("--probe-concurrency", "N", options.probing.concurrency,
              cli::number<std::size_t>(1, 10'000), "probes at a time", "256");
   cli.option("--interval", "SECONDS", interval, cli::seconds(1, 3600),
-             "how often load balancers are told to ask, and are sent new weights with push", "10");
+             "polling interval recommended to load balancers, and interval of pushes", "10");
   cli.option("--max-weight", "N", options.weigher.max_weight, cli::number<std::uint16_t>(1, 65535),
-             "weight of the best member of a group by its probes. Weights of the weights file stay "
-             "as they are, and its largest one in a group takes the place of this",
+             "weight of a group's best member by its probes. Weights from the weights file stay as "
+             "they are, and its largest one in a group replaces this",
              "64");
   cli.option("--slow-start", "SECONDS", options.weigher.slow_start, cli::seconds(0, 3600),
-             "until a member that was down has its whole weight again, from a tenth on", "0");
+             "time until a member that was down has its full weight again, from a tenth on", "0");
   cli.option("--damping", "PERCENT", options.weigher.damping, cli::number<unsigned>(0, 95),
-             "how much of the old value stays at each new one of an agent, 0 to 95", "0");
+             "how much of the old value remains at each new one from an agent, 0 to 95", "0");
   cli.section("Registry");
   cli.option("--retention", "SECONDS", options.registry.retention, cli::seconds(0, 604800),
-             "how long a load balancer without connection is remembered", "300");
+             "how long a load balancer without a connection is remembered", "300");
   cli.flag("--mixed-groups", options.registry.mixed_groups,
            "accept systems and applications in one group");
   cli.section("Limits");
@@ -124,7 +125,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              cli::number<std::size_t>(1, 1'000'000), "connections at once", "4096");
   cli.option("--max-request-rate", "N", options.server.max_requests_per_second,
              cli::number<unsigned>(0, 1'000'000),
-             "requests per second of one connection; what is more is read later. 0: no limit",
+             "requests per second on one connection; further ones are read later. 0: no limit",
              "1000");
   cli.option("--max-connection-rate", "N", options.server.max_new_per_second,
              cli::number<unsigned>(0, 1'000'000),
@@ -140,21 +141,21 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
   cli.option("--max-self-registered", "N", options.registry.max_self_registered,
              cli::number<std::size_t>(1, 100'000'000),
-             "members, and new groups, that one address registers by itself; those of a peer that "
-             "may speak for any address count for its own",
+             "members, and new groups, that one address may register by itself; those of a peer "
+             "that may speak for any address count for its own",
              "256");
   cli.section("General");
-  cli.verb("--check", options.check, true, "check flags and files, and end");
+  cli.verb("--check", options.check, true, "check flags and files, and exit");
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
-             "the control socket, for saspctl. Unless it is given, " +
-                 std::string(default_control) + ", or none where that cannot be made");
+             "the control socket, for saspctl. Default: " + std::string(default_control) +
+                 ", or none if that cannot be created");
   cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9861),
-             "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
-             "address that is taken is told and tried again",
+             "metrics for Prometheus at http://ADDR:PORT/metrics, open to every client that can "
+             "reach the address; if it is in use, sasp-gwm keeps trying",
              "127.0.0.1:9861");
   cli.option("--metrics-members", "on|off", options.metrics_members,
              cli::one_of<bool>({{"on", true}, {"off", false}}),
-             "off: no metrics per member, of which there are four each", "on");
+             "off: omit the metrics of the members, of which each has four", "on");
   cli::add_log_options(cli, options.log);
   if (const auto end = cli.parse(argc, argv)) return *end;
   if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));

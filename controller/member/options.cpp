@@ -15,26 +15,25 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::string_view footer =
-    "Commands:\n"
-    "  run          registers the members with every GWM and stays: tells their state, and "
-    "registers\n"
-    "               them again with a GWM that was restarted. On SIGTERM it quiesces them, waits\n"
-    "               --drain seconds, deregisters them and ends; a second signal ends the wait\n"
-    "  register     registers them, not quiesced, and ends\n"
-    "  deregister   takes them out, with --drain after a quiesce and so many seconds\n"
-    "  quiesce      no new connections for them\n"
-    "  resume       takes that back\n"
-    "  state N      tells the load balancer a state from 0 to 255, and resumes\n\n"
-    "A load balancer must allow its members to speak for themselves: saspd --trust.\n\n"
-    "Example, in the unit of a web server:\n"
-    "  ExecStartPost=-sasp-member register --config /etc/sasp-member.conf --wait 30\n"
-    "  ExecStop=-sasp-member deregister --config /etc/sasp-member.conf --drain 30\n\n"
-    "Exit codes: 0 every GWM has acknowledged (run: ended by a signal), 64 usage, 66 no such "
-    "file,\n"
-    "69 a GWM cannot be reached, 74 I/O, 75 try again: the load balancer or the member is not "
-    "known\n"
-    "there yet, or no answer, 77 members may not speak for themselves, 78 configuration.";
+constexpr std::string_view footer = R"(Commands:
+  run          registers the members with every GWM and keeps running: reports their state, and
+               registers them again with a GWM that was restarted. On SIGTERM it quiesces them,
+               waits --drain seconds, deregisters them and exits; a second signal ends the wait
+  register     registers them, not quiesced, and exits
+  deregister   deregisters them; with --drain, after a quiesce and that many seconds
+  quiesce      stops new connections to them
+  resume       ends that quiesce
+  state N      reports a state from 0 to 255 to the load balancer, and resumes
+
+A load balancer must allow its members to speak for themselves: saspd --trust.
+
+Example, in the unit of a web server:
+  ExecStartPost=-sasp-member register --config /etc/sasp-member.conf --wait 30
+  ExecStop=-sasp-member deregister --config /etc/sasp-member.conf --drain 30
+
+Exit codes: 0 every GWM has acknowledged (run: ended by a signal), 64 usage, 66 no such file,
+69 a GWM cannot be reached, 74 I/O, 75 try again: the GWM does not know the load balancer or the
+member yet, or there was no answer, 77 members may not speak for themselves, 78 configuration.)";
 
 struct CommandName {
   std::string_view name;
@@ -63,7 +62,7 @@ Result<std::optional<std::uint8_t>> parse_report(std::string_view text) {
   return std::optional{*number};
 }
 
-// Appends what was not given before.
+// Appends a value, and refuses one that was given before.
 template <class T, class Parse>
 cli::Cli::Accept each_once(std::vector<T>& target, Parse parse) {
   return [&target, parse](std::string_view text) -> Result<void> {
@@ -113,7 +112,7 @@ Result<void> check_complete(const Options& options) {
   return {};
 }
 
-// sasp-interop row 26, and no advice in the clear.
+// Checks the kinds of members (sasp-interop row 26), and that advice does not travel in the clear.
 Result<void> check_together(const Options& options, bool insecure_plaintext) {
   const auto is_system = [](const sasp::MemberData& member) { return member.protocol == 0; };
   const auto systems = std::count_if(options.members.begin(), options.members.end(), is_system);
@@ -143,13 +142,14 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
   cli.with_config_file();
   cli.section("Group Workload Manager");
   cli.add_list("--gwm", "HOST[:PORT]", each_once(options.gwms, cli::host_port(sasp::default_port)),
-               "a GWM that is told; port 3860 unless given");
+               "a GWM with which to register, by default at port 3860");
   cli.flag("--insecure-plaintext", raw.insecure_plaintext,
-           "allow a GWM that is not on this machine without TLS");
-  cli.option("--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
-             "shortest wait before the next connection attempt, and until a GWM that does not know "
-             "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)",
-             "20");
+           "allow a connection without TLS to a GWM that is not on this machine");
+  cli.option(
+      "--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
+      "shortest wait before the next connection attempt, and before a GWM that does not know "
+      "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)",
+      "20");
   cli::add_tls_options(cli, options.tls, TlsRole::client);
   cli.section("Members");
   cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
@@ -158,33 +158,33 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
   cli.add_list("--member", "tcp:ADDR:PORT", each_once(raw.members, sasp::parse_member),
                "a server: tcp:, udp: or sctp:ADDR:PORT, or ADDR alone for a whole system");
   cli.option("--label", "TEXT", raw.label, cli::text(0, sasp::max_text),
-             "how load balancers may show them", "");
+             "the name under which load balancers may show them", "");
   cli.option("--report", "load|N", options.state, parse_report,
-             "the state byte told to the load balancer: a number from 0 to 255, or with run this "
-             "machine's load, 0 idle to 255 overloaded",
+             "the state that is reported to the load balancer: a number from 0 to 255, or with run "
+             "this machine's load, 0 idle to 255 overloaded",
              "0");
   cli.section("Time");
   cli.option(
       "--drain", "SECONDS", options.drain, cli::seconds(0, 86400),
-      "run and deregister: how long connections may go on between quiesce and deregistration; "
-      "longer than the load balancer takes to hear of it",
+      "run and deregister: how long connections may continue between quiesce and deregistration; "
+      "longer than the load balancer takes to learn of the quiesce",
       "0");
   cli.option("--heartbeat", "SECONDS", options.heartbeat, cli::seconds(1, 3600),
              "run: how often a GWM is asked whether it still knows the members", "30");
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for an answer", "10");
   cli.option("--wait", "SECONDS", options.wait, cli::seconds(0, 86400),
-             "not for run: try again for so long, for load balancers that come later", "0");
+             "not for run: how long to keep trying, for load balancers that start later", "0");
 }
 
 void add_general_flags(cli::Cli& cli, Options& options) {
   cli.section("General");
   cli.option("--ready", "start|registered", options.ready_when_registered,
              cli::one_of<bool>({{"start", false}, {"registered", true}}),
-             "run: when systemd is told that it is up: at once, or when a GWM has registered the "
-             "members",
+             "run: when it reports to systemd that it is ready: at once, or when a GWM has "
+             "registered the members",
              "start");
-  cli.verb("--check", options.check, true, "check flags, config file and certificates, and end");
+  cli.verb("--check", options.check, true, "check flags, config file and certificates, and exit");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--metrics"});
 }
@@ -201,7 +201,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   Options options;
   Raw raw;
   cli::Cli cli("sasp-member",
-               "Tells Group Workload Managers about the servers of this machine (RFC 4678).",
+               "Registers the servers of this machine with Group Workload Managers (RFC 4678).",
                std::string(footer));
   add_flags(cli, options, raw);
   add_general_flags(cli, options);

@@ -63,25 +63,25 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
         options.gwms.push_back(*peer);
         return {};
       },
-      "a GWM that advises the weights; port 3860 unless given. Of several, the first connected one "
-      "counts");
+      "a GWM that advises the weights, by default at port 3860. If several are given, each group "
+      "follows the first connected one that has advised it");
   cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
-             "name of this director for the GWM, 1 to 64 bytes; must differ per director",
+             "the name by which the GWM knows this director, 1 to 64 bytes; each needs its own",
              host_name());
   cli.option("--mode", "pull|push", options.push,
              cli::one_of<bool>({{"pull", false}, {"push", true}}),
-             "pull: ask for weights every interval; push: let the GWM send them", "pull");
+             "pull: poll for weights at every interval; push: let the GWM send them", "pull");
   cli.flag("--trust", options.trust,
            "let members register, deregister and quiesce themselves with the GWM");
   cli.flag("--no-change", options.no_change, "let the GWM send only what changed");
   cli.option("--interval", "auto|SECONDS", options.interval, parse_interval,
-             "polling interval, 1 to 3600; auto: the GWM's advice, else 60", "auto");
+             "polling interval, 1 to 3600; auto: what the GWM recommends, else 60", "auto");
   cli.option(
       "--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
       "shortest wait before the next connection attempt (RFC 4678 9.2: 20; less only for loopback)",
       "20");
   cli.flag("--insecure-plaintext", options.insecure_plaintext,
-           "allow a GWM that is not on this machine without TLS");
+           "allow a connection without TLS to a GWM that is not on this machine");
 }
 
 void add_service_options(cli::Cli& cli, Options& options) {
@@ -97,33 +97,34 @@ void add_service_options(cli::Cli& cli, Options& options) {
         if (!added) refused->insert(std::string(value.substr(0, value.find('='))));
         return added;
       },
-      "feeds a service with the advice for GROUP; SPEC: tcp:192.0.2.10:443 "
+      "apply the advice for GROUP to a service; SPEC: tcp:192.0.2.10:443 "
       "udp:[2001:db8::1]:53 sctp:ADDR:PORT fwmark:7 fwmark6:7; options: see below");
   cli.flag("--adopt", options.adopt,
-           "every other IPVS service is a group too, named by its SPEC, whenever it is made");
+           "make every other IPVS service a group too, named by its SPEC, as soon as it appears");
   cli.add_list(
       "--member", "GROUP=ADDR:PORT[,weight=N][,label=TEXT]",
       [&options, refused](std::string_view value) -> Result<void> {
-        // Its service was refused: that has been said, and is all that has to be mended.
+        // Its service was refused and reported already, which is all that has to be corrected.
         if (refused->contains(std::string(value.substr(0, value.find('='))))) return {};
         return add_member(options.groups, value);
       },
-      "a server: its label for the GWM and its static weight (0 to 65535); with manage it is added "
-      "to the service. A label with commas is last, or in quotes: label=\"a, b\"; port 0: a server "
-      "without a port of its own (fwmark, VIP:0)");
+      "a server, its static weight (0 to 65535) and its label for the GWM; with manage, it is "
+      "added "
+      "to the service. A label with commas must come last or be quoted: label=\"a, b\". Port 0: a "
+      "server without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
-             "how often the kernel is read and foreign weights are overwritten", "5");
+             "how often the kernel is read, and weights of other programs are overwritten", "5");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
-             "advice that leaves a service without any server is held back, or applied", "hold");
+             "hold back, or apply, advice that leaves a service without any server", "hold");
   cli.option("--panic", "PERCENT", options.policy.panic, cli::number<std::uint32_t>(0, 100),
-             "advice that leaves fewer than so many percent of a service's servers a weight is "
-             "held back too; quiesced ones do not count. 0: only when nobody is left",
+             "also hold back advice that leaves fewer than this percentage of a service's servers "
+             "with a weight; quiesced ones do not count. 0: only when no server is left",
              "0");
   cli.option("--min-change", "PERCENT", options.policy.min_change,
              cli::number<std::uint32_t>(0, 100),
-             "an advised weight that differs by no more from the present one is not written, 0 to "
-             "100; 0: every change is. To and from 0 always counts",
+             "do not write an advised weight that differs from the current one by no more than "
+             "this, 0 to 100; 0: write every change. Changes to and from 0 are always written",
              "0");
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
 }
@@ -133,47 +134,48 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   cli.section("XDP");
   cli.verb(
       "--attach", options.verb, Verb::attach,
-      "as root: bring the XDP program to the --interface, hand its maps to --user, and end. "
-      "Behind -- stand the options that saspd runs with, to make room for what they configure");
+      "as root: attach the XDP program to each --interface, hand its maps to --user, and exit. "
+      "After --, give the options that saspd runs with, to make room for what they configure");
   cli.verb("--reattach", options.verb, Verb::reattach,
-           "as root: where an interface lost the XDP program, or was made anew, attach it again as "
-           "it was, with its maps and flows, and end");
+           "as root: where an interface lost the XDP program or was recreated, attach it again as "
+           "before, with its maps and flows, and exit");
   cli.verb("--detach", options.verb, Verb::detach,
-           "as root: take the XDP program off, throw its maps away, and end");
+           "as root: detach the XDP program, delete its maps, and exit");
   cli.action("--replace", xdp.replace,
-             "with --attach: throw away maps that do not fit, with the flows that they know");
+             "with --attach: discard maps that do not fit, together with the flows in them");
   cli.action("--force", xdp.force,
-             "with --detach, and --attach --replace: also while a saspd serves with what is "
-             "attached");
+             "with --detach, and --attach --replace: proceed even while a saspd is using the maps");
   cli.action("--share", xdp.share,
-             "with --attach: beside other XDP programs on the interface, in the dispatcher of "
-             "libxdp");
-  cli.flag("--blackhole", xdp.blackhole,
-           "with --attach: drop packets to a service address that are not led and that this host "
-           "would route on, such as all of them when the program is lost: they would come back "
-           "again and again");
+             "with --attach: attach beside other XDP programs on the interface, in the dispatcher "
+             "of libxdp");
+  cli.flag(
+      "--blackhole", xdp.blackhole,
+      "with --attach: drop packets for a service address that the program does not forward and "
+      "that this host would route, such as all of them while the program is missing: they would "
+      "loop between host and router");
   cli.list("--interface", "IF", xdp.interfaces, cli::text(1, 15),
-           "with --attach: where clients' packets come in");
+           "with --attach: an interface on which packets from clients arrive");
   cli.option("--xdp-mode", "auto|native|generic", xdp.mode,
              cli::one_of<XdpOptions::Mode>({{"auto", XdpOptions::Mode::automatic},
                                             {"native", XdpOptions::Mode::native},
                                             {"generic", XdpOptions::Mode::generic}}),
-             "with --attach: in the driver, or slower behind it; auto: native where it can be",
+             "with --attach: native: in the driver; generic: behind it, slower; auto: native where "
+             "possible",
              "auto");
   cli.option("--user", "USER", xdp.user, cli::text(1, 64),
-             "with --attach: who may write the maps; unless given, saspd if there is such a user, "
+             "with --attach: the user who may write the maps. Default: saspd if that user exists, "
              "else root",
              "");
-  cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, most_services),
-             "with --attach: room for so many services. Unless given, twice as many as there are "
-             "--service, at least 64, and never less than there was");
+  cli.option(
+      "--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, most_services),
+      "with --attach: room for this many services. Default: twice the number of --service, at "
+      "least 64, and never less than before");
   cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, most_backends),
-             "with --attach: room for so many destinations of all services. Unless given, twice "
-             "as many as there are --member for each service, at least 1024, and never less than "
-             "there was");
+             "with --attach: room for this many destinations in all services. Default: twice the "
+             "number of --member of each service, at least 1024, and never less than before");
   cli.option("--max-flows", "N", xdp.max_flows, cli::number<std::uint32_t>(1024, 100'000'000),
-             "with --attach: so many flows are remembered; the ones longest silent are forgotten "
-             "first. Unless given, 262144, and never less than before");
+             "with --attach: how many flows are remembered; those silent longest are forgotten "
+             "first. Default: 262144, and never less than before");
   cli.option("--syn", "store|defer", xdp.defer_syn,
              cli::one_of<bool>({{"store", false}, {"defer", true}}),
              "with --attach: remember a flow from its SYN on, or from the packet after it, which "
@@ -181,38 +183,38 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
              "store");
   cli.option(
       "--new-flow-limit", "N", xdp.new_flow_limit, cli::number<std::uint32_t>(0, 100'000'000),
-      "with --attach: remember at most so many new flows per second and CPU; 0: no limit", "0");
+      "with --attach: remember at most this many new flows per second and CPU; 0: no limit", "0");
   cli.option("--seed", "N", xdp.seed, cli::number<std::uint32_t>(0, 0xFFFFFFFF),
-             "with --attach: of the hash from flows to slots; balancers that share the traffic of "
-             "a service with table=independent need the same. A random one unless given",
+             "with --attach: the seed of the hash from flows to slots; directors that share a "
+             "service with table=independent need the same. Default: a random number",
              "");
   cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
              "where the XDP program and its maps are pinned, on the bpf file system",
              "/sys/fs/bpf/saspd");
   cli.option("--attach-request", "PATH", xdp.attach_request, parse_path,
-             "written when --reattach would mend what is seen, for who may run it: "
-             "saspd-xdp-reattach.path of systemd",
+             "a file that saspd writes while --reattach could repair a problem, for systemd's "
+             "saspd-xdp-reattach.path to run it",
              "");
   cli.list("--decapsulate", "ADDR", xdp.decapsulate, IpAddress::parse,
-           "with --attach, on a server without tunnel devices: take off what forward=ipip puts "
-           "around packets to this service address. Give it --pins of its own");
+           "with --attach, on a server without tunnel devices: remove the outer header that "
+           "forward=ipip puts before packets to this service address. Give it --pins of its own");
 }
 
 bool is_privileged(Verb verb) {
   return verb == Verb::attach || verb == Verb::reattach || verb == Verb::detach;
 }
 
-// What the privileged verbs want, and what goes with --backend alone.
+// Checks what the privileged verbs need, and what goes with one --backend only.
 std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   const auto usage = [&cli](std::string_view text) { return cli.refuse(ExitCode::usage, text); };
   if (options.dry_run && is_privileged(options.verb)) {
     return usage(
-        "--attach, --reattach and --detach are done or not done: take dry-run out, or give "
+        "--attach, --reattach and --detach have no dry run: remove dry-run, or give "
         "--dry-run=false");
   }
   if (options.verb == Verb::attach && options.xdp.interfaces.empty())
     return usage("--attach needs --interface IF");
-  // The flags of --attach may stand beside --reattach, too, where they mean nothing.
+  // --reattach accepts the flags of --attach as well, and ignores them.
   const bool attaches = options.verb == Verb::attach || options.verb == Verb::reattach;
   if (options.xdp.replace && !attaches) return usage("--replace goes with --attach only");
   if (options.xdp.share && (!attaches || !options.xdp.decapsulate.empty()))
@@ -220,7 +222,7 @@ std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
   if (options.xdp.force && options.verb != Verb::detach && !options.xdp.replace)
     return usage("--force goes with --detach, or with --attach --replace");
   if (options.backend == Backend::xdp && options.adopt) {
-    return usage("--adopt is for --backend ipvs: nobody else makes services of the XDP program");
+    return usage("--adopt is for --backend ipvs: only saspd creates services of the XDP program");
   }
   return std::nullopt;
 }
@@ -239,7 +241,7 @@ std::string service_without_members(const GroupSettings& group) {
   return {};
 }
 
-// What needs more than one flag.
+// Checks what concerns more than one flag.
 std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
   if (options.gwms.empty()) return cli.refuse(ExitCode::usage, "no --gwm HOST[:PORT] given");
   if (options.groups.empty() && !options.adopt) {
@@ -247,17 +249,19 @@ std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
                       fmt::format("no --service {} given, and no --adopt", service_form));
   }
   if (options.policy.panic > 0 && !options.policy.hold_all_zero) {
-    return cli.refuse(ExitCode::usage,
-                      "--panic holds advice back, and --on-all-zero apply never does; give one of "
-                      "them");
+    return cli.refuse(
+        ExitCode::usage,
+        "--panic holds advice back, but --on-all-zero apply never does; give only one "
+        "of them");
   }
   for (const auto& group : options.groups) {
     if (const auto lacks = service_without_members(group); !lacks.empty() && !options.trust) {
-      return cli.refuse(ExitCode::usage,
-                        fmt::format("--service {}={},manage: no server could ever be in it; name "
-                                    "some with --member {}=ADDR:PORT, or let them register "
-                                    "themselves with --trust",
-                                    group.name, lacks, group.name));
+      return cli.refuse(
+          ExitCode::usage,
+          fmt::format("--service {}={},manage: it could never have a server; name some "
+                      "with --member {}=ADDR:PORT, or let them register "
+                      "themselves with --trust",
+                      group.name, lacks, group.name));
     }
   }
   for (const auto& gwm : options.gwms) {
@@ -294,8 +298,8 @@ std::vector<std::string> doubts(const Options& options) {
         continue;
       }
       found.push_back(fmt::format(
-          "--service {}={}: scheduler={} is none of Linux: {}; if it is a module of your own, it "
-          "has to be there{}",
+          "--service {}={}: scheduler={} is not one of Linux's: {}; if it is a module of your own, "
+          "it must be installed{}",
           group.name, lb::text(service.key), scheduler, fmt::join(kernel_schedulers, " "),
           did_you_mean(scheduler, kernel_schedulers)));
     }
@@ -310,7 +314,46 @@ namespace {
 
 using Parsed = std::variant<Options, ExitCode>;
 
-// What the options are read for.
+constexpr std::string_view footer =
+    R"(Example:
+  ipvsadm -A -t 192.0.2.10:80 -s wrr
+  ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m
+  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80
+
+Options of a --service:
+  max=N                 the largest weight, for schedulers that treat a weight as a capacity
+                        (ovf, lblc, lblcr)
+  proto=tcp|udp|sctp    protocol of the members of a fwmark service (default: tcp)
+  manage                saspd creates the service, adds its members, and drains and removes those
+                        that leave; other programs should not touch it. Only with manage:
+    forward=masquerade|route|tunnel   (required)
+    scheduler=NAME      (default: wlc); sh and mh get their fallback flag
+    drain=SECONDS       the longest wait for the connections of a server that leaves (default: no
+                        limit)
+    persistent=SECONDS  one-packet  sh-port  mh-port    as in ipvsadm
+Example:
+  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \
+        --member web=10.0.0.1:80 --member web=10.0.0.2:80
+
+Options of a --service with --backend xdp, where saspd creates every service, fills it with its
+--member servers and empties it:
+  forward=l2|ipip       to the server's MAC, or in a tunnel (default: l2)
+  drain=SECONDS         as above
+  stateless             no flow is remembered
+  on-lost=keep|drop     drop: TCP flows of a dead server end; its UDP flows always move (default:
+                        keep)
+  table=minimal|independent
+                        independent: the same slots on every director (default: minimal)
+  manage                members that registered themselves belong to the service as well
+Example, the first line as root:
+  saspd --attach --interface eth0 [-- the options of the next line, to make room for them]
+  saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \
+        --member web=10.0.0.1:80 --member web=10.0.0.2:80
+
+Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP program attached,
+70 internal error, 74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.)";
+
+// What the options are read for: to run saspd, or to make room in the maps.
 enum class Purpose { run, make_room };
 
 Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
@@ -318,37 +361,7 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   cli::Cli cli(
       "saspd",
       "Turns the advice of a Group Workload Manager (SASP, RFC 4678) into weights of IPVS or XDP.",
-      "Example:\n"
-      "  ipvsadm -A -t 192.0.2.10:80 -s wrr\n"
-      "  ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m\n"
-      "  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80\n\n"
-      "Options of a --service:\n"
-      "  max=N                 the largest weight, for schedulers to which a weight is a capacity\n"
-      "                        (ovf, lblc, lblcr)\n"
-      "  proto=tcp|udp|sctp    protocol of the members of a fwmark service (tcp)\n"
-      "  manage                saspd makes the service, adds its members, and drains and removes\n"
-      "                        those that leave; nobody else should touch it. With it:\n"
-      "    forward=masquerade|route|tunnel   (required)\n"
-      "    scheduler=NAME                    (wlc); sh and mh get their fallback flag\n"
-      "    drain=SECONDS       the longest wait for the connections of a leaving server (no "
-      "limit)\n"
-      "    persistent=SECONDS  one-packet  sh-port  mh-port    as in ipvsadm\n"
-      "Example:\n"
-      "  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \\\n"
-      "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
-      "Options of a --service with --backend xdp: forward=l2|ipip (l2), drain=SECONDS, stateless "
-      "(no\n"
-      "flow is remembered), on-lost=keep|drop (keep; drop: TCP flows of a dead server end, those "
-      "of\n"
-      "UDP always move), table=minimal|independent (minimal; independent: the same on several\n"
-      "balancers), manage (members that registered themselves, too). Every service there is made,\n"
-      "filled with its --member and emptied by saspd. First, as root:\n"
-      "  saspd --attach --interface eth0 [-- the options of the next line, to make room for them]\n"
-      "  saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \\\n"
-      "        --member web=10.0.0.1:80 --member web=10.0.0.2:80\n\n"
-      "Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP attached, "
-      "70 internal,\n"
-      "74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.");
+      std::string(footer));
   cli.with_config_file();
   add_gwm_options(cli, options);
   cli::add_tls_options(cli, options.tls, TlsRole::client);
@@ -358,29 +371,29 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   cli.option("--control", "PATH", options.control, cli::text(1, 107),
              "the control socket, for saspctl", "/run/saspd/control");
   cli.option("--ledger", "PATH|none", options.ledger, parse_ledger,
-             "with IPVS: remembers over a restart which weights of 0 are our own and may be raised "
-             "again; each saspd needs its own. none: in memory alone",
+             "with IPVS: records across restarts which weights of 0 are saspd's own and may be "
+             "raised again; each saspd needs its own. none: in memory only",
              "/var/lib/saspd/ledger");
   cli.option("--keepalived-fifo", "PATH", options.keepalived_fifo, parse_path,
-             "with IPVS: keepalived's lvs_notify_fifo, which tells its zeros (inhibit_on_failure) "
-             "from our own; made if there is none",
+             "with IPVS: keepalived's lvs_notify_fifo, by which saspd distinguishes keepalived's "
+             "zeros (inhibit_on_failure) from its own; created if it does not exist",
              "");
   cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9860),
-             "metrics for Prometheus at http://ADDR:PORT/metrics, for everybody who reaches it; an "
-             "address that is taken is told and tried again",
+             "metrics for Prometheus at http://ADDR:PORT/metrics, open to every client that can "
+             "reach the address; if it is in use, saspd keeps trying",
              "127.0.0.1:9860");
   cli.option("--metrics-members", "on|off", options.metrics_members,
              cli::one_of<bool>({{"on", true}, {"off", false}}),
-             "off: no metrics per member, of which there are about eight each", "on");
+             "off: omit the metrics of the members, of which each has about eight", "on");
   cli.verb("--check", options.verb, Verb::check,
-           "check flags, config file and certificates, and end");
+           "check flags, config file and certificates, and exit");
   cli::add_log_options(cli, options.log);
   cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
   if (const auto end = cli.parse(static_cast<int>(arguments.size()), arguments.data())) return *end;
   if (purpose == Purpose::make_room) {
     if (options.verb == Verb::run && !cli.print_config()) return options;
     return cli.refuse(ExitCode::usage,
-                      "behind -- stand the options that saspd runs with, and no verb");
+                      "only the options that saspd runs with may follow --, not a verb");
   }
   if (const auto end = check_xdp(cli, options)) return *end;
   if (is_privileged(options.verb)) return options;
@@ -399,7 +412,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   if (dashes == given.end() || options == nullptr) return parsed;
   if (options->verb != Verb::attach) {
     fmt::print(stderr,
-               "saspd: -- goes with --attach: the options that saspd runs with follow it\n");
+               "saspd: -- goes with --attach only; the options that saspd runs with follow it\n");
     return ExitCode::usage;
   }
   std::vector<const char*> behind{dashes, given.end()};

@@ -216,7 +216,7 @@ TEST(SaspdOptions, TakeWhatAttachMakesRoomFor) {
     const auto refused = attach({verb});
     EXPECT_EQ(refused.code, 64) << verb;
     EXPECT_EQ(refused.out, "");
-    EXPECT_NE(refused.err.find("behind -- stand the options that saspd runs with"),
+    EXPECT_NE(refused.err.find("only the options that saspd runs with may follow --"),
               std::string::npos)
         << refused.err;
   }
