@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/sasp/requests.hpp"
+
 namespace saspd::gwm {
 
 using namespace sasp;
@@ -73,15 +75,18 @@ std::string words(const GetWeightsRequest& request) {
          list(request.groups, [](const GroupData& group) { return text(group); });
 }
 
-template <class Reply>
-std::string words(const Reply&) {
-  return std::string(name(Reply::type));
-}
-
 }  // namespace
 
 std::string describe(const Message& request) {
-  return std::visit([](const auto& message) { return words(message); }, request);
+  return std::visit(
+      []<class M>(const M& message) {
+        if constexpr (IsRequest<M>) {
+          return words(message);
+        } else {
+          return std::string(name(M::type));
+        }
+      },
+      request);
 }
 
 }  // namespace saspd::gwm

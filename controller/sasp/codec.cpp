@@ -12,8 +12,8 @@ namespace saspd::sasp {
 namespace {
 
 // ---- The field lists ---------------------------------------------------------------------------
-// Each component is written down once, in wire order; the Reader and the Writer below visit the
-// same list. A component has fields of its own, which its TLV length covers; the components nested
+// Each component is written down once, in wire order; Sizer, Writer and Reader below visit the same
+// list. A component has fields of its own, which its TLV length covers; the components nested
 // in it follow behind, and its length does not cover them (RFC 4678 section 8, sasp-interop row 1).
 
 // `m` is const for the Writer and not for the Reader.
@@ -137,19 +137,51 @@ void fields(auto& x, IsCodeReply auto& m) {
   x.component(m.type, [&] { x.code(m.code); });
 }
 
+// ---- Sizer -------------------------------------------------------------------------------------
+
+// Counts what the Writer would write.
+class Sizer {
+ public:
+  void u8(std::uint8_t) { size_ += 1; }
+  void u16(std::uint16_t) { size_ += 2; }
+  void code(ReturnCode) { size_ += 1; }
+  void address(const WireAddress& value) { size_ += value.size(); }
+  void flags(std::uint8_t, std::uint8_t) { size_ += 1; }
+  void text8(const char*, const std::string& value) { size_ += 1 + value.size(); }
+  template <class Item>
+  void count(const std::vector<Item>&) {
+    size_ += 2;
+  }
+  static bool ends_early(Tolerance) { return false; }
+
+  template <class Own, class... Nested>
+  void component(Type, Own own, const Nested&... nested) {
+    size_ += tlv_header;
+    own();
+    (add(nested), ...);
+  }
+
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t tlv_header = 2 + 2;  // type and length
+
+  void add(const GroupData& group) { fields(*this, group); }
+  template <class Item>
+  void add(const std::vector<Item>& items) {
+    for (const auto& item : items)
+      fields(*this, item);
+  }
+
+  std::size_t size_ = 0;
+};
+
 // What an item takes on the wire at least, with empty texts. It bounds how many can still follow.
 template <class Item>
-constexpr std::size_t min_size = 0;
-template <>
-constexpr std::size_t min_size<GroupData> = 4 + 1 + 1;
-template <>
-constexpr std::size_t min_size<MemberData> = 4 + 1 + 2 + 16 + 1;
-template <>
-constexpr std::size_t min_size<WeightEntry> = min_size<MemberData> + 4 + 1 + 1 + 2;
-template <>
-constexpr std::size_t min_size<MemberState> = min_size<MemberData> + 4 + 1 + 1;
-template <IsGroup Group>
-constexpr std::size_t min_size<Group> = 4 + 2 + min_size<GroupData>;
+std::size_t min_size() {
+  static const std::size_t size = wire_size(Item{});
+  return size;
+}
 
 // ---- Writer ------------------------------------------------------------------------------------
 
@@ -291,7 +323,7 @@ class Reader {
     u16(announced);
     if (error_) return;
     const std::size_t left = bytes_.size() - position_;
-    if (announced > left / min_size<Item>) {
+    if (announced > left / min_size<Item>()) {
       return stop(Errc::bad_count, fmt::format("{} times {} announced, {} bytes left", announced,
                                                name(Item::type), left));
     }
@@ -483,8 +515,25 @@ class Reader {
 
 }  // namespace
 
+template <class Component>
+std::size_t wire_size(const Component& component) {
+  Sizer sizer;
+  fields(sizer, component);
+  return sizer.size();
+}
+template std::size_t wire_size(const MemberData&);
+template std::size_t wire_size(const WeightEntry&);
+template std::size_t wire_size(const GroupOfWeightEntries&);
+template std::size_t wire_size(const GetWeightsReply&);
+
+std::size_t wire_size(const Frame& frame) {
+  return header_length +
+         std::visit([](const auto& message) { return wire_size(message); }, frame.message);
+}
+
 Result<Bytes> encode(const Frame& frame) {
   Bytes out;
+  out.reserve(wire_size(frame));
   Writer writer(out);
   // RFC 4678 4.3
   writer.u16(static_cast<std::uint16_t>(Type::header));

@@ -19,6 +19,12 @@ using ByteView = std::span<const std::uint8_t>;
 // Errc::not_encodable names the field that does not fit.
 Result<Bytes> encode(const Frame& frame);
 
+// The bytes that encode() makes of a frame, and of a component or message with all that it nests
+// (of those that codec.cpp lists).
+std::size_t wire_size(const Frame& frame);
+template <class Component>
+std::size_t wire_size(const Component& component);
+
 struct DecodeOptions {
   // A load balancer accepts bytes after the message and a second message component (rows 18, 19); a
   // GWM answers 0x10 to both.

@@ -4,20 +4,17 @@
 
 #include <fmt/format.h>
 
+#include "controller/sasp/requests.hpp"
+
 namespace saspd::sasp {
 namespace {
 
 // "Message not understood", in the reply that belongs to `request`; nothing if that is no request.
 std::optional<Message> not_understood(Type request, std::uint16_t interval) {
-  constexpr auto code = ReturnCode::not_understood;
-  switch (request) {
-    case Type::registration_request: return RegistrationReply{code};
-    case Type::deregistration_request: return DeregistrationReply{code};
-    case Type::get_weights_request: return GetWeightsReply{code, interval, {}};
-    case Type::set_lb_state_request: return SetLbStateReply{code};
-    case Type::set_member_state_request: return SetMemberStateReply{code};
-    default: return {};
-  }
+  auto reply = reply_to(request, ReturnCode::not_understood);
+  if (!reply) return reply;
+  if (auto* weights = std::get_if<GetWeightsReply>(&*reply)) weights->interval = interval;
+  return reply;
 }
 
 std::optional<GwmEvent> refusal(std::uint32_t message_id, Message reply, Error why) {

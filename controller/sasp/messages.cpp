@@ -13,6 +13,11 @@ bool starts_with(const WireAddress& address, const std::array<std::uint8_t, 12>&
   return std::equal(prefix.begin(), prefix.end(), address.begin());
 }
 
+template <class... Ms>
+bool is_one_of(Type type, const std::variant<Ms...>*) {
+  return ((type == Ms::type) || ...);
+}
+
 }  // namespace
 
 WireAddress to_wire(const IpAddress& address) {
@@ -33,6 +38,10 @@ IpAddress from_wire(const WireAddress& address) {
 
 bool is_mapped(const WireAddress& address) {
   return starts_with(address, mapped_prefix);
+}
+
+bool is_message(Type type) {
+  return is_one_of(type, static_cast<const Message*>(nullptr));
 }
 
 Type type_of(const Message& message) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/sasp/requests.hpp"
+
 namespace saspd::sasp {
 namespace {
 
@@ -19,11 +21,6 @@ std::optional<ReturnCode> code_of(const Message& message) {
         return std::nullopt;
       },
       message);
-}
-
-// Each request has the reply type of its number plus 5 (RFC 4678 4.2).
-Type reply_to(Type request) {
-  return static_cast<Type>(static_cast<std::uint16_t>(request) + 5);
 }
 
 // A message in the type that should have been sent (row 4).
@@ -56,10 +53,11 @@ void RequestChannel::connected() {
 
 Result<Bytes> RequestChannel::ask(Message request, TimePoint now) {
   assert(!pending_);
-  const Type reply = reply_to(type_of(request));
+  const auto reply = reply_to(type_of(request), ReturnCode::successful);
+  assert(reply);
   const Frame frame{++last_id_, std::move(request), version_};
   auto bytes = encode(frame);
-  if (bytes) pending_ = Pending{frame.message_id, reply, now + config_.reply_deadline};
+  if (bytes) pending_ = Pending{frame.message_id, type_of(*reply), now + config_.reply_deadline};
   return bytes;
 }
 

@@ -31,23 +31,6 @@ std::string_view name(Type type) {
   return "unknown type";
 }
 
-bool is_message(Type type) {
-  switch (type) {
-    case Type::registration_request:
-    case Type::registration_reply:
-    case Type::deregistration_request:
-    case Type::deregistration_reply:
-    case Type::get_weights_request:
-    case Type::get_weights_reply:
-    case Type::send_weights:
-    case Type::set_lb_state_request:
-    case Type::set_lb_state_reply:
-    case Type::set_member_state_request:
-    case Type::set_member_state_reply: return true;
-    default: return false;
-  }
-}
-
 bool is_component(Type type) {
   switch (type) {
     case Type::member_data:

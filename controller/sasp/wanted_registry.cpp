@@ -2,11 +2,20 @@
 
 #include <utility>
 
+#include "controller/sasp/codec.hpp"
+
 namespace saspd::sasp {
 namespace {
 
-constexpr std::size_t group_bytes = 2 * max_text;  // its LB UID and its name
-constexpr std::size_t member_bytes = 24 + 8;       // RFC 4678 5.1, 5.3; the label comes on top
+// With the longest names.
+std::size_t bytes_of_group() {
+  static const std::size_t bytes = wire_size(GroupOfWeightEntries{}) + 2 * max_text;
+  return bytes;
+}
+std::size_t bytes_of(const std::string& label) {
+  static const std::size_t without_label = wire_size(WeightEntry{});
+  return without_label + label.size();
+}
 
 }  // namespace
 
@@ -16,12 +25,12 @@ std::size_t WantedRegistry::reply_bytes(const std::string& group) const {
 }
 
 void WantedRegistry::put(const std::string& group, const MemberKey& member, std::string label) {
-  auto [bytes, is_new_group] = bytes_of_.try_emplace(group, group_bytes);
-  if (is_new_group) reply_bytes_ += group_bytes;
+  auto [bytes, is_new_group] = bytes_of_.try_emplace(group, bytes_of_group());
+  if (is_new_group) reply_bytes_ += bytes_of_group();
   auto [place, is_new] = groups_[group].try_emplace(member);
   if (!is_new && place->second == label) return;
-  const std::size_t before = is_new ? 0 : member_bytes + place->second.size();
-  const std::size_t now = member_bytes + label.size();
+  const std::size_t before = is_new ? 0 : bytes_of(place->second);
+  const std::size_t now = bytes_of(label);
   bytes->second += now - before;
   reply_bytes_ += now - before;
   place->second = std::move(label);
@@ -34,7 +43,7 @@ void WantedRegistry::remove(const std::string& group, const MemberKey& member) {
   const auto place = members->second.find(member);
   if (place == members->second.end()) return;
   const auto bytes = bytes_of_.find(group);
-  const std::size_t gone = member_bytes + place->second.size();
+  const std::size_t gone = bytes_of(place->second);
   bytes->second -= gone;
   reply_bytes_ -= gone;
   members->second.erase(place);
@@ -53,9 +62,9 @@ void WantedRegistry::assign(WantedGroups groups) {
   bytes_of_.clear();
   reply_bytes_ = 0;
   for (const auto& [name, members] : groups_) {
-    std::size_t bytes = group_bytes;
+    std::size_t bytes = bytes_of_group();
     for (const auto& [key, label] : members)
-      bytes += member_bytes + label.size();
+      bytes += bytes_of(label);
     bytes_of_.emplace_hint(bytes_of_.end(), name, bytes);
     reply_bytes_ += bytes;
   }

@@ -7,6 +7,7 @@
 
 #include "controller/sasp/codec.hpp"
 #include "controller/sasp/framer.hpp"
+#include "controller/sasp/requests.hpp"
 #include "tests/support/hex.hpp"
 #include "tests/support/sasp_samples.hpp"
 
@@ -139,6 +140,25 @@ TEST_F(EveryMessage, ComesOutOfTheFramerHoweverTheStreamIsCut) {
   for (const std::uint64_t limit : {2, 20, 300, 5000}) {
     EXPECT_EQ(received([&] { return 1 + samples.below(limit); }), sent);
   }
+}
+
+TEST_F(EveryMessage, HasTheSizeThatIsToldBeforeItIsWritten) {
+  for (const Bytes& bytes : frames(300)) {
+    const Frame frame = decode(exactly(bytes)).value().frame;
+    EXPECT_EQ(wire_size(frame), encode(frame).value().size());
+  }
+}
+
+// The type by its number: each request has the reply of its number plus 5 (RFC 4678 4.2).
+TEST(Request, HasTheReplyOfItsNumber) {
+  unsigned requests = 0;
+  for (unsigned number = 0; number <= 0xFFFF; ++number) {
+    const auto reply = reply_to(static_cast<Type>(number), ReturnCode::not_accepted);
+    if (!reply) continue;
+    ++requests;
+    EXPECT_EQ(static_cast<unsigned>(type_of(*reply)), number + 5);
+  }
+  EXPECT_EQ(requests, 5U);
 }
 
 TEST_F(EveryMessage, HasAnEnvelopeWhateverItsVersionIs) {
