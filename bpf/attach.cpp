@@ -115,8 +115,8 @@ bool can_be_taken_over(const lb_settings& settings) {
 
 Error unfit(const std::string& pins, std::string_view why) {
   return fail(std::errc::not_supported,
-              fmt::format("what is attached below {} does not fit: {}. Throw it away, with the "
-                          "flows that it knows: saspd --attach --replace",
+              fmt::format("what is attached below {} does not fit: {}. Discard it, with the flows "
+                          "in it: saspd --attach --replace",
                           pins, why));
 }
 
@@ -131,7 +131,7 @@ struct Pinned {
 Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins,
                                         const std::optional<lb_settings>& found) {
   if (!found || !can_be_taken_over(*found)) {
-    return unfit(pins, fmt::format("its maps have layout {}, those of this saspd have {}",
+    return unfit(pins, fmt::format("its maps have layout {}, but this saspd uses layout {}",
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
   }
   std::vector<Pinned> all;
@@ -150,10 +150,10 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
     const std::uint32_t wanted = bpf_map__max_entries(map);
     if (info->type != bpf_map__type(map) || info->key_size != bpf_map__key_size(map) ||
         info->value_size != bpf_map__value_size(map)) {
-      return unfit(pins, fmt::format("its map {} is of another kind", name));
+      return unfit(pins, fmt::format("its map {} has another type", name));
     }
     if (info->max_entries > wanted) {
-      return unfit(pins, fmt::format("its map {} holds {}, and {} are wanted", name,
+      return unfit(pins, fmt::format("its map {} holds {}, but {} are wanted", name,
                                      info->max_entries, wanted));
     }
     all.push_back({map, std::move(fd), !is_same || info->max_entries < wanted});
@@ -445,10 +445,10 @@ Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
 }
 
 Error in_use(const std::string& pins, const std::string& writer, std::string_view what) {
-  return fail(std::errc::address_in_use,
-              fmt::format("{} serves with what is attached below {}: {}. Stop it first, or give "
-                          "--force",
-                          writer, pins, what));
+  return fail(
+      std::errc::address_in_use,
+      fmt::format("{} is using what is attached below {}: {}. Stop it first, or give --force",
+                  writer, pins, what));
 }
 
 Result<std::vector<Successor>> successors_of(const lb_bpf& program,
@@ -460,7 +460,8 @@ Result<std::vector<Successor>> successors_of(const lb_bpf& program,
   if (!thrown_away) return successors;
   const auto writer = WriterLock::holder(settings.pins);
   if (writer && !settings.force) {
-    return in_use(settings.pins, *writer, "--replace takes its services away until it writes anew");
+    return in_use(settings.pins, *writer,
+                  "--replace removes its services until it writes them again");
   }
   return all_new(program);
 }
@@ -469,11 +470,10 @@ Result<void> check_share(const AttachSettings& settings) {
   if (!settings.share) return {};
   if (auto allowed = may_share(); !allowed) return allowed;
   if (living_links(settings.pins).empty()) return {};
-  return fail(
-      std::errc::device_or_resource_busy,
-      fmt::format("what is attached below {0} has its interfaces for itself; saspd --detach "
-                  "--pins {0} first, then attach with --share",
-                  settings.pins));
+  return fail(std::errc::device_or_resource_busy,
+              fmt::format("what is attached below {0} has its interfaces to itself; run saspd "
+                          "--detach --pins {0} first, then attach with --share",
+                          settings.pins));
 }
 
 // Under the lock of the pins, which are settled.

@@ -33,8 +33,8 @@ std::string again(const std::string& pins) {
 // With maps of its own.
 std::string anew(const std::string& pins) {
   return fmt::format(
-      "attach it anew as root: saspd --attach --replace --force --pins {} with the options that it "
-      "was attached with",
+      "attach it anew as root: saspd --attach --replace --force --pins {} with the same options as "
+      "before",
       pins);
 }
 
@@ -59,13 +59,13 @@ std::optional<lb::Problem> missing_interface(const std::string& pins, const std:
   const auto now = name_of(recorded);
   if (now && program_on(recorded).program == program) {
     return problem("interface_renamed", interface,
-                   fmt::format("interface {0} is called {1} now; the program is still on it, but "
-                               "the next attach to {0} fails: name {1} there",
+                   fmt::format("interface {0} was renamed to {1}; the program is still on it, but "
+                               "the next attach to {0} would fail: name {1} there",
                                interface, *now));
   }
   return problem("interface_gone", interface,
-                 fmt::format("interface {} is gone, and the XDP program with it: no packets of "
-                             "clients come in there. When it is back, {}",
+                 fmt::format("interface {} is gone, and the XDP program with it: no packets from "
+                             "clients arrive there. When it is back, {}",
                              interface, again(pins)));
 }
 
@@ -79,14 +79,14 @@ std::optional<lb::Problem> look_at_state(const std::string& interface) {
   if ((flags & IFF_UP) == 0) {
     return problem(
         "interface_down", interface,
-        fmt::format("interface {0} is down: no packets of clients come in there; ip link "
-                    "set dev {0} up",
-                    interface));
+        fmt::format(
+            "interface {0} is down: no packets from clients arrive there; ip link set dev {0} up",
+            interface));
   }
   if ((flags & IFF_RUNNING) == 0) {
     return problem("interface_down", interface,
-                   fmt::format("interface {} has no link: no packets of clients come in there; "
-                               "look at its cable and at the other end",
+                   fmt::format("interface {} has no link: no packets from clients arrive there; "
+                               "check its cable and the other end",
                                interface));
   }
   return std::nullopt;
@@ -101,11 +101,11 @@ std::optional<lb::Problem> look_at_shared(const std::string& pins, const std::st
   if (index == 0) return missing_interface(pins, interface, recorded, dispatcher);
   const auto sharing = is_sharing(index, program);
   if (sharing == false) {
-    return problem(not_attached, interface,
-                   fmt::format("interface {}: the XDP program was taken out of the dispatcher that "
-                               "it shared (xdp-loader unload, ip link); packets of clients pass it "
-                               "by. {}",
-                               interface, again(pins)));
+    return problem(
+        not_attached, interface,
+        fmt::format("interface {}: the XDP program was removed from the dispatcher that it shared "
+                    "(xdp-loader unload, ip link); packets from clients bypass it. {}",
+                    interface, again(pins)));
   }
   if (!sharing && program_on(index).program != dispatcher) {
     return problem(shared_changed, interface,
@@ -125,24 +125,23 @@ std::optional<lb::Problem> look_at_interface(const std::string& pins, const std:
   const std::uint32_t there = program_on(index).program;
   if (there == 0) {
     const std::string_view cause =
-        index == recorded ? "the XDP program was taken off it (ip link, bpftool link detach)"
-                          : "it was made anew since the XDP program was attached";
+        index == recorded ? "the XDP program was detached from it (ip link, bpftool link detach)"
+                          : "it was recreated since the XDP program was attached";
     return problem(not_attached, interface,
-                   fmt::format("interface {}: {}; packets of clients pass it by. {}", interface,
-                               cause, again(pins)));
+                   fmt::format("interface {}: {}; packets from clients bypass the program. {}",
+                               interface, cause, again(pins)));
   }
   if (there != program && there == programs.next) {
     return problem(attach_unfinished, interface,
-                   fmt::format("interface {}: packets go by the program of an attach that was cut "
-                               "off, and what is written now leads none of them. {}",
+                   fmt::format("interface {}: packets go through the program of an attach that was "
+                               "interrupted, and what is written now steers none of them. {}",
                                interface, again(pins)));
   }
   if (there != program) {
-    return problem(
-        "other_program", interface,
-        fmt::format("interface {0} has another XDP program (number {1}) than ours "
-                    "(number {2}); take that off (ip link set dev {0} xdp off), then {3}",
-                    interface, there, program, again(pins)));
+    return problem("other_program", interface,
+                   fmt::format("interface {0} has another XDP program (number {1}) instead of ours "
+                               "(number {2}); detach that (ip link set dev {0} xdp off), then {3}",
+                               interface, there, program, again(pins)));
   }
   return look_at_state(interface);
 }
@@ -154,15 +153,16 @@ std::optional<lb::Problem> look_at_map(const std::string& pins, const std::strin
   bpf_map_info info{};
   std::uint32_t size = sizeof info;
   if (!map || bpf_obj_get_info_by_fd(map.get(), &info, &size) != 0) {
-    return problem(pin_missing, name,
-                   fmt::format("{}: {}; the program goes on with the map, but the next saspd does "
-                               "not find it. {}",
-                               path, std::generic_category().message(errno), anew(pins)));
+    return problem(
+        pin_missing, name,
+        fmt::format(
+            "{}: {}; the program keeps using the map, but the next saspd would not find it. {}",
+            path, std::generic_category().message(errno), anew(pins)));
   }
   if (info.id == recorded) return std::nullopt;
   return problem("map_replaced", name,
-                 fmt::format("{} is another map (number {}) than the attached program's (number "
-                             "{}): what is written there leads no packet. {}",
+                 fmt::format("{} is map number {}, but the attached program uses number {}: what "
+                             "is written there steers no packet. {}",
                              path, info.id, recorded, anew(pins)));
 }
 
@@ -170,12 +170,12 @@ std::optional<lb::Problem> look_at_blackhole(const std::string& pins, const Reco
   const auto wanted = wanted_blackhole(pins, record);
   const auto there = wanted ? netlink::is_in_place(*wanted) : fail(wanted.error());
   if (there && *there) return std::nullopt;
-  return problem(blackhole_incomplete, {},
-                 fmt::format("the routes and rules of --blackhole are not those of the services as "
-                             "they are now{}: without the XDP program their packets would be "
-                             "routed back, or other addresses' dropped. Mend it as root: saspd "
-                             "--reattach --pins {}",
-                             there ? "" : fmt::format(" ({})", there.error().detail), pins));
+  return problem(
+      blackhole_incomplete, {},
+      fmt::format("the routes and rules of --blackhole do not match the current services{}: "
+                  "without the XDP program their packets would be routed back, or packets for "
+                  "other addresses dropped. Repair it as root: saspd --reattach --pins {}",
+                  there ? "" : fmt::format(" ({})", there.error().detail), pins));
 }
 
 }  // namespace
@@ -186,8 +186,8 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
   const auto program = record ? record->find(std::string(program_entry)) : Record::const_iterator();
   if (!record || program == record->end()) {
     return {problem(pin_missing, std::string(record_pin),
-                    fmt::format("{}: the record of what is attached cannot be read, so nobody can "
-                                "see whether it still is. {}",
+                    fmt::format("{}: the record of what is attached cannot be read, so saspd "
+                                "cannot check whether it still is. {}",
                                 path_of(pins, record_pin), again(pins)))};
   }
   const auto next = read_record(path_of(pins, fmt::format("{}{}", next_prefix, record_pin)));

@@ -36,11 +36,12 @@ std::string other_program(std::uint32_t interface) {
 }
 
 Error taken(const Interface& interface) {
-  return fail(std::errc::device_or_resource_busy,
-              fmt::format("interface '{0}' is taken by {1}; take that off first (ip link set dev "
-                          "{0} xdp off, or its own tool), or stand beside it with --share, which "
-                          "takes that one to be loaded with libxdp",
-                          interface.name, other_program(interface.index)));
+  return fail(
+      std::errc::device_or_resource_busy,
+      fmt::format(
+          "interface '{0}' already has {1}; detach that first (ip link set dev {0} xdp off, or its "
+          "own tool), or run beside it with --share, if it was loaded with libxdp",
+          interface.name, other_program(interface.index)));
 }
 
 std::uint32_t mtu_of(const std::string& interface) {
@@ -76,8 +77,8 @@ Error refused_native(const Interface& interface, int program, const Error& error
                                       words.find("MTU") != std::string::npos || words.empty());
   if (too_big) {
     why += fmt::format(
-        "; the MTU is {}, native XDP takes what fits a page, up to about 3500 (ip link set dev {} "
-        "mtu N, at both ends)",
+        "; the MTU is {}, but native XDP needs frames that fit into a page, up to about 3500 (ip "
+        "link set dev {} mtu N, at both ends)",
         mtu, interface.name);
   }
   return fail(std::errc::not_supported, std::move(why));
@@ -111,8 +112,8 @@ Result<NewLink> link_to(const Interface& interface, int program) {
     reason = refused_native(interface, program, native.error()).detail;
     if (interface.mode == Mode::native) {
       return fail(std::errc::not_supported,
-                  fmt::format("interface '{}' takes no XDP program in native mode: {}. "
-                              "--xdp-mode generic always works, slower",
+                  fmt::format("interface '{}' accepts no XDP program in native mode: {}. "
+                              "--xdp-mode generic always works, but is slower",
                               interface.name, reason));
     }
   }

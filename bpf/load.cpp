@@ -67,7 +67,7 @@ Result<void> load(bpf_object& object) {
     words.pop_back();
   const std::error_code code(-error, std::generic_category());
   const std::string_view help =
-      error == -EPERM ? "; CAP_BPF and CAP_NET_ADMIN are needed, run as root" : "";
+      error == -EPERM ? "; it needs CAP_BPF and CAP_NET_ADMIN: run as root" : "";
   return fail(code, fmt::format("the kernel refuses the XDP program: {}{}\n{}", code.message(),
                                 help, words));
 }

@@ -1,4 +1,4 @@
-// A BPF map of the kernel, typed. Keys and values are the structs of lb.h.
+// A typed BPF map of the kernel. Keys and values are the structs of lb.h.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -16,7 +16,7 @@
 
 namespace saspd::bpf {
 
-// The error of a call that has just failed.
+// The error of the call that has just failed.
 inline Error system_error(std::string what) {
   const std::error_code code(errno, std::generic_category());
   return fail(code, what + ": " + code.message());
@@ -25,7 +25,7 @@ inline Error system_error(std::string what) {
 template <class Key, class Value>
 class Map {
  public:
-  // By its pin. An error of not being there is std::errc::no_such_file_or_directory.
+  // Opens a map by its pin. Error std::errc::no_such_file_or_directory: there is none.
   static Result<Map> open(const std::string& path) {
     Map map;
     map.name_ = path.substr(path.rfind('/') + 1);
@@ -35,7 +35,7 @@ class Map {
     std::uint32_t size = sizeof info;
     if (bpf_obj_get_info_by_fd(map.fd_.get(), &info, &size) != 0) return system_error(path);
     if (info.key_size != sizeof(Key) || info.value_size != sizeof(Value)) {
-      return fail(std::errc::invalid_argument, path + " is no map of this saspd");
+      return fail(std::errc::invalid_argument, path + " is not a map of this saspd");
     }
     map.max_entries_ = info.max_entries;
     map.id_ = info.id;
@@ -47,12 +47,12 @@ class Map {
     if (bpf_map_lookup_elem(fd_.get(), &key, &value) != 0) return std::nullopt;
     return value;
   }
-  // Of an array, which has every key: what cannot be read is an error.
+  // For an array, which has every key: a failed read is an error.
   Result<Value> get(const Key& key) const {
     if (auto value = find(key)) return std::move(*value);
     return system_error(name_);
   }
-  // BPF_F_LOCK: an element that is there is changed in place, and never missing meanwhile.
+  // With BPF_F_LOCK, an existing element is changed in place, and never missing meanwhile.
   Result<void> put(const Key& key, const Value& value, std::uint64_t flags = BPF_ANY) const {
     if (bpf_map_update_elem(fd_.get(), &key, &value, flags) != 0) return system_error(name_);
     return {};
@@ -61,7 +61,7 @@ class Map {
     if (bpf_map_delete_elem(fd_.get(), &key) != 0 && errno != ENOENT) return system_error(name_);
     return {};
   }
-  // Of a map that nobody else changes meanwhile: all of it, or an error.
+  // For a map that does not change meanwhile: all entries, or an error.
   Result<std::vector<std::pair<Key, Value>>> entries() const {
     std::vector<Key> keys(max_entries_);
     std::vector<Value> values(max_entries_);
@@ -76,7 +76,7 @@ class Map {
     return entries;
   }
 
-  // Of an array: all of them, by index.
+  // For an array: all values, by index.
   Result<std::vector<Value>> values() const {
     std::vector<std::uint32_t> indices(max_entries_);
     std::vector<Value> values(max_entries_);
@@ -87,22 +87,22 @@ class Map {
     }
     return values;
   }
-  // One that is there, or an error.
+  // Reads an existing element, or returns an error.
   Result<void> read(const Key& key, Value& into) const {
     if (bpf_map_lookup_elem(fd_.get(), &key, &into) != 0) return system_error(name_);
     return {};
   }
 
   int descriptor() const { return fd_.get(); }
-  // The kernel's number, which no other map has as long as this one lives.
+  // The kernel's number of the map, unique while this map exists.
   std::uint32_t id() const { return id_; }
 
  private:
-  // `position` is where the kernel would go on.
+  // `position` receives where the kernel would continue.
   Result<void> read_all(std::uint32_t& position, void* keys, void* values,
                         std::uint32_t& count) const {
     if (bpf_map_lookup_batch(fd_.get(), nullptr, &position, keys, values, &count, nullptr) != 0 &&
-        errno != ENOENT) {  // ENOENT: there are no more
+        errno != ENOENT) {  // ENOENT: no more elements
       return system_error(name_);
     }
     return {};
@@ -114,7 +114,7 @@ class Map {
   std::uint32_t id_ = 0;
 };
 
-// A per-CPU array: a value for each possible CPU under each key. Value is of 8-byte words.
+// A per-CPU array: a value for each possible CPU under each key. Value consists of 8-byte words.
 template <class Value>
 class PerCpuArray {
  public:

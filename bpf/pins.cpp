@@ -119,8 +119,8 @@ Result<void> make_directory(const std::string& pins) {
   const bool writable = (found.st_mode & (S_IWGRP | S_IWOTH)) != 0;
   if (!S_ISDIR(found.st_mode) || found.st_uid != ::geteuid() || writable) {
     return fail(std::errc::device_or_resource_busy,
-                fmt::format("{} is not a directory that only root could have filled; look at what "
-                            "it holds, and remove it with 'rm -r {}'",
+                fmt::format("{} is not a directory that only root could have filled; check its "
+                            "contents, and remove it with 'rm -r {}'",
                             pins, pins));
   }
   return {};

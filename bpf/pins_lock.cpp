@@ -21,7 +21,7 @@ Result<PinsLock> PinsLock::take(const std::string& pins, std::chrono::millisecon
     if (errno != EWOULDBLOCK && errno != EINTR) return system_error(pins);
     if (std::chrono::steady_clock::now() >= end) {
       return fail(std::errc::resource_unavailable_try_again,
-                  fmt::format("{} is being looked at or changed by another process for {} ms", pins,
+                  fmt::format("another process has been reading or changing {} for {} ms", pins,
                               patience.count()));
     }
     std::this_thread::sleep_for(pause);

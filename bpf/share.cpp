@@ -53,9 +53,9 @@ Result<void> in_words(Action action) {
 }
 
 constexpr std::string_view help =
-    "sharing needs a kernel and a libxdp that suit each other: kernels from 6.12 on take no "
-    "program that changes packets into the dispatcher of a libxdp before 1.5.5. Without the other "
-    "program saspd --attach needs no --share";
+    "sharing needs a kernel and a libxdp that fit together: kernels from 6.12 on accept no program "
+    "that changes packets in the dispatcher of a libxdp before 1.5.5. Without the other program, "
+    "saspd --attach needs no --share";
 
 Result<void> join(const Interface& interface, int extension, xdp_attach_mode mode) {
   auto program = owned(xdp_program__from_fd(extension), "XDP program");
@@ -87,8 +87,8 @@ Result<Attached> share(const Interface& interface, int extension, std::uint32_t 
     if (!joined && joined.error().code == std::errc::device_or_resource_busy) {
       return fail(std::errc::device_or_resource_busy,
                   fmt::format("interface '{0}' has an XDP program that is not in a dispatcher of "
-                              "libxdp, so nobody can be beside it; load that one with libxdp "
-                              "(xdp-loader load {0} FILE), or take it off: {1}",
+                              "libxdp, so no other can run beside it; load that one with libxdp "
+                              "(xdp-loader load {0} FILE), or detach it: {1}",
                               interface.name, refused));
     }
   }
@@ -112,11 +112,11 @@ Result<void> may_share() {
   // There is no program 0, which is said only to those who might see one.
   constexpr std::uint32_t none = 0;
   if (bpf_prog_get_fd_by_id(none) >= 0 || errno != EPERM) return {};
-  return fail(std::errc::operation_not_permitted,
-              "--share needs CAP_SYS_ADMIN, too: libxdp looks for the programs that are there. Run "
-              "it as root with all capabilities; for the unit, systemctl edit saspd-xdp-attach "
-              "saspd-xdp-reattach, "
-              "[Service], CapabilityBoundingSet=CAP_SYS_ADMIN");
+  return fail(
+      std::errc::operation_not_permitted,
+      "--share also needs CAP_SYS_ADMIN, because libxdp looks for the existing programs. Run it as "
+      "root with all capabilities; for the units: systemctl edit saspd-xdp-attach "
+      "saspd-xdp-reattach, [Service], CapabilityBoundingSet=CAP_SYS_ADMIN");
 }
 
 Result<Descriptor> load_extension(const lb_bpf& loaded) {
@@ -138,8 +138,8 @@ Result<Descriptor> load_extension(const lb_bpf& loaded) {
   }
   (void)bpf_program__set_expected_attach_type(balance, static_cast<bpf_attach_type>(0));
   if (auto done = load(*program->obj); !done) {
-    return fail(
-        at("--share: this kernel takes no program extensions, which sharing needs", done.error()));
+    return fail(at("--share: this kernel accepts no program extensions, which sharing needs",
+                   done.error()));
   }
   Descriptor extension(::dup(bpf_program__fd(balance)));
   if (!extension) return system_error("XDP program");

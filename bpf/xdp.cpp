@@ -257,7 +257,7 @@ std::vector<lb::Failure> Xdp::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;
   if (pins_replaced()) {
     const auto error =
-        fail(std::errc::no_such_file_or_directory, "the XDP program was attached anew");
+        fail(std::errc::no_such_file_or_directory, "the XDP program was attached again");
     for (std::size_t i = 0; i < changes.size(); ++i)
       failures.push_back({i, at(changes[i].text(), error)});
     return failures;
@@ -310,7 +310,7 @@ std::optional<Error> Xdp::draft(const lb::Change& change, Drafts& drafts) {
   switch (change.action) {
     case lb::Action::set_service: draft.service.value.flags = flags_of(change.attributes); break;
     case lb::Action::add_destination:
-      if (exists) return fail(std::errc::file_exists, "it is there already");
+      if (exists) return fail(std::errc::file_exists, "it already exists");
       return draft_destination(change.destination, draft, drafts);
     case lb::Action::set_weight:
       if (!exists) return absent;

@@ -43,7 +43,8 @@ Result<lb::Trace> Xdp::trace(lb::Protocol protocol, const Endpoint& source,
                              const Endpoint& destination) {
   lb::Trace trace;
   if (source.address.family() != destination.address.family()) {
-    return fail(std::errc::invalid_argument, "source and destination are of different families");
+    return fail(std::errc::invalid_argument,
+                "source and destination have different address families");
   }
   const auto known = services_.find(lb::VirtualEndpoint{protocol, destination});
   if (known == services_.end()) return trace;

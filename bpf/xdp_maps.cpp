@@ -27,7 +27,7 @@ Result<Map<std::uint32_t, lb_settings>> open_settings(const std::string& pins) {
     if (error.code == std::errc::permission_denied ||
         error.code == std::errc::operation_not_permitted) {
       return fail(std::errc::permission_denied,
-                  fmt::format("{}: the maps belong to another user; attach again as root with "
+                  fmt::format("{}: the maps belong to another user; attach again as root, with "
                               "--user naming this one",
                               error.detail));
     }

@@ -233,9 +233,9 @@ Result<unsigned> find_device() {
   for (const auto& [index, link] : *links) {
     if (link.name != Blackhole::device) continue;
     if (link.kind == kind) return index;
-    return fail(std::errc::device_or_resource_busy,
-                fmt::format("there is an interface {} that is not ours: name it otherwise",
-                            Blackhole::device));
+    return fail(
+        std::errc::device_or_resource_busy,
+        fmt::format("there is an interface {} that is not ours: rename it", Blackhole::device));
   }
   return 0U;
 }
@@ -248,7 +248,7 @@ Result<unsigned> make_device(nl_sock* socket) {
   rtnl_link_set_flags(link.get(), IFF_UP | IFF_NOARP);
   if (const int code = rtnl_link_add(socket, link.get(), NLM_F_CREATE); code < 0)
     return failed(
-        fmt::format("making the interface {} (a bridge without ports)", Blackhole::device), code);
+        fmt::format("creating the interface {} (a bridge without ports)", Blackhole::device), code);
   return find_device();
 }
 

@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t receive_size = std::size_t{32} * 1024;
 constexpr int send_buffer = 64 * 1024;
 static_assert(GenlSocket::max_batch * Requests::max_request + 32 <= send_buffer,
-              "a send may have SO_SNDBUF - 32 bytes (netlink_sendmsg)");
+              "a send is limited to SO_SNDBUF - 32 bytes (netlink_sendmsg)");
 
 Error system_error(const char* what, int number) {
   const std::error_code code(number, std::generic_category());

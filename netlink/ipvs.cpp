@@ -39,7 +39,7 @@ Error explained(const lb::Change& change, Error error) {
     else
       error.detail = "no such destination";
   }
-  if (error.code == std::errc::file_exists) error.detail = "somebody else has added it";
+  if (error.code == std::errc::file_exists) error.detail = "another program has added it";
   if (error.code == std::errc::invalid_argument && change.action == lb::Action::add_destination &&
       change.destination.endpoint.address.family() != lb::family(change.service)) {
     means("a destination of the other address family must be tunnelled, forward=tunnel");
@@ -108,7 +108,7 @@ Result<void> Ipvs::read_version() {
   if (!answer && answer.error().code == std::errc::operation_not_permitted) {
     return fail(
         answer.error().code,
-        "not permitted to use IPVS; CAP_NET_ADMIN is needed, in the initial user namespace");
+        "not permitted to use IPVS; this needs CAP_NET_ADMIN in the initial user namespace");
   }
   if (!answer) return fail(at("IPVS version", answer.error()));
   auto version = parse_version(*answer);
@@ -298,8 +298,8 @@ Result<bool> Ipvs::add_destination_write(const lb::Change& change, const Present
   const lb::Destination& now = found->destination;
   if (!lb::still_follows(change, now)) {
     return fail(std::errc::operation_canceled,
-                fmt::format("not written, somebody else has changed it meanwhile: it has weight {} "
-                            "and {} connections",
+                fmt::format("not written, because another program has changed it meanwhile: it has "
+                            "weight {} and {} connections",
                             now.weight, now.connections));
   }
   const bool removes = change.action == lb::Action::remove_destination;

@@ -94,7 +94,7 @@ Result<Message> take_message(ByteView& datagram) {
   // mnl_nlmsg_ok() takes a length above 2^31 for a negative number, and lets it pass.
   if (datagram.size() < sizeof *header || header->nlmsg_len > datagram.size() ||
       !mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) {
-    return malformed(fmt::format("netlink message cut off: {} bytes are left", datagram.size()));
+    return malformed(fmt::format("netlink message truncated: {} bytes are left", datagram.size()));
   }
   const Message message{header->nlmsg_type, header->nlmsg_flags, header->nlmsg_seq,
                         datagram.subspan(MNL_NLMSG_HDRLEN, mnl_nlmsg_get_payload_len(header))};
@@ -140,7 +140,7 @@ Attributes::Attributes(ByteView bytes, std::string_view name) : name_(name) {
   while (!bytes.empty()) {
     const auto* attribute = reinterpret_cast<const nlattr*>(bytes.data());
     if (!mnl_attr_ok(attribute, static_cast<int>(bytes.size()))) {
-      refuse(fmt::format("attributes cut off: {} bytes are left", bytes.size()));
+      refuse(fmt::format("attributes truncated: {} bytes are left", bytes.size()));
       return;
     }
     if (const auto type = mnl_attr_get_type(attribute); type < values_.size()) {

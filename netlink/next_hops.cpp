@@ -105,19 +105,19 @@ std::string NextHop::text() const {
     case State::no_route: return "no route";
     case State::local: return "an address of this machine";
     case State::interface_down: return fmt::format("interface {} has no link", interface_name);
-    case State::no_ethernet: return fmt::format("interface {} is no Ethernet", interface_name);
+    case State::no_ethernet: return fmt::format("interface {} is not Ethernet", interface_name);
     case State::unresolved:
       return fmt::format("neighbour {} on {} is not resolved yet", neighbour.text(),
                          interface_name);
     case State::failed:
       return fmt::format("neighbour {} on {} does not answer", neighbour.text(), interface_name);
     case State::no_port:
-      return fmt::format("bridge {} does not know yet behind which port {} is", interface_name,
+      return fmt::format("bridge {} has not learned yet which port {} is behind", interface_name,
                          neighbour.text());
     case State::no_transmit:
       return fmt::format(
-          "interface {} cannot transmit what XDP redirects in native mode{}; attach "
-          "with --xdp-mode generic",
+          "interface {} cannot transmit frames that XDP redirects in native mode{}; attach with "
+          "--xdp-mode generic",
           exit_name, transmit_help);
   }
   return "unknown";
@@ -218,7 +218,7 @@ void NextHops::find_exit(NextHop& hop) {
     }
     if (link->second.kind == "vlan") {
       if (hop.vlan != 0) return cannot(" (two VLAN tags)");
-      if (link->second.vlan == 0) return cannot(" (it is not of 802.1Q)");
+      if (link->second.vlan == 0) return cannot(" (it is not an 802.1Q device)");
       hop.vlan = link->second.vlan;
       hop.exit = link->second.parent;
     } else if (link->second.kind == "bridge") {
@@ -231,15 +231,15 @@ void NextHops::find_exit(NextHop& hop) {
       hop.exit = port->second;
     } else {
       if (!can_transmit(hop.exit, link->second)) {
-        cannot(link->second.kind == "veth"
-                   ? " (a veth can while its other end has an XDP program or GRO: ethtool -K PEER "
-                     "gro on)"
-                   : "");
+        cannot(
+            link->second.kind == "veth"
+                ? " (a veth can while its peer has an XDP program or GRO: ethtool -K PEER gro on)"
+                : "");
       }
       return;
     }
   }
-  cannot(" (too many devices above each other)");
+  cannot(" (too many stacked devices)");
 }
 
 // What a program sends back out of the interface that it runs on needs nothing more.

@@ -39,20 +39,20 @@ Result<std::optional<std::string>> check_vlan_tags(const Links& links, unsigned 
     if (!is_trunk) return std::optional<std::string>();
     return std::optional(fmt::format(
         "{} is a veth with VLAN devices: the XDP program sees their tags only after 'ethtool -K "
-        "PEER txvlan off' at its other end, and would lead their frames without them",
+        "PEER txvlan off' at its other end, and would otherwise forward their frames untagged",
         name));
   }
   if (!takes_tags_off) return std::optional<std::string>();
   if (is_trunk) {
     return fail(std::errc::not_supported,
-                fmt::format("interface '{0}' takes VLAN tags off before the XDP program sees them, "
-                            "so frames of its VLAN devices would be led into another VLAN; first: "
-                            "ethtool -K {0} rxvlan off",
+                fmt::format("interface '{0}' strips VLAN tags before the XDP program sees them, so "
+                            "frames of its VLAN devices would be forwarded into another VLAN; "
+                            "first run: ethtool -K {0} rxvlan off",
                             name));
   }
   return std::optional(
-      fmt::format("{0} takes VLAN tags off before the XDP program sees them; if frames with a tag "
-                  "can arrive there: ethtool -K {0} rxvlan off",
+      fmt::format("{0} strips VLAN tags before the XDP program sees them; if tagged frames can "
+                  "arrive there, run: ethtool -K {0} rxvlan off",
                   name));
 }
 

@@ -49,8 +49,8 @@ bool is_name(std::string_view host) {
 Error malformed_endpoint(std::string_view text) {
   const auto shown = printable(text);
   if (const auto cut = ambiguous(text)) {
-    return refuse(fmt::format("'{}': an IPv6 address with a port stands in brackets: [{}]:{}",
-                              shown, cut->host, cut->port));
+    return refuse(fmt::format("'{}': write an IPv6 address with a port in brackets: [{}]:{}", shown,
+                              cut->host, cut->port));
   }
   const bool bracketed = text.starts_with('[') && text.ends_with(']');
   if (const auto lone = IpAddress::parse(bracketed ? text.substr(1, text.size() - 2) : text)) {

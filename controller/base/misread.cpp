@@ -63,10 +63,10 @@ Result<void> check_blanks(std::string_view text) {
   for (const auto& [bytes, name] : unseen) {
     const auto found = text.find(bytes);
     if (found == std::string_view::npos) continue;
-    return fail(std::errc::invalid_argument,
-                fmt::format("{} stands behind '{}', and looks like a blank or nothing; type a "
-                            "blank there, or remove it",
-                            name, printable(text.substr(0, found))));
+    return fail(
+        std::errc::invalid_argument,
+        fmt::format("{} after '{}' looks like a blank or nothing; type a blank there, or remove it",
+                    name, printable(text.substr(0, found))));
   }
   return {};
 }

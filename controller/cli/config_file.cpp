@@ -55,10 +55,9 @@ Result<std::string> unquoted(std::string_view value) {
   if (end + 1 == value.size()) return std::string(value.substr(1, end - 1));
   const auto behind = trimmed(value.substr(end + 1));
   return behind.starts_with('#')
-             ? refuse(fmt::format("'{}' stands behind the value; a comment stands on a line of its "
-                                  "own",
-                                  behind))
-             : refuse(fmt::format("'{}' stands behind the quote that closes the value", behind));
+             ? refuse(
+                   fmt::format("'{}' follows the value; a comment needs a line of its own", behind))
+             : refuse(fmt::format("'{}' follows the quote that closes the value", behind));
 }
 
 Result<std::string> read_value(std::string_view key, std::string_view value) {
@@ -72,8 +71,8 @@ Result<std::string> read_value(std::string_view key, std::string_view value) {
   const auto comment = find_comment(value);
   if (comment == std::string_view::npos) return std::string(value);
   return refuse(
-      fmt::format("'{}' stands behind the value; a comment stands on a line of its own: '{} = {}', "
-                  "and if it belongs to the value, that stands in quotes",
+      fmt::format("'{}' follows the value; a comment needs a line of its own: '{} = {}', and if it "
+                  "belongs to the value, quote that",
                   value.substr(comment), key, trimmed(value.substr(0, comment))));
 }
 
@@ -82,7 +81,7 @@ Result<void> read_line(ConfigLine& line) {
   // Addresses are handed to C functions, which would not see what stands behind it.
   if (text.find('\0') != std::string_view::npos) return refuse("the line has a NUL byte");
   if (text.find('\r') != std::string_view::npos) {
-    return refuse("the line has a carriage return within; lines end with LF or CR LF");
+    return refuse("the line contains a carriage return; lines end with LF or CR LF");
   }
   const auto equals = text.find('=');
   line.key = trimmed(text.substr(0, equals));
@@ -151,7 +150,7 @@ Result<std::string> config_value(std::string_view value) {
   for (const std::string_view quote : {"\"", "'"}) {
     if (value.find(quote) == std::string_view::npos) return fmt::format("{0}{1}{0}", quote, value);
   }
-  return refuse(fmt::format("'{}' needs quotes in a config file, and has both kinds", value));
+  return refuse(fmt::format("'{}' needs quotes in a config file, but contains both kinds", value));
 }
 
 Result<std::string> read_text_file(const std::string& path) {

@@ -29,7 +29,7 @@ int guarded(std::string_view name, Program program) {
   } catch (const std::exception& error) {
     return refuse(error.what());
   } catch (...) {
-    return refuse("something that is no exception was thrown");
+    return refuse("something other than an exception was thrown");
   }
 }
 

@@ -26,7 +26,7 @@ std::string bracketed_form(std::string_view text, std::uint16_t default_port) {
   const bool has_port = colon != std::string_view::npos && is_v6 &&
                         IpAddress::parse(text.substr(0, colon)) &&
                         parse_number(text.substr(colon + 1), 1, 65535);
-  if (!is_v6) return " (an IPv6 address stands in brackets)";
+  if (!is_v6) return " (write an IPv6 address in brackets)";
   if (!has_port) return fmt::format("; write [{}]", text);
   return fmt::format("; write [{}]:{}, or [{}]:{}", text.substr(0, colon), text.substr(colon + 1),
                      text, default_port);
@@ -140,8 +140,8 @@ Result<void> check_plaintext(std::string_view host, bool insecure_plaintext) {
   return fail(
       std::errc::permission_denied,
       fmt::format(
-          "{} is not loopback and TLS is off: advice would cross the network in the "
-          "clear; --tls-ca and its like turn TLS on, --insecure-plaintext allows it without",
+          "{} is not loopback and TLS is off: advice would cross the network in the clear; "
+          "--tls-ca and the other TLS flags turn TLS on, --insecure-plaintext allows plaintext",
           host));
 }
 

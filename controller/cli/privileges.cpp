@@ -112,7 +112,7 @@ std::string objection(const Identity& identity, const Needs& needs) {
   int status = 0;
   while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == refused) return "is out of reach";
+  if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == refused) return "cannot be reached";
   if (WEXITSTATUS(status) == 0) return "";
   return fmt::format("cannot open {}",
                      files[static_cast<std::size_t>(WEXITSTATUS(status)) - 1].first);
@@ -149,7 +149,7 @@ Result<std::string> stay_root(const Needs& needs, const std::string& why) {
     root.keep.push_back(capability);
   }
   if (const auto became = become(root); !became) return fail(became.error());
-  return fmt::format("{}: stays root, {}", why,
+  return fmt::format("{}: staying root, {}", why,
                      root.keep.empty() ? "without any capability"
                                        : "with no capability but " + names_of(root.keep));
 }

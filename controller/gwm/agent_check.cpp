@@ -103,9 +103,10 @@ Result<AgentReport> parse_words(std::string_view words) {
     const std::string_view word = words.substr(0, words.find_first_of(separators));
     words.remove_prefix(word.size());
     if (!take_word(word, report)) {
-      return fail(std::errc::bad_message,
-                  fmt::format("the agent said '{}', which is no word of the agent-check protocol",
-                              printable(word.substr(0, max_shown_word))));
+      return fail(
+          std::errc::bad_message,
+          fmt::format("the agent answered '{}', which is not a word of the agent-check protocol",
+                      printable(word.substr(0, max_shown_word))));
     }
     any = true;
   }

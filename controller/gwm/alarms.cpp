@@ -64,7 +64,7 @@ std::string_view cause(const Farm& farm, const WeightEntry& entry) {
   if (!farm.weigher.targets_of(farm.name, key).empty()) return "its agent does not answer";
   if (farm.weigher.of_file(farm.name, key) != nullptr)
     return "the weights file says unknown; give it a weight, or quiesce it";
-  return "neither a line of the weights file nor a probe tells of it; add a line, or --probe";
+  return "it has neither a line in the weights file nor a probe; add a line, or --probe";
 }
 
 void add_unknown(const Farm& farm, std::vector<Alarm>& alarms) {
@@ -80,15 +80,17 @@ void add_unknown(const Farm& farm, std::vector<Alarm>& alarms) {
     return has(e.flags, weight_flag::confident) && gets_work(e);
   });
   if (any_known) {
-    alarms.push_back(farm.alarm(
-        alarm::partly_known, true,
-        fmt::format("{} of {} members not known, load balancers stop sending to them: {} ({})",
-                    unknown.size(), farm.entries.size(), listed(unknown), why)));
-  } else if (!farm.weigher.plan().is_none(farm.name)) {
     alarms.push_back(
-        farm.alarm(alarm::not_known, false,
-                   fmt::format("no member is known, load balancers go by their own means: {} ({})",
-                               listed(unknown), why)));
+        farm.alarm(alarm::partly_known, true,
+                   fmt::format("the state of {} of {} members is not known, load balancers stop "
+                               "sending to them: {} ({})",
+                               unknown.size(), farm.entries.size(), listed(unknown), why)));
+  } else if (!farm.weigher.plan().is_none(farm.name)) {
+    alarms.push_back(farm.alarm(
+        alarm::not_known, false,
+        fmt::format(
+            "the state of no member is known, load balancers fall back on their own means: {} ({})",
+            listed(unknown), why)));
   }
 }
 
@@ -99,7 +101,7 @@ void add_unavailable(const Farm& farm, std::vector<Alarm>& alarms) {
   });
   alarms.push_back(farm.alarm(
       alarm::none_available, true,
-      fmt::format("none of its {} members can get work, {} quiesced and {} without contact",
+      fmt::format("none of its {} members can get work ({} quiesced, {} without contact)",
                   farm.entries.size(), quiesced,
                   static_cast<std::ptrdiff_t>(farm.entries.size()) - quiesced)));
 }
@@ -117,11 +119,11 @@ void add_large_share(const Farm& farm, std::vector<Alarm>& alarms) {
   const double median = shares[(shares.size() - 1) / 2].first;
   const auto& [share, largest] = shares.back();
   if (share <= too_many_times_median * median) return;
-  alarms.push_back(farm.alarm(
-      alarm::large_share, false,
-      fmt::format("the agent of {} says {:.0f}%, where half of the members say {:.0f}% or less; "
-                  "--max-share limits what it gets",
-                  largest->member.key().text(), share * 100, median * 100)));
+  alarms.push_back(
+      farm.alarm(alarm::large_share, false,
+                 fmt::format("the agent of {} reports {:.0f}%, where half of the members report "
+                             "{:.0f}% or less; --max-share limits what it gets",
+                             largest->member.key().text(), share * 100, median * 100)));
 }
 
 void add_group(const Farm& farm, std::vector<Alarm>& alarms) {
@@ -194,7 +196,7 @@ std::vector<Alarm> alarms_only_in(const std::vector<Alarm>& a, const std::vector
 std::string Stray::text() const {
   const std::string what = member ? fmt::format("member {} of group '{}'", member->text(), group)
                                   : fmt::format("group '{}'", group);
-  return fmt::format("the weights file names {}, which nobody has registered{}", what,
+  return fmt::format("the weights file names {}, which is not registered{}", what,
                      nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest));
 }
 
@@ -225,14 +227,15 @@ std::vector<Alarm> alarms_of(const WorkloadManager& manager, const WeightsBook* 
   if (book != nullptr && book->held()) {
     const auto& held = *book->held();
     const auto left = std::chrono::ceil<std::chrono::seconds>(held.until - now).count();
-    alarms.push_back({alarm::weights_shrunk,
-                      true,
-                      {},
-                      {},
-                      {},
-                      fmt::format("the weights file lacks {} of the {} members that it had; the "
-                                  "old weights stay for {} s more, or until it is read on SIGHUP",
-                                  held.missing, held.before, left)});
+    alarms.push_back(
+        {alarm::weights_shrunk,
+         true,
+         {},
+         {},
+         {},
+         fmt::format("the weights file lacks {} of the {} members that it had; the old weights "
+                     "stay for another {} s, or until it is read on SIGHUP",
+                     held.missing, held.before, left)});
   }
   const Weigher& weigher = manager.weigher();
   for (const auto& [uid, lb] : manager.load_balancers()) {

@@ -79,7 +79,7 @@ Result<void> check_name(std::string_view name) {
   if (const auto bare = without_quotes(name))
     return refuse(fmt::format("quotes would be part of the name; write {}", *bare));
   if (name.find('*') + 1 >= name.size() || name.find('*') == std::string_view::npos) return {};
-  return refuse("a star stands at the end of a name, for all that begin so");
+  return refuse("a star is allowed only at the end of a name, for all that begin so");
 }
 
 // One word behind the peer.
@@ -107,12 +107,12 @@ Result<void> add_right(AuthorityRule& rule, std::string_view key, std::string_vi
 }
 
 Result<void> check_peer(std::string_view peer) {
-  if (!is_clean_utf8(peer)) return refuse(fmt::format("'{}' is no name", printable(peer)));
+  if (!is_clean_utf8(peer)) return refuse(fmt::format("'{}' is not a name", printable(peer)));
   if (const auto bare = without_quotes(peer))
     return refuse(fmt::format("quotes would be part of the peer's name; write {}", *bare));
   if (peer != "*" && peer.find('*') != std::string_view::npos) {
     return refuse(
-        fmt::format("'{}': a peer is one name, or * for everybody; a star at the end is for lb=, "
+        fmt::format("'{}': a peer is one name, or * for every peer; a star at the end is for lb=, "
                     "of= and group=",
                     peer));
   }
@@ -129,8 +129,8 @@ Result<void> check_roles(const AuthorityRule& rule) {
     return refuse(fmt::format("'{}' is granted nothing; {}", rule.peer, line_form));
   if (!grant.lbs.empty() && members) {
     return refuse(
-        "lb= lets the peer be that load balancer: one line for lb=, one for member=; members of a "
-        "load balancer only are member=... of=UID");
+        "lb= lets the peer be that load balancer: write one line for lb= and one for member=; for "
+        "the members of one load balancer only, write member=... of=UID");
   }
   if (!members && !grant.of.empty()) return refuse("of= belongs to member=");
   return {};
@@ -204,7 +204,7 @@ Authority::Authority(bool foreign_members) : foreign_members_(foreign_members) {
 Result<Authority> Authority::parse(std::string_view text) {
   if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
   if (!text.empty() && text.back() != '\n')
-    return refuse("the last line has no end; is the file whole?");
+    return refuse("the last line has no newline; is the file complete?");
   Authority authority(false);
   authority.from_file_ = true;
   const auto read = for_each_line(text, [&](std::string_view line) -> Result<void> {

@@ -86,7 +86,7 @@ ControlOutcome undrain(const json::object& request, WorkloadManager& manager, Ti
                                  fmt::format("'{}' is not drained under that name", name->text()))),
             {}};
   }
-  return {done("undrain", *name, 1), fmt::format("{} drained no more", name->text())};
+  return {done("undrain", *name, 1), fmt::format("{} is no longer drained", name->text())};
 }
 
 }  // namespace

@@ -35,15 +35,15 @@ std::string text(const Duplicates::Suspicion& suspicion) {
   const auto& [lb_uid, one, other, replacements] = suspicion;
   if (one.address != other.address) {
     return fmt::format(
-        "lb '{}': two load balancers seem to use this uid, one at {} and one at {}: their "
-        "connections replaced each other {} times within {} minutes; give each a uid of its own",
+        "LB '{}': two load balancers seem to use this UID, one at {} and one at {}: their "
+        "connections replaced each other {} times within {} minutes; give each its own UID",
         lb_uid, one.address.text(), other.address.text(), replacements,
         std::chrono::floor<std::chrono::minutes>(Duplicates::within).count());
   }
   return fmt::format(
-      "lb '{}': two load balancers at {} seem to use this uid (the last connections came from "
-      "ports {} and {}): they replaced each other {} times within {} minutes; give each a uid of "
-      "its own",
+      "LB '{}': two load balancers at {} seem to use this UID (the last connections came from "
+      "ports {} and {}): they replaced each other {} times within {} minutes; give each its own "
+      "UID",
       lb_uid, one.address.text(), one.port, other.port, replacements,
       std::chrono::floor<std::chrono::minutes>(Duplicates::within).count());
 }

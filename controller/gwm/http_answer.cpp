@@ -83,7 +83,7 @@ Result<unsigned> HttpAnswer::result() const {
 void HttpAnswer::take_line(std::string_view line) {
   // A CR that ends no line could hide what follows from somebody else.
   if (line.find_first_of(std::string_view("\0\r", 2)) != std::string_view::npos) {
-    return refuse("not an HTTP answer: a NUL or a CR within a line");
+    return refuse("not an HTTP answer: a line contains a NUL or a CR");
   }
   if (status_ == 0) return take_status(line);
   if (line.empty()) return end_head();
@@ -104,7 +104,7 @@ void HttpAnswer::take_field(std::string_view line) {
   if (colon == std::string_view::npos || name.empty() ||
       !std::all_of(name.begin(), name.end(), is_token_character)) {
     return refuse(
-        fmt::format("not an HTTP answer: '{}' is no header", printable(line.substr(0, shown))));
+        fmt::format("not an HTTP answer: '{}' is not a header", printable(line.substr(0, shown))));
   }
   has_field_ = true;
   if (is_length_name(name)) take_length(without_blanks(line.substr(colon + 1)));
@@ -113,7 +113,7 @@ void HttpAnswer::take_field(std::string_view line) {
 void HttpAnswer::take_length(std::string_view value) {
   const bool number = !value.empty() && std::all_of(value.begin(), value.end(), is_digit);
   if (!number || (length_ && *length_ != value)) {
-    return refuse("not an HTTP answer: its Content-Length is no number, or two");
+    return refuse("not an HTTP answer: its Content-Length is not one number");
   }
   length_ = value;
 }

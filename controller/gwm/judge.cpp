@@ -60,7 +60,7 @@ Verdict names_fit(const Case& about) {
     const std::size_t size = group.lb_uid.size();
     if (size > 0 && size <= max_lb_uid) continue;
     return Refusal{ReturnCode::invalid_lb_uid_size,
-                   fmt::format("lb uid of {} bytes, expected 1 to {}", size, max_lb_uid)};
+                   fmt::format("LB UID of {} bytes, expected 1 to {}", size, max_lb_uid)};
   }
   return {};
 }
@@ -146,8 +146,7 @@ Verdict lb_may_have(const Case& about) {
     const LoadBalancer& lb = known.lbs.find(group.lb_uid)->second;
     if (lb.rights.may_be(group.lb_uid, group.name)) continue;
     return unauthorized(
-        fmt::format("{} may not register in {}, which {} may not have as that load "
-                    "balancer",
+        fmt::format("{} may not register in {}: as that load balancer, {} may not have this group",
                     known.sender.rights.peer, where(group.lb_uid, group.name), lb.rights.peer));
   }
   return {};
@@ -327,10 +326,11 @@ Verdict self_registered_fit(const CaseOf<RegistrationRequest>& about) {
   for (const auto& [debtor, sum] : sums) {
     const bool members = sum.members > limit;
     if (!members && sum.groups <= limit) continue;
-    return Refusal{ReturnCode::not_accepted,
-                   fmt::format("limit of {} {} that {} registers by itself reached, see "
-                               "--max-self-registered",
-                               limit, members ? "members" : "groups", debtor.text())};
+    return Refusal{
+        ReturnCode::not_accepted,
+        fmt::format(
+            "limit of {} {} that {} may register by itself reached, see --max-self-registered",
+            limit, members ? "members" : "groups", debtor.text())};
   }
   return {};
 }

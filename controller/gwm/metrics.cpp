@@ -37,16 +37,17 @@ void add_file(Families& families, const char* name, const char* help, const std:
 }
 
 void add_program(Families& families, const Surroundings& around) {
-  Family info = gauge("sasp_gwm_build_info", "1; which sasp-gwm this is.");
+  Family info = gauge("sasp_gwm_build_info", "Always 1; the version is a label.");
   add(info, 1, {{"version", std::string(program_version)}});
   families.push_back(std::move(info));
   families.push_back(
       one(gauge("sasp_gwm_connections", "Connections of load balancers and members."),
           real(around.connections)));
-  add_file(families, "sasp_gwm_weights_file_ok", "1: the weights file could be read last time.",
+  add_file(families, "sasp_gwm_weights_file_ok", "1 if the weights file could be read last time.",
            around.weights_file, around.weights_error);
-  add_file(families, "sasp_gwm_authority_file_ok", "1: the authority file could be read last time.",
-           around.authority_file, around.authority_error);
+  add_file(families, "sasp_gwm_authority_file_ok",
+           "1 if the authority file could be read last time.", around.authority_file,
+           around.authority_error);
 }
 
 // "get_weights" of "get weights request"
@@ -66,17 +67,18 @@ void add_counters(Families& families, const Surroundings& around, const MetricCo
         {{"type", request_name(type)},
          {"code", fmt::format("{:#04x}", static_cast<unsigned>(code))}});
   }
-  Family probed = counter("sasp_gwm_probes_total",
-                          "Probes by result; local_error: nothing was asked, for a reason here.");
+  Family probed =
+      counter("sasp_gwm_probes_total",
+              "Probes by result; local_error: no probe was sent, for a reason on this machine.");
   add(probed, real(probes.probes - probes.failures), {{"result", "ok"}});
   add(probed, real(probes.failures), {{"result", "failed"}});
   add(probed, real(probes.local_errors), {{"result", "local_error"}});
   families.push_back(std::move(requests));
-  families.push_back(
-      one(counter("sasp_gwm_not_understood_total", "Messages that are no request of the protocol."),
-          real(counters.not_understood)));
+  families.push_back(one(
+      counter("sasp_gwm_not_understood_total", "Messages that are not requests of the protocol."),
+      real(counters.not_understood)));
   families.push_back(one(counter("sasp_gwm_unauthorized_requests_total",
-                                 "Requests of peers that had no right to them."),
+                                 "Requests of peers that were not authorized for them."),
                          real(around.unauthorized.requests)));
   families.push_back(one(counter("sasp_gwm_pushes_total", "Send Weights messages that were sent."),
                          real(counters.pushed)));
@@ -90,13 +92,13 @@ void add_counters(Families& families, const Surroundings& around, const MetricCo
 
 void add_alarms(Families& families, const WorkloadManager& manager, const Surroundings& around,
                 TimePoint now) {
-  Family alarms = gauge("sasp_gwm_alarms", "Alarms that saspctl status shows now, by name.");
+  Family alarms = gauge("sasp_gwm_alarms", "Current alarms, by name.");
   for (const auto& [name, count] : alarm_counts(around, now))
     add(alarms, real(count), {{"alarm", std::string(name)}});
   families.push_back(std::move(alarms));
   families.push_back(one(gauge("sasp_gwm_unregistered_file_entries",
                                "Groups, and members of registered groups, that the weights file "
-                               "names and nobody has registered."),
+                               "names and that are not registered."),
                          real(strays_of(manager).size())));
 }
 
@@ -104,9 +106,9 @@ void add_alarms(Families& families, const WorkloadManager& manager, const Surrou
 
 void add_lbs(Families& families, const WorkloadManager& manager) {
   Family lbs = gauge("sasp_gwm_lbs", "Load balancers; retained: without a connection.");
-  Family connected = gauge("sasp_gwm_lb_connected", "1: this load balancer has a connection.");
+  Family connected = gauge("sasp_gwm_lb_connected", "1 if this load balancer has a connection.");
   Family replaced = counter("sasp_gwm_lb_replacements_total",
-                            "Living connections that were replaced by one of the same LB UID.");
+                            "Live connections that another one with the same LB UID replaced.");
   std::size_t living = 0;
   for (const auto& [uid, lb] : manager.load_balancers()) {
     living += lb.connection ? 1 : 0;
@@ -133,7 +135,7 @@ Labels labels_of(const std::string& uid, const std::string& group, const MemberK
 
 struct MemberFamilies {
   Family weight = gauge("sasp_gwm_member_weight", "The weight that is advised.");
-  Family state = gauge("sasp_gwm_member_state", "1: the member is in this state.");
+  Family state = gauge("sasp_gwm_member_state", "1 if the member is in this state.");
 
   void add_member(const std::string& uid, const std::string& group, const WeightEntry& entry);
 };
@@ -164,7 +166,7 @@ void add_members(Families& families, const WorkloadManager& manager, bool with_m
       }
     }
   }
-  Family all = gauge("sasp_gwm_members", "Members, each counted in the first state that it is in.");
+  Family all = gauge("sasp_gwm_members", "Members, each counted in the first state that applies.");
   add(all, real(counts.quiesced), {{"state", "quiesced"}});
   add(all, real(counts.no_contact), {{"state", "no_contact"}});
   add(all, real(counts.not_confident), {{"state", "not_confident"}});

@@ -79,10 +79,11 @@ Result<void> check_group(std::string_view group) {
   while (!rest.empty()) {
     const auto word = take_first_word(rest);
     if (!sasp::parse_member(word)) continue;
-    return fail(std::errc::invalid_argument,
-                fmt::format("the group would be '{}', with the member {} in its name: one member "
-                            "a line",
-                            group, word));
+    return fail(
+        std::errc::invalid_argument,
+        fmt::format(
+            "the group would be '{}', with the member {} in its name: write one member per line",
+            group, word));
   }
   return {};
 }
@@ -90,8 +91,7 @@ Result<void> check_group(std::string_view group) {
 Result<sasp::MemberKey> parse_member_word(std::string_view word) {
   const auto bare = without_quotes(word);
   if (!bare || !sasp::parse_member(*bare)) return sasp::parse_member(word);
-  return fail(std::errc::invalid_argument,
-              fmt::format("no quotes stand around a member; write {}", *bare));
+  return fail(std::errc::invalid_argument, fmt::format("a member is not quoted; write {}", *bare));
 }
 
 struct Line {
@@ -124,8 +124,8 @@ Result<AdviceTable> parse_weights(std::string_view text) {
   if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
   if (!text.empty() && text.back() != '\n') {
     return fail(std::errc::invalid_argument,
-                "the last line has no end: either the file is being written, or it needs a line "
-                "break there");
+                "the last line has no newline: either the file is still being written, or a line "
+                "break is missing");
   }
   AdviceTable table;
   const auto read = for_each_line(text, [&](std::string_view content) -> Result<void> {
@@ -138,7 +138,7 @@ Result<AdviceTable> parse_weights(std::string_view text) {
         table[std::string(line->group)].try_emplace(line->member, line->advice);
     if (is_new) return {};
     return fail(std::errc::invalid_argument,
-                fmt::format("{} stands in group '{}' already", line->member.text(), line->group));
+                fmt::format("{} is already in group '{}'", line->member.text(), line->group));
   });
   if (!read) return fail(read.error());
   return table;
@@ -150,10 +150,10 @@ std::vector<std::string> doubts_about(const AdviceTable& table) {
     const auto system = std::find_if(members.begin(), members.end(), is_system);
     const auto application = std::find_if_not(members.begin(), members.end(), is_system);
     if (system == members.end() || application == members.end()) continue;
-    doubts.push_back(fmt::format(
-        "group '{}' names the system {} and the application {}, and holds one kind only "
-        "(RFC 4678 5.1): is a port missing?",
-        group, system->first.text(), application->first.text()));
+    doubts.push_back(
+        fmt::format("group '{}' names the system {} and the application {}, but holds one kind "
+                    "only (RFC 4678 5.1): is a port missing?",
+                    group, system->first.text(), application->first.text()));
   }
   return doubts;
 }

@@ -79,7 +79,7 @@ std::string Change::text() const {
     case Action::set_service:
       return fmt::format("{} set to {}", lb::text(service), attributes.text());
     case Action::repair_service:
-      return fmt::format("{} repaired: packets were not led as its weights say", lb::text(service));
+      return fmt::format("{} repaired: packets did not follow its weights", lb::text(service));
     case Action::add_destination:
       return fmt::format("{} added ({}) with weight {}", at(), name(destination.forward),
                          destination.weight);

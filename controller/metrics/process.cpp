@@ -79,12 +79,13 @@ Families tls_families(std::string ends_name, std::string files_name,
                       const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends,
                       bool files_ok) {
   Families families;
-  Family first_ends = gauge(std::move(ends_name),
-                            "When the first certificate of this role ends, in seconds since 1970.");
+  Family first_ends =
+      gauge(std::move(ends_name),
+            "When the first certificate of this role expires, in seconds since 1970.");
   for (const auto& [role, end] : ends)
     add(first_ends, unix_seconds(end), {{"role", role}});
   families.push_back(std::move(first_ends));
-  add_one(families, gauge(std::move(files_name), "1: the TLS files could be read last time."),
+  add_one(families, gauge(std::move(files_name), "1 if the TLS files could be read last time."),
           files_ok ? 1 : 0);
   return families;
 }
@@ -92,7 +93,7 @@ Families tls_families(std::string ends_name, std::string files_name,
 Families process_families(TimePoint now, WallTime wall) {
   Families families;
   add_one(families,
-          counter("process_cpu_seconds_total", "Time on a CPU, in the kernel and outside of it."),
+          counter("process_cpu_seconds_total", "CPU time in user and kernel mode, in seconds."),
           cpu_seconds());
   add_one(families, gauge("process_open_fds", "Open file descriptors."), open_descriptors());
   add_one(families, gauge("process_max_fds", "The most file descriptors that may be open."),
@@ -100,7 +101,7 @@ Families process_families(TimePoint now, WallTime wall) {
   if (const auto stat = read_stat()) {
     const auto age = now.time_since_epoch() - stat->started;
     add_one(families,
-            gauge("process_start_time_seconds", "When the process began, in seconds since 1970."),
+            gauge("process_start_time_seconds", "When the process started, in seconds since 1970."),
             unix_seconds(wall - std::chrono::duration_cast<WallTime::duration>(age)));
     add_one(families, gauge("process_virtual_memory_bytes", "Size of the address space in use."),
             stat->virtual_bytes);

@@ -127,11 +127,12 @@ Result<std::vector<Pointer>> read_all(std::string_view pem, std::string_view wha
   const std::string broken = take_openssl_error();
   if (!at_end) {
     return fail(std::errc::invalid_argument,
-                fmt::format("the {}. {} in it is broken: {}", found.size() + 1, what, broken));
+                fmt::format("{1} number {0} in it is broken: {2}", found.size() + 1, what, broken));
   }
   if (!found.empty()) return found;
-  return fail(std::errc::invalid_argument,
-              fmt::format("no {} in it; PEM is expected, with a line '-----BEGIN ...'", what));
+  return fail(
+      std::errc::invalid_argument,
+      fmt::format("it contains no {}; PEM is expected, with a line '-----BEGIN ...'", what));
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ Result<json::object> parse_answer(const std::string& path, const std::string& an
   error_code ec;
   auto value = json::parse(answer, ec, {}, options);
   if (ec || !value.is_object()) {
-    return fail(std::errc::bad_message, fmt::format("{}: the answer is no JSON object", path));
+    return fail(std::errc::bad_message, fmt::format("{}: the answer is not a JSON object", path));
   }
   return std::move(value.get_object());
 }

@@ -41,10 +41,10 @@ Result<json::object> parse_control_request(std::string_view line) {
   auto request = json::parse(line, ec, {}, options);
   if (ec) {
     return fail(std::errc::invalid_argument,
-                fmt::format("the request is no JSON: {}", ec.message()));
+                fmt::format("the request is not JSON: {}", ec.message()));
   }
   if (!request.is_object()) {
-    return fail(std::errc::invalid_argument, "the request is no JSON object");
+    return fail(std::errc::invalid_argument, "the request is not a JSON object");
   }
   return std::move(request.get_object());
 }

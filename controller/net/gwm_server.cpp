@@ -106,8 +106,8 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> read() {
     const bool wants_service = !was_served && serve_until_ < session_.deadline().value_or(never);
     read_deadline_ = wants_service ? serve_until_ : session_.deadline();
-    const char* const what = wants_service ? "no request that could be accepted in time"
-                                           : "the rest of a message did not come in time";
+    const char* const what = wants_service ? "no acceptable request in time"
+                                           : "the rest of a message did not arrive in time";
     // The timer is not heard while there always is something to read.
     if (wants_service && serve_until_ <= Clock::now()) close(fail(std::errc::timed_out, what));
     if (closed_) co_return;
@@ -119,7 +119,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
     const auto bytes = std::span(buffer_).first(n);
     if (!std::exchange(has_spoken_, true) && !is_tls() && looks_like_tls(bytes)) {
       close(fail(std::errc::protocol_error,
-                 "the peer speaks TLS and we do not: give --tls-cert and --tls-key here, or no "
+                 "the peer speaks TLS but we do not: give --tls-cert and --tls-key here, or no "
                  "--tls option there"));
     }
     session_.handle_bytes(bytes);

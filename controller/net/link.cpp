@@ -81,8 +81,8 @@ asio::awaitable<void> Link<Session>::run() {
                                           : LinkState::trying);
     if (retry.duplicate_suspected) {
       last_error_ += fmt::format(
-          ", {} times in a row, and was still there itself: "
-          "another load balancer seems to use the same lb uid",
+          ", {} times in a row, although it was still up: another load balancer seems to use the "
+          "same LB UID",
           sasp::Backoff::duplicate_after);
     }
     callbacks_.on_down(fmt::format("{}; next attempt in {} s", last_error_,
@@ -180,7 +180,7 @@ asio::awaitable<void> Link<Session>::serve() {
     }
     const auto bytes = sasp::ByteView(reading_).first(size);
     if (first && is_tls_by_mistake(bytes)) {
-      drop("the gwm speaks TLS here, and we do not: give --tls-ca");
+      drop("the GWM speaks TLS, but we do not: give --tls-ca");
       break;
     }
     const auto now = Clock::now();
@@ -228,8 +228,8 @@ void Link<Session>::read_failed(const error_code& code) {
   if (tls_failed_) return drop(fmt::format("TLS: {}", stream_->explain(code)));
   if (!Stream::is_end(code)) return drop(fmt::format("connection lost: {}", code.message()));
   drop(stream_->is_tls() || established_since_
-           ? "the gwm closed the connection"
-           : "the gwm closed the connection before it answered; does it want TLS?");
+           ? "the GWM closed the connection"
+           : "the GWM closed the connection before it answered; does it require TLS?");
 }
 
 // Does what the session says, in the order of SessionStep.

@@ -20,7 +20,7 @@ std::string reason(const std::exception_ptr& failure) {
   } catch (const std::exception& error) {
     return error.what();
   } catch (...) {
-    return "something that is no exception was thrown";
+    return "something other than an exception was thrown";
   }
 }
 

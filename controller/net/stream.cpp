@@ -49,7 +49,7 @@ void Stream::Tls::expect(std::string_view host) {
                                    address->bytes().size()));
     return;
   }
-  if (host.empty()) throw std::invalid_argument("a TLS client that expects nobody");
+  if (host.empty()) throw std::invalid_argument("a TLS client without an expected peer");
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   must(SSL_set1_host(ssl, view.server_name.c_str()));
   must(static_cast<int>(SSL_set_tlsext_host_name(ssl, view.server_name.c_str())));

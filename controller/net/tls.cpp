@@ -64,8 +64,8 @@ Result<void> check_readers(const std::string& path, const struct stat& found) {
   const auto mode = found.st_mode & 07777U;
   if ((mode & 0007U) != 0) {
     return refuse(
-        fmt::format("{}: everybody may read or write the private key (mode {:04o}); "
-                    "chmod 0600 {}, or 0640 with our group, and think of a new key",
+        fmt::format("{}: every user may read or write the private key (mode {:04o}); chmod 0600 "
+                    "{}, or 0640 with our group, and consider a new key",
                     path, mode, path));
   }
   if ((mode & 0020U) != 0) {
@@ -138,13 +138,12 @@ Result<KeyPointer> read_key(const std::string& path) {
   const std::string error = take_openssl_error();
   if (encrypted) {
     return refuse(
-        fmt::format("{}: the private key is encrypted, and nobody is asked for the "
-                    "passphrase; write it decrypted (openssl pkey -in {}) to a file of "
-                    "mode 0600",
+        fmt::format("{}: the private key is encrypted, and there is no way to enter the "
+                    "passphrase; write it decrypted (openssl pkey -in {}) to a file of mode 0600",
                     path, path));
   }
   if (!key)
-    return refuse(fmt::format("{}: no private key in it ({}); PEM is expected", path, error));
+    return refuse(fmt::format("{}: it contains no private key ({}); PEM is expected", path, error));
   return key;
 }
 
@@ -221,7 +220,7 @@ Result<void> use_certificate(SSL_CTX& context, const std::string& path,
   for (auto next = chain.begin() + 1; used && next != chain.end(); ++next)
     used = SSL_CTX_add1_chain_cert(&context, next->get()) == 1;
   if (used) return {};
-  return refuse(fmt::format("{}: OpenSSL does not take the certificate at security level {}: {}",
+  return refuse(fmt::format("{}: OpenSSL does not accept the certificate at security level {}: {}",
                             path, SSL_CTX_get_security_level(&context), take_openssl_error()));
 }
 
@@ -242,14 +241,15 @@ void remark_on(TlsContext& tls, const std::vector<X509Pointer>& chain) {
   const bool client = tls.role == TlsRole::client;
   const int purpose = client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
   if (X509_check_purpose(chain.front().get(), purpose, 0) != 1) {
-    tls.remarks.push_back(fmt::format(
-        "{}: the certificate of {} is not made for a {} (extended key usage): peers will refuse it",
-        tls.settings.cert, tls.own.front().subject, client ? "client" : "server"));
+    tls.remarks.push_back(
+        fmt::format("{}: the certificate of {} is not for use by a {} (extended key usage): peers "
+                    "will refuse it",
+                    tls.settings.cert, tls.own.front().subject, client ? "client" : "server"));
   }
   for (std::size_t i = 1; i < chain.size(); ++i) {
     if (X509_check_issued(chain[i].get(), chain[i - 1].get()) == X509_V_OK) continue;
     tls.remarks.push_back(
-        fmt::format("{}: the {}. certificate ({}) did not issue the one before it",
+        fmt::format("{}: certificate number {} ({}) did not issue the one before it",
                     tls.settings.cert, i + 1, tls.own[i].subject));
   }
 }
@@ -304,8 +304,8 @@ std::vector<std::string> tls_warnings(const TlsContext& tls, WallTime now) {
   for (const auto& list : tls.revocation_lists) {
     if (!list.next_update || *list.next_update > now) continue;
     warnings.push_back(
-        fmt::format("{}: the revocation list of {} is over since {}: certificates of "
-                    "that authority are refused until there is a new one",
+        fmt::format("{}: the revocation list of {} expired on {}: certificates of that authority "
+                    "are refused until there is a new list",
                     tls.settings.crl, list.issuer, text(*list.next_update)));
   }
   return warnings;

@@ -20,7 +20,7 @@ namespace {
 
 std::string wrong_name(const CertificateInfo& certificate, const TlsView& view) {
   return fmt::format(
-      "the peer's certificate is for {}, not for '{}'; --tls-name says whom to expect",
+      "the peer's certificate is for {}, not for '{}'; --tls-name sets the expected name",
       certificate.identity.text(), view.server_name);
 }
 
@@ -39,8 +39,8 @@ std::string unknown_root(const CertificateInfo& root) {
 
 std::string self_signed(const CertificateInfo& certificate) {
   return fmt::format(
-      "the peer's certificate chain is not trusted: {} signed its certificate itself, "
-      "and is not in --tls-ca",
+      "the peer's certificate chain is not trusted: the certificate of {} is self-signed, and is "
+      "not in --tls-ca",
       certificate.subject);
 }
 
@@ -61,7 +61,7 @@ constexpr int certificate_required = 116;
 std::string_view refusal_of_ours(int alert) {
   switch (alert) {
     case 42: return "bad certificate, or for another name";
-    case 43: return "of a kind it does not accept, or not made for this use";
+    case 43: return "of a kind that it does not accept, or not for this use";
     case 44: return "revoked";
     case 45: return "expired";
     case 46: return "not acceptable to it";
@@ -74,25 +74,22 @@ std::string_view refusal_of_ours(int alert) {
 std::string explain_no_agreement(const TlsView& view) {
   const bool may_lack = view.role == TlsRole::client && !view.has_certificate;
   return fmt::format(
-      "the peer broke the handshake off (alert 40): {}no cipher or version in common",
-      may_lack ? "it demands a certificate of ours (--tls-cert and --tls-key), or "
-                 "there is "
+      "the peer broke off the handshake (alert 40): {}no cipher or version in common",
+      may_lack ? "it requires our certificate (--tls-cert and --tls-key), or there is "
                : "there is ");
 }
 
 std::string explain_alert(int alert, const TlsView& view) {
   if (alert == certificate_required || (alert == 42 && !view.has_certificate)) {
     return fmt::format(
-        "the peer demands a certificate of ours (alert {}): give --tls-cert and "
-        "--tls-key",
-        alert);
+        "the peer requires our certificate (alert {}): give --tls-cert and --tls-key", alert);
   }
   if (const auto why = refusal_of_ours(alert); !why.empty())
     return fmt::format("the peer refuses our certificate: {} (alert {})", why, alert);
   switch (alert) {
     case handshake_failure: return explain_no_agreement(view);
-    case 70: return "the peer speaks no version of TLS that we do (alert 70)";
-    case 71: return "the peer wants stronger ciphers or keys than there are in common (alert 71)";
+    case 70: return "the peer and we have no TLS version in common (alert 70)";
+    case 71: return "the peer requires stronger ciphers or keys than we have in common (alert 71)";
     case 112: return fmt::format("the peer has no name '{}' (alert 112)", view.server_name);
     default:
       return fmt::format("the peer ended TLS with alert {} ({})", alert,
@@ -113,12 +110,12 @@ std::string explain_openssl(const error_code& code, const TlsView& view) {
     case SSL_R_HTTPS_PROXY_REQUEST: return "the peer does not speak TLS on this connection";
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
-      return "the peer's newest version of TLS is older than we accept (--tls-min)";
+      return "the peer's newest TLS version is older than we accept (--tls-min)";
     case SSL_R_NO_SHARED_CIPHER:
     case SSL_R_NO_SUITABLE_KEY_SHARE:
-    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM: return "there is no cipher in common with the peer";
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM: return "the peer and we have no cipher in common";
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-      return "the peer has no certificate, and --tls-ca demands one";
+      return "the peer has no certificate, but --tls-ca requires one";
     default: return fmt::format("TLS failed: {}", ERR_reason_error_string(error));
   }
 }
@@ -147,13 +144,13 @@ std::string explain_refused(const RefusedCertificate& refused, const TlsView& vi
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return self_signed(certificate);
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return unknown_root(certificate);
     case X509_V_ERR_CERT_REVOKED:
-      return fmt::format("the peer's certificate ({}) was revoked by {}, says --tls-crl", subject,
+      return fmt::format("the peer's certificate ({}) was revoked by {} (--tls-crl)", subject,
                          certificate.issuer);
     case X509_V_ERR_UNABLE_TO_GET_CRL: return bad_list(refused, "is missing");
-    case X509_V_ERR_CRL_HAS_EXPIRED: return bad_list(refused, "is over since it expired");
+    case X509_V_ERR_CRL_HAS_EXPIRED: return bad_list(refused, "expired");
     case X509_V_ERR_CRL_NOT_YET_VALID: return bad_list(refused, "is not valid yet");
     case X509_V_ERR_INVALID_PURPOSE:
-      return fmt::format("the peer's certificate ({}) is not made for a {} (extended key usage)",
+      return fmt::format("the peer's certificate ({}) is not for use by a {} (extended key usage)",
                          subject, view.role == TlsRole::client ? "server" : "client");
     default:
       return fmt::format("the peer's certificate ({}) was not accepted: {}", subject,

@@ -350,7 +350,8 @@ class Reader {
     (read(nested), ...);
     if (covering && !error_ && position_ != end) {
       stop(Errc::bad_component_length,
-           fmt::format("{}: length {} covers a part of what it nests", name(type), end - start));
+           fmt::format("{}: length {} covers only a part of what it nests", name(type),
+                       end - start));
     }
   }
 

@@ -148,7 +148,7 @@ std::optional<TimePoint> LbSession::deadline() const {
 
 // What was in flight is asked again, for it is still the next thing to ask.
 void LbSession::handle(Channel::ComeDown&& come_down, TimePoint, LbStep& step) {
-  notice(step, fmt::format("the gwm speaks SASP version {}", come_down.version),
+  notice(step, fmt::format("the GWM speaks SASP version {}", come_down.version),
          Notice::Kind::information);
 }
 
@@ -196,9 +196,9 @@ void LbSession::state_answered(ReturnCode code, TimePoint now, LbStep& step) {
   if (!established_) {
     return close(step,
                  fail(std::errc::connection_refused,
-                      fmt::format("the gwm refuses lb uid '{}': {}", config_.lb_uid, text(code))));
+                      fmt::format("the GWM refuses LB UID '{}': {}", config_.lb_uid, text(code))));
   }
-  notice(step, fmt::format("the gwm refuses to change the state of this lb: {}", text(code)));
+  notice(step, fmt::format("the GWM refuses to change the state of this LB: {}", text(code)));
   on(Happening::state_refused, now, step);
 }
 
@@ -208,7 +208,7 @@ void LbSession::registration_answered(ReturnCode code, TimePoint now, LbStep& st
   if (is_refusal(code)) {
     refused_[changed_group_] = now + config_.refused_retry;
     notice(step,
-           fmt::format("the gwm refuses to register group '{}': {}; tried again in {} s",
+           fmt::format("the GWM refuses to register group '{}': {}; trying again in {} s",
                        changed_group_, text(code),
                        std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
   }
@@ -219,7 +219,7 @@ void LbSession::registration_answered(ReturnCode code, TimePoint now, LbStep& st
 // RFC 4678 7.2.2. A surplus that is already gone (0x41, 0x42, 0x43) is what we wanted.
 void LbSession::deregistration_answered(ReturnCode code, TimePoint now, LbStep& step) {
   if (is_refusal(code)) {
-    notice(step, fmt::format("the gwm refuses to deregister members of group '{}': {}",
+    notice(step, fmt::format("the GWM refuses to deregister members of group '{}': {}",
                              changed_group_, text(code)));
   }
   difference_->answered();
@@ -231,7 +231,7 @@ void LbSession::weights_answered(GetWeightsReply&& reply, std::uint32_t id, Time
                                  LbStep& step) {
   take_interval(reply);
   if (is_refusal(reply.code)) {
-    const std::string what = fmt::format("the gwm refuses get weights: {}", text(reply.code));
+    const std::string what = fmt::format("the GWM refuses get weights: {}", text(reply.code));
     if (!established_) return close(step, fail(std::errc::connection_refused, what));
     notice(step, what, Notice::Kind::weights_refused);
     round_ = {};

@@ -105,7 +105,7 @@ void MemberSession::handle(const Channel::Answer& answer, TimePoint now, MemberS
 
 // What was in flight is asked again, for it is still the next thing to ask.
 void MemberSession::handle(const Channel::ComeDown& come_down, TimePoint, MemberStep& step) {
-  notice(step, fmt::format("the gwm speaks SASP version {}", come_down.version));
+  notice(step, fmt::format("the GWM speaks SASP version {}", come_down.version));
 }
 
 void MemberSession::handle(const Channel::Dropped& dropped, TimePoint, MemberStep& step) {
@@ -146,7 +146,7 @@ void MemberSession::state_answered(ReturnCode code, TimePoint now, MemberStep& s
     return refuse(Type::set_member_state_request, code, now, step);
   }
   notice(step,
-         fmt::format("the gwm has forgotten the member ({}), it is registered again", text(code)));
+         fmt::format("the GWM has forgotten the member ({}), registering it again", text(code)));
 }
 
 void MemberSession::refuse(Type asked, ReturnCode code, TimePoint now, MemberStep& step) {
@@ -162,7 +162,7 @@ void MemberSession::refuse(Type asked, ReturnCode code, TimePoint now, MemberSte
     retry_at_ = now + *retry;
   } else {
     close(step, fail(std::errc::connection_refused,
-                     fmt::format("the gwm is not ready: {} to a {}", text(code), name(asked))));
+                     fmt::format("the GWM is not ready: {} to a {}", text(code), name(asked))));
   }
 }
 

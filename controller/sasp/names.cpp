@@ -27,7 +27,7 @@ Result<std::string> parse_lb_uid(std::string_view text) {
 }
 
 Result<void> check_group_name(std::string_view name) {
-  if (name.empty()) return fail(std::errc::invalid_argument, "the name of the group is empty");
+  if (name.empty()) return fail(std::errc::invalid_argument, "the group name is empty");
   if (name.size() > max_text) {
     return fail(std::errc::invalid_argument,
                 fmt::format("the group has {} bytes, at most {}", name.size(), max_text));

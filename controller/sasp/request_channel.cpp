@@ -127,7 +127,7 @@ RequestChannel::Taken RequestChannel::take_other_version(ByteView bytes, const E
     return std::optional<Event>{ComeDown{version_}};
   }
   return take_undecodable(envelope, fail(Errc::unsupported_version,
-                                         fmt::format("the gwm speaks SASP version {}, we speak {}",
+                                         fmt::format("the GWM speaks SASP version {}, we speak {}",
                                                      envelope.version, version_)));
 }
 
@@ -151,7 +151,7 @@ RequestChannel::Taken RequestChannel::take_reply(Frame frame) {
   tolerances_.add(Tolerance::unknown_message_id);
   if (++unknown_ids_in_a_row_ < max_unknown_ids_in_a_row) return std::optional<Event>{};
   return fail(std::errc::protocol_error,
-              fmt::format("{} messages in a row that answer nothing, the last a {} with id {}",
+              fmt::format("{} messages in a row that answer no request, the last a {} with id {}",
                           unknown_ids_in_a_row_, name(type_of(frame.message)), frame.message_id));
 }
 
@@ -162,7 +162,7 @@ Result<void> RequestChannel::check_deadlines(TimePoint now) const {
   }
   if (message_started_ && now >= *message_started_ + config_.message_deadline) {
     return fail(std::errc::timed_out,
-                fmt::format("a message was not complete {} s after its first byte",
+                fmt::format("a message was incomplete {} s after its first byte",
                             seconds(config_.message_deadline)));
   }
   return {};

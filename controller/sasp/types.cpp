@@ -60,7 +60,7 @@ std::string_view meaning(ReturnCode code) {
     case ReturnCode::duplicate_group: return "duplicate group in request";
     case ReturnCode::invalid_group_name_size: return "invalid group name size";
     case ReturnCode::invalid_lb_uid_size: return "invalid lb uid size";
-    case ReturnCode::lb_not_contacted: return "load balancer has not contacted the gwm yet";
+    case ReturnCode::lb_not_contacted: return "load balancer has not contacted the GWM yet";
   }
   return "unknown return code";
 }

@@ -51,7 +51,7 @@ std::optional<std::uint32_t> value_of(const lb::KernelSettings& kernel, std::str
 }
 
 std::string in_words(std::optional<std::uint32_t> value) {
-  return value ? fmt::format("it is {}", *value) : "whether it is, cannot be read";
+  return value ? fmt::format("it is {}", *value) : "its value cannot be read";
 }
 
 // "2 quiesced, 1 foreign_zero"
@@ -140,8 +140,8 @@ void find_persistent_drain(const Looked& service, const lb::KernelSettings& kern
   if (value && *value != 0) return;
   alarms.push_back(
       {"persistent_drain", value && service.has_zero, service.name,
-       fmt::format("it is persistent: new connections of a client go on to its server, also at "
-                   "weight 0, while net.ipv4.vs.{0} is 0 ({1}); sysctl -w net.ipv4.vs.{0}=1",
+       fmt::format("it is persistent: new connections of a client keep going to its server, even "
+                   "at weight 0, while net.ipv4.vs.{0} is 0 ({1}); sysctl -w net.ipv4.vs.{0}=1",
                    setting, in_words(value))});
 }
 
@@ -152,7 +152,7 @@ void find_port_reuse(const Looked& service, const lb::KernelSettings& kernel, Al
   if (value_of(kernel, "conn_reuse_mode") != 0U) return;
   if (value_of(kernel, "expire_nodest_conn") != 0U) return;
   alarms.push_back({"port_reuse", false, service.name,
-                    "a client that uses a port again gets its old server, also at weight 0, while "
+                    "a client that reuses a port gets its old server, even at weight 0, while "
                     "net.ipv4.vs.conn_reuse_mode and expire_nodest_conn are 0; sysctl -w "
                     "net.ipv4.vs.conn_reuse_mode=1"});
 }
@@ -172,9 +172,9 @@ void find_udp_stays(const Looked& service, const lb::KernelSettings& kernel, Ala
   alarms.push_back(
       {"udp_stays", true, service.name,
        fmt::format(
-           "flows go on to {}, without contact: weight 0 does not move them, and each lasts "
-           "until its client is silent (ipvsadm --set). ipvsadm -d of the server ends them "
-           "at once where net.ipv4.vs.{} is 1 ({}); so does one-packet scheduling",
+           "flows continue to {}, without contact: weight 0 does not move them, and each lasts "
+           "until its client falls silent (ipvsadm --set). ipvsadm -d of the server ends them at "
+           "once where net.ipv4.vs.{} is 1 ({}); so does one-packet scheduling",
            first_of(dead), setting, in_words(value_of(kernel, setting)))});
 }
 
@@ -218,9 +218,8 @@ void find_partly_known(const AlarmInput& input, Alarms& alarms) {
 
 void find_vanished(const ServiceSettings& service, const AlarmInput& input, Alarms& alarms) {
   if (!input.vanished.contains(service.key)) return;
-  alarms.push_back(
-      {"vanished", true, lb::text(service.key),
-       "it was in the kernel and was taken out by somebody else within the last hour"});
+  alarms.push_back({"vanished", true, lb::text(service.key),
+                    "it was in the kernel, and another program removed it within the last hour"});
 }
 
 // One for each service, whose text names the first of its servers.
@@ -240,7 +239,7 @@ void find_unclear_zeros(const AlarmInput& input, std::vector<Alarm>& alarms) {
                                   count > 1 ? fmt::format(" and {} more are", count - 1) : " is",
                                   explain(first->second.zero),
                                   lifting_command(input.group.name, first->first.second) +
-                                      " gives it back to the advice")});
+                                      " returns it to the advice")});
   }
 }
 

@@ -38,7 +38,7 @@ std::optional<AttachRequest::News> AttachRequest::look(const std::vector<lb::Pro
   error_.clear();
   const unsigned requests = std::exchange(of_present_, 0);
   if (requests == 0) return std::nullopt;
-  return News{false, fmt::format("the XDP program is attached as it was, after {} request{}",
+  return News{false, fmt::format("the XDP program is attached as before, after {} request{}",
                                  requests, requests == 1 ? "" : "s")};
 }
 
@@ -50,26 +50,27 @@ std::optional<AttachRequest::News> AttachRequest::ask(const std::string& what, T
     const bool known = written.error().detail == error_;
     error_ = written.error().detail;
     if (known) return std::nullopt;
-    return News{true, fmt::format("--attach-request: nobody can be asked to attach the XDP program "
-                                  "again: {}",
-                                  error_)};
+    return News{
+        true,
+        fmt::format("--attach-request: cannot request that the XDP program be attached again: {}",
+                    error_)};
   }
   error_.clear();
   ++asked_;
   ++of_present_;
   if (of_present_ == 1) {
-    return News{false, fmt::format("asks for the XDP program to be attached again, by {}: {}",
+    return News{false, fmt::format("requesting that the XDP program be attached again, by {}: {}",
                                    path_, what)};
   }
-  return News{true, fmt::format("request {} to attach the XDP program again, those before had no "
-                                "success (journalctl -u 'saspd-xdp-reattach*' tells why): {}",
+  return News{true, fmt::format("request {} to attach the XDP program again; earlier ones failed "
+                                "(journalctl -u 'saspd-xdp-reattach*' shows why): {}",
                                 of_present_, what)};
 }
 
 std::string AttachRequest::text() const {
-  if (!error_.empty()) return fmt::format("nobody can be asked to attach it again: {}", error_);
+  if (!error_.empty()) return fmt::format("cannot request that it be attached again: {}", error_);
   if (of_present_ == 0) return {};
-  return fmt::format("asked for it to be attached again, {} time{}", of_present_,
+  return fmt::format("requested {} time{} that it be attached again", of_present_,
                      of_present_ == 1 ? "" : "s");
 }
 

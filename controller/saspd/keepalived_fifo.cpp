@@ -110,7 +110,7 @@ void KeepalivedFifo::open() {
     const std::error_code code(errno, std::generic_category());
     error_ = fmt::format("{}: {}", path_, code.message());
     if (code == std::errc::permission_denied) {
-      error_ += "; let keepalived make it for our user: lvs_notify_fifo PATH saspd saspd";
+      error_ += "; let keepalived create it for our user: lvs_notify_fifo PATH saspd saspd";
     }
   } else if (::fstat(fifo_.get(), &found) != 0 || !S_ISFIFO(found.st_mode)) {
     error_ = fmt::format("{}: not a FIFO", path_);

@@ -380,12 +380,12 @@ Result<Ledger> Ledger::parse(std::string_view text, const LedgerPlace& here) {
   std::string_view rest = text;
   const auto version = take_line(rest);
   if (version != first_line) {
-    if (!version.starts_with("saspd-ledger ")) return damaged("it is no ledger");
+    if (!version.starts_with("saspd-ledger ")) return damaged("it is not a ledger");
     return fail(std::errc::not_supported,
-                fmt::format("it is of another version ('{}')", printable(version.substr(0, 40))));
+                fmt::format("it has another version ('{}')", printable(version.substr(0, 40))));
   }
   const auto body = whole_body(text);
-  if (!body) return damaged("it is damaged: the checksum is not that of its content");
+  if (!body) return damaged("it is damaged: the checksum does not match its content");
   rest = body->substr(first_line.size() + 1);
 
   auto table = take_line(rest);
@@ -407,7 +407,7 @@ Result<Ledger> Ledger::parse(std::string_view text, const LedgerPlace& here) {
   ledger.unkept_ = !(same_boot && same_namespace);
   while (!rest.empty()) {
     auto line = parse_line(take_line(rest));
-    if (!line) return damaged("it is damaged: a line is not understood");
+    if (!line) return damaged("it is damaged: a line cannot be understood");
     ledger.records_[line->service][line->endpoint] = line->record;
   }
   if (!(same_boot && same_namespace)) {

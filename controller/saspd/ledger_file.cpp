@@ -163,10 +163,11 @@ Result<std::string> LedgerFile::read() const {
     return fail(std::errc::invalid_argument, "it is not a regular file");
   }
   if ((found.st_uid != 0 && found.st_uid != ::geteuid()) || (found.st_mode & 022) != 0) {
-    return fail(std::errc::operation_not_permitted,
-                fmt::format("it belongs to uid {} with mode {:o}, so that others than root and "
-                            "saspd may write it",
-                            found.st_uid, found.st_mode & 07777));
+    return fail(
+        std::errc::operation_not_permitted,
+        fmt::format(
+            "it belongs to uid {} with mode {:o}, so users other than root and saspd may write it",
+            found.st_uid, found.st_mode & 07777));
   }
   return read_all(file.get(), path_);
 }

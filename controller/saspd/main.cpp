@@ -57,7 +57,8 @@ saspd::Result<Owner> owner_of_pins(const std::string& user) {
   const passwd* entry = ::getpwnam(user.empty() ? "saspd" : user.c_str());
   if (entry != nullptr) return Owner{{entry->pw_uid, entry->pw_gid}};
   if (user.empty()) return Owner{};
-  return saspd::fail(std::errc::no_such_device, fmt::format("--user: there is no user '{}'", user));
+  return saspd::fail(std::errc::no_such_device,
+                     fmt::format("--user: user '{}' does not exist", user));
 }
 
 // Nothing that is there gets smaller.
@@ -122,8 +123,8 @@ void warn_of_veth(const saspd::bpf::Attached& attached, saspd::cli::Log& log) {
   for (const auto& [index, link] : *links) {
     if (link.name != attached.interface || link.kind != "veth") continue;
     log.warning(
-        "{} is a veth: servers that are reached by it, too, get their packets at once only if an "
-        "XDP program is at its other end (one that passes everything will do); --xdp-mode generic "
+        "{} is a veth: servers that are also reached through it get their packets at once only if "
+        "its peer has an XDP program (one that passes everything will do); --xdp-mode generic "
         "needs none",
         link.name);
   }
@@ -155,9 +156,9 @@ ExitCode attach(const Options& all, saspd::cli::Log& log) {
     for (const auto& one : *attached)
       warn_of_veth(one, log);
   }
-  std::puts(fmt::format("pinned in {0}; saspd --detach --pins {0} takes all of it away again",
-                        options.pins)
-                .c_str());
+  std::puts(
+      fmt::format("pinned in {0}; saspd --detach --pins {0} removes all of it again", options.pins)
+          .c_str());
   return ExitCode::ok;
 }
 
@@ -165,7 +166,7 @@ ExitCode reattach(const XdpOptions& options, saspd::cli::Log& log) {
   const auto attached = saspd::bpf::reattach(options.pins);
   if (!attached) return refuse(attached.error(), log);
   print(*attached);
-  if (attached->empty()) std::puts("no interface has lost the XDP program that could have it");
+  if (attached->empty()) std::puts("no interface that could have the XDP program has lost it");
   return ExitCode::ok;
 }
 

@@ -32,9 +32,9 @@ void take(Families& families, std::initializer_list<Family> more) {
 // --- the process and the kernel
 
 void add_build(Families& families, const Status& status) {
-  Family info = gauge("saspd_build_info", "1; which saspd this is.");
+  Family info = gauge("saspd_build_info", "Always 1; the version and the backend are labels.");
   add(info, 1, {{"version", std::string(program_version)}, {"backend", status.backend}});
-  Family dry_run = gauge("saspd_dry_run", "1: nothing is written to the kernel (--dry-run).");
+  Family dry_run = gauge("saspd_dry_run", "1 if nothing is written to the kernel (--dry-run).");
   add(dry_run, status.dry_run ? 1 : 0);
   take(families, {std::move(info), std::move(dry_run)});
 }
@@ -48,40 +48,42 @@ Family errors(std::string name, std::string help, const std::string& backend,
 }
 
 void add_kernel(Families& families, const Status& status, const MetricCounters& counters) {
-  Family well = gauge("saspd_kernel_ok", "1: the kernel could be read and written last time.");
+  Family well = gauge("saspd_kernel_ok", "1 if the last read and write of the kernel succeeded.");
   add(well, status.kernel_error.empty() ? 1 : 0);
-  Family keepalived = gauge("saspd_keepalived_ok", "0: the FIFO of keepalived cannot be read.");
+  Family keepalived = gauge("saspd_keepalived_ok", "0 if the FIFO of keepalived cannot be read.");
   add(keepalived, status.keepalived_error.empty() ? 1 : 0);
-  Family ledger = gauge("saspd_ledger_ok", "0: the ledger is known in memory alone.");
+  Family ledger = gauge("saspd_ledger_ok", "0 while the ledger is kept in memory only.");
   add(ledger, status.ledger_error.empty() ? 1 : 0);
-  Family problems = gauge("saspd_dataplane_problems", "What keeps packets from the data plane.");
+  Family problems =
+      gauge("saspd_dataplane_problems", "Problems that keep packets from the data plane.");
   add(problems, static_cast<double>(status.problems.size()));
-  Family problem = gauge("saspd_dataplane_problem", "1; there is this problem.");
+  Family problem = gauge("saspd_dataplane_problem", "1 while there is this problem.");
   for (const auto& one : status.problems)
     add(problem, 1, {{"problem", one.name}, {"subject", one.subject}});
-  Family requests = counter("saspd_attach_requests_total",
-                            "Times that somebody was asked to attach the XDP program again.");
+  Family requests =
+      counter("saspd_attach_requests_total", "Requests to attach the XDP program again.");
   add(requests, static_cast<double>(status.attach_requests));
   Family duration{"saspd_apply_duration_seconds",
-                  "Passes that wrote: looking, deciding and writing, until the kernel answered.",
+                  "Passes that wrote: reading, deciding and writing, until the kernel answered.",
                   prometheus::MetricType::Histogram,
                   {counters.write_passes.Collect()}};
   duration.metric.front().label = {{"backend", status.backend}};
   Family repairs = counter("saspd_repairs_total",
-                           "Services written anew because packets were not led as their weights "
-                           "say: after a write that was cut off, or an edit by somebody else.");
+                           "Services written again because packets did not follow their weights: "
+                           "after an interrupted write, or an edit by another program.");
   add(repairs, static_cast<double>(counters.repairs));
   Family lag = gauge("saspd_event_loop_lag_seconds", "How late the last periodic pass began.");
   add(lag, seconds(counters.loop_lag));
-  Family packets = counter("saspd_xdp_packets_total", "Packets by what the XDP program did.");
+  Family packets =
+      counter("saspd_xdp_packets_total", "Packets by what the XDP program did with them.");
   for (const auto& [reason, count] : status.packets)
     add(packets, static_cast<double>(count), {{"reason", reason}});
   take(families,
        {std::move(well), std::move(problems), std::move(problem), std::move(requests),
         errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
                status.backend, counters.apply_errors),
-        errors("saspd_list_errors_total", "Times that the kernel's table could not be read.",
-               status.backend, counters.list_errors),
+        errors("saspd_list_errors_total", "Failed reads of the kernel's table.", status.backend,
+               counters.list_errors),
         std::move(repairs), std::move(duration), std::move(lag), std::move(packets),
         std::move(ledger), std::move(keepalived)});
 }
@@ -89,13 +91,13 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
 // --- GWMs
 
 void add_gwms(Families& families, const Status& status, TimePoint now, metrics::WallTime wall) {
-  Family connected = gauge("saspd_gwm_connected", "1: this GWM's advice is received.");
+  Family connected = gauge("saspd_gwm_connected", "1 if advice is received from this GWM.");
   Family heard = gauge("saspd_gwm_last_valid_message_timestamp_seconds",
-                       "When this GWM was heard last, in seconds since 1970.");
-  Family interval = gauge("saspd_gwm_interval_seconds", "How often this GWM is asked.");
-  Family failures = counter("saspd_gwm_errors_total", "What was wrong with this GWM's messages.");
+                       "When the last valid message of this GWM arrived, in seconds since 1970.");
+  Family interval = gauge("saspd_gwm_interval_seconds", "Polling interval of this GWM.");
+  Family failures = counter("saspd_gwm_errors_total", "Invalid messages of this GWM.");
   Family tolerances =
-      counter("saspd_gwm_tolerances_total", "Oddities of this GWM's messages that do not matter.");
+      counter("saspd_gwm_tolerances_total", "Harmless deviations of this GWM from the protocol.");
   for (const auto& gwm : status.gwms) {
     const Labels labels{{"gwm", gwm.endpoint}};
     add(connected, gwm.state == "established" ? 1 : 0, labels);
@@ -136,8 +138,8 @@ void add_groups(Families& families, const Status& status) {
   Family unbound = gauge("saspd_groups_unbound", "Groups without any service in the kernel.");
   add(unbound, static_cast<double>(std::count_if(status.groups.begin(), status.groups.end(),
                                                  [](const auto& g) { return !is_bound(g); })));
-  Family held = gauge("saspd_group_held", "1: advice for this group is held back.");
-  Family alarms = gauge("saspd_group_alarm", "1; something that an operator has to change.");
+  Family held = gauge("saspd_group_held", "1 while advice for this group is held back.");
+  Family alarms = gauge("saspd_group_alarm", "1 while this alarm is raised.");
   Family changes = counter("saspd_weight_changes_total", "Weights written, by the rule.");
   for (const auto& group : status.groups) {
     add(held, is_held(group, Reason::held_all_zero) ? 1 : 0,
@@ -187,12 +189,13 @@ struct MemberFamilies {
   Family received = gauge("saspd_member_weight_received", "The weight that the GWM advises.");
   Family effective = gauge("saspd_member_weight_effective", "The weight that was decided.");
   Family kernel = gauge("saspd_member_weight_kernel", "The weight that the kernel has.");
-  Family state = gauge("saspd_member_state", "1: the member is in this state.");
-  Family slots = gauge("saspd_member_slots", "XDP: slots of the service's table.");
-  Family reachable = gauge("saspd_member_reachable", "XDP: 1: its next hop is known.");
+  Family state = gauge("saspd_member_state", "1 if the member is in this state.");
+  Family slots = gauge("saspd_member_slots", "XDP: the member's slots in the service's table.");
+  Family reachable = gauge("saspd_member_reachable", "XDP: 1 if its next hop is known.");
   Family packets = counter("saspd_member_packets_total", "XDP: packets sent to the member.");
   Family bytes = counter("saspd_member_bytes_total", "XDP: bytes sent to the member.");
-  Family flows = counter("saspd_member_flows_total", "XDP: flows that the table led to it.");
+  Family flows =
+      counter("saspd_member_flows_total", "XDP: flows that the slot table assigned to the member.");
 
   void add_member(const std::string& group, const Reconciler::MemberView& member);
   void add_states(const Reconciler::MemberView& member, const Labels& labels);

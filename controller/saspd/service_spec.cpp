@@ -262,7 +262,7 @@ Result<ManageSettings> managed_ipvs(const ServiceSettings& of, const ServiceOpti
 Result<void> complete_ipvs(ServiceSettings& service, const ServiceOptions& options) {
   if (options.protocol) {
     if (std::holds_alternative<lb::VirtualEndpoint>(service.key)) {
-      return refuse("proto= is for fwmark services; another service has a protocol of its own");
+      return refuse("proto= is for fwmark services; other services have a protocol of their own");
     }
     service.protocol = *options.protocol;
   }
@@ -276,8 +276,8 @@ Result<void> complete_ipvs(ServiceSettings& service, const ServiceOptions& optio
   if (options.scheduler || options.forward || options.drain || options.persistent ||
       options.one_packet || options.hash_port) {
     return refuse(
-        "without manage the service belongs to whoever made it; scheduler=, forward=, drain=, "
-        "persistent=, one-packet, sh-port and mh-port go with manage");
+        "without manage, the service belongs to the program that created it; scheduler=, forward=, "
+        "drain=, persistent=, one-packet, sh-port and mh-port go with manage");
   }
   return {};
 }
@@ -288,8 +288,8 @@ Result<void> complete_xdp(ServiceSettings& service, const ServiceOptions& option
   const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
   if (at == nullptr || at->protocol == lb::Protocol::sctp || at->endpoint.port == 0) {
     return refuse(
-        "--backend xdp has TCP and UDP services with a port; fwmark, sctp and port 0 are "
-        "for --backend ipvs");
+        "--backend xdp supports TCP and UDP services with a port; fwmark, sctp and port 0 are for "
+        "--backend ipvs");
   }
   ManageSettings manage;
   manage.service.scheduler = options.table.value_or("minimal");
@@ -400,9 +400,10 @@ Result<void> check_member(const GroupSettings& group, const Endpoint& endpoint) 
   const bool system = endpoint.port == 0;
   for (const auto& [other, settings] : group.members) {
     if ((other.port == 0) != system) {
-      return refuse(fmt::format(
-          "a member with a port and one without (port 0) in group '{}': a group holds one kind",
-          group.name));
+      return refuse(
+          fmt::format("group '{}' has a member with a port and one without (port 0), but a group "
+                      "holds only one kind",
+                      group.name));
     }
   }
   const auto takes = [&](const ServiceSettings& service) {
@@ -420,8 +421,8 @@ Result<void> check_member(const GroupSettings& group, const Endpoint& endpoint) 
   const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
   if (service.manage && service.manage->keeps_port && at->endpoint.port != endpoint.port) {
     return refuse(
-        fmt::format("port {}, but the XDP program rewrites no port: a server listens where its "
-                    "service does, {}",
+        fmt::format("port {}, but the XDP program rewrites no port: a server must listen on the "
+                    "port of its service, {}",
                     endpoint.port, lb::text(service.key)));
   }
   const bool v4 = endpoint.address.family() == Family::v4;

@@ -13,13 +13,14 @@ constexpr std::size_t max_lines = 20;
 
 std::string explain(Doubt doubt) {
   switch (doubt) {
-    case Doubt::no_record: return "it was found at the start, and no ledger says who wrote it";
+    case Doubt::no_record: return "it was found at the start, and no ledger records who wrote it";
     case Doubt::added_again:
       return "saspd had written 0, but the destination was removed and added again";
     case Doubt::edited:
-      return "saspd had written 0, and somebody has written other attributes with it since";
+      return "saspd had written 0, and another program has since written other attributes with it";
     case Doubt::restored:
-      return "it came back with its service, and both saspd and somebody else wrote 0 there before";
+      return "it came back with its service, and both saspd and another program had written 0 "
+             "there before";
     case Doubt::none: break;
   }
   return {};
@@ -30,7 +31,7 @@ std::string name_of(const HeldZeros::key_type& at, const HeldZero& held) {
 }
 
 std::string begin(const HeldZeros::key_type& at, const HeldZero& held) {
-  return fmt::format("{}: held at weight 0: {}; {} gives it back to the advice", name_of(at, held),
+  return fmt::format("{}: held at weight 0: {}; {} returns it to the advice", name_of(at, held),
                      explain(held.zero), lifting_command(held.group, at.second));
 }
 
@@ -41,7 +42,7 @@ std::string end(const HeldZeros::key_type& at, const HeldZero& held, const lb::T
     const auto found = pool->second.destinations.find(at.second);
     if (found != pool->second.destinations.end()) weight = found->second.weight;
   }
-  return fmt::format("{}: not held at weight 0 any more: {}", name_of(at, held),
+  return fmt::format("{}: no longer held at weight 0: {}", name_of(at, held),
                      !weight       ? "it is not in the kernel"
                      : *weight > 0 ? fmt::format("it has weight {}", *weight)
                                    : "the zero is saspd's own now");
@@ -51,10 +52,10 @@ std::string end(const HeldZeros::key_type& at, const HeldZero& held, const lb::T
 
 std::string explain(const Zero& zero) {
   if (zero.author == ZeroAuthor::unclear) {
-    return "whose zero it is is unclear: " + explain(zero.doubt);
+    return "it is unclear who wrote the zero: " + explain(zero.doubt);
   }
   if (zero.keepalived) return "keepalived holds it down, until its check succeeds";
-  return "somebody else set it in the kernel, and it is theirs to raise";
+  return "another program or person set it in the kernel, and it is theirs to raise";
 }
 
 std::string lifting_command(const std::string& group, const Endpoint& endpoint) {
@@ -74,9 +75,9 @@ std::vector<ZeroNews> zero_news(const HeldZeros& before, const HeldZeros& now,
   if (news.size() > max_lines) {
     const auto more = news.size() - max_lines;
     news.resize(max_lines);
-    news.push_back({true, fmt::format("and {} more zeros of others began or ended: saspctl members "
-                                      "shows them",
-                                      more)});
+    news.push_back(
+        {true,
+         fmt::format("{} more foreign zeros began or ended: saspctl members shows them", more)});
   }
   return news;
 }

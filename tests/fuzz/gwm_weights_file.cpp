@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto table = saspd::gwm::parse_weights(text);
   if (!table) {
     const std::string& detail = table.error().detail;
-    if (detail.starts_with("the last line has no end")) return check(text.back() != '\n'), 0;
+    if (detail.starts_with("the last line has no newline")) return check(text.back() != '\n'), 0;
     check(detail.starts_with("line "));
     const std::string_view number = std::string_view(detail).substr(5, detail.find(':') - 5);
     check(saspd::parse_number(number, 1, lines).has_value());

@@ -152,7 +152,7 @@ class FakeDataplane : public lb::Dataplane {
                   : fail(std::errc::no_such_file_or_directory, "no such destination");
     }
     if (!adds && !lb::still_follows(change, present->second)) {
-      return fail(std::errc::operation_canceled, "somebody else has changed it meanwhile");
+      return fail(std::errc::operation_canceled, "another program has changed it meanwhile");
     }
     return std::nullopt;
   }

@@ -274,7 +274,7 @@ TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
   given_gwm_with_weights("web 192.0.2.1:80 40\n");
   test::expect_only(program_->pid(), 0, 0);
   expect_that_it_follows_its_weights();
-  EXPECT_TRUE(logs(" warning: there is no user sasp-gwm: stays root, without any capability\n"));
+  EXPECT_TRUE(logs(" warning: there is no user sasp-gwm: staying root, without any capability\n"));
 }
 
 TEST_F(StartedByRoot, StaysRootWhereItsUserCannotReadTheWeights) {
@@ -282,8 +282,8 @@ TEST_F(StartedByRoot, StaysRootWhereItsUserCannotReadTheWeights) {
   given_gwm_with_weights("web 192.0.2.1:80 40\n");  // in a folder of mode 0700
   test::expect_only(program_->pid(), 0, 0);
   expect_that_it_follows_its_weights();
-  EXPECT_TRUE(logs(fmt::format("user sasp-gwm cannot open {}: stays root, without any capability\n",
-                               path("weights"))));
+  EXPECT_TRUE(logs(fmt::format(
+      "user sasp-gwm cannot open {}: staying root, without any capability\n", path("weights"))));
 }
 
 // sudo in somebody's home.
@@ -294,7 +294,7 @@ TEST_F(StartedByRoot, ReadsTheWeightsOfAnotherUser) {
   given_gwm_with_weights("web 192.0.2.1:80 40\n");
   test::expect_only(program_->pid(), 0, test::cap_dac_read_search);
   expect_that_it_follows_its_weights();
-  EXPECT_TRUE(logs("stays root, with no capability but CAP_DAC_READ_SEARCH\n"));
+  EXPECT_TRUE(logs("staying root, with no capability but CAP_DAC_READ_SEARCH\n"));
 }
 
 TEST_F(StartedByRoot, ListensWhereOnlyRootMay) {
@@ -475,7 +475,7 @@ TEST_F(SaspGwm, LetsNoAddressRegisterMoreByItselfThanItsFlagSays) {
   EXPECT_EQ(code(tcp("192.0.2.2")), 0);
   EXPECT_EQ(code(tcp("192.0.2.3")), 0x11) << "this machine may speak for any address";
   EXPECT_TRUE(
-      logs("limit of 2 members that 127.0.0.1 registers by itself reached, see "
+      logs("limit of 2 members that 127.0.0.1 may register by itself reached, see "
            "--max-self-registered"));
 }
 

@@ -244,7 +244,7 @@ TEST_F(GwmWithTls, IsNotBelievedUnderAnotherName) {
   EXPECT_EQ(lb.last_error(),
             fmt::format("TLS with 127.0.0.1:{}: the peer's certificate is for 'localhost' "
                         "(localhost, gwm.example, 127.0.0.1, ::1), not for 'gwm.example.org'; "
-                        "--tls-name says whom to expect",
+                        "--tls-name sets the expected name",
                         port));
   EXPECT_FALSE(lb.was(LinkState::established));
   EXPECT_TRUE(logs("TLS: the peer refuses our certificate: bad certificate, or for another name"));
@@ -268,11 +268,11 @@ TEST_F(GwmWithTls, DemandsACertificate) {
   auto lb = load_balancer("");
   EXPECT_TRUE(lb.becomes(LinkState::tls_error));
   EXPECT_EQ(lb.last_error(),
-            "TLS: the peer demands a certificate of ours (alert 116): give --tls-cert and "
+            "TLS: the peer requires our certificate (alert 116): give --tls-cert and "
             "--tls-key");
   EXPECT_FALSE(lb.was(LinkState::established));
   EXPECT_EQ(lb.weight, -1);
-  EXPECT_TRUE(logs("TLS: the peer has no certificate, and --tls-ca demands one"));
+  EXPECT_TRUE(logs("TLS: the peer has no certificate, but --tls-ca requires one"));
   EXPECT_NE(s_client({"-tls1_3"}).find("alert certificate required"), std::string::npos);
   EXPECT_NE(s_client({"-tls1_2"}).find("alert handshake failure"), std::string::npos);
 }
@@ -326,7 +326,7 @@ TEST_F(GwmWithTls, TellsOfAPlainPeer) {
   EXPECT_TRUE(client.is_closed());
   EXPECT_TRUE(logs("TLS: the peer does not speak TLS on this connection"));
   auto lb = plain_load_balancer();
-  EXPECT_TRUE(lb.fails_with("does it want TLS?")) << lb.last_error();
+  EXPECT_TRUE(lb.fails_with("does it require TLS?")) << lb.last_error();
 }
 
 TEST_F(GwmWithTls, APlainOneTellsOfAPeerWithTls) {
@@ -334,7 +334,7 @@ TEST_F(GwmWithTls, APlainOneTellsOfAPeerWithTls) {
   auto lb = load_balancer();
   EXPECT_TRUE(lb.becomes(LinkState::tls_error));
   EXPECT_TRUE(lb.fails_with("does it speak TLS there?")) << lb.last_error();
-  EXPECT_TRUE(logs("the peer speaks TLS and we do not"));
+  EXPECT_TRUE(logs("the peer speaks TLS but we do not"));
 }
 
 // ---- New certificates ---------------------------------------------------------------------------
@@ -596,7 +596,7 @@ TEST_F(GwmWithTls, TellsAMemberWhyItIsRefused) {
   given_gwm();
   const auto [code, said] = runs(member("register", {"--tls-ca", pki.path("ca.pem")}));
   EXPECT_EQ(code, 69) << said;
-  EXPECT_NE(said.find("the peer demands a certificate of ours"), std::string::npos) << said;
+  EXPECT_NE(said.find("the peer requires our certificate"), std::string::npos) << said;
 }
 
 TEST_F(GwmWithTls, AMemberChecksItsFiles) {

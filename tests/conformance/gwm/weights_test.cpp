@@ -165,11 +165,11 @@ TEST_F(Weights, OfAFileWithoutItsEndAreNotTaken) {
   given_gwm();
   given_members(2);
   write_in_place("web 192.0.2.1:80 40\nweb 192.0.2.2:80 3");
-  EXPECT_TRUE(logs("the last line has no end: either the file is being written"));
+  EXPECT_TRUE(logs("the last line has no newline: either the file is still being written"));
   EXPECT_EQ(weights(), (std::vector{40, 30}));
   const auto status = ask({"status", "--check"});
   EXPECT_EQ(status.code, 1);
-  EXPECT_NE(status.text.find("the last line has no end"), std::string::npos) << status.text;
+  EXPECT_NE(status.text.find("the last line has no newline"), std::string::npos) << status.text;
   append("\n");
   EXPECT_TRUE(becomes({40, 3}));
   EXPECT_TRUE(eventually([&] { return ask({"status", "--check"}).code == 0; }));
@@ -184,7 +184,7 @@ TEST_F(Weights, AreTakenFromALineThatIsAppended) {
   given_members(2);
   append("web 192.0.2.2:80 30\n");
   EXPECT_TRUE(becomes({40, 30}));
-  EXPECT_EQ(program_->times_logged("the last line has no end"), 0U) << program_->log();
+  EXPECT_EQ(program_->times_logged("the last line has no newline"), 0U) << program_->log();
 }
 
 TEST_F(Weights, OfAMemberThatVanishedStayForAWhile) {
@@ -307,7 +307,7 @@ TEST_F(Weights, TakeNobodyAwayByASlipOfThePenWhereMembersAreProbed) {
       {"{group} 127.0.0.1:{port}", {64, 64}, "expected GROUP"},
       {"127.0.0.1:{port} 40", {64, 64}, "expected GROUP"},
       {"{group} 127.0.0.1:{port} drain", {64, 64}, "did you mean 'quiesce'?"},
-      {"{group} 127.0.0.1:{port} 40 127.0.0.2:{port} 20", {64, 64}, "one member a line"},
+      {"{group} 127.0.0.1:{port} 40 127.0.0.2:{port} 20", {64, 64}, "write one member per line"},
   };
   for (const auto& [line, wanted, says] : cases) {
     replace("# nothing yet\n");

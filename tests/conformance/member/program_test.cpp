@@ -302,10 +302,11 @@ TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
   member_.emplace(arguments({"run", "--report", "load"}, port_), path("member.log"));
   ASSERT_TRUE(becomes_registered());
   test::expect_only(member_->pid(), 0, 0);
-  EXPECT_TRUE(logs(" warning: there is no user sasp-member: stays root, without any capability\n"));
+  EXPECT_TRUE(
+      logs(" warning: there is no user sasp-member: staying root, without any capability\n"));
   std::string said;
   EXPECT_EQ(ends({"quiesce"}, &said), 0);
-  EXPECT_EQ(said.find("stays root"), std::string::npos) << "it does not stay: " << said;
+  EXPECT_EQ(said.find("staying root"), std::string::npos) << "it does not stay: " << said;
 }
 
 // ---- systemd

@@ -97,10 +97,10 @@ TEST_F(MemberWithTls, RefusesAServerWithAnotherName) {
   const OpensslServer server(pki, "other");
   const auto [code, said] = registers(server, pki.settings("member-1"));
   EXPECT_EQ(code, 69);
-  EXPECT_NE(said.find(fmt::format("TLS with 127.0.0.1:{}: the peer's certificate is for 'other' "
-                                  "(other.example), not for 'localhost'; --tls-name says whom to "
-                                  "expect\n",
-                                  server.port())),
+  EXPECT_NE(said.find(fmt::format(
+                "TLS with 127.0.0.1:{}: the peer's certificate is for 'other' "
+                "(other.example), not for 'localhost'; --tls-name sets the expected name\n",
+                server.port())),
             std::string::npos)
       << said;
 }
@@ -108,10 +108,10 @@ TEST_F(MemberWithTls, RefusesAServerWithAnotherName) {
 TEST_F(MemberWithTls, TellsThatAServerDemandsACertificate) {
   const std::pair<const char*, const char*> versions[] = {
       {"-tls1_2",
-       "the peer broke the handshake off (alert 40): it demands a certificate of ours (--tls-cert "
+       "the peer broke off the handshake (alert 40): it requires our certificate (--tls-cert "
        "and --tls-key), or there is no cipher or version in common\n"},
       {"-tls1_3",
-       "the peer demands a certificate of ours (alert 116): give --tls-cert and --tls-key\n"}};
+       "the peer requires our certificate (alert 116): give --tls-cert and --tls-key\n"}};
   for (const auto& [version, words] : versions) {
     const OpensslServer server(pki, "gwm", {version});
     const auto [code, said] = registers(server, pki.settings());

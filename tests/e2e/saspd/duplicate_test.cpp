@@ -38,7 +38,7 @@ TEST_F(Duplicate, IsSuspectedAndSaidOnBothSides) {
     }
   });
   EXPECT_TRUE(gwm_becomes("down_duplicate"));
-  EXPECT_NE(status().at_pointer("/gwm/0/last_error").as_string().find("same lb uid"),
+  EXPECT_NE(status().at_pointer("/gwm/0/last_error").as_string().find("same LB UID"),
             json::string::npos);
   EXPECT_TRUE(stays("40 30 20 10"));
   EXPECT_TRUE(eventually([&] {

@@ -97,7 +97,7 @@ TEST_F(SaspdProcess, StartedByRootWithoutThatUserKeepsOneCapability) {
   ASSERT_TRUE(comes_to("40 30 20 10"));
   expect_only(saspd_->pid(), 0, cap_net_admin);
   expect_that_it_works();
-  EXPECT_NE(saspd_->log().find(" warning: there is no user saspd: stays root, with no capability "
+  EXPECT_NE(saspd_->log().find(" warning: there is no user saspd: staying root, with no capability "
                                "but CAP_NET_ADMIN\n"),
             std::string::npos)
       << saspd_->log();

@@ -179,14 +179,14 @@ TEST_F(SaspdOnXdp, AsksToBeAttachedAgainAndIs) {
   ASSERT_TRUE(eventually([&] { return asked() > 0; }));
   std::string text;
   EXPECT_EQ(ends_with({"saspctl", "--socket", path("control"), "status", "--check"}, &text), 1);
-  EXPECT_NE(text.find("asked for it to be attached again, "), std::string::npos) << text;
+  EXPECT_NE(text.find("that it be attached again"), std::string::npos) << text;
   // Asked again, but not all the time.
   EXPECT_TRUE(eventually([&] { return asked() >= 2; }));
   EXPECT_EQ(saspd_->times_logged("request 2 to attach the XDP program again"), 1U);
   ASSERT_EQ(ends_with(reattach, &text), 0) << text;
   EXPECT_NE(text.find("c0: attached in native mode"), std::string::npos) << text;
   EXPECT_TRUE(eventually(
-      [&] { return saspd_->times_logged("the XDP program is attached as it was, after") == 1; }));
+      [&] { return saspd_->times_logged("the XDP program is attached as before, after") == 1; }));
   EXPECT_TRUE(eventually([&] {
     const auto now = status();
     return now.is_object() && now.at("attach_request").is_null();
@@ -885,7 +885,7 @@ TEST_F(SaspdOnXdp, StartedByRootWithoutThatUserKeepsNoCapability) {
   ASSERT_TRUE(weights_become({3, 1, 0, 0}));
   expect_only(saspd_->pid(), 0, 0);
   expect_follows_a_replaced_program();
-  EXPECT_NE(saspd_->log().find("there is no user saspd: stays root, without any capability\n"),
+  EXPECT_NE(saspd_->log().find("there is no user saspd: staying root, without any capability\n"),
             std::string::npos)
       << saspd_->log();
 }
@@ -1227,7 +1227,7 @@ TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
     EXPECT_EQ(program.wait(seconds{5}), 77);
     output = program.log();
   });
-  EXPECT_NE(output.find("CAP_BPF and CAP_NET_ADMIN are needed, run as root\n"), std::string::npos)
+  EXPECT_NE(output.find("it needs CAP_BPF and CAP_NET_ADMIN: run as root\n"), std::string::npos)
       << output;
   EXPECT_FALSE(std::filesystem::exists(pins())) << "nothing is left of it";
   start({"1", "1", "1", "1"});

@@ -132,7 +132,7 @@ TEST_F(ZerosOnIpvs, OfOthersStayWhenTheyCameWhileItWasAway) {
   EXPECT_EQ(logged("10.9.1.3:80: held at weight 0: somebody else"), 1U);
   Ipvsadm::run("-e -t 10.9.0.10:80 -r 10.9.1.3:80 -m -w 7\n");
   EXPECT_TRUE(comes_to("40 30 20 10"));
-  EXPECT_TRUE(eventually([&] { return logged("not held at weight 0 any more") == 1; }));
+  EXPECT_TRUE(eventually([&] { return logged("no longer held at weight 0") == 1; }));
 }
 
 TEST_F(ZerosOnIpvs, OfOursComeBackWithASavedTable) {
@@ -203,11 +203,11 @@ TEST_F(ZerosOnIpvs, AreUnclearWithoutALedgerUntilTheOperatorLiftsThem) {
     std::string text;
     EXPECT_EQ(check(&text), 1) << text;
     EXPECT_NE(text.find("unclear_zero"), std::string::npos) << text;
-    EXPECT_EQ(logged("whose zero it is is unclear"), 2U) << "as news, and as an alarm";
+    EXPECT_EQ(logged("it is unclear who wrote the zero"), 2U) << "as news, and as an alarm";
     EXPECT_EQ(ends_with({programs + "/saspctl", "--socket", path("control"), "why", "10.9.1.2:80"},
                         &text),
               0);
-    EXPECT_NE(text.find("no ledger says"), std::string::npos) << text;
+    EXPECT_NE(text.find("no ledger records"), std::string::npos) << text;
     const Arguments undrain{programs + "/saspctl", "--socket", path("control"), "undrain",
                             "web/10.9.1.2:80"};
     EXPECT_EQ(ends_with(undrain, &text), 0) << text;

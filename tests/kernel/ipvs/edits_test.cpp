@@ -115,8 +115,8 @@ TEST_F(Overtaken, AZeroIsNotRaised) {
   EXPECT_TRUE(failures[0].changed_meanwhile());
   EXPECT_FALSE(failures[0].outcome_unknown());
   EXPECT_EQ(failures[0].error.detail,
-            "tcp:10.0.0.1:80 10.0.1.1:80 weight 10 -> 40: not written, somebody else has changed "
-            "it meanwhile: it has weight 0 and 0 connections");
+            "tcp:10.0.0.1:80 10.0.1.1:80 weight 10 -> 40: not written, because another program has "
+            "changed it meanwhile: it has weight 0 and 0 connections");
   EXPECT_EQ(weight(web, "10.0.1.1:80"), 0U);
   EXPECT_EQ(weight(web, "10.0.1.2:80"), 30U) << "the rest goes on";
 }

@@ -389,7 +389,7 @@ TEST_F(NextHopsOnABridge, SendByThePortThatTheBridgeKnowsInNativeMode) {
       "neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev br0 nud permanent\n");
   kernel::feed("bridge -batch -", "fdb del 02:00:00:00:00:02 dev eth0 master\n");
   EXPECT_EQ(await("10.1.0.2", State::no_port).text(),
-            "bridge br0 does not know yet behind which port 10.1.0.2 is");
+            "bridge br0 has not learned yet which port 10.1.0.2 is behind");
 }
 
 TEST_F(NextHopsOnABridge, KnowAPortThatTheBridgeLearntBefore) {

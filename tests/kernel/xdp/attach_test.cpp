@@ -313,7 +313,7 @@ TEST_F(XdpAttach, IsSeenToBeGoneWithItsInterface) {
   EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
   ip("link add in0 type veth peer name out0\nlink set in0 up\nlink set out0 up\n");
   EXPECT_TRUE(become(Names{"not_attached in0"}));
-  EXPECT_NE(detail().find("made anew"), std::string::npos) << detail();
+  EXPECT_NE(detail().find("recreated"), std::string::npos) << detail();
   attach();
   EXPECT_TRUE(become(Names{}));
 }
@@ -326,7 +326,7 @@ TEST_F(XdpAttach, IsSeenToBeReplaced) {
   ASSERT_TRUE(bpf::attach(other));
   EXPECT_EQ(problems(), Names{"other_program in0"});
   EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
-  EXPECT_NE(refused().detail.find("'in0' is taken by XDP program 'balance'"), std::string::npos);
+  EXPECT_NE(refused().detail.find("'in0' already has XDP program 'balance'"), std::string::npos);
 }
 
 TEST_F(XdpAttach, IsSeenToGetNothingWhileItsInterfaceIsDown) {

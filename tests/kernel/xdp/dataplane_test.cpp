@@ -335,7 +335,7 @@ TEST_F(XdpDataplane, NamesWhoHasTheInterface) {
   other.pins += "-other";
   const auto attached = bpf::attach(other);
   ASSERT_FALSE(attached);
-  EXPECT_NE(attached.error().detail.find("'in0' is taken by XDP program 'balance'"),
+  EXPECT_NE(attached.error().detail.find("'in0' already has XDP program 'balance'"),
             std::string::npos)
       << attached.error().detail;
   EXPECT_FALSE(fs::exists(other.pins)) << "nothing is left of it";

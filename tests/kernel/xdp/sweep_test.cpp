@@ -405,7 +405,7 @@ TEST_F(Damage, OfATableIsToldAsARepair) {
   EXPECT_TRUE(actual.at(service(81)).intact);
   const auto plan = lb::diff(actual, table_);
   ASSERT_EQ(plan.size(), 1U);
-  EXPECT_EQ(plan[0].text(), "tcp:192.0.2.10:80 repaired: packets were not led as its weights say");
+  EXPECT_EQ(plan[0].text(), "tcp:192.0.2.10:80 repaired: packets did not follow its weights");
 }
 
 TEST_F(Damage, NothingIsWrittenWhereThereIsNone) {
@@ -496,7 +496,7 @@ TEST_F(Damage, ChangesAreRefusedOnceOtherMapsArePinned) {
   calls = {};
   const auto failures = life_.xdp->apply(plan);
   ASSERT_EQ(failures.size(), plan.size());
-  EXPECT_NE(failures[0].error.detail.find("attached anew"), std::string::npos);
+  EXPECT_NE(failures[0].error.detail.find("attached again"), std::string::npos);
   EXPECT_EQ(calls.updates, 0);
   EXPECT_TRUE(life_.passes(changed)) << "the new maps are found and written";
   EXPECT_EQ(maps_.tcp(80)->servers.at("0.2").weight, 31U);

@@ -98,7 +98,7 @@ TEST(Endpoint, ShowsForeignBytesWithoutHarmInItsErrors) {
 TEST(Endpoint, NamesWhatWasMeant) {
   const auto error = [](std::string_view text) { return Endpoint::parse(text).error().detail; };
   EXPECT_EQ(error("2001:db8::1:80"),
-            "'2001:db8::1:80': an IPv6 address with a port stands in brackets: [2001:db8::1]:80");
+            "'2001:db8::1:80': write an IPv6 address with a port in brackets: [2001:db8::1]:80");
   EXPECT_EQ(error("192.0.2.1"), "'192.0.2.1' has no port; write 192.0.2.1:PORT");
   EXPECT_EQ(error("2001:db8::1"), "'2001:db8::1' has no port; write [2001:db8::1]:PORT");
   EXPECT_EQ(error("[2001:db8::1]"), "'[2001:db8::1]' has no port; write [2001:db8::1]:PORT");

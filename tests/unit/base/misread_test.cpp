@@ -24,7 +24,7 @@ TEST(Misread, FindsWhatIsNotSeen) {
       "192.0.2.1:80 40");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().detail,
-            "a no-break space (U+00A0) stands behind 'web', and looks like a blank or nothing; "
+            "a no-break space (U+00A0) after 'web' looks like a blank or nothing; "
             "type a blank there, or remove it");
   EXPECT_FALSE(check_blanks("a\xE2\x80\x8B"));
   EXPECT_FALSE(check_encoding("\xFF\xFEw\0e\0"));

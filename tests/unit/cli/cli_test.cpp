@@ -134,7 +134,7 @@ TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
   const std::vector<Refusal> refusals{
       {{"--interval", "0"}, "--interval: '0' is not a whole number of seconds from 1 to 3600"},
       {{"--lb-uid", "d1\xC2\xA0"},
-       "--lb-uid: a no-break space (U+00A0) stands behind 'd1', and looks like a blank or nothing; "
+       "--lb-uid: a no-break space (U+00A0) after 'd1' looks like a blank or nothing; "
        "type a blank there, or remove it"},
       {{"--interval", "2h"}, "--interval: '2h' is not a whole number of seconds from 1 to 3600"},
       {{"--interval="}, "--interval: '' is not a whole number of seconds from 1 to 3600"},
@@ -160,7 +160,7 @@ TEST_F(CliTest, RefusesABadCommandLineWithOneClearLine) {
       {{"--lb_uid", "h"}, "unknown flag '--lb_uid'; did you mean '--lb-uid'?"},
       {{"--vresion"}, "unknown flag '--vresion'; did you mean '--version'?"},
       {{"--lb-uid", "\"a' # b"},
-       "--lb-uid: '\"a' # b' needs quotes in a config file, and has both kinds"},
+       "--lb-uid: '\"a' # b' needs quotes in a config file, but contains both kinds"},
       {{"--"}, ""},
       {{"--", "--dry-run"}, "unknown flag '--dry-run'; did you mean '--dry-run'?"},
       {{"++", "--nonsense"}, "unexpected argument '++'"},
@@ -234,12 +234,12 @@ TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
       {"// mode\n", "1: '// mode' is not 'key = value'; a comment line begins with '#'"},
       {"= 5\n", "1: '= 5' is not 'key = value'"},
       {"mode = pull # or push\n",
-       "1: '# or push' stands behind the value; a comment stands on a line of its own: 'mode = "
-       "pull', and if it belongs to the value, that stands in quotes"},
+       "1: '# or push' follows the value; a comment needs a line of its own: 'mode = "
+       "pull', and if it belongs to the value, quote that"},
       {"mode = \"pull\" # or push\n",
-       "1: '# or push' stands behind the value; a comment stands on a line of its own"},
+       "1: '# or push' follows the value; a comment needs a line of its own"},
       {"lb-uid = \"a\n", "1: the quote before 'a' is not closed"},
-      {"lb-uid = 'a' b\n", "1: 'b' stands behind the quote that closes the value"},
+      {"lb-uid = 'a' b\n", "1: 'b' follows the quote that closes the value"},
       {"lb-uid = \xE2\x80\x9C"
        "a\xE2\x80\x9D\n",
        "1: the value begins with a typographic quote; write \""},
@@ -247,21 +247,21 @@ TEST_F(CliTest, RefusesABadConfigLineWithItsNumber) {
        "a\n",
        "1: the value begins or ends with a no-break space (U+00A0)"},
       {"member = web\xC2\xA0=a\n",
-       "1: member: a no-break space (U+00A0) stands behind 'web', and looks like a blank or "
+       "1: member: a no-break space (U+00A0) after 'web' looks like a blank or "
        "nothing; "
        "type a blank there, or remove it"},
       {"lb-uid = \"a\xE2\x80\x8B\"\n",
-       "1: lb-uid: a zero-width space (U+200B) stands behind 'a', and looks like a blank or "
+       "1: lb-uid: a zero-width space (U+200B) after 'a' looks like a blank or "
        "nothing; "
        "type a blank there, or remove it"},
       {"mode = pull\rdry-run = true\n",
-       "1: the line has a carriage return within; lines end with LF or CR LF"},
+       "1: the line contains a carriage return; lines end with LF or CR LF"},
       {std::string("\xFF\xFEm\0o\0", 6), "1: the file is UTF-16; save it as UTF-8"},
       {"#\ninterval = 0\n", "2: interval: '0' is not a whole number of seconds from 1 to 3600"},
       {"interval =\n", "1: interval: '' is not a whole number of seconds from 1 to 3600"},
       {"interval = 1\ngwm = a\ninterval = 2\n", "3: interval is given twice, first in line 1"},
       {"gwm = a\ngwm = b c\n",
-       "2: gwm: 'b c' is not HOST or HOST:PORT (an IPv6 address stands in brackets)"},
+       "2: gwm: 'b c' is not HOST or HOST:PORT (write an IPv6 address in brackets)"},
       {"dry-run = 1\n", "1: dry-run: '1' is not true or false"},
       {"dry-run\n", "1: 'dry-run' is not 'key = value'; write 'dry-run = true'"},
       {"check = true\n", "1: --check works on the command line only"},

@@ -45,11 +45,11 @@ TEST(ParseConfig, TakesQuotesOffAndNoCommentForAValue) {
   EXPECT_EQ(shown("a = \"b\"\nc = 'd \"e\" #f'\ng = \"\"\nh = b\"c\""),
             "1 <a> <b>\n2 <c> <d \"e\" #f>\n3 <g> <>\n4 <h> <b\"c\">\n");
   EXPECT_EQ(shown("a = b # c"),
-            "1: '# c' stands behind the value; a comment stands on a line of its own: 'a = b', and "
-            "if it belongs to the value, that stands in quotes\n");
+            "1: '# c' follows the value; a comment needs a line of its own: 'a = b', and if it "
+            "belongs to the value, quote that\n");
   EXPECT_EQ(shown("a = #"),
-            "1: '#' stands behind the value; a comment stands on a line of its own: 'a = ', and if "
-            "it belongs to the value, that stands in quotes\n");
+            "1: '#' follows the value; a comment needs a line of its own: 'a = ', and if it "
+            "belongs to the value, quote that\n");
   EXPECT_EQ(shown("a = b#c"), "1 <a> <b#c>\n");
 }
 

@@ -38,7 +38,7 @@ TEST(HostPort, RefusesTheRestWithTheAcceptedForm) {
   }
   EXPECT_FALSE(parse_host_port(std::string(254, 'a'), 1));
   EXPECT_EQ(parse_host_port("[::1", 1).error().detail,
-            "'[::1' is not HOST or HOST:PORT (an IPv6 address stands in brackets)");
+            "'[::1' is not HOST or HOST:PORT (write an IPv6 address in brackets)");
   EXPECT_EQ(parse_host_port("::1", 3860).error().detail,
             "'::1' is not HOST or HOST:PORT; write [::1]");
   EXPECT_EQ(parse_host_port("2001:db8::1:99", 3860).error().detail,
@@ -70,7 +70,7 @@ TEST(ListenEndpoint, IsRefusedWithWhatWasMeant) {
       {"0", "port of '0' is not from 1 to 65535"},
       {"65536", "port of '65536' is not from 1 to 65535"},
       {"192.0.2.1:0", "port of '192.0.2.1:0' is not from 1 to 65535"},
-      {"::1:3860", "'::1:3860': an IPv6 address with a port stands in brackets: [::1]:3860"},
+      {"::1:3860", "'::1:3860': write an IPv6 address with a port in brackets: [::1]:3860"},
       {":9860",
        "':9860' has no address; write 127.0.0.1:9860, or 0.0.0.0:9860 or [::]:9860 for all of "
        "this machine"},

@@ -79,7 +79,7 @@ TEST(AgentAnswer, IsRefusedAsAWholeForOneWord) {
       {" ,\t\r\n", "has no word in it"},
       {"\nup\n", "has no word in it"},
       {"#down\n", "has no word in it"},
-      {"up 75% cpu:10\n", "the agent said 'cpu:10', which is no word"},
+      {"up 75% cpu:10\n", "the agent answered 'cpu:10', which is not a word"},
       {"ups\n", "'ups'"},
       {"u\n", "'u'"},
       {"75\n", "'75'"},

@@ -76,8 +76,9 @@ TEST_F(Alarms, AGroupOfWhichTheFileNamesOnlySome) {
   advise("web", "192.0.2.1:80", forty);
   EXPECT_EQ(names(), Names{"partly_known"});
   EXPECT_EQ(detail(),
-            "group 'web' of lb1: 1 of 2 members not known, load balancers stop sending to them: "
-            "tcp:192.0.2.2:80 (neither a line of the weights file nor a probe tells of it; add a "
+            "group 'web' of lb1: the state of 1 of 2 members is not known, load balancers stop "
+            "sending to them: "
+            "tcp:192.0.2.2:80 (it has neither a line in the weights file nor a probe; add a "
             "line, or --probe)");
   EXPECT_TRUE(alarms_of(manager, nullptr, now).front().urgent);
   advise("web", "192.0.2.2:80", Advice{});
@@ -124,9 +125,9 @@ TEST_F(AlarmsOfTcp, AGroupThatCanGetNoWork) {
   EXPECT_EQ(names(), Names{});
   advise("web", "192.0.2.2:80", {.confident = true, .quiesce = true});
   EXPECT_EQ(names(), Names{"none_available"});
-  EXPECT_EQ(detail(),
-            "group 'web' of lb1: none of its 2 members can get work, 1 quiesced and 1 without "
-            "contact");
+  EXPECT_EQ(
+      detail(),
+      "group 'web' of lb1: none of its 2 members can get work (1 quiesced, 1 without contact)");
 }
 
 TEST_F(AlarmsOfAgents, OneThatSaysManyTimesWhatTheOthersSay) {
@@ -137,10 +138,9 @@ TEST_F(AlarmsOfAgents, OneThatSaysManyTimesWhatTheOthersSay) {
   }
   given_group("web", members);
   EXPECT_EQ(names(), Names{"large_share"});
-  EXPECT_EQ(
-      detail(),
-      "group 'web' of lb1: the agent of tcp:192.0.2.5:80 says 100%, where half of the members "
-      "say 1% or less; --max-share limits what it gets");
+  EXPECT_EQ(detail(),
+            "group 'web' of lb1: the agent of tcp:192.0.2.5:80 reports 100%, where half of the "
+            "members report 1% or less; --max-share limits what it gets");
   advise("web", "192.0.2.5:80", forty);
   EXPECT_EQ(names(), Names{}) << "what the file says is meant";
 }
@@ -161,7 +161,7 @@ TEST_F(Alarms, NamesOfTheFileThatNobodyHas) {
   auto strays = strays_of(manager);
   ASSERT_EQ(strays.size(), 1U);
   EXPECT_EQ(strays[0].text(),
-            "the weights file names group 'tcp:192.0.2.10:8080', which nobody has registered; did "
+            "the weights file names group 'tcp:192.0.2.10:8080', which is not registered; did "
             "you mean 'tcp:192.0.2.10:80'?");
   // The right group, another port.
   table_.clear();
@@ -170,7 +170,7 @@ TEST_F(Alarms, NamesOfTheFileThatNobodyHas) {
   ASSERT_EQ(strays.size(), 1U);
   EXPECT_EQ(strays[0].text(),
             "the weights file names member tcp:10.0.0.1:8080 of group 'tcp:192.0.2.10:80', which "
-            "nobody has registered; did you mean 'tcp:10.0.0.1:80'?");
+            "is not registered; did you mean 'tcp:10.0.0.1:80'?");
   EXPECT_EQ(names(), (Names{"not_known", "unregistered"}));
   // What the file names as well is meant, and so are names that are nothing like another one.
   advise("tcp:192.0.2.10:80", "10.0.0.1:80", forty);
@@ -193,8 +193,8 @@ TEST_F(Alarms, AFileThatIsHeldBack) {
   ASSERT_EQ(alarms.size(), 1U);
   EXPECT_EQ(alarms[0].name, alarm::weights_shrunk);
   EXPECT_EQ(alarms[0].detail,
-            "the weights file lacks 2 of the 2 members that it had; the old weights stay for 500 s "
-            "more, or until it is read on SIGHUP");
+            "the weights file lacks 2 of the 2 members that it had; the old weights stay for "
+            "another 500 s, or until it is read on SIGHUP");
 }
 
 TEST_F(Alarms, BeginAndEndOnce) {

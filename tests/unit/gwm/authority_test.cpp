@@ -172,7 +172,7 @@ TEST(AuthorityFile, MembersMayBeOfOneLoadBalancer) {
 
 // "lb=east member=own" reads like a member of east, and would be east itself.
 TEST(AuthorityFile, ALineIsForOneRole) {
-  EXPECT_NE(error_of("app lb=east member=own").find("one line for lb=, one for member="),
+  EXPECT_NE(error_of("app lb=east member=own").find("write one line for lb= and one for member="),
             std::string::npos);
   EXPECT_NE(error_of("app lb=east of=west").find("of= belongs to member="), std::string::npos);
 }
@@ -205,11 +205,11 @@ TEST(AuthorityFile, RefusesWhatWouldBeAnotherName) {
            {"director-1 lb=\"east\"", "quotes would be part of the name; write east"},
            {"director-1 lb='east'", "quotes would be part of the name; write east"},
            {"director-1 lb=\"the east\"", "quotes would be part of the name; write the"},
-           {"director-1 lb=e*st", "a star stands at the end of a name"},
-           {"director-1 lb=*east", "a star stands at the end of a name"},
+           {"director-1 lb=e*st", "a star is allowed only at the end of a name"},
+           {"director-1 lb=*east", "a star is allowed only at the end of a name"},
            {"app member=own of=*", ""},
            {"director-1 lb=east*", ""},
-           {"director* lb=east", "a peer is one name, or * for everybody"},
+           {"director* lb=east", "a peer is one name, or * for every peer"},
            {"director-1\xC2\xA0lb=east lb=west", "a no-break space (U+00A0)"},
        }) {
     const auto error = error_of(line);

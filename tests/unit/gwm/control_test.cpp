@@ -233,7 +233,7 @@ TEST_F(Control, DrainsForWhomeverMayWrite) {
             "'web/192.0.2.1:80' is not drained under that name");
   EXPECT_EQ(outcome_.done, "");
   member("undrain", "192.0.2.1:80");
-  EXPECT_EQ(outcome_.done, "192.0.2.1:80 drained no more");
+  EXPECT_EQ(outcome_.done, "192.0.2.1:80 is no longer drained");
   EXPECT_EQ(weights("lb1", "web", 1)[0].flags & weight_flag::quiesce, 0);
 }
 

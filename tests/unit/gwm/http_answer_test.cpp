@@ -43,11 +43,11 @@ TEST(HttpAnswer, SaysWhatIsWrong) {
   EXPECT_EQ(read("HTTP/1.1 100 OK\r\n\r\n"), "closed in the middle of its answer");
   EXPECT_EQ(read("220 \x1B[2J mail\r\n"), "not an HTTP answer: it begins with '220 \\x1b[2J mail'");
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
-            "not an HTTP answer: 'nonsense' is no header");
+            "not an HTTP answer: 'nonsense' is not a header");
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\n folded\r\n\r\n"),
-            "not an HTTP answer: ' folded' is no header");
+            "not an HTTP answer: ' folded' is not a header");
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\ncontent-LENGTH: 1, 2\r\n\r\n"),
-            "not an HTTP answer: its Content-Length is no number, or two");
+            "not an HTTP answer: its Content-Length is not one number");
 }
 
 TEST(HttpAnswer, HasALimit) {

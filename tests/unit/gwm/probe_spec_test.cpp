@@ -102,7 +102,7 @@ TEST(ProbeSpec, SaysWhatIsWrongWithAValue) {
       {"web=tcp:80", "'web=tcp:80' is not"},
       {"web=https:/", "'web=https:/' is not"},
       {"web=up\x01", "'web=up\\x01' is not"},
-      {"=tcp", "the name of the group is empty"},
+      {"=tcp", "the group name is empty"},
       {std::string(256, 'g') + "=tcp", "the group has 256 bytes, at most 255"},
       {"w\x01=tcp", "group 'w\\x01' is not UTF-8"},
       {"w\xC3=http:/", "group 'w\\xc3' is not UTF-8"},

@@ -363,7 +363,7 @@ TEST_F(ProberTest, AsksAgents) {
           {"goes on", is(says_forever("50%\nnonsense\n")), State::up, "50%"},
           {"control", is(says("down #\x1B[2J\n")), State::up, "down #\\x1b[2J"},
           {"nonsense", is(says("hello\n")), State::down,
-           "the agent said 'hello', which is no word of the agent-check protocol"},
+           "the agent answered 'hello', which is not a word of the agent-check protocol"},
           {"empty", is(says("\n")), State::down, "the agent's answer has no word in it"},
           {"never ends", is(says_forever("up ")), State::down,
            "the agent's line does not end within 1024 bytes"},

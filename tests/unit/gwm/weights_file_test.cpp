@@ -93,12 +93,12 @@ TEST(WeightsFile, NamesTheLineAndWhatIsWrongWithIt) {
       {"web tcp:2001:db8::1:80 40", "stands in brackets: [2001:db8::1]:80"},
       {"\"web\" 192.0.2.1:80 40", "quotes would be part of the group's name; write web"},
       {"'the web' 192.0.2.1:80 40", "quotes would be part of the group's name; write the web"},
-      {"web \"192.0.2.1:80\" 40", "no quotes stand around a member; write 192.0.2.1:80"},
+      {"web \"192.0.2.1:80\" 40", "a member is not quoted; write 192.0.2.1:80"},
       {"web 192.0.2.1:80 40 192.0.2.2:80 20", "with the member 192.0.2.1:80 in its name"},
       {"web 192.0.2.1 192.0.2.2:80 20", "with the member 192.0.2.1 in its name"},
       {"web\xC2\xA0"
        "192.0.2.1:80 40",
-       "a no-break space (U+00A0) stands behind 'web'"},
+       "a no-break space (U+00A0) after 'web'"},
       {"web 192.0.2.1:0 4", "'192.0.2.1:0' is not a member"},
       {"web 192.0.2.1:65536 4", "'192.0.2.1:65536' is not a member"},
       {"web 192.0.2.256:80 4", "'192.0.2.256:80' is not a member"},
@@ -127,7 +127,7 @@ TEST(WeightsFile, RefusesAMemberTwiceInAGroup) {
   const auto table =
       parse_weights("\nweb 192.0.2.1:80 1\ndns 192.0.2.1:80 1\nweb tcp:192.0.2.1:80 2\n");
   ASSERT_FALSE(table);
-  EXPECT_EQ(table.error().detail, "line 4: tcp:192.0.2.1:80 stands in group 'web' already");
+  EXPECT_EQ(table.error().detail, "line 4: tcp:192.0.2.1:80 is already in group 'web'");
 }
 
 // The beginning of a file that is just being written is none: 4 may become 40.
@@ -137,7 +137,8 @@ TEST(WeightsFile, IsNotTakenByHalf) {
     const auto table = parse_weights(whole.substr(0, length));
     EXPECT_EQ(table.has_value(), whole[length - 1] == '\n') << whole.substr(0, length);
     if (!table) {
-      EXPECT_EQ(table.error().detail.find("the last line has no end"), 0U) << table.error().detail;
+      EXPECT_EQ(table.error().detail.find("the last line has no newline"), 0U)
+          << table.error().detail;
     }
   }
 }
@@ -155,7 +156,7 @@ TEST(WeightsFile, DoubtsAGroupOfBothKinds) {
   ASSERT_TRUE(table) << table.error().detail;
   EXPECT_EQ(doubts_about(*table),
             (std::vector<std::string>{
-                "group 'web' names the system 192.0.2.2 and the application tcp:192.0.2.1:80, and "
+                "group 'web' names the system 192.0.2.2 and the application tcp:192.0.2.1:80, but "
                 "holds one kind only (RFC 4678 5.1): is a port missing?"}));
 }
 

@@ -70,7 +70,7 @@ TEST(ParseService, NamesTheServiceThatWasMeant) {
   EXPECT_EQ(parse_service("192.0.2.10:80").error().detail,
             "'192.0.2.10:80' has no protocol; did you mean tcp:192.0.2.10:80?");
   EXPECT_EQ(parse_service("tcp:2001:db8::1:53").error().detail,
-            "'2001:db8::1:53': an IPv6 address with a port stands in brackets: [2001:db8::1]:53");
+            "'2001:db8::1:53': write an IPv6 address with a port in brackets: [2001:db8::1]:53");
   EXPECT_EQ(parse_service("fwmark:16h").error().detail,
             "'16h' is not a firewall mark: a whole number from 1 to 4294967295, or from 0x1 to "
             "0xffffffff");

@@ -216,7 +216,7 @@ TEST_F(GwmServerTest, ClosesWhoAsksNothing) {
   SaspClient silent(port);
   EXPECT_TRUE(silent.is_closed());
   ASSERT_TRUE(eventually([&] { return owner.reasons().size() == 1; }));
-  EXPECT_EQ(owner.reasons().at(0).detail, "no request that could be accepted in time");
+  EXPECT_EQ(owner.reasons().at(0).detail, "no acceptable request in time");
   asks.sends(request(2));
   EXPECT_TRUE(asks.receives()) << "who has asked may be silent";
 }

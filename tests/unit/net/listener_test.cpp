@@ -38,7 +38,7 @@ TEST(Run, SaysWhatAnyHandlerThrew) {
   asio::post(io, [] { throw std::bad_alloc(); });
   asio::post(io, [] { throw 7; });
   EXPECT_EQ(run(io).error().detail, "internal error: std::bad_alloc");
-  EXPECT_EQ(run(io).error().detail, "internal error: something that is no exception was thrown");
+  EXPECT_EQ(run(io).error().detail, "internal error: something other than an exception was thrown");
   EXPECT_TRUE(run(io));
 }
 

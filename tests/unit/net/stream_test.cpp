@@ -201,7 +201,7 @@ TEST_F(StreamTest, TlsNameReplacesTheHost) {
   settings.name = "other.example";
   server_is_refused(load(settings, TlsRole::client), server_context(),
                     "the peer's certificate is for 'localhost' (localhost, gwm.example, 127.0.0.1, "
-                    "::1), not for 'other.example'; --tls-name says whom to expect",
+                    "::1), not for 'other.example'; --tls-name sets the expected name",
                     "localhost");
 }
 
@@ -254,11 +254,12 @@ TEST_F(StreamTest, HangingUpIsHeard) {
 TEST_F(StreamTest, AServerWithAnotherNameIsRefused) {
   const std::string names = "'localhost' (localhost, gwm.example, 127.0.0.1, ::1)";
   for (const auto* host : {"gwm.example.org", "example", "127.0.0.2"}) {
-    server_is_refused(client_context(), server_context(),
-                      fmt::format("the peer's certificate is for {}, not for '{}'; --tls-name says "
-                                  "whom to expect",
-                                  names, host),
-                      host);
+    server_is_refused(
+        client_context(), server_context(),
+        fmt::format(
+            "the peer's certificate is for {}, not for '{}'; --tls-name sets the expected name",
+            names, host),
+        host);
     EXPECT_EQ(server.failure,
               "the peer refuses our certificate: bad certificate, or for another name (alert 42)");
   }
@@ -333,19 +334,18 @@ TEST_F(StreamTest, ASelfSignedServerIsRefused) {
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self.key "
       "-out self.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost -days 9");
   server_is_refused(client_context(), server_context("self"),
-                    "the peer's certificate chain is not trusted: CN=localhost signed its "
-                    "certificate itself, and is not in --tls-ca");
+                    "the peer's certificate chain is not trusted: the certificate of CN=localhost "
+                    "is self-signed, and is not in --tls-ca");
 }
 
 TEST_F(StreamTest, ARevokedClientIsRefused) {
   auto settings = pki().settings("gwm");
   settings.crl = pki().path("crl.pem");
   const auto tls = load(settings, TlsRole::server);
-  client_is_refused(client_context("revoked"), tls,
-                    fmt::format("the peer's certificate (CN=revoked) was revoked by {}, says "
-                                "--tls-crl",
-                                ca_of(tls)),
-                    "the peer refuses our certificate: revoked (alert 44)");
+  client_is_refused(
+      client_context("revoked"), tls,
+      fmt::format("the peer's certificate (CN=revoked) was revoked by {} (--tls-crl)", ca_of(tls)),
+      "the peer refuses our certificate: revoked (alert 44)");
   client = server = {};
   meet(client_context(), tls);
   EXPECT_EQ(server.received, "hello") << "the others come in: " << server.failure;
@@ -383,7 +383,7 @@ TEST_F(StreamTest, ARevokedIntermediateAuthorityIsRefused) {
   const auto tls = load(settings, TlsRole::server);
   client_is_refused(
       client_tls, tls,
-      fmt::format("the peer's certificate (CN=int) was revoked by {}, says --tls-crl", ca_of(tls)),
+      fmt::format("the peer's certificate (CN=int) was revoked by {} (--tls-crl)", ca_of(tls)),
       "the peer refuses our certificate: revoked (alert 44)");
 }
 
@@ -396,10 +396,10 @@ TEST_F(StreamTest, AnOldRevocationListLetsNobodyIn) {
   const auto tls = load(settings, TlsRole::server);
   ASSERT_EQ(tls_warnings(*tls, wall_now()).size(), 1U);
   meet(client_context(), tls);
-  EXPECT_EQ(server.failure, fmt::format("the peer's certificate (CN=director-1) cannot be checked: "
-                                        "the revocation list of {} in --tls-crl is over since it "
-                                        "expired on 2021-01-31 12:00:00 UTC",
-                                        ca_of(tls)));
+  EXPECT_EQ(server.failure,
+            fmt::format("the peer's certificate (CN=director-1) cannot be checked: "
+                        "the revocation list of {} in --tls-crl expired on 2021-01-31 12:00:00 UTC",
+                        ca_of(tls)));
 }
 
 TEST_F(StreamTest, ARevocationListOfAnotherAuthorityIsMissed) {
@@ -416,21 +416,22 @@ TEST_F(StreamTest, ARevocationListOfAnotherAuthorityIsMissed) {
 TEST_F(StreamTest, ACertificateForTheOtherRoleIsRefused) {
   client_is_refused(
       client_context("gwm"), server_context(),
-      "the peer's certificate (CN=localhost) is not made for a client (extended key "
+      "the peer's certificate (CN=localhost) is not for use by a client (extended key "
       "usage)",
-      "the peer refuses our certificate: of a kind it does not accept, or not made for "
-      "this use (alert 43)");
-  server_is_refused(client_context(), server_context("director-1"),
-                    "the peer's certificate (CN=director-1) is not made for a server (extended key "
-                    "usage)");
+      "the peer refuses our certificate: of a kind that it does not accept, or not for this use "
+      "(alert 43)");
+  server_is_refused(
+      client_context(), server_context("director-1"),
+      "the peer's certificate (CN=director-1) is not for use by a server (extended key "
+      "usage)");
 }
 
 // TLS 1.3: the client's handshake is over before the server looked at its certificate, so the
 // refusal comes with the first read.
 TEST_F(StreamTest, AClientWithoutCertificateIsRefusedLate) {
   client_is_refused(client_context(""), server_context(),
-                    "the peer has no certificate, and --tls-ca demands one",
-                    "the peer demands a certificate of ours (alert 116): give --tls-cert and "
+                    "the peer has no certificate, but --tls-ca requires one",
+                    "the peer requires our certificate (alert 116): give --tls-cert and "
                     "--tls-key");
   EXPECT_TRUE(client.handshake);
 }
@@ -438,8 +439,8 @@ TEST_F(StreamTest, AClientWithoutCertificateIsRefusedLate) {
 TEST_F(StreamTest, AClientWithoutCertificateIsRefusedByTls12) {
   const auto tls = client_context("");
   SSL_CTX_set_max_proto_version(tls->context.native_handle(), TLS1_2_VERSION);
-  client_is_refused(tls, server_context(), "the peer has no certificate, and --tls-ca demands one",
-                    "the peer broke the handshake off (alert 40): it demands a certificate of ours "
+  client_is_refused(tls, server_context(), "the peer has no certificate, but --tls-ca requires one",
+                    "the peer broke off the handshake (alert 40): it requires our certificate "
                     "(--tls-cert and --tls-key), or there is no cipher or version in common");
   EXPECT_FALSE(client.handshake);
 }
@@ -451,8 +452,8 @@ TEST_F(StreamTest, OldVersionsAreRefused) {
   const auto old = client_context();
   SSL_CTX_set_max_proto_version(old->context.native_handle(), TLS1_2_VERSION);
   client_is_refused(old, strict,
-                    "the peer's newest version of TLS is older than we accept (--tls-min)",
-                    "the peer speaks no version of TLS that we do (alert 70)");
+                    "the peer's newest TLS version is older than we accept (--tls-min)",
+                    "the peer and we have no TLS version in common (alert 70)");
 }
 
 TEST_F(StreamTest, NothingInCommonIsSaid) {
@@ -462,8 +463,8 @@ TEST_F(StreamTest, NothingInCommonIsSaid) {
     SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_cipher_list(ours->context.native_handle(), "ECDHE-ECDSA-AES128-GCM-SHA256");
   SSL_CTX_set_cipher_list(theirs->context.native_handle(), "ECDHE-ECDSA-AES256-GCM-SHA384");
-  client_is_refused(ours, theirs, "there is no cipher in common with the peer",
-                    "the peer broke the handshake off (alert 40): there is no cipher or version in "
+  client_is_refused(ours, theirs, "the peer and we have no cipher in common",
+                    "the peer broke off the handshake (alert 40): there is no cipher or version in "
                     "common");
 }
 
@@ -512,7 +513,7 @@ TEST_F(OpenStream, EndsWhenThePeerIsRevokedOrItsAuthorityNotBelieved) {
                         ca_of(before)));
   own.revoke("director-1");
   EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))),
-            fmt::format("the peer's certificate (CN=director-1) was revoked by {}, says --tls-crl",
+            fmt::format("the peer's certificate (CN=director-1) was revoked by {} (--tls-crl)",
                         ca_of(before)));
 }
 
@@ -535,9 +536,9 @@ TEST_F(OpenStream, EndsWhenAnIntermediateAuthorityIsRevokedThatHasNoList) {
   const auto& stream = meet(load(own.settings("leaf"), TlsRole::client), before);
   EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))), "") << "only a list is missing";
   own.revoke("int");
-  EXPECT_EQ(ends(stream, with_lists(own, own.path("crl.pem"))),
-            fmt::format("the peer's certificate (CN=int) was revoked by {}, says --tls-crl",
-                        ca_of(before)));
+  EXPECT_EQ(
+      ends(stream, with_lists(own, own.path("crl.pem"))),
+      fmt::format("the peer's certificate (CN=int) was revoked by {} (--tls-crl)", ca_of(before)));
 }
 
 // ---- Peers that speak something else ------------------------------------------------------------
@@ -644,7 +645,7 @@ TEST_F(StreamTest, OpensslClientWithoutCertificateIsRefused) {
     run_server(server_context());
     finish();
     EXPECT_FALSE(server.handshake) << version;
-    EXPECT_EQ(server.failure, "the peer has no certificate, and --tls-ca demands one");
+    EXPECT_EQ(server.failure, "the peer has no certificate, but --tls-ca requires one");
     EXPECT_TRUE(peer.wait(patience));
   }
 }
@@ -665,7 +666,7 @@ TEST_F(StreamTest, OpensslServerRefusesUs) {
   run_client(client_context(""), peer.port());
   finish();
   EXPECT_EQ(client.failure,
-            "the peer demands a certificate of ours (alert 116): give --tls-cert and --tls-key");
+            "the peer requires our certificate (alert 116): give --tls-cert and --tls-key");
 }
 
 TEST_F(StreamTest, OpensslServerOfYesterdayIsRefused) {
@@ -673,7 +674,7 @@ TEST_F(StreamTest, OpensslServerOfYesterdayIsRefused) {
   run_client(client_context(), peer.port());
   finish();
   EXPECT_FALSE(client.handshake);
-  EXPECT_EQ(client.failure, "the peer speaks no version of TLS that we do (alert 70)");
+  EXPECT_EQ(client.failure, "the peer and we have no TLS version in common (alert 70)");
 }
 
 }  // namespace

@@ -111,18 +111,18 @@ TEST_F(TlsFiles, OtherContentIsRefused) {
   auto settings = pki().settings("gwm");
   settings.ca = pki().path("gwm.key");
   EXPECT_EQ(refusal(settings), settings.ca +
-                                   ": no certificate in it; PEM is expected, with a line "
+                                   ": it contains no certificate; PEM is expected, with a line "
                                    "'-----BEGIN ...'");
   settings = pki().settings("gwm");
   settings.key = pki().path("gwm.pem");
-  EXPECT_TRUE(contains(refusal(settings), settings.key + ": no private key in it"));
+  EXPECT_TRUE(contains(refusal(settings), settings.key + ": it contains no private key"));
   settings = pki().settings("gwm");
   settings.crl = pki().path("ca.pem");
   EXPECT_TRUE(contains(refusal(settings), settings.crl + ": no revocation list in it"));
   pki().shell("sed 's/^MI/XX/' ca.pem >tail.pem; cat gwm.pem tail.pem >broken.pem");
   settings = pki().settings("gwm");
   settings.cert = pki().path("broken.pem");
-  EXPECT_TRUE(contains(refusal(settings), "the 2. certificate in it is broken"))
+  EXPECT_TRUE(contains(refusal(settings), "certificate number 2 in it is broken"))
       << refusal(settings);
 }
 
@@ -145,9 +145,9 @@ TEST_F(TlsFiles, AKeyThatOthersMayReadIsRefused) {
   EXPECT_EQ(refusal_of_key_mode(0600), "");
   EXPECT_EQ(refusal_of_key_mode(0400), "");
   EXPECT_EQ(refusal_of_key_mode(0640, static_cast<int>(::getegid())), "");
-  EXPECT_TRUE(contains(refusal_of_key_mode(0604), "everybody may read or write"));
+  EXPECT_TRUE(contains(refusal_of_key_mode(0604), "every user may read or write"));
   EXPECT_TRUE(contains(refusal_of_key_mode(0644), "mode 0644"));
-  EXPECT_TRUE(contains(refusal_of_key_mode(0602), "everybody may read or write"));
+  EXPECT_TRUE(contains(refusal_of_key_mode(0602), "every user may read or write"));
   EXPECT_TRUE(contains(refusal_of_key_mode(0660), "may write the private key"));
 }
 
@@ -213,7 +213,7 @@ TEST_F(TlsFiles, WarningsComeInTime) {
 TEST_F(TlsFiles, WhatIsHardlyMeantIsRemarked) {
   const auto client = load_tls(pki().settings("gwm"), TlsRole::client);
   ASSERT_TRUE(client) << client.error().detail;
-  EXPECT_TRUE(contains(tls_warnings(**client, wall_now()).at(0), "is not made for a client"));
+  EXPECT_TRUE(contains(tls_warnings(**client, wall_now()).at(0), "is not for use by a client"));
   pki().shell("cat gwm.pem director-1.pem >wrong-chain.pem; cp gwm.key wrong-chain.key");
   const auto chain = load_tls(pki().settings("wrong-chain"), TlsRole::server);
   ASSERT_TRUE(chain) << chain.error().detail;

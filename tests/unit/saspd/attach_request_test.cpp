@@ -49,7 +49,7 @@ TEST_F(AttachRequestFile, IsWrittenForWhatAttachingAgainMends) {
   EXPECT_NE(news->text.find("eth0 (not_attached)"), std::string::npos) << news->text;
   EXPECT_EQ(news->text.find("eth1"), std::string::npos) << news->text;
   EXPECT_EQ(taken(), "eth0 (not_attached)\n");
-  EXPECT_EQ(request.text(), "asked for it to be attached again, 1 time");
+  EXPECT_EQ(request.text(), "requested 1 time that it be attached again");
   const auto end = request.look({gone}, now_ + seconds{1});
   ASSERT_TRUE(end);
   EXPECT_FALSE(end->warning);

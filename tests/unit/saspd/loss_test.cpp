@@ -366,7 +366,7 @@ TEST_F(Loss, LeavesUdpFlowsWithADeadServer) {
   pool.destinations.at(server(1)).connections = 3;
   reconcile();
   EXPECT_EQ(alarms(), "udp_stays!");
-  EXPECT_NE(detail_.find("flows go on to 10.0.0.1:8080"), std::string::npos) << detail_;
+  EXPECT_NE(detail_.find("flows continue to 10.0.0.1:8080"), std::string::npos) << detail_;
   pool.flags = lb::service_flag::one_packet;
   reconcile();
   EXPECT_EQ(alarms(), "");

@@ -505,9 +505,8 @@ TEST(SaspdOptions, NameEveryBadLineOfAConfigFileAndNothingThatFollowsFromIt) {
           "2: '[saspd]' is not 'key = value'; there are no sections: leave it out\n" + at +
           "3: 'adopt' is not 'key = value'; write 'adopt = true'\n" + at +
           "5: unknown key 'servce'; did you mean 'service'?\n" + at +
-          "6: '# the web' stands behind the value; a comment stands on a line of its own: "
-          "'service = web=192.0.2.10:80', and if it belongs to the value, that stands in "
-          "quotes\n" +
+          "6: '# the web' follows the value; a comment needs a line of its own: "
+          "'service = web=192.0.2.10:80', and if it belongs to the value, quote that\n" +
           at +
           "7: service: 'api=tcp:api.example:80': 'api.example:80' is not ADDR:PORT: names are "
           "not resolved here; give the address\n" +
