@@ -1,8 +1,7 @@
-// Bringing the XDP program to its interfaces and taking it away again: the privileged part
-// (CAP_BPF, CAP_NET_ADMIN and the right to write to the bpf file system).
+// Attaches the XDP program to its interfaces and detaches it: the privileged part (CAP_BPF,
+// CAP_NET_ADMIN and the right to write to the bpf file system).
 //
-// Everything that lives is pinned below one directory (pins.hpp). Nothing of it needs a process of
-// ours.
+// Everything that stays is pinned below one directory (pins.hpp), and needs no process of ours.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,7 @@
 
 namespace saspd::bpf {
 
-// How much fits the maps.
+// The capacity of the maps.
 struct Sizes {
   std::uint32_t services = 64;    // 257 KiB each
   std::uint32_t backends = 1024;  // 1..65535
@@ -29,46 +28,46 @@ struct AttachSettings {
   std::vector<std::string> interfaces;
   Mode mode = Mode::automatic;
   Sizes sizes;
-  std::uint32_t new_flow_limit = 0;  // stored per second and CPU; 0: none
-  bool defer_syn = false;            // a flow is stored at the packet after its SYN
-  // Of the hash from flows to slots: balancers that share traffic have the same. Nothing: random.
+  std::uint32_t new_flow_limit = 0;  // flows stored per second and CPU; 0: no limit
+  bool defer_syn = false;            // stores a flow at the packet after its SYN
+  // Of the hash from flows to slots; balancers that share traffic need the same. Empty: random.
   std::optional<std::uint32_t> seed;
-  std::optional<Owner> owner;  // of the pins; nothing: root
-  bool replace = false;        // what is there and does not fit is thrown away, flows included
-  bool force = false;          // that also under a saspd that serves with it
-  bool share = false;          // in the dispatcher of libxdp, beside other programs (share.hpp)
-  bool blackhole = false;      // netlink/blackhole.hpp, kept up by reattach()
+  std::optional<Owner> owner;  // of the pins; empty: root
+  bool replace = false;        // discards existing maps that do not fit, including their flows
+  bool force = false;          // does so even while a saspd is using them
+  bool share = false;  // attaches in the dispatcher of libxdp, beside other programs (share.hpp)
+  bool blackhole = false;  // netlink/blackhole.hpp; reattach() keeps it up to date
 };
 
-// What is attached already keeps its maps and its flows and gets the present program; smaller maps
-// than wanted are copied into bigger ones, under a saspd that goes on writing and without losing a
-// flow; those of layout 1 are taken over with all flows, too. An interface that is not named any
-// more is left. Nothing is attached, and nothing changed, on an error: an interface that does not
-// exist or has another XDP program (which is named), maps of yet another layout, or bigger ones
-// than wanted, without `replace` (not_supported), a program that the kernel refuses (with the
-// verifier's words), a saspd that would lose its services (address_in_use).
+// An existing attachment keeps its maps and flows and gets the current program. Maps that are
+// smaller than wanted are copied into larger ones, while a saspd keeps writing and without losing a
+// flow; maps of layout 1 are taken over with all flows as well. Interfaces that are no longer named
+// lose the program. On an error, nothing is attached or changed: an interface that does not exist
+// or has another XDP program (which is named); maps of another layout, or larger than wanted,
+// without `replace` (not_supported); a program that the kernel refuses (with the verifier's text);
+// a saspd that would lose its services (address_in_use).
 Result<std::vector<Attached>> attach(const AttachSettings& settings);
 
-// Of what is attached there; nothing: nothing that this program knows.
+// The sizes of what is attached there; empty if this version does not know it.
 std::optional<Sizes> attached_sizes(const std::string& pins);
 
-// Puts right what attachment_problems() (attachment.hpp) says of an attachment, where
-// mended_by_attach: an interface that lost the program, or was made anew, gets it again as it was
-// attached, with maps, flows, sizes and mode. Left alone, and remembered: interfaces that are gone,
-// or have another program. Returns the interfaces that have the program then; empty: none had lost
-// it, and none was touched. Errors: no_such_file_or_directory, nothing is attached, as after
-// detach(); those of attach().
+// Repairs what attachment_problems() (attachment.hpp) reports with mended_by_attach: an interface
+// that lost the program or was recreated gets it again as before, with maps, flows, sizes and mode.
+// Interfaces that are gone, or have another program, are left alone and stay on the record. Returns
+// the interfaces that have the program afterwards; empty if none had lost it, in which case none
+// was touched. Errors: no_such_file_or_directory, nothing is attached, as after detach(); those of
+// attach().
 Result<std::vector<Attached>> reattach(const std::string& pins);
 
-// On a server without tunnel devices: what forward=ipip put around the packets to `addresses` is
-// taken off before its own stack sees them. Of the settings only pins, interfaces and mode count;
-// what was attached there before is replaced.
+// For a server without tunnel devices: removes the outer header that forward=ipip puts before
+// packets to `addresses`, before the server's own stack sees them. Uses only pins, interfaces and
+// mode of the settings, and replaces what was attached there before.
 Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings,
                                                   const std::vector<IpAddress>& addresses);
 
-// Takes the program off its interfaces and throws the maps away. Works without any daemon. Returns
+// Detaches the program from its interfaces and deletes the maps. Works without any daemon. Returns
 // the interfaces. Errors: no_such_file_or_directory, nothing is attached; address_in_use, a saspd
-// serves with it, and it is not forced.
+// is using it and `force` is not set.
 Result<std::vector<std::string>> detach(const std::string& pins, bool force = false);
 
 }  // namespace saspd::bpf

@@ -1,5 +1,5 @@
-// attach() with `blackhole`: packets to a service address that would be routed on are dropped
-// (netlink/blackhole.hpp), for as long as something is attached.
+// attach() with `blackhole`: drops packets for a service address that would otherwise be routed
+// (netlink/blackhole.hpp), as long as something is attached.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace saspd::bpf {
 
-// On the record of the pins when it was asked for. It is pinned nowhere.
+// The entry on the record of the pins if it was requested. It is not a pin.
 inline constexpr std::string_view blackhole_entry = "blackhole";
 
-// For the addresses of all services that the maps have now, and all interfaces of the record, also
-// those that are gone. Needs no capability but for the maps.
+// For the addresses of all services that are in the maps now, and all interfaces on the record,
+// even those that are gone. Needs no capability but those for the maps.
 Result<netlink::Blackhole> wanted_blackhole(const std::string& pins, const Record& record);
 
 }  // namespace saspd::bpf

@@ -1,4 +1,4 @@
-// The contents of one map into another, which may be bigger.
+// Copies the contents of one map into another, which may be larger.
 #pragma once
 
 #include "controller/base/error.hpp"
@@ -7,8 +7,9 @@ namespace saspd::bpf {
 
 enum class Existing { overwrite, keep };
 
-// Every element of map `from` under the same key of map `to`: both of the same type, key and value,
-// arrays and hashes, per CPU or not. What comes and goes in `from` meanwhile may be in `to` or not.
+// Copies every element of map `from` to the same key of map `to`. Both are arrays or hashes, per
+// CPU or not, with the same type, key and value. Elements that are added to or removed from `from`
+// meanwhile may or may not be in `to`.
 Result<void> copy(int from, int to, Existing existing = Existing::overwrite);
 
 }  // namespace saspd::bpf

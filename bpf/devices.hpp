@@ -1,4 +1,4 @@
-// The map of devices (lb.h): which frames the XDP program takes for its own.
+// The map of devices (lb.h): which frames the XDP program accepts as its own.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,27 @@
 
 namespace saspd::bpf {
 
-// What the program is attached to.
+// An interface to which the program is attached.
 struct Attachment {
   std::uint32_t interface = 0;  // index
   bool native = false;
   bool operator==(const Attachment&) const = default;
 };
 
-// The whole map, by place.
+// The whole map, by index.
 using DeviceTable = std::vector<lb_devices>;
 
-// As the map says.
+// The attachments according to the map.
 std::vector<Attachment> attachments(const DeviceTable& table);
 
-// What the map has to hold for these, made from what it holds: what stays the same keeps its place.
-// Of an attachment whose interface is not there nothing is changed. An error, no_space_on_device:
-// there are too many VLANs and MACs.
+// Computes what the map must hold for these attachments from what it holds now: what stays the same
+// keeps its index. Entries of an attachment whose interface is gone do not change. Error
+// no_space_on_device: there are too many VLANs and MACs.
 Result<DeviceTable> arrange_devices(DeviceTable table, const netlink::Links& links,
                                     const std::vector<Attachment>& attached);
 
-// The map by its descriptor. Only places that change are written. Needs no capability but for the
-// map.
+// Read and write the map by its descriptor. Only indices that change are written. They need no
+// capability but those for the map.
 Result<DeviceTable> read_devices(int map);
 Result<void> write_devices(int map, const netlink::Links& links,
                            const std::vector<Attachment>& attached);

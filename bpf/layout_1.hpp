@@ -1,4 +1,4 @@
-// The maps of layout 1 (lb.h), which builds of before pinned: how the program of now takes them
+// The maps of layout 1 (lb.h), which earlier builds pinned, and how the current program takes them
 // over.
 #pragma once
 
@@ -8,11 +8,12 @@
 
 namespace saspd::bpf {
 
-// Whether the map of that name keeps its contents as they are. Others begin anew, those of services
-// aside.
+// Whether the map of that name keeps its contents as they are. Others start empty, except those of
+// services.
 bool is_same_in_layout_1(std::string_view map);
 
-// The table in use stood in the entry of its service: from map `from` of then to the maps of now.
+// Copies the services of layout 1, whose entries named the table in use, from the old map `from` to
+// the current maps.
 Result<void> copy_services_of_layout_1(int from, int services, int tables_in_use);
 
 }  // namespace saspd::bpf

@@ -1,4 +1,4 @@
-// A program on its interfaces.
+// Links between a program and its interfaces.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +17,25 @@ enum class Mode { automatic, native, generic };
 struct Interface {
   std::string name;
   std::uint32_t index = 0;
-  Mode mode = Mode::automatic;  // of a link that has to be made
+  Mode mode = Mode::automatic;  // of a link that must be created
 };
 
 struct Attached {
   std::string interface;
-  std::string mode;    // "native" or "generic"
-  std::string reason;  // why it is not native, in the kernel's words; empty: that was not wanted
+  std::string mode;  // "native" or "generic"
+  std::string
+      reason;  // why it is not native, in the kernel's words; empty if native was not requested
 };
 
-// Error no_such_device.
+// Error: no_such_device.
 Result<std::vector<Interface>> find_interfaces(const std::vector<std::string>& names, Mode mode);
 
-// Nothing: there is no interface of that index.
+// Empty if there is no interface with that index.
 std::optional<std::string> name_of(std::uint32_t interface);
-// For people: its name, or "interface 7".
+// For messages: the interface's name, or "interface 7".
 std::string interface_name(std::uint32_t interface);
 
-// Of a loaded program, by its descriptor; nothing: it is none, and errno says why.
+// The kernel's number of a loaded program, by its descriptor; empty on an error, with errno set.
 std::optional<std::uint32_t> number_of(int program);
 
 // What the kernel has on an interface.
@@ -44,17 +45,17 @@ struct OnInterface {
 };
 OnInterface program_on(std::uint32_t interface);
 
-// Those that are pinned in `pins` and still hold an interface, whatever they are named after, by
-// its index.
+// The links that are pinned in `pins` and still hold an interface, by its index, whatever their
+// names.
 struct PinnedLink {
   std::string path;
   Descriptor link;
 };
 std::map<std::uint32_t, PinnedLink> living_links(const std::string& pins);
 
-// Links that are there get the program at once and without a gap; those to be made are made first,
-// because they may fail: then nothing has changed, and the error says what the kernel has against
-// it. Interfaces that are not named any more lose the program.
+// Existing links get the program at once and without a gap. New links are created first, because
+// that may fail: in that case nothing has changed, and the error has the kernel's reason.
+// Interfaces that are no longer named lose the program.
 Result<std::vector<Attached>> link_all(const std::string& pins,
                                        const std::vector<Interface>& interfaces, int program);
 

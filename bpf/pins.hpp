@@ -1,7 +1,8 @@
-// What stands in a directory of pins beside the maps: a link for each interface (link_eth0), which
-// holds the program there and is root's; and the record of all that attach() has put there, by
-// which anybody can see later whether it still is. Names that begin with next_ are of an attach
-// that is under way, or was cut off. "writer" is no pin: writer_lock.hpp.
+// The contents of a directory of pins besides the maps: a link for each interface (link_eth0),
+// which holds the program there and belongs to root; and the record of everything that attach() has
+// put there, by which any process can check later whether it is still there. Names that begin with
+// next_ belong to an attach that is running or was interrupted. "writer" is not a pin:
+// writer_lock.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -20,26 +21,26 @@ namespace saspd::bpf {
 
 using Owner = std::pair<uid_t, gid_t>;
 
-// The file system takes no dots in names: "eth0.100" is pinned as "link_eth0%2E100".
+// The file system allows no dots in names: "eth0.100" is pinned as "link_eth0%2E100".
 std::string link_pin(std::string_view interface);
-// Nothing: it is the name of another pin.
+// Empty if it is the name of another pin.
 std::optional<std::string> interface_of(std::string_view pin);
 
 std::string path_of(const std::string& pins, std::string_view name);
-// In order; without the directory of the writer's lock.
+// Sorted, and without the directory of the writer's lock.
 std::vector<std::string> names_in(const std::string& pins);
 std::vector<std::string> linked_interfaces(const std::string& pins);
 Result<void> unpin(const std::string& path);
 
-// The directory, made if need be, on the bpf file system (which is never mounted here: whoever runs
-// us may have a mount namespace that dies with them). One that anybody but us could have prepared
-// is refused.
+// Creates the directory if needed, on the bpf file system (which is never mounted here: the caller
+// may have a mount namespace that ends with it). Refuses a directory that another user could have
+// prepared.
 Result<void> make_directory(const std::string& pins);
-// If nothing is pinned in it.
+// Removes the directory if nothing is pinned in it.
 void remove_directory(const std::string& pins);
 
-// The name of a pin, and its number: of a map or program its id, of a link the interface's index.
-// The program is on the record as "program", and is pinned nowhere.
+// The name of each pin and its number: the id of a map or program, the interface index of a link.
+// The program is on the record as "program", but is not pinned.
 using Record = std::map<std::string, std::uint32_t>;
 // An interface that is shared (share.hpp) has two entries and no pin: its index, and the number of
 // the dispatcher.
@@ -50,11 +51,11 @@ inline constexpr std::string_view next_prefix = "next_";
 std::string shared_entry(std::string_view interface);
 std::string dispatcher_entry(std::string_view interface);
 bool is_dispatcher(std::string_view entry);
-// Nothing: it is another entry.
+// Empty if it is another entry.
 std::optional<std::string> shared_interface_of(std::string_view entry);
 
 Result<Record> read_record(const std::string& path);
-// Makes the map and pins it there, in place of what is there.
+// Creates the map and pins it there, replacing what is there.
 Result<void> write_record(const std::string& path, const Record& record);
 
 }  // namespace saspd::bpf

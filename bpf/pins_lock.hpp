@@ -1,4 +1,4 @@
-// Nobody attaches while somebody looks at what is attached, or writes into it.
+// Keeps attaching apart from reading what is attached, and from writing to it.
 #pragma once
 
 #include <chrono>
@@ -10,12 +10,12 @@
 
 namespace saspd::bpf {
 
-// A lock on a directory of pins, for one look or one change: whoever has it finds the same maps and
+// A lock on a directory of pins, for one reading or one change: its holder finds the same maps and
 // the same program until the end. It ends with its process, however that ends, and is the same in
-// every namespace that sees the directory. (Who writes at all: writer_lock.hpp.)
+// every namespace that sees the directory. (writer_lock.hpp determines who writes at all.)
 class PinsLock {
  public:
-  // Error resource_unavailable_try_again: somebody else has had it for all of `patience`.
+  // Error resource_unavailable_try_again: another process held it for all of `patience`.
   static Result<PinsLock> take(const std::string& pins,
                                std::chrono::milliseconds patience = std::chrono::seconds{2});
 

@@ -1,4 +1,4 @@
-// Hears at once of whoever attaches, or takes away, what is pinned in a directory.
+// Notices at once when what is pinned in a directory is replaced or removed.
 #pragma once
 
 #include <string>
@@ -9,17 +9,17 @@ namespace saspd::bpf {
 
 class PinsWatch {
  public:
-  // Where the kernel has no watch left for this user nothing is ever heard; what is pinned shows in
-  // the next listing all the same.
+  // If the kernel has no watch left for this user, it never notices anything; the next listing
+  // still shows what is pinned.
   explicit PinsWatch(std::string pins);
 
-  // For the directory that stands there now. What happened to another one before is not heard, so
-  // whoever renews looks at the pins afterwards.
+  // Watches the directory that exists now. It has not noticed what happened to another one before,
+  // so check the pins after calling it.
   void renew() const;
 
-  // Readable when there is something to hear; -1: nothing ever is.
+  // Readable when there is news; -1 if there never will be.
   int descriptor() const { return events_.get(); }
-  // Whether the maps or the record have got others in their place since the last call, or are gone.
+  // Whether the maps or the record were replaced or removed since the last call.
   bool changed() const;
 
  private:

@@ -1,9 +1,8 @@
-// The maps of the attached XDP program as a Dataplane. It needs no capability, only the pins: their
-// owner may read and write the maps (kernel 5.19 and later; before, CAP_BPF).
+// The maps of the attached XDP program as a Dataplane. It needs no capability, only the pins, whose
+// owner may read and write the maps (kernel 5.19 and later; before that, CAP_BPF).
 //
-// What is believed is what was read at the last listing and what was written since: nothing is
-// taken over before its write succeeded, and a service of which a write failed is unknown until the
-// next listing.
+// It believes what the last listing read and what it has written since. It believes nothing before
+// the write has succeeded, and a service whose write failed is unknown until the next listing.
 #pragma once
 
 #include <array>
@@ -37,31 +36,31 @@ class Xdp final : public lb::Dataplane {
   // `pins`: the directory that attach() made. Errors: those of XdpMaps::open.
   static Result<std::unique_ptr<Xdp>> open(std::string pins, Now now = Clock::now);
 
-  // A service's scheduler is how its table is built, "minimal" or "independent"; its destinations
-  // are all forwarded alike, Forward::route (L2) or Forward::tunnel. Connections: 1 while a
-  // destination has had packets within quiet_time, else 0. Intact is a service whose entries, next
-  // hops and slots are what its weights demand. An error once somebody has taken the pins away.
+  // A service's scheduler is the way its table is built, "minimal" or "independent"; its
+  // destinations all have the same forwarding method, Forward::route (L2) or Forward::tunnel.
+  // Connections: 1 while a destination has had packets within quiet_time, else 0. A service is
+  // intact if its entries, next hops and slots match its weights. Error if the pins were removed.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;
   static constexpr Duration quiet_time = std::chrono::seconds{60};
 
-  // Each touched service gets one new table, written aside and then put in place of the old. What
-  // finds no room in the maps is refused alone, in the order of the changes; what is there already
+  // Each touched service gets one new table, which is written aside and then replaces the old one.
+  // Only changes that find no room in the maps are refused, in their order; what is already there
   // stays. An error concerns the service whose write failed.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
   Result<void> tidy() override;
 
   std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& key) override;
 
-  // Where the destinations are; one that is not in it is not reachable, and gets no slots as long
-  // as another of its service is. Before the first call they are where the maps say. A service that
-  // is unknown is left to the next plan.
+  // Sets where the destinations are. A destination without a next hop is not reachable, and gets no
+  // slots as long as another one of its service is reachable. Before the first call, the next hops
+  // in the maps apply. An unknown service is left to the next plan.
   Result<void> set_next_hops(const std::map<IpAddress, NextHop>& next_hops);
   std::set<IpAddress> addresses() const;  // of all destinations
 
-  // Which frames are ours, after a change of interfaces: of MACs, of VLAN devices.
+  // Updates which frames are ours, after a change of interfaces, MACs or VLAN devices.
   Result<void> set_devices(const netlink::Links& links);
-  // What the program is attached to.
+  // An interface to which the program is attached.
   const std::vector<Attachment>& attached() const { return attached_; }
 
   Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
@@ -73,30 +72,30 @@ class Xdp final : public lb::Dataplane {
   struct Service {
     lb_service value{};
     std::uint32_t table = 0;                     // in use
-    std::map<Endpoint, std::uint32_t> backends;  // numbers
-    bool known = true;                           // else a write of it failed
+    std::map<Endpoint, std::uint32_t> backends;  // their numbers
+    bool known = true;                           // false after a failed write
   };
-  // A service as it shall be; nothing of it is believed before it is written.
+  // A service as it is to become; none of it is believed before it is written.
   struct Draft {
     Service service;
     bool is_new = false;
-    std::map<std::uint32_t, lb_backend> backends;  // by number, those of the service
-    std::vector<std::uint32_t> leaving;            // to be freed when no table has them any more
-    std::vector<std::uint32_t> joining;            // numbers that are given anew
+    std::map<std::uint32_t, lb_backend> backends;  // the service's, by number
+    std::vector<std::uint32_t> leaving;            // freed once no table has them
+    std::vector<std::uint32_t> joining;            // newly assigned numbers
   };
   struct Drafts {
     std::map<lb::ServiceKey, Draft> services;
     std::set<lb::ServiceKey> removed;
-    std::map<lb::ServiceKey, Error> refused;  // there is no room for the service
+    std::map<lb::ServiceKey, Error> refused;  // no room for the service
     std::set<std::uint32_t> taken;            // numbers of backends
   };
-  // A table that was seen to be what these members make of it.
+  // A table that has been verified against these members.
   struct Followed {
     std::uint64_t slots = 0;  // digest()
     std::vector<Member> members;
     bool operator==(const Followed&) const = default;
   };
-  // What belongs to no service.
+  // Entries that belong to no service.
   struct Strays {
     std::vector<lb_service_key> services;
     std::vector<lb_address_key> addresses;
@@ -156,7 +155,8 @@ class Xdp final : public lb::Dataplane {
 
   std::vector<Attachment> attached_;
   std::map<lb::ServiceKey, Followed> followed_;
-  std::uint32_t last_number_ = 0;  // given; the next is looked for behind it, to reuse late
+  std::uint32_t last_number_ =
+      0;  // the last one assigned; the search for the next starts after it, to reuse numbers late
   std::optional<std::map<IpAddress, NextHop>> next_hops_;
   std::map<std::uint32_t, Activity> activity_;                      // by backend number
   std::unique_ptr<lb_table> slots_ = std::make_unique<lb_table>();  // as read last

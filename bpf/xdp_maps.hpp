@@ -1,4 +1,4 @@
-// The pinned maps as their writer opens them, and everything of them that decides where packets go.
+// The pinned maps as their writer opens them, and everything in them that decides where packets go.
 #pragma once
 
 #include <array>
@@ -15,12 +15,12 @@
 
 namespace saspd::bpf {
 
-// As lb.h has them.
+// Conversions to the types of lb.h.
 lb_address_key address_key(const IpAddress& address);
 lb_service_key service_key(const lb::VirtualEndpoint& service);
 lb_flow_key flow_key(lb::Protocol protocol, const Endpoint& source, const Endpoint& destination);
 
-// And back. Nothing: of a protocol that is not balanced.
+// Conversions back. Empty for a protocol that is not balanced.
 IpAddress ip_address(const lb_address& address, std::uint8_t family);
 std::optional<lb::VirtualEndpoint> service_of(const lb_service_key& key);
 
@@ -37,10 +37,10 @@ inline lb::Forward forward_of(const lb_service& service) {
   return service.forward == LB_FORWARD_IPIP ? lb::Forward::tunnel : lb::Forward::route;
 }
 
-// Whether the running kernel asks for CAP_BPF, besides the pins: before 5.19.
+// Whether the running kernel requires CAP_BPF besides the pins, as those before 5.19 do.
 bool maps_want_capability();
 
-// What the maps hold, without the slots.
+// What the maps hold, except the slots.
 struct Contents {
   std::vector<std::pair<lb_service_key, lb_service>> services;
   std::vector<lb_address_key> addresses;
@@ -49,18 +49,18 @@ struct Contents {
 };
 
 struct XdpMaps {
-  // Takes the `lock` of the pins, unless it is theirs already. Errors to tell apart:
-  // no_such_file_or_directory, nothing is attached; permission_denied, the pins belong to somebody
-  // else; not_supported, they are of another layout; address_in_use, somebody else writes them.
-  // Their details name the way out.
+  // Takes the `lock` of the pins, unless it already is theirs. Errors that callers distinguish:
+  // no_such_file_or_directory, nothing is attached; permission_denied, the pins belong to another
+  // user; not_supported, they have another layout; address_in_use, another process writes them.
+  // Their details name the remedy.
   static Result<XdpMaps> open(const std::string& pins, std::optional<WriterLock>& lock);
 
-  // Other maps are pinned there now, or none.
+  // Whether other maps, or none, are pinned there now.
   bool replaced(const std::string& pins) const;
 
   Result<Contents> read() const;
 
-  lb_settings limits;  // as of the opening
+  lb_settings limits;  // as read by open()
   Map<lb_service_key, lb_service> services;
   Map<std::uint32_t, std::uint32_t> tables_in_use;
   Map<lb_address_key, std::uint32_t> addresses;

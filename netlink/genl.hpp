@@ -12,9 +12,9 @@ struct mnl_socket;
 
 namespace saspd::netlink {
 
-// Opens itself when it is first used, and anew after an error that may leave answers outstanding,
-// so that no later request meets them. Errors of the kernel carry its errno; no answer within
-// `patience` is std::errc::timed_out.
+// Opens itself on first use, and again after an error that may leave answers outstanding, so that
+// no later request receives them. Errors of the kernel carry its errno; no answer within `patience`
+// is std::errc::timed_out.
 class GenlSocket {
  public:
   static constexpr std::chrono::milliseconds patience{1000};
@@ -33,14 +33,14 @@ class GenlSocket {
   // Sends one request that has one answer. Its attributes are valid until the next call.
   Result<ByteView> ask(Requests& request);
 
-  // Sends one request for a dump (NLM_F_DUMP) and reads all records; `parse` makes a
-  // Result<Record> of the attributes of each. A dump that the kernel reports as interrupted by
-  // changes (NLM_F_DUMP_INTR; IPVS never does) is taken again.
+  // Sends one request for a dump (NLM_F_DUMP) and reads all records; `parse` turns the attributes
+  // of each into a Result<Record>. A dump that the kernel reports as interrupted by changes
+  // (NLM_F_DUMP_INTR; IPVS never does) is repeated.
   template <class Record, class Parse>
   Result<std::vector<Record>> dump(Requests& request, Parse parse);
 
   // Sends a batch of at most max_batch requests and returns those that failed, or whose answers
-  // were lost, in order. When sending itself fails the kernel has seen none of them, and all are
+  // were lost, in order. If sending itself fails, the kernel has seen none of them, and all are
   // returned.
   std::vector<BatchOutcome::Failed> write(Requests& batch);
 
@@ -66,7 +66,7 @@ class GenlSocket {
   };
   std::unique_ptr<mnl_socket, Closer> socket_;
   std::vector<std::uint8_t> buffer_;
-  ByteView datagram_;  // what is not yet taken of the last one; a part of buffer_
+  ByteView datagram_;  // the part of the last datagram, in buffer_, that is not processed yet
   std::uint32_t sequence_ = 1;
 };
 

@@ -11,42 +11,41 @@ namespace saspd::netlink {
 
 class Ipvs final : public lb::Dataplane {
  public:
-  // Errors to tell apart: std::errc::no_protocol_option, the kernel has no IPVS and cannot load it;
-  // std::errc::operation_not_permitted, CAP_NET_ADMIN is missing (in the initial user namespace;
-  // IPVS wants it for reading too). Their details name the way out.
+  // Errors that callers distinguish: std::errc::no_protocol_option, the kernel has no IPVS and
+  // cannot load it; std::errc::operation_not_permitted, CAP_NET_ADMIN is missing (in the initial
+  // user namespace; IPVS requires it for reading too). Their details name the remedy.
   static Result<std::unique_ptr<Ipvs>> open();
 
   const std::string& version() const { return version_; }  // "1.2.1"
 
-  // Not one moment of the kernel: its lock is free between services, and between every ~90
-  // destinations. A table edited meanwhile may lack a destination that moved (it is back in the
-  // next listing), and a service deleted meanwhile may be listed without destinations. Writing by
-  // such a list does no harm: what is not there is not written or fails with ENOENT.
+  // Not an atomic snapshot: the kernel releases its lock between services, and between every ~90
+  // destinations. If the table is edited meanwhile, the list may lack a destination that moved (it
+  // is back in the next listing), and have a deleted service without destinations. Writing by such
+  // a list does no harm: what is not there is not written or fails with ENOENT.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
-  // Services of protocols that we have no name for are left out.
+  // Leaves out services of protocols for which we have no name.
   Result<lb::Table> list_all() override;
 
   lb::KernelSettings settings() override;
 
-  // Writes as lb::Dataplane promises it, although the kernel's command replaces a whole destination
-  // or service: both are read again immediately before, and what was read is written back around
-  // what is to change. So an edit by somebody else survives whenever it was made, but for one
-  // window, which the kernel leaves open because it cannot read and write in one step: from the
-  // moment in which the read reaches a destination until its write, with nothing in between but
-  // the rest of both. It grows with the service: about 0.1 ms with 10 destinations, 1 ms with 100,
-  // 5 ms with 1 000 (kernel.ipvs.edits_test measures it), and more if we are preempted in it.
-  // One read serves a service's changes in a row, at most 256: it costs as much as listing the
-  // service once.
+  // Writes as lb::Dataplane promises, although the kernel's command replaces a whole destination or
+  // service: both are read again immediately before, and what was read is written back around the
+  // change. So an edit by another program survives whenever it was made, except in one window,
+  // which the kernel leaves open because it cannot read and write in one step: from the moment in
+  // which the read reaches a destination until its write, with nothing in between but the rest of
+  // both. It grows with the service: about 0.1 ms with 10 destinations, 1 ms with 100, 5 ms with 1
+  // 000 (kernel.ipvs.edits_test measures it), and more if we are preempted in it. One read serves
+  // up to 256 consecutive changes of a service, and costs as much as listing the service once.
   //
-  // Errors: ESRCH, no such service; ENOENT, no such destination or scheduler; EEXIST, somebody else
-  // has added it; ERANGE, weight above lb::max_weight; EIO, the destinations could not be read;
-  // ECANCELED, see lb::Failure::changed_meanwhile(). std::errc::no_buffer_space and timed_out: not
-  // known whether it is written.
+  // Errors: ESRCH, no such service; ENOENT, no such destination or scheduler; EEXIST, another
+  // program has added it; ERANGE, weight above lb::max_weight; EIO, the destinations could not be
+  // read; ECANCELED, see lb::Failure::changed_meanwhile(). After std::errc::no_buffer_space and
+  // timed_out it is unknown whether it was written.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
  private:
-  // What the kernel has immediately before changes of one service are written, as far as they touch
-  // it.
+  // What the kernel has immediately before the changes of one service are written, limited to what
+  // they touch.
   struct Present;
 
   Ipvs();

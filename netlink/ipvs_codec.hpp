@@ -1,7 +1,7 @@
 // IPVS values <-> generic netlink attributes, as include/uapi/linux/ip_vs.h numbers them. Pure.
 //
-// Ports are big-endian on the wire, everything else has the host's order. IPv4 addresses are sent
-// as 4 bytes; the kernel answers with 16 (net/netfilter/ipvs/ip_vs_ctl.c, union nf_inet_addr).
+// Ports are big-endian on the wire; everything else is in host order. IPv4 addresses are sent as 4
+// bytes; the kernel answers with 16 (net/netfilter/ipvs/ip_vs_ctl.c, union nf_inet_addr).
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace saspd::netlink {
 void put_service(nlmsghdr& request, const lb::ServiceKey& service);
 
 // Appends a whole service for NEW_SERVICE and SET_SERVICE (ip_vs_genl_parse_service): scheduler,
-// flags, timeout and netmask are required; a persistence engine that is left out is taken off.
+// flags, timeout and netmask are required; a persistence engine that is left out is removed.
 void put_service(nlmsghdr& request, const lb::ServiceKey& service, const lb::Service& attributes);
 
 // Appends the key of a destination, for DEL_DEST.
@@ -28,39 +28,40 @@ void put_destination_key(nlmsghdr& request, const Endpoint& endpoint);
 // Appends a whole destination for NEW_DEST.
 void put_destination(nlmsghdr& request, const lb::Destination& destination);
 
-// An answer to GET_SERVICE.
+// Parses an answer to GET_SERVICE.
 struct ServiceRecord {
-  // None: a protocol that we have no name for. IPVS takes any number.
+  // Empty for a protocol for which we have no name; IPVS accepts any number.
   std::optional<lb::ServiceKey> key;
-  lb::Service attributes;  // scheduler: "none" in the moment in which somebody changes it
+  lb::Service attributes;  // scheduler: "none" while another program is changing it
 };
 Result<ServiceRecord> parse_service_record(ByteView attributes);
 
-// An answer to GET_DEST. Its address is of the service's family unless it says otherwise, which a
-// tunnelled one may (since Linux 3.18). A forwarding method unknown to us keeps its number.
+// Parses an answer to GET_DEST. The address has the service's family unless the answer says
+// otherwise, which it may for a tunnelled destination (since Linux 3.18). A forwarding method
+// unknown to us keeps its number.
 Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family);
 
-// A destination that exists, and what SET_DEST has to be given again of it: byte for byte as it
-// stands in the answer to GET_DEST, everything but weight, forwarding method and counters, also
-// attributes of a kernel newer than we are.
+// An existing destination, and what SET_DEST must be given again: everything in the answer to
+// GET_DEST but weight, forwarding method and counters, byte for byte, including attributes of a
+// kernel newer than we are.
 struct PresentDestination {
   lb::Destination destination;
   std::vector<std::uint8_t> kept;
 };
-// An answer to GET_DEST, if it is about one of the `wanted`; else nothing. message_size: what is to
-// be kept does not fit a request.
+// Parses an answer to GET_DEST; empty unless it is about one of the `wanted`. Error message_size:
+// what must be kept does not fit into a request.
 using Wanted = std::function<bool(const Endpoint&)>;
 Result<std::optional<PresentDestination>> parse_present_destination(ByteView attributes,
                                                                     Family service_family,
                                                                     const Wanted& wanted);
 
-// Appends a whole destination for SET_DEST. The command is no partial update
-// (ip_vs_genl_parse_dest and __ip_vs_update_dest): thresholds are required, and what else is left
-// out is reset.
+// Appends a whole destination for SET_DEST. The command is not a partial update
+// (ip_vs_genl_parse_dest and __ip_vs_update_dest): thresholds are required, and anything else that
+// is left out is reset.
 void put_changed_destination(nlmsghdr& request, const PresentDestination& present,
                              std::uint32_t weight, lb::Forward forward);
 
-// An answer to GET_INFO: the version of IPVS, "1.2.1".
+// Parses an answer to GET_INFO: the version of IPVS, "1.2.1".
 Result<std::string> parse_version(ByteView attributes);
 
 }  // namespace saspd::netlink

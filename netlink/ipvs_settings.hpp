@@ -1,4 +1,4 @@
-// The switches of IPVS that decide what becomes of connections to a server of weight 0.
+// The sysctls of IPVS that determine what becomes of connections to a server of weight 0.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What several files need of libnl: owners of its objects, and its addresses as ours.
+// Shared by the files that use libnl: owners of its objects, and conversion of its addresses.
 #pragma once
 
 #include <memory>
@@ -36,10 +36,10 @@ using NlRule = std::unique_ptr<rtnl_rule, Release>;
 // AF_INET or AF_INET6.
 int family_of(const IpAddress& address);
 
-// Null: there is no memory.
+// Null if there is no memory.
 NlAddress nl_address(const IpAddress& address);
 
-// Nothing: it is null, or of another kind.
+// Empty if the address is null, or of another family.
 std::optional<IpAddress> ip_address(const nl_addr* address);
 
 }  // namespace saspd::netlink

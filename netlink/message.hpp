@@ -1,5 +1,5 @@
-// Generic netlink messages as bytes: requests written, answers read and judged. Pure; the socket is
-// genl.hpp. Attributes and headers are written and walked with libmnl.
+// Generic netlink messages as bytes: writes requests, reads and judges answers. Pure; the socket is
+// in genl.hpp. libmnl writes and walks attributes and headers.
 #pragma once
 
 #include <array>
@@ -18,11 +18,11 @@ struct nlmsghdr;
 
 namespace saspd::netlink {
 
-// Netlink aligns to 4: the first byte of every view here stands on such a boundary.
+// Netlink aligns to 4 bytes: every view here begins on such a boundary.
 using ByteView = std::span<const std::uint8_t>;
 
-// Requests that travel in one send. The kernel works them off one after the other and does not stop
-// at a failing one (net/netlink/af_netlink.c, netlink_rcv_skb).
+// Requests that are sent together. The kernel processes them in order and does not stop at one that
+// fails (net/netlink/af_netlink.c, netlink_rcv_skb).
 class Requests {
  public:
   static constexpr std::size_t max_request = 256;  // bytes of one request with its headers
@@ -30,8 +30,8 @@ class Requests {
   explicit Requests(std::size_t capacity);
 
   void clear();
-  // Starts the next request; the caller appends its attributes with mnl_attr_put(). Valid until
-  // clear().
+  // Starts the next request, to which the caller appends attributes with mnl_attr_put(). Valid
+  // until clear().
   nlmsghdr& add(std::uint16_t family, std::uint8_t version, std::uint8_t command,
                 std::uint16_t flags = 0);
   // Gives the requests the sequence numbers first, first + 1, ...
@@ -59,23 +59,23 @@ struct Message {
   std::uint32_t sequence = 0;
   ByteView payload;
 
-  // Behind the generic netlink header; an error when that is not all there.
+  // What follows the generic netlink header; an error if that header is incomplete.
   Result<ByteView> attributes() const;
 };
 
-// Cuts the first message off a datagram that is not empty.
+// Removes the first message from a non-empty datagram, and returns it.
 Result<Message> take_message(ByteView& datagram);
 
-// The verdict in a message of type NLMSG_ERROR or NLMSG_DONE: nothing when the kernel is content,
-// else its errno, with its words if it has some (NLMSGERR_ATTR_MSG).
+// The verdict in a message of type NLMSG_ERROR or NLMSG_DONE: no error if the kernel accepted the
+// request, else its errno, with its text if there is one (NLMSGERR_ATTR_MSG).
 Result<void> verdict(const Message& message);
 
-// The attributes of one nest, by their number. It remembers the first thing that is wrong (a
-// missing attribute, a wrong length) and gives zeroes from then on: read all, then ask once for
-// error(). Unknown attributes and padding are skipped.
+// The attributes of one nest, by their number. It remembers the first fault (a missing attribute, a
+// wrong length) and returns zeroes from then on: read everything, then check error() once. Unknown
+// attributes and padding are skipped.
 class Attributes {
  public:
-  // `name` is what errors call the nest: "destination".
+  // `name`: what errors call the nest, such as "destination".
   Attributes(ByteView bytes, std::string_view name);
 
   bool has(std::uint16_t type) const { return find(type).data() != nullptr; }
@@ -84,9 +84,9 @@ class Attributes {
   std::uint16_t big_endian_u16(std::uint16_t type);
   std::uint32_t u32(std::uint16_t type);
   std::string text(std::uint16_t type);  // up to its NUL
-  // The first `size` bytes; there may be more of them.
+  // The first `size` bytes of the value, which may be longer.
   ByteView bytes(std::uint16_t type, std::size_t size);
-  ByteView value(std::uint16_t type) { return required(type); }  // all of them
+  ByteView value(std::uint16_t type) { return required(type); }  // all its bytes
   Attributes nest(std::uint16_t type, std::string_view name);
 
   const std::optional<Error>& error() const { return error_; }
@@ -98,14 +98,14 @@ class Attributes {
   void refuse(std::string detail);
 
   std::string_view name_;
-  std::array<ByteView, 32> values_{};  // IPVS has 15 attributes in its largest nest
+  std::array<ByteView, 32> values_{};  // the largest nest of IPVS has 15 attributes
   std::optional<Error> error_;
 };
 
-// Finds out from the answers which requests of a batch failed. Only the last one asks to be
-// acknowledged and errors are always told, in order: once the last is answered, a request without
-// an error was done. This does not hold once answers were lost: the kernel does everything in spite
-// of a full receive buffer, and only the telling is missing.
+// Determines from the answers which requests of a batch failed. Only the last one asks for an
+// acknowledgement, and errors are always reported, in order: once the last is answered, every
+// request without an error was done. This does not hold after answers were lost: with a full
+// receive buffer the kernel still does everything, but its answers are missing.
 class BatchOutcome {
  public:
   struct Failed {
@@ -115,18 +115,18 @@ class BatchOutcome {
 
   BatchOutcome(std::uint32_t first_sequence, std::size_t count);
 
-  // Messages of other sequence numbers belong to a batch that was given up, and are ignored.
-  // Malformed ones count as lost.
+  // Ignores messages with other sequence numbers, which belong to an abandoned batch. Malformed
+  // ones count as lost.
   void add(ByteView datagram);
-  // What is not answered now or later is unknown, because of `reason`. The first reason stays; its
-  // code is no_buffer_space or timed_out, by which callers tell it from a refusal of the kernel.
+  // Marks every request without an answer as unknown, because of `reason`. The first reason stays;
+  // its code is no_buffer_space or timed_out, which distinguishes it from a refusal by the kernel.
   void answers_lost(Error reason);
   // The kernel saw none of them.
   void not_sent(Error reason);
 
   bool complete() const { return last_answered_; }
   bool lossy() const { return lost_.has_value(); }
-  // Requests that failed or are not known to be done, in order. Ask when complete or lossy.
+  // Requests that failed or are not known to be done, in order. Call it when complete or lossy.
   std::vector<Failed> failed() const;
 
  private:

@@ -8,13 +8,13 @@
 
 namespace saspd::netlink {
 
-// Whether the card takes tags off and gives them beside the frame (rx-vlan-offload), where XDP does
-// not see them. False of an interface that does not say.
+// Whether the card strips tags and passes them beside the frame (rx-vlan-offload), where XDP does
+// not see them. False for an interface that does not report it.
 bool hides_vlan_tags(const std::string& interface);
 
-// What is wrong with attaching to `interface`, which takes tags off or not. An error: VLAN devices
-// are on it, so that frames of one VLAN would surely be led into another. Text: what to look out
-// for. Nothing: all is well. Both name the command that mends it.
+// Judges attaching to `interface`, which strips tags or not. An error if it has VLAN devices,
+// because frames of one VLAN would certainly be forwarded into another; a warning if that may
+// happen; empty if all is well. Error and warning name the command that corrects it.
 Result<std::optional<std::string>> check_vlan_tags(const Links& links, unsigned interface,
                                                    bool takes_tags_off);
 

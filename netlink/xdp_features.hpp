@@ -11,8 +11,8 @@ class XdpFeatures {
  public:
   XdpFeatures();
 
-  // As the kernel says (6.3 and later). Nothing: it does not say. Of a veth it says so only while
-  // its other end has an XDP program or GRO. Needs no capability.
+  // What the kernel reports (6.3 and later); empty if it does not report it. A veth can only while
+  // its peer has an XDP program or GRO. Needs no capability.
   std::optional<bool> can_transmit(unsigned interface);
 
  private:

@@ -43,19 +43,20 @@ struct Endpoint {
   IpAddress address;
   std::uint16_t port = 0;
 
-  // "192.0.2.1:80" or "[2001:db8::1]:80"; the port is 0..65535 in decimal. The error names what
-  // is missing, and where it can be known the text that was meant.
+  // "192.0.2.1:80" or "[2001:db8::1]:80"; the port is 0..65535 in decimal. The error names what is
+  // missing and, if it can be determined, the text that was meant.
   static Result<Endpoint> parse(std::string_view text);
   std::string text() const;
 
   auto operator<=>(const Endpoint&) const = default;
 };
 
-// An address where a port might have stood as well: "192.0.2.1", "2001:db8::1" or "[2001:db8::1]".
-// Refused is an IPv6 address without brackets whose end may be meant as a port: "2001:db8::1:80".
+// Parses an address where a port would be possible as well: "192.0.2.1", "2001:db8::1" or
+// "[2001:db8::1]". Refuses an IPv6 address without brackets whose end may be meant as a port:
+// "2001:db8::1:80".
 Result<IpAddress> parse_lone_address(std::string_view text);
 
-// A decimal number of the whole text, within [low, high]; the error says the accepted range.
+// Parses the whole text as a decimal number within [low, high]; the error names that range.
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t low, std::uint64_t high);
 
 }  // namespace saspd

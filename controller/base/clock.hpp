@@ -21,7 +21,7 @@ struct Clock {
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 
-// Nothing is later than everything.
+// An absent time is later than any other.
 inline std::optional<TimePoint> earliest(std::initializer_list<std::optional<TimePoint>> times) {
   std::optional<TimePoint> first;
   for (const auto& time : times) {

@@ -10,7 +10,7 @@ namespace saspd {
 class Descriptor {
  public:
   Descriptor() = default;
-  // What open(2) and the like have returned; it may be negative.
+  // Takes what open(2) and the like return, which may be negative.
   explicit Descriptor(int fd) : fd_(fd) {}
   Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Descriptor& operator=(Descriptor&& other) noexcept {

@@ -1,4 +1,4 @@
-// One error type for the whole program: a code for machines, a sentence for people.
+// One error type for all programs: a code for machines, a sentence for people.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@ struct Error {
   std::string detail;
 };
 
-// Use only what std::expected has too (`if (!r)`, `*r`, `r.error()`), so that this alias is all
-// that changes when the compiler floor moves to C++23.
+// Use only what std::expected also has (`if (!r)`, `*r`, `r.error()`), so that only this alias
+// changes when the project requires C++23.
 template <class T>
 using Result = boost::system::result<T, Error>;
 
@@ -30,7 +30,7 @@ inline Error fail(Error error) {
   return error;
 }
 
-// The same error, with the place where it happened put in front: "PLACE: detail".
+// The same error, with the place where it happened in front: "PLACE: detail".
 Error at(std::string_view place, Error error);
 
 // Needed by boost::system::result when .value() is called on an error; the project does not do

@@ -1,4 +1,5 @@
-// Exit codes of all programs; sysexits.h numbers, relied upon by scripts and systemd units.
+// Exit codes of all programs, with the numbers of sysexits.h. Scripts and systemd units rely on
+// them.
 #pragma once
 
 namespace saspd {

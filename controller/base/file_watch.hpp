@@ -1,4 +1,4 @@
-// Notices that files were replaced, by a look at them now and then.
+// Notices that files were replaced, by checking them from time to time.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace saspd {
 
-// What stat(2) tells of a file; two equal stamps are taken for the same content.
+// What stat(2) reports of a file; equal stamps count as equal content.
 struct FileStamp {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -18,35 +18,35 @@ struct FileStamp {
 };
 using FileStamps = std::vector<FileStamp>;
 
-// Of all these files, behind symbolic links; nothing while one of them is not there.
+// The stamps of all these files, following symbolic links; empty while one of them is missing.
 std::optional<FileStamps> stamps_of(const std::vector<std::string>& paths);
 
-// Decides when files are read again: when they are others than were read, and have not changed from
-// one look to the next. A file that is just being written is then not read by half. Files that were
-// renamed into their place are whole; one that is written in place, by a writer that may pause, has
-// to stay the same for longer.
+// Decides when files are read again: when they differ from those last read, and have not changed
+// between two checks, so that a file is not read while it is half written. Files that were renamed
+// into place are complete; one that is written in place, by a writer that may pause, must stay the
+// same for longer.
 class FileWatch {
  public:
-  // So many looks have to find files unchanged that are written in place.
+  // How many checks must find a file unchanged that is written in place.
   explicit FileWatch(unsigned looks_in_place = 1) : looks_in_place_(looks_in_place) {}
 
-  // The content behind these stamps was read; nothing: it could not be. Take the stamps before the
-  // content: a change after them makes the next look see others.
+  // Records that the content with these stamps was read; empty if it could not be read. Take the
+  // stamps before the content: after a later change the next check sees other stamps.
   void was_read(const std::optional<FileStamps>& stamps) {
     read_ = last_seen_ = stamps;
     unchanged_ = missing_ = 0;
   }
-  // To be called regularly. No stamps: not there, which changes nothing.
+  // Call it regularly. Without stamps, files are missing, which changes nothing.
   bool should_read(const std::optional<FileStamps>& stamps);
-  // One of them was not there for longer than it takes to replace it.
+  // Whether one of them was missing for longer than it takes to replace it.
   bool is_gone() const;
 
  private:
   bool is_in_place(const FileStamps& stamps) const;
 
   unsigned looks_in_place_;
-  unsigned unchanged_ = 0;  // looks in a row that found what the one before did
-  unsigned missing_ = 0;    // looks in a row that found one of the files missing
+  unsigned unchanged_ = 0;  // consecutive checks with the same result
+  unsigned missing_ = 0;    // consecutive checks that found a file missing
   std::optional<FileStamps> read_;
   std::optional<FileStamps> last_seen_;
 };

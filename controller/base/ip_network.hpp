@@ -10,12 +10,12 @@ namespace saspd {
 
 class IpNetwork {
  public:
-  // Of one address.
+  // The network of one address.
   explicit IpNetwork(const IpAddress& address);
-  // Of all addresses whose first `length` bits are those of `address`.
+  // The network of all addresses whose first `length` bits are those of `address`.
   IpNetwork(const IpAddress& address, unsigned length);
-  // "192.0.2.0/24", "2001:db8::/32", or an address alone. An address with bits behind the prefix is
-  // refused, with the network that it is in: either may have been meant.
+  // "192.0.2.0/24", "2001:db8::/32", or an address alone. Refuses an address with bits set after
+  // the prefix, and names its network: either may have been meant.
   static Result<IpNetwork> parse(std::string_view text);
 
   bool contains(const IpAddress& address) const;

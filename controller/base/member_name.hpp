@@ -14,8 +14,8 @@ struct MemberName {
   std::optional<std::string> group;  // nothing: in any
   Endpoint endpoint;                 // port 0: a system member
 
-  // "192.0.2.1:80", "192.0.2.1", or either behind "GROUP/". A group's name may hold slashes.
-  // "2001:db8::1:80" is refused, since it may be meant either way.
+  // "192.0.2.1:80", "192.0.2.1", or either after "GROUP/". A group's name may contain slashes.
+  // Refuses "2001:db8::1:80", which may be meant either way.
   static Result<MemberName> parse(std::string_view text);
   std::string text() const;
 

@@ -1,4 +1,4 @@
-// The name that somebody probably meant.
+// Finds the name that was probably meant.
 #pragma once
 
 #include <span>
@@ -7,8 +7,8 @@
 
 namespace saspd {
 
-// The name of `known` that is a slip of the fingers or another case away from `word`; empty if
-// there is none. Of equally near ones the first.
+// The name in `known` that differs from `word` by a typing error or in case; empty if there is
+// none. The first of several equally near ones.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
 // "; did you mean 'NAME'?" for the end of an error, with `before` in front of the name; empty if

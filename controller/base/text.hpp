@@ -1,4 +1,4 @@
-// Text that came from outside: is it well formed, and how is it shown without harm.
+// Text from outside: whether it is well formed, and how it is shown safely.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@ bool is_clean_utf8(std::string_view bytes);
 // For terminals and logs: clean UTF-8 stays, every other byte becomes \xNN, a backslash becomes \\.
 std::string printable(std::string_view bytes);
 
-// JSON in one line whose texts came from outside, for terminals and every reader: a control
-// character in it becomes \uNNNN, each byte that is no UTF-8 becomes \ufffd.
+// JSON on one line with text from outside, for terminals and every reader: a control character
+// becomes \uNNNN, each byte that is not UTF-8 becomes \ufffd.
 std::string printable_json(std::string_view json);
 
 }  // namespace saspd

@@ -12,13 +12,14 @@ enum class TlsRole : std::uint8_t { client, server };
 
 enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
 
-// Paths are those of PEM files; empty: not given.
+// Paths of PEM files; empty if not given.
 struct TlsSettings {
-  std::string ca;    // the authorities whose certificates are believed
+  std::string ca;    // the trusted authorities
   std::string cert;  // our own certificate, followed by intermediate ones
   std::string key;   // of `cert`
-  std::string crl;   // certificates that the authorities took back
-  std::string name;  // whom the server's certificate must be for; empty: the host connected to
+  std::string crl;   // the authorities' revocation lists
+  std::string
+      name;  // the name that the server's certificate must have; empty: the host connected to
   std::optional<TlsVersion> min;  // nothing: 1.2
 
   // Any flag turns TLS on.

@@ -4,10 +4,10 @@
 
 namespace saspd {
 
-// Of the release, as CMakeLists.txt has it: 0.1.0.
+// The release, as in CMakeLists.txt: 0.1.0.
 extern const std::string_view program_version;
 
-// Of the sources, in the words of git; empty where they were never exported or packed.
+// The sources, as git describes them; empty if they were never exported or packed.
 extern const std::string_view source_revision;
 
 }  // namespace saspd

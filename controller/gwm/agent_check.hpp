@@ -5,12 +5,12 @@
 //   down #out of disk        it is not, and why
 //   drain                    no new connections; "ready" ends it
 //
-// Compared with HAProxy 2.6 (tests/conformance/gwm/agent_check_test.cpp runs both), which carries
-// out the words it knows, and reports the rest:
-//   - an answer with anything else in it changes nothing here, as every message that we get; so
-//     does one without any word, which HAProxy takes for "no change",
-//   - the end of the connection ends the line too: no word cut off by it turns into another one,
-//   - "failed" is "fail": the manual of HAProxy 1.5 called it that,
+// Differences from HAProxy 2.6 (tests/conformance/gwm/agent_check_test.cpp runs both), which
+// carries out the words that it knows, and reports the rest:
+//   - an answer with any other word changes nothing here, as every bad message; so does one without
+//     any word, which HAProxy takes for "no change",
+//   - the end of the connection ends the line as well: a truncated word is not another word,
+//   - "failed" means "fail": the manual of HAProxy 1.5 called it that,
 //   - the '#' of a description needs no blank before it.
 #pragma once
 
@@ -25,14 +25,14 @@
 namespace saspd::gwm {
 
 inline constexpr std::size_t max_agent_answer = 1024;
-// More is taken for this much, as by HAProxy. 100 is the server's usual share.
+// A larger value counts as this, as in HAProxy. 100 is the server's usual share.
 inline constexpr std::uint16_t max_agent_percent = 25600;
 
 struct AgentHealth {
-  // All but `up` are down; which one is told is for people.
+  // All but `up` mean down; which one it is matters only to people.
   enum class Word : std::uint8_t { up, down, fail, stopped };
   Word word = Word::up;
-  std::string description;  // printable; only of a server that is down
+  std::string description;  // printable; only for a server that is down
 
   bool up() const { return word == Word::up; }
   bool operator==(const AgentHealth&) const = default;
@@ -42,7 +42,7 @@ std::string_view name(AgentHealth::Word word);
 enum class AgentAdmin : std::uint8_t { ready, drain, maint };
 std::string_view name(AgentAdmin admin);
 
-// What one answer says; of several words about the same thing the last one counts.
+// The content of one answer; of several words about the same thing, the last one counts.
 struct AgentReport {
   std::optional<std::uint16_t> percent{};
   std::optional<AgentHealth> health{};
@@ -50,14 +50,14 @@ struct AgentReport {
   bool operator==(const AgentReport&) const = default;
 };
 
-// Is there an end of the line in what was read so far?
+// Whether what was read so far contains the end of the line.
 bool has_agent_line(std::string_view bytes);
 
-// `bytes` is what came before the connection ended, or its first max_agent_answer bytes, or what
-// has_agent_line() is true of. The error says which word was not understood.
+// `bytes` is what arrived before the connection ended, or its first max_agent_answer bytes, or
+// bytes for which has_agent_line() is true. The error names the word that was not understood.
 Result<AgentReport> parse_agent_answer(std::string_view bytes);
 
-// What is known from all answers: an agent that says nothing of a thing leaves it as it was.
+// What is known from all answers: what an answer does not mention stays as it was.
 struct AgentState {
   std::uint16_t percent = 100;
   AgentHealth health;

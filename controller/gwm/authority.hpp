@@ -1,6 +1,6 @@
-// Who may speak for whom. SASP itself has no security (RFC 4678 10): whoever knows an LB UID can
-// take its connection over and its traffic away. Here a peer's certificate and address say what it
-// may do. Pure.
+// Who may speak for whom. SASP itself has no security (RFC 4678 10): any peer that knows an LB UID
+// can take over its connection and its traffic. Here, a peer's certificate and address determine
+// what it may do. Pure.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace saspd::gwm {
 
-// The names "web" or, with a star, all that begin so: "web*", "*".
+// One name, "web", or, with a star, all names that begin so: "web*", "*".
 class NamePattern {
  public:
   static NamePattern parse(std::string_view text);
@@ -42,44 +42,44 @@ struct Grant {
   std::vector<NamePattern> groups{NamePattern::any()};  // in these groups only
 };
 
-// Who a peer is, and what it may do: the sum of its grants.
+// Who a peer is and what it may do, which is the sum of its grants.
 struct Rights {
   std::string peer;  // for the log: "192.0.2.1", "'director-1' at 192.0.2.1"
   IpAddress address;
   std::optional<PeerIdentity> identity;  // of a verified certificate
   std::vector<Grant> grants;
 
-  // As a load balancer, in a group; without a name: in every group.
+  // Whether it may be this load balancer in a group; without a name, in every group.
   bool may_be(std::string_view lb_uid, std::string_view group) const;
-  // In some group at least.
+  // Whether it may in at least one group.
   bool may_be(std::string_view lb_uid) const;
-  // For a member that a group of a load balancer has, or shall have.
+  // Whether it may speak for a member that a group of a load balancer has, or is about to get.
   bool may_speak_for(const IpAddress& member, std::string_view lb_uid,
                      std::string_view group) const;
-  // For all of them; without a name those of every group.
+  // Whether it may speak for all members of a group; without a name, for those of every group.
   bool may_speak_for_all(std::string_view lb_uid, std::string_view group) const;
 };
 
 // A line of the authority file.
 struct AuthorityRule {
   std::string peer;             // "*": any; "sha256:" and the fingerprint; else a name
-  std::vector<IpNetwork> from;  // empty: from everywhere
+  std::vector<IpNetwork> from;  // empty: from any address
   bool own_member = false;      // the peer's own addresses
   Grant grant;
 };
 
 class Authority {
  public:
-  // Without an authority file. A peer with a certificate is the load balancer whose UID is a name
-  // in it (common name; DNS, URI and e-mail alternative names), and speaks for members at its own
-  // address and those of the certificate. One without may be any load balancer, and speaks for
-  // members at its own address; from this host (loopback) at any. `foreign_members`: everybody
-  // speaks for members at any address.
+  // The authority without a file. A peer with a certificate is the load balancer whose UID is a
+  // name in it (common name; DNS, URI and e-mail alternative names), and speaks for members at its
+  // own address and those in the certificate. A peer without one may be any load balancer, and
+  // speaks for members at its own address, or, from this host (loopback), at any.
+  // `foreign_members`: every peer speaks for members at any address.
   explicit Authority(bool foreign_members);
 
-  // An authority file: what no line grants is refused. A line is for one role, a load balancer's or
-  // a member's. All of the text or nothing: the error says the line. A last line without its end is
-  // refused, since half a line may grant more than the whole.
+  // Parses an authority file, which refuses what no line grants. A line is for one role, a load
+  // balancer's or a member's. All of the text is accepted or none: the error names the line. A last
+  // line without a newline is refused, since half a line may grant more than the whole.
   //
   // clang-format off
   //   # peer         rights
@@ -91,12 +91,12 @@ class Authority {
   //   *              lb=lab from=192.0.2.77             any peer, also one without certificate
   // clang-format on
   //
-  // A peer has the rights of all lines that fit.
+  // A peer has the rights of all lines that match it.
   static Result<Authority> parse(std::string_view text);
 
-  // `identity`: of a verified certificate.
+  // `identity`: from a verified certificate.
   Rights rights_of(const IpAddress& address, const std::optional<PeerIdentity>& identity) const;
-  // Those of the same peer under this authority.
+  // The rights of the same peer under this authority.
   Rights rights_of(const Rights& old) const { return rights_of(old.address, old.identity); }
 
   std::size_t size() const { return rules_.size(); }

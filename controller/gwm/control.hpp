@@ -1,4 +1,4 @@
-// What saspctl asks sasp-gwm for. Pure: the socket is elsewhere.
+// Answers saspctl's requests to sasp-gwm. Pure: the socket is elsewhere.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@ namespace saspd::gwm {
 
 struct ControlOutcome {
   boost::json::object answer;
-  std::string done;  // what is different now, for the log; empty: nothing
+  std::string done;  // what has changed, for the log; empty if nothing has
 };
 
-// `may_write`: whether the one who asks may change anything.
+// `may_write`: whether the requester may change anything.
 ControlOutcome carry_out(const boost::json::object& request, bool may_write,
                          WorkloadManager& manager, const Surroundings& around, TimePoint now);
 

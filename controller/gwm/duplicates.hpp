@@ -1,4 +1,4 @@
-// Whether two load balancers use the same LB UID. Pure.
+// Detects two load balancers that use the same LB UID. Pure.
 #pragma once
 
 #include <cstddef>
@@ -15,15 +15,16 @@
 namespace saspd::gwm {
 
 // A new connection replaces the old one of its LB UID (RFC 4678 9.1, sasp-interop row 36). For a
-// load balancer whose old connection broke unseen that is right, and rare. Two that live replace
-// each other for ever, each whenever it is its turn to retry.
+// load balancer whose old connection broke unnoticed, that is right, and rare. Two live ones
+// replace each other for ever, each at its next retry.
 class Duplicates {
  public:
-  static constexpr std::size_t enough = 3;  // replacements within
+  static constexpr std::size_t enough = 3;  // so many replacements within
   static constexpr Duration within = std::chrono::minutes{15};
-  static constexpr std::size_t most_uids = 1024;  // that are watched: peers choose them
+  static constexpr std::size_t most_uids =
+      1024;  // UIDs that are watched, limited because peers choose them
 
-  // A living connection from `old` was replaced by one from `by`.
+  // Records that a connection from `by` replaced a live one from `old`.
   void replaced(const std::string& lb_uid, const Endpoint& old, const Endpoint& by, TimePoint now);
 
   struct Suspicion {
@@ -45,7 +46,7 @@ class Duplicates {
   std::map<std::string, std::deque<Replacement>, std::less<>> replacements_;  // by LB UID
 };
 
-// In words, for whoever has to find them.
+// In words, for the operator who must find them.
 std::string text(const Duplicates::Suspicion& suspicion);
 
 }  // namespace saspd::gwm

@@ -1,4 +1,4 @@
-// What is known of a target from its probes: rise and fall. Pure.
+// What is known about a target from its probes: rise and fall. Pure.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Sample {
   std::string detail;  // in words: "HTTP status 200", "connection refused"
   TimePoint at{};      // when it ended
   Duration duration{};
-  std::optional<AgentReport> report;  // of an agent that answered
+  std::optional<AgentReport> report;  // from an agent that answered
 };
 
 struct HealthRules {
@@ -25,31 +25,31 @@ struct HealthRules {
   unsigned fall = 3;  // failures in a row that bring it down
 };
 
-// `up` of an agent means that it answers, whatever it says of its server: that is agent().
+// For an agent, `up` means that it answers; what it says about its server is agent().
 class Health {
  public:
   enum class State : std::uint8_t { unknown, up, down };
 
   explicit Health(TimePoint now) : since_(now), changed_at_(now) {}
 
-  // Unknown until there are two samples, the second of which decides; from then on the rules do.
-  // An agent's word counts at once, as in HAProxy: damping is the agent's business.
+  // Unknown until there are two samples, the second of which decides; from then on, the rules do.
+  // An agent's word counts at once, as in HAProxy: damping is up to the agent.
   void add(Sample sample, const HealthRules& rules);
 
   State state() const { return state_; }
   TimePoint since() const { return since_; }  // of the state
-  // When the state, or what an agent says, became what it is.
+  // When the state, or the agent's report, last changed.
   TimePoint changed_at() const { return changed_at_; }
   bool changed_by_last() const { return changed_by_last_; }  // sample
   const AgentState& agent() const { return agent_; }
 
-  // The last sample; nothing before the first.
+  // The last sample; empty before the first.
   const std::optional<Sample>& last() const { return last_; }
-  // Samples in a row that were as the last one.
+  // How many samples in a row were like the last one.
   unsigned run() const { return run_; }
   std::uint64_t samples() const { return samples_; }
   std::uint64_t failures() const { return failures_; }
-  // Unknown, or the last sample speaks against the state: worth a look soon.
+  // Whether the state is unknown, or contradicted by the last sample: worth an early probe.
   bool in_doubt() const;
 
  private:

@@ -1,10 +1,10 @@
-// The head of an HTTP answer, as much of it as a probe needs: the status, read as generously as
-// curl and HAProxy read it (tests/conformance/gwm/http_probe_test.cpp asks both). Pure.
+// The head of an HTTP answer, as far as a probe needs it: the status, read as generously as curl
+// and HAProxy do (tests/conformance/gwm/http_probe_test.cpp compares with both). Pure.
 //
 //   - a line ends with LF, with or without CR (RFC 9112 2.2)
-//   - the reason phrase may be missing, and the blank before it
-//   - interim answers (1xx but 101) are read past (RFC 9110 15.2)
-//   - what is no header field is no HTTP answer, and neither is a Content-Length that is no number
+//   - the reason phrase and the blank before it may be missing
+//   - interim answers (1xx except 101) are skipped (RFC 9110 15.2)
+//   - a line that is not a header field, or a Content-Length that is not a number, is an error
 #pragma once
 
 #include <cstddef>
@@ -16,16 +16,16 @@
 
 namespace saspd::gwm {
 
-// Of all heads of an answer together.
+// Limit of all heads of an answer together.
 inline constexpr std::size_t max_http_head = 65536;
 
 class HttpAnswer {
  public:
-  // What came next. True: no more is needed, result() has it.
+  // Takes the next bytes. True once no more are needed and result() is complete.
   bool take(std::string_view bytes);
 
-  // The final status, 200 to 999; or why there is none. As long as take() has not said true: that
-  // the connection ended too early.
+  // The final status, 200 to 999, or why there is none. Until take() returns true, the reason is
+  // that the connection ended too early.
   Result<unsigned> result() const;
 
  private:
@@ -36,9 +36,9 @@ class HttpAnswer {
   void end_head();
   void refuse(std::string why);
 
-  std::string line_;  // without its end yet
+  std::string line_;  // still incomplete
   std::size_t size_ = 0;
-  unsigned status_ = 0;  // of the head that is being read; 0: its first line is awaited
+  unsigned status_ = 0;  // of the current head; 0 before its first line
   bool has_field_ = false;
   std::optional<std::string> length_;
   bool is_done_ = false;

@@ -1,4 +1,4 @@
-// Peers decide how often something happens, not how much is logged.
+// Limits log lines: peers decide how often something happens, not how much is logged.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ class LogLimit {
   explicit LogLimit(unsigned burst = 50, Duration refill = std::chrono::seconds{1})
       : burst_(burst), refill_(refill), left_(burst) {}
 
-  // May a line be written now? If not it counts as suppressed.
+  // Whether a line may be written now. If not, it counts as suppressed.
   bool allows(TimePoint now) {
     const auto refilled = (now - last_refill_) / refill_;
     if (refilled > 0) {
@@ -30,7 +30,7 @@ class LogLimit {
     return true;
   }
 
-  // Lines suppressed since this was asked last.
+  // Lines suppressed since the last call.
   std::uint64_t take_suppressed() { return std::exchange(suppressed_, 0); }
 
  private:

@@ -1,4 +1,4 @@
-// What sasp-gwm shows to Prometheus. Pure. The labels of members are those of saspd's metrics.
+// sasp-gwm's metrics for Prometheus. Pure. The labels of members are those of saspd's metrics.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace saspd::gwm {
 
-// What happened and nobody else remembers.
+// Counts of events that are kept nowhere else.
 struct MetricCounters {
   std::map<std::pair<std::string_view, sasp::ReturnCode>, std::uint64_t> requests;  // by answer
   std::uint64_t not_understood = 0;
@@ -22,7 +22,7 @@ struct MetricCounters {
   void count(const sasp::Message& request, const sasp::Message& reply);
 };
 
-// `with_members`: also what there is per member, of the first max_members_shown.
+// `with_members`: includes the metrics of the first max_members_shown members.
 metrics::Families metric_families(const WorkloadManager& manager, const Surroundings& around,
                                   const MetricCounters& counters, const ProbeCounts& probes,
                                   bool with_members, TimePoint now);

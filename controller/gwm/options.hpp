@@ -1,5 +1,4 @@
-// What the operator of sasp-gwm asked for, checked as far as it can be without files and the
-// network.
+// The options of sasp-gwm, checked as far as possible without files and the network.
 #pragma once
 
 #include <optional>
@@ -34,19 +33,19 @@ struct Options {
   ProbePlan probes;
   ProbeConfig probing;
   TlsSettings tls;
-  std::vector<IpNetwork> allowed;           // who may connect at all; empty: everybody
-  bool foreign_members = false;             // without authority file: members speak for any address
-  std::string authority;                    // path of the authority file; empty: none
-  std::string weights;                      // path of the weights file; empty: none
-  std::chrono::seconds weights_memory{60};  // how long the last word of a member stays
+  std::vector<IpNetwork> allowed;  // who may connect at all; empty: any address
+  bool foreign_members = false;    // without an authority file: members speak for any address
+  std::string authority;           // path of the authority file; empty: none
+  std::string weights;             // path of the weights file; empty: none
+  std::chrono::seconds weights_memory{60};  // how long the last advice for a member stays
   std::string control;  // path of the control socket; empty: default_control, which may fail
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;
-  bool check = false;  // only tell whether the files are good
+  bool check = false;  // only check the files
   cli::LogOptions log;
 };
 
-// Either the options, or the code to end with; everything was said by then.
+// Either the options, or the exit code, with everything already printed.
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
 
 }  // namespace saspd::gwm

@@ -1,14 +1,13 @@
-// Which target is probed when, and what came of it. Pure: no sockets, time is a parameter.
+// Which target is probed when, and the outcomes. Pure: no sockets; time is a parameter.
 //
 // A target is probed every `interval`, measured from the start of its last probe and up to 5 %
-// shorter or longer, so that targets which came together do not stay together. While there is a
-// doubt about it (Health::in_doubt) it is probed after half of that. The first probes of targets
-// that came together are spread over an interval; that of a single one is due at once.
+// shorter or longer, so that targets that were added together do not stay together. While it is in
+// doubt (Health::in_doubt), it is probed after half of that. The first probes of targets that were
+// added together are spread over an interval; that of a single one is due at once.
 //
-// So a server that stops answering is down after at most, with the defaults,
-// 1.05 * (interval + (fall - 1) * interval / 2) + timeout = 5.2 s, while `concurrency` suffices:
-// each of so many places gives a probe of a dead server in `timeout`. Beyond that everybody waits
-// longer.
+// So, with the defaults, a server that stops answering is down after at most 1.05 * (interval +
+// (fall - 1) * interval / 2) + timeout = 5.2 s, as long as `concurrency` suffices: a probe of a
+// dead server occupies one of these places for `timeout`. Beyond that, every target waits longer.
 #pragma once
 
 #include <cstddef>
@@ -30,14 +29,14 @@ struct ProbeConfig {
   Duration timeout = std::chrono::seconds{1};  // of a whole probe
   HealthRules rules{};
   std::size_t concurrency = 256;  // probes at a time
-  std::string agent_send{};       // a line that agents are sent first; empty: nothing is sent
+  std::string agent_send{};       // a line that is sent to agents first; empty: none
 };
 
 struct ProbeCounts {
   std::uint64_t probes = 0;
   std::uint64_t failures = 0;  // of these
-  // Not probed for a reason of our own (no file descriptor, memory or local port left), no sample;
-  // tried again after half an interval.
+  // Not probed for a local reason (no file descriptor, memory or local port left): no sample, and
+  // another attempt after half an interval.
   std::uint64_t local_errors = 0;
 };
 
@@ -45,41 +44,40 @@ class ProbeSchedule {
  public:
   explicit ProbeSchedule(ProbeConfig config) : config_(config) {}
 
-  // All that shall be probed from now on. What is known of those that stay, stays.
+  // Sets all targets to probe from now on. What is known about those that stay is kept.
   void set_targets(const std::set<ProbeTarget>& targets, TimePoint now);
 
-  // When take_due() has something to give. Nothing: no target waits, or as many probes run as may;
-  // then the next one can start when one has ended.
+  // When take_due() will have a target. Empty if no target waits, or if the maximum of probes is
+  // running, in which case the next one can start when one has ended.
   std::optional<TimePoint> next_due() const;
-  // Targets to probe now. Those that have waited longest are first, so that none starves when
-  // there are more than can be probed. Each is given back by finished() or not_probed(), and not
-  // taken again before.
+  // Targets to probe now, those that have waited longest first, so that none starves when there are
+  // more than can be probed. Return each by finished() or not_probed(); it is not due again before.
   std::vector<ProbeTarget> take_due(TimePoint now);
 
-  // What is known of the target with this sample; nullptr if it is no longer wanted.
+  // What is known about the target after this sample; nullptr if it is no longer wanted.
   const Health* finished(const ProbeTarget& target, Sample sample, TimePoint now);
-  // It could not be probed for a reason of our own, which says nothing about it.
+  // It could not be probed for a local reason, which says nothing about it.
   void not_probed(const ProbeTarget& target, TimePoint now);
 
-  // nullptr: no target of ours.
+  // nullptr if it is not a target.
   const Health* health(const ProbeTarget& target) const;
   std::size_t running() const { return running_; }
 
  private:
-  // In order of time, and of arrival where that is the same.
+  // In order of time, then of arrival.
   using Queue = std::multimap<TimePoint, const ProbeTarget*>;
   struct Entry {
     Health health;
-    Queue::iterator place;  // while it is not probed
+    Queue::iterator place;  // while no probe of it runs
     bool is_running = false;
-    bool is_wanted = true;  // false: it goes when its probe has ended
+    bool is_wanted = true;  // false: removed when its probe has ended
     TimePoint started{};    // its last probe
   };
   using Entries = std::map<ProbeTarget, Entry>;
 
   void remove_others(const std::set<ProbeTarget>& wanted);
   void queue(Entries::iterator entry, TimePoint due);
-  // Takes the end of a probe to the books; end() if the target is gone.
+  // Records the end of a probe; end() if the target is gone.
   Entries::iterator end_probe(const ProbeTarget& target);
   Duration delay(const ProbeTarget& target, const Health& health) const;
 

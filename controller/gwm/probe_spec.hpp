@@ -1,8 +1,8 @@
-// How members are probed: the values of --probe, and what they mean for a member. Pure.
+// The values of --probe, and what they mean for a member. Pure.
 //
 //   --probe tcp                  every group without a --probe of its own: a TCP connection
 //   --probe web=http:/healthz    members of web: GET /healthz is answered with 2xx or 3xx
-//   --probe web=agent:9777       and an HAProxy agent at port 9777 of each server is asked, too
+//   --probe web=agent:9777       and an HAProxy agent at port 9777 of each server is asked as well
 //   --probe batch=none           members of batch are not probed
 #pragma once
 
@@ -25,14 +25,14 @@ struct ProbeSpec {
   enum class Kind : std::uint8_t { tcp, http, agent };
   Kind kind = Kind::tcp;
   std::string path;        // http: the target of the request (RFC 9112 3.2.1)
-  std::uint16_t port = 0;  // agent: where it listens, at the address of the member
+  std::uint16_t port = 0;  // agent: its port at the member's address
 
   std::string text() const;  // as in --probe: "http:/healthz"
   auto operator<=>(const ProbeSpec&) const = default;
 };
 
-// What is connected to, and how it is judged. A server that is a member of many groups, or of many
-// load balancers, is one target.
+// Where to connect, and how to judge. A server that is a member of many groups, or of many load
+// balancers, is one target.
 struct ProbeTarget {
   ProbeSpec spec;
   Endpoint endpoint;
@@ -41,25 +41,25 @@ struct ProbeTarget {
   auto operator<=>(const ProbeTarget&) const = default;
 };
 
-// tcp and http need a member that is a TCP port; an agent speaks for any member at its address.
+// tcp and http need a member with a TCP port; an agent speaks for any member at its address.
 std::optional<ProbeTarget> target_of(const ProbeSpec& spec, const sasp::MemberKey& member);
 
 // Which probes the members of each group get.
 class ProbePlan {
  public:
-  // Adds one [GROUP=]KIND, KIND being none, tcp, http:PATH or agent:PORT. A group that has any does
-  // not use those that name no group. Refused, and nothing added: none beside another kind, or a
-  // kind twice, for the same group.
+  // Adds one [GROUP=]KIND, where KIND is none, tcp, http:PATH or agent:PORT. A group with its own
+  // probes does not use those that name no group. Refuses, and adds nothing: none beside another
+  // kind, or a kind twice, for the same group.
   //
-  // GROUP and PATH may contain '='. What is a KIND as a whole has no GROUP; otherwise the KIND
-  // starts behind the first '=' that leaves a valid one. So "a=b=tcp" is for the group "a=b", and
+  // GROUP and PATH may contain '='. If the whole is a KIND, there is no GROUP; otherwise, the KIND
+  // starts after the first '=' that leaves a valid one. So "a=b=tcp" is for the group "a=b", and
   // "a=http:/x?y=tcp" for "a".
   Result<void> add(std::string_view text);
 
   std::span<const ProbeSpec> of(std::string_view group) const;
-  // Was it said that this group is not probed?
+  // Whether this group is explicitly not probed.
   bool is_none(std::string_view group) const;
-  // Nobody is probed.
+  // Whether no member is probed.
   bool empty() const { return without_group_.specs.empty() && by_group_.empty(); }
 
  private:

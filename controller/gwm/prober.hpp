@@ -17,7 +17,7 @@ namespace saspd::gwm {
 
 class Prober {
  public:
-  // After each probe of a target. It may call set_targets() and stop().
+  // Called after each probe of a target. It may call set_targets() and stop().
   using OnResult = std::function<void(const ProbeTarget&, const Health&)>;
 
   // The prober outlives the run of the io_context.
@@ -26,14 +26,14 @@ class Prober {
   Prober& operator=(const Prober&) = delete;
   ~Prober();
 
-  // All that shall be probed from now on. What is known of those that stay, stays; a probe that
-  // runs for another one comes to nothing.
+  // Sets all targets to probe from now on. What is known about those that stay is kept; a running
+  // probe of another one is discarded.
   void set_targets(const std::set<ProbeTarget>& targets);
 
-  // Ends everything, so that the io_context runs out of work. No result comes after this.
+  // Ends everything, so that the io_context runs out of work. No result follows.
   void stop();
 
-  // What is known of a target; nullptr: it is none. Until the io_context runs on.
+  // What is known about a target; nullptr if it is not one. Valid until the io_context continues.
   const Health* health(const ProbeTarget& target) const { return schedule_.health(target); }
   const ProbeCounts& counts() const { return counts_; }
   std::size_t running() const { return schedule_.running(); }

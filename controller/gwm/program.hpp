@@ -1,5 +1,5 @@
-// sasp-gwm at work: the workload manager, its sockets, probes and weights file put together, and
-// what is said about it.
+// sasp-gwm at work: connects the workload manager with its sockets, probes and weights file, and
+// logs what happens.
 #pragma once
 
 #include <memory>
@@ -33,7 +33,7 @@ class Program final : private net::GwmServerOwner {
   // Both outlive the program.
   Program(const Options& options, cli::Log& log);
 
-  // Until SIGTERM or SIGINT, or until it cannot start.
+  // Runs until SIGTERM or SIGINT, or until it cannot start.
   ExitCode run();
 
  private:

@@ -1,15 +1,15 @@
-// What load balancers and members have told the GWM: who exists, who registered what, who is
-// quiesced. Pure: requests in, replies out. A request is carried out as a whole or not at all
-// (sasp-interop row 21).
+// What load balancers and members have registered with the GWM: who exists, who registered what,
+// who is quiesced. Pure: requests in, replies out. A request is carried out as a whole or not at
+// all (sasp-interop row 21).
 //
 // Which return code, where several would fit (sasp-interop row 27), first one first:
 //   0x10  a name that is not UTF-8 or has control characters (row 10); a request without any group;
 //         a DeRegistration that lists members without naming their group (row 28)
 //   0x50  empty group name, where it cannot mean "all groups"
 //   0x51  LB UID of 0 or more than 64 bytes (row 9)
-//   0x11  somebody who may not be that LB, or not in that group or one that the LB has; a member
+//   0x11  a peer that may not be that LB, or not in that group or in one that the LB has; a member
 //         that may not speak for that address (row 37, authority.hpp)
-//   0x61  a member speaks of an LB that is not known here    0x43  an LB does
+//   0x61  a member names an LB that is not known here    0x43  an LB does
 //   0x11  a member, and its LB has not set the trust flag, or may not have that group itself; an
 //         LB for another LB
 //   0x42  unknown group     0x45  a member of the wrong kind (rows 25, 26)
@@ -32,26 +32,26 @@ namespace saspd::gwm {
 using ConnectionId = std::uint64_t;
 
 struct RegistryConfig {
-  std::uint16_t interval = 10;  // seconds, advised to load balancers (RFC 4678 7.3.2)
+  std::uint16_t interval = 10;  // seconds, recommended to load balancers (RFC 4678 7.3.2)
   // How long an LB without a connection is remembered (RFC 4678 9.1).
   std::chrono::seconds retention{300};
   bool mixed_groups = false;  // systems and applications in one group (row 26)
   std::size_t max_lbs = 1024;
   std::size_t max_groups = 65535;       // of all LBs together
   std::size_t max_members = 1'000'000;  // of all LBs together
-  // That members have registered by themselves: members, and groups that were new, of one address.
+  // Limit per address of members that registered themselves, and of groups that were new then.
   std::size_t max_self_registered = 256;
   // The weights of all groups of one LB: a Get Weights Reply cannot be split (row 20).
   std::size_t max_reply = sasp::default_max_message;
 };
 
-// Who sends a request.
+// The sender of a request.
 struct Sender {
   ConnectionId connection = 0;
   const Rights& rights;
 };
 
-// What an LB was told of a member last.
+// What an LB was last sent about a member.
 struct Told {
   std::uint8_t state = 0;
   std::uint8_t flags = 0;  // sasp::weight_flag
@@ -62,19 +62,19 @@ struct Told {
 struct Member {
   sasp::MemberData data;  // with label and address form as registered (row 2)
   bool registered_by_lb = true;
-  IpAddress debtor{};  // without registered_by_lb: whose limit it counts against
-  // A quiesce belongs to whom it came from: nobody lifts another's (row 40).
+  IpAddress debtor{};  // without registered_by_lb: the address whose limit it counts against
+  // A quiesce belongs to its origin, and only its origin can lift it (row 40).
   bool quiesced_by_lb = false;
   bool quiesced_by_member = false;
-  std::uint8_t state = 0;      // opaque, the last one that anybody told (RFC 4678 5.4)
-  std::optional<Told> told{};  // the Publisher's; nothing: not yet on this connection
+  std::uint8_t state = 0;      // opaque, the last one reported (RFC 4678 5.4)
+  std::optional<Told> told{};  // the Publisher's; empty if nothing was sent yet on this connection
   bool quiesced() const { return quiesced_by_lb || quiesced_by_member; }
 };
 
 // A group stays when its last member leaves (row 29).
 using Group = std::map<sasp::MemberKey, Member>;
 
-// What of a load balancer is limited.
+// The parts of a load balancer that are limited.
 struct Extent {
   std::size_t groups = 0;
   std::size_t members = 0;
@@ -87,7 +87,7 @@ struct Extent {
 
 struct LoadBalancer {
   std::map<std::string, Group, std::less<>> groups;
-  // The groups that no LB has registered, and whose limit they count against.
+  // The groups that no LB has registered, and the address whose limit each counts against.
   std::map<std::string, IpAddress, std::less<>> self_registered;
   Extent extent;
   std::uint8_t health = sasp::max_lb_health;
@@ -95,29 +95,29 @@ struct LoadBalancer {
   std::optional<ConnectionId> connection;
   Rights rights;                   // of its connection, or the last one that it had
   TimePoint forgotten_at;          // while there is no connection
-  std::uint64_t replacements = 0;  // of a living connection by a new one (row 36)
+  std::uint64_t replacements = 0;  // of a live connection by a new one (row 36)
   bool trusts() const { return (flags & sasp::lb_flag::trust) != 0; }
 };
 using LoadBalancers = std::map<std::string, LoadBalancer, std::less<>>;
 
-// What is there because members have registered it, by the address that it is counted for: that of
-// the member; the peer's own where it may speak for any address, so could take as many as it likes.
-// Groups outlive their members (row 29), and count as long as they live.
+// What members have registered themselves, by the address that it counts for: the member's; or the
+// peer's own if it may speak for any address, and so could use as many as it likes. Groups outlive
+// their members (row 29), and count as long as they exist.
 using SelfRegistered = std::map<IpAddress, Extent>;
 
-// Whoever speaks as an LB is told the weights of all its groups, and may be pushed them: the first
-// that the rights leave out; nullptr: there is none.
+// A peer that speaks as an LB is sent the weights of all its groups. Returns the first group that
+// the rights do not include; nullptr if there is none.
 const std::string* group_left_out(const Rights& rights, const std::string& lb_uid,
                                   const LoadBalancer& lb);
 
 struct Outcome {
-  sasp::Message reply;        // of a Get Weights: without the weights
-  std::string refusal;        // code, reason and names, when the code is not 0x00
-  bool unauthorized = false;  // refused because the sender has no right to it
-  bool changed = false;       // something is different now
+  sasp::Message reply;        // for a Get Weights: without the weights
+  std::string refusal;        // code, reason and names, unless the code is 0x00
+  bool unauthorized = false;  // refused because the sender is not authorized
+  bool changed = false;       // something has changed
   // Set when the sender's connection speaks for this LB from now on,
   std::optional<std::string> attached;
-  // and this one, which did so, has to be closed (RFC 4678 9.1, row 36).
+  // and this one, which did so before, must be closed (RFC 4678 9.1, row 36).
   std::optional<ConnectionId> replaced;
 };
 
@@ -128,10 +128,10 @@ class Registry {
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request);
 
-  // There is another authority.
+  // Replaces the authority.
   void judge_again(const Authority& authority);
 
-  // The connection is gone; its LB, if it spoke for one, is kept for the time of retention.
+  // The connection is gone; its LB, if it spoke for one, is kept for the retention time.
   void disconnected(ConnectionId connection, TimePoint now);
   // When forget_expired() has something to do.
   std::optional<TimePoint> next_expiry() const;
@@ -141,7 +141,7 @@ class Registry {
   const LoadBalancers& load_balancers() const { return lbs_; }
   const SelfRegistered& self_registered() const { return self_registered_; }
   LoadBalancer* find(std::string_view lb_uid);  // nullptr: not known
-  // The UID of the LB that a connection speaks for; nullptr: of none.
+  // The UID of the LB that a connection speaks for; nullptr if none.
   const std::string* attached_to(ConnectionId connection) const;
 
  private:

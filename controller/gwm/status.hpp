@@ -1,4 +1,4 @@
-// What sasp-gwm knows, as JSON for saspctl. Pure. Keys are relied upon by scripts.
+// What sasp-gwm knows, as JSON for saspctl. Pure. Scripts rely on the keys.
 #pragma once
 
 #include <functional>

@@ -1,10 +1,10 @@
-// What of the weights file is believed. Pure: tables and time in.
+// Which advice of the weights file takes effect. Pure: tables and time come in.
 //
-// A file that lost more than half of its members at once is probably cut off, or was written by a
-// script that failed: it is held back, and believed only when it stays the same for
-// ten times the memory, or when the operator says so. A member that is not in a file that is
-// believed keeps its last word for the time of memory, so that neither half a file nor a slip of
-// the pen takes a server away at once.
+// A file that lost more than half of its members at once is probably truncated, or was written by a
+// script that failed: it is held back, and takes effect only if it stays the same for ten times the
+// memory, or when the operator confirms it. A member that is missing from a file in effect keeps
+// its last advice for the time of the memory, so that neither half a file nor a typing error takes
+// a server away at once.
 #pragma once
 
 #include <map>
@@ -19,7 +19,7 @@ namespace saspd::gwm {
 
 class WeightsBook {
  public:
-  // `memory` 0: every file is believed, and forgotten is what it does not name.
+  // With a `memory` of 0, every file takes effect, and what it does not name is forgotten.
   explicit WeightsBook(Duration memory) : memory_(memory) {}
 
   // A member of a group.
@@ -30,29 +30,30 @@ class WeightsBook {
     std::string text() const;  // "web tcp:192.0.2.1:80"
   };
   struct News {
-    std::vector<Name> vanished;   // no longer named by the file; the last word stays for now
-    std::vector<Name> forgotten;  // and now it does not
-    bool changed = false;         // table() is another one
+    std::vector<Name> vanished;   // no longer named by the file; the last advice stays for now
+    std::vector<Name> forgotten;  // and now it has expired
+    bool changed = false;         // table() has changed
   };
   // A file that is held back.
   struct Held {
     AdviceTable table;
     std::size_t missing = 0;  // members of `before` that it does not name
-    std::size_t before = 0;   // members of the file that is believed
-    TimePoint until;          // when it is believed, if it stays the same
+    std::size_t before = 0;   // members of the file in effect
+    TimePoint until;          // when it takes effect, if it stays the same
   };
 
-  // What the file says now, as a whole. The first one is believed as it is.
+  // Takes the whole current file. The first one takes effect as it is.
   News read(AdviceTable file, TimePoint now);
-  // The operator's word: the file that is held back is meant.
+  // The operator confirms the file that is held back.
   News believe_held(TimePoint now);
-  // What time does: to be called now and then.
+  // Applies what is due by time; call it regularly.
   News expire(TimePoint now);
 
-  // What is advised: the file that is believed, and what is remembered of earlier ones.
+  // The advice: the file in effect, and what is remembered of earlier ones.
   const AdviceTable& table() const { return table_; }
   const std::optional<Held>& held() const { return held_; }
-  // Until when an earlier word of a member stays; nothing: it is the file's, or there is none.
+  // Until when the earlier advice for a member stays; empty if its advice is the current file's, or
+  // it has none.
   std::optional<TimePoint> remembered_until(const Name& name) const;
 
  private:

@@ -19,13 +19,13 @@
 
 namespace saspd::gwm {
 
-// All of the text or nothing: the error says the line, what is wrong and, where that can be known,
-// the text that was meant. A group is everything before the member, so that its name may contain
-// spaces. "#" starts a comment at the beginning of a line and behind a space. A last line without
-// its end is refused: the file may be half written, and 4 the beginning of 40.
+// Accepts all of the text or none: the error names the line, the fault and, if it can be
+// determined, the text that was meant. A group is everything before the member, so its name may
+// contain spaces. "#" starts a comment at the beginning of a line and after a space. A last line
+// without a newline is refused: the file may be half written, and 4 the beginning of 40.
 Result<AdviceTable> parse_weights(std::string_view text);
 
-// What is hardly meant as it stands, in words: a group with systems and applications.
+// What is probably a mistake, in words: a group with systems and applications.
 std::vector<std::string> doubts_about(const AdviceTable& table);
 
 }  // namespace saspd::gwm

@@ -1,5 +1,5 @@
-// The Group Workload Manager without its sockets, files and clocks: registry, weigher and publisher
-// put together. Pure: requests, readings and time in, replies and messages out.
+// The Group Workload Manager without its sockets, files and clocks: connects registry, weigher and
+// publisher. Pure: requests, readings and time come in, replies and messages come out.
 #pragma once
 
 #include <functional>
@@ -34,28 +34,29 @@ class WorkloadManager {
 
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request, TimePoint now);
-  // There is another authority.
+  // Replaces the authority.
   void judge_again(const Authority& authority) { registry_.judge_again(authority); }
-  // The connection is gone; its LB, if it spoke for one, is kept for the time of retention.
+  // The connection is gone; its LB, if it spoke for one, is kept for the retention time.
   void disconnected(ConnectionId connection, TimePoint now);
 
-  // What advisors say. All of the weights file at once.
+  // The input of the advisors. The weights file as a whole.
   void use(AdviceTable table, TimePoint now);
   void learn(const ProbeTarget& target, const Reading& reading, TimePoint now);
-  // By the operator: returns how many registered members are named; with none nothing is changed.
+  // By the operator: returns how many registered members the name matches; with none, nothing
+  // changes.
   std::size_t drain(const MemberName& member, TimePoint now);
-  // Returns false when it was not drained.
+  // Returns false if it was not drained.
   bool undrain(const MemberName& member, TimePoint now);
 
-  // What there is to probe. The generation changes whenever the answer may have.
+  // The targets to probe. The generation changes whenever they may have changed.
   std::set<ProbeTarget> probe_targets() const;
   std::uint64_t generation() const { return generation_; }
   void keep_only(const std::set<ProbeTarget>& targets) { weigher_.keep_only(targets); }
 
-  // When due() or forget_expired() has something to do; nothing: as long as nothing happens.
+  // When due() or forget_expired() has something to do; empty if only an event can change that.
   std::optional<TimePoint> deadline() const;
-  // What is to be sent now. An LB whose connection is not `ready` is left out, until writable() is
-  // called for it; what it is then sent is what is true then.
+  // The messages to send now. An LB whose connection is not `ready` is left out until writable() is
+  // called for it, and is then sent the state of that time.
   std::vector<Push> due(TimePoint now, const std::function<bool(ConnectionId)>& ready);
   void writable(ConnectionId connection, TimePoint now);
   // Returns the UIDs of the load balancers that were forgotten.
@@ -63,7 +64,7 @@ class WorkloadManager {
 
   const LoadBalancers& load_balancers() const { return registry_.load_balancers(); }
   const SelfRegistered& self_registered() const { return registry_.self_registered(); }
-  // The UID of the LB that a connection speaks for; nullptr: of none.
+  // The UID of the LB that a connection speaks for; nullptr if none.
   const std::string* attached_to(ConnectionId id) const { return registry_.attached_to(id); }
   const Weigher& weigher() const { return weigher_; }
 

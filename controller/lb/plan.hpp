@@ -1,4 +1,4 @@
-// What has to be written so that the kernel becomes what is desired.
+// What must be written to bring the kernel to the desired state.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@ namespace saspd::lb {
 enum class Action : std::uint8_t {
   add_service,
   set_service,
-  repair_service,  // one that is not intact is written anew
+  repair_service,  // writes a service again that is not intact
   add_destination,
   set_weight,
   remove_destination,
@@ -22,16 +22,16 @@ std::string_view name(Action action);  // the enumerator's name
 struct Change {
   Action action = Action::set_weight;
   ServiceKey service;
-  Service attributes;  // of add_service and set_service: as they shall be
-  // Of the others: as it shall be. set_weight means its weight, and its forward only with
-  // sets_forward; remove_destination has it as it was listed.
+  Service attributes;  // for add_service and set_service: the new values
+  // For the others: the new values. set_weight changes the weight, and forward only with
+  // sets_forward; for remove_destination, the values as listed.
   Destination destination;
-  // Of set_weight and remove_destination: the weight that was listed, on which they were decided.
+  // For set_weight and remove_destination: the listed weight, on which the decision was based.
   std::uint32_t old_weight = 0;
   bool sets_forward = false;
-  Service old_attributes{};  // of set_service, as they were listed
+  Service old_attributes{};  // for set_service, as listed
 
-  // Of a destination.
+  // Changes of a destination.
   bool writes_weight() const {
     return action == Action::add_destination || action == Action::set_weight;
   }
@@ -39,29 +39,29 @@ struct Change {
   bool operator==(const Change&) const = default;
 };
 
-// In the order of writing, service by service: the service itself; then every addition and raise
-// before every lowering and removal, so that in no moment in between it has less capacity than at
-// both ends. Services that go are last.
+// Changes in the order of writing, service by service: the service itself; then every addition and
+// raise before every lowering and removal, so that it never has less capacity in between than at
+// both ends. Services that are removed come last.
 using Plan = std::vector<Change>;
 
-// What becomes of services that only the actual table has.
+// What happens to services that only the actual table has.
 enum class Surplus { keep, remove };
 
-// What makes the services in `desired` what they are there. Of a destination that both tables have
-// only weight and forwarding are compared.
+// The changes that bring the services in `desired` to their desired state. For a destination in
+// both tables, only weight and forwarding are compared.
 Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::keep);
 
-// What `table` is after `change` was written.
+// Applies to `table` what writing `change` does.
 void apply(const Change& change, Table& table);
 
-// A change follows from a listing, and others write between that and us. What stands in the kernel
-// when it is to be written is `now`.
+// A change follows from a listing, but other programs may write before we do. `now` is what the
+// kernel has when the change is about to be written.
 
 // Whether the change may still be written: the weight is the listed one, and a destination that was
-// listed without connections is removed without. If not, a new listing decides.
+// listed without connections still has none when it is removed. If not, a new listing decides.
 bool still_follows(const Change& change, const Destination& now);
-// What set_weight and set_service write: `now`, but for what the change means to change. Of a
-// service's flags each is meant alone.
+// What set_weight and set_service write: `now`, except for what the change means to change. Each
+// flag of a service counts on its own.
 Destination rebased(const Change& change, Destination now);
 Service rebased(const Change& change, Service now);
 

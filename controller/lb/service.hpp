@@ -22,7 +22,7 @@ struct VirtualEndpoint {
   auto operator<=>(const VirtualEndpoint&) const = default;
 };
 
-// Or every packet that netfilter marked.
+// Or every packet with a netfilter mark.
 struct FirewallMark {
   Family family = Family::v4;
   std::uint32_t mark = 0;
@@ -56,9 +56,9 @@ struct Destination {
   std::uint32_t upper_threshold = 0;  // connections; 0 is none
   std::uint32_t lower_threshold = 0;
   Tunnel tunnel{};
-  // Dead, and not draining: its flows end, as far as the service says so. XDP only.
+  // Dead, not draining: its flows end if the service says so. XDP only.
   bool lost = false;
-  // Active and inactive ones, as of the listing. Counted by the kernel, no part of what is equal.
+  // Active and inactive connections, as of the listing. The kernel counts them; == ignores them.
   std::uint32_t connections = 0;
 
   bool operator==(const Destination& other) const;
@@ -66,7 +66,7 @@ struct Destination {
 
 inline constexpr std::uint32_t max_weight = 0x7FFFFFFF;  // IPVS refuses more with ERANGE
 
-// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h, but for the last two.
+// IP_VS_SVC_F_* of include/uapi/linux/ip_vs.h, except the last two.
 namespace service_flag {
 inline constexpr std::uint32_t persistent = 0x01;
 inline constexpr std::uint32_t hashed = 0x02;  // the kernel's own, on every service
@@ -75,37 +75,38 @@ inline constexpr std::uint32_t fallback = 0x08;   // sh, mh: another server for 
 inline constexpr std::uint32_t hash_port = 0x10;  // sh, mh: the client's port counts too
 inline constexpr std::uint32_t sched3 = 0x20;
 inline constexpr std::uint32_t stateless = 0x10000;  // XDP only, and ours: no flow is remembered
-inline constexpr std::uint32_t drop_lost = 0x20000;  // alike: TCP flows of a lost destination end
+inline constexpr std::uint32_t drop_lost =
+    0x20000;  // XDP only, and ours: TCP flows of a lost destination end
 }  // namespace service_flag
 
-// The attributes of a service, beside its key.
+// The attributes of a service besides its key.
 struct Service {
   std::string scheduler;
   std::uint32_t flags = 0;    // service_flag
   std::uint32_t timeout = 0;  // of persistence, in seconds
-  // Of persistence, as netlink has it: an IPv4 mask in network order, an IPv6 prefix length.
+  // For persistence, as in netlink: an IPv4 mask in network order, an IPv6 prefix length.
   std::uint32_t netmask = 0;
   std::string persistence_engine;
 
   std::string text() const;  // "scheduler mh, mh-fallback, persistent 300 s"
   bool operator==(const Service&) const = default;
 };
-// For IPVS_SVC_ATTR_NETMASK: each client alone.
+// For IPVS_SVC_ATTR_NETMASK: each client on its own.
 std::uint32_t host_netmask(Family family);
 // Schedulers that hash clients to slots, and lose those of a server of weight 0 unless the service
 // has the fallback flag (ip_vs_sh.c, ip_vs_mh.c).
 bool hashes_clients(std::string_view scheduler);
 
-// A service that exists, with its destinations. None is a valid state.
+// An existing service with its destinations. Having none is a valid state.
 struct Pool : Service {
   std::map<Endpoint, Destination> destinations;
-  // What the data plane does with it is what its weights say. Not so after a write that was cut off
-  // or an edit by somebody else (XDP); the kernel looks after it by itself (IPVS).
+  // Whether the data plane follows its weights. It does not after an interrupted write or an edit
+  // by another program (XDP); with IPVS the kernel itself ensures it.
   bool intact = true;
   bool operator==(const Pool&) const = default;
 };
 
-// The services that exist. One that is absent does not exist in the kernel.
+// The existing services. A service that is absent does not exist in the kernel.
 using Table = std::map<ServiceKey, Pool>;
 void keep_only(std::span<const ServiceKey> services, Table& table);
 

@@ -1,4 +1,4 @@
-// sasp-member run: keeps the members registered until it is told to end.
+// sasp-member run: keeps the members registered until a signal ends it.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
@@ -13,7 +13,7 @@ class Agent {
   // Options and log outlive the agent.
   Agent(const Options& options, cli::Log& log);
 
-  // Returns after SIGTERM or SIGINT, at most two seconds later than --drain wants.
+  // Returns after SIGTERM or SIGINT, at most two seconds later than --drain requires.
   ExitCode run();
 
  private:
@@ -41,7 +41,7 @@ class Agent {
   Gwms gwms_;
   bool ever_registered_ = false;
   bool ready_ = false;
-  std::string status_;  // as the service manager knows it
+  std::string status_;  // as reported to the service manager
 };
 
 }  // namespace saspd::member

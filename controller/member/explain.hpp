@@ -1,4 +1,5 @@
-// A return code of a GWM in the words of the one who has to act on it, and as an exit code.
+// Translates a return code of a GWM into words for the operator who must act on it, and into an
+// exit code.
 #pragma once
 
 #include <string>
@@ -10,10 +11,10 @@ namespace saspd::member {
 
 struct Explanation {
   ExitCode code{};
-  std::string text;  // the cause, the code, and what to do
+  std::string text;  // the cause, the code, and the remedy
 };
 
-// `asked` is the request that the GWM has refused.
+// `asked` is the request that the GWM refused.
 Explanation explain(sasp::Type asked, sasp::ReturnCode code, const std::string& lb_uid,
                     const std::string& group);
 

@@ -21,17 +21,17 @@ class Gwms {
   struct Standing {
     std::string name;                      // HOST:PORT
     bool reached = false;                  // it has acknowledged the whole goal
-    std::optional<sasp::Refused> refused;  // what it said instead
+    std::optional<sasp::Refused> refused;  // its reason for not doing so
     bool lost = false;                     // there is no connection, and none is being made
     std::string error;                     // why
   };
 
   // `on_change` is called from the io_context, never from within a call of this class. `chatty`:
-  // log for those who watch a program that runs for long.
+  // log as a program that keeps running does.
   Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
        std::function<void()> on_change, cli::Log& log, bool chatty);
 
-  // An error of the certificates; then nothing was started.
+  // An error of the certificates, in which case nothing was started.
   Result<void> start();
   void reload_certificates();
   void want(const sasp::MemberGoal& goal);

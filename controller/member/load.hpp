@@ -21,13 +21,13 @@ struct LoadTexts {
   std::string io;
 };
 
-// Pure. Nothing when no text has its figure.
+// Pure. Empty if no text has its figure.
 std::optional<std::uint8_t> load_byte(const LoadTexts& texts, unsigned cpus);
 
-// Of this machine now; nothing where /proc has no figures.
+// The current load of this machine; empty if /proc has no figures.
 std::optional<std::uint8_t> load_now();
 
-// Small changes are not worth a message.
+// Smaller changes are not worth a message.
 inline bool is_news(std::uint8_t told, std::uint8_t now) {
   return told < now ? now - told >= 8 : told - now >= 8;
 }

@@ -1,4 +1,4 @@
-// The commands of sasp-member that do one thing at every GWM and end.
+// The commands of sasp-member that do one thing at every GWM and exit.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>

@@ -1,4 +1,4 @@
-// What sasp-member was asked to do, checked as far as it can be without the network.
+// The options of sasp-member, checked as far as possible without the network.
 #pragma once
 
 #include <chrono>
@@ -23,23 +23,24 @@ struct Options {
   std::string lb_uid;
   std::string group;
   std::vector<sasp::MemberData> members;
-  // The opaque state byte (RFC 4678 5.4); nothing: this machine's load, see load.hpp.
+  // The opaque state byte (RFC 4678 5.4); empty: this machine's load, see load.hpp.
   std::optional<std::uint8_t> state = std::uint8_t{0};
   std::chrono::seconds drain{0};
   std::chrono::seconds heartbeat{30};
   std::chrono::seconds timeout{10};  // of a one-shot command
-  std::chrono::seconds wait{0};      // that a one-shot command tries again
+  std::chrono::seconds wait{0};      // how long a one-shot command keeps trying
   std::chrono::seconds retry_min{20};
   TlsSettings tls;
-  bool check = false;                  // only tell whether all is good, files included
-  bool ready_when_registered = false;  // READY=1 only then, else at start
+  bool check = false;  // only check the options and files
+  bool ready_when_registered =
+      false;  // whether READY=1 waits for that, instead of being sent at the start
   cli::LogOptions log;
 
   // "tcp:192.0.2.1:80 of group 'web' of 'lb1'"
   std::string subject() const;
 };
 
-// Either the options, or the code to end with; everything was said by then.
+// Either the options, or the exit code, with everything already printed.
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
 
 }  // namespace saspd::member

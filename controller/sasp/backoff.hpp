@@ -19,16 +19,16 @@ class Backoff {
   // A connection that lived this long was useful: the next loss starts from the beginning. A
   // shorter one was not, however well it started (a GWM that flaps).
   static constexpr Duration useful_after = std::chrono::seconds{60};
-  // So many established connections in a row that a GWM ended and was still there itself, within
-  // this time: most likely another load balancer uses our LB UID, and each connection ends the
+  // After this many established connections in a row that a GWM ended within this time while it
+  // stayed up, another load balancer most likely uses our LB UID, and each connection ends the
   // other's (RFC 4678 9.1, sasp-interop row 36). Two that retry as usual would go on like this for
-  // ever. A GWM that crashes or is restarted ends connections too, and is gone itself.
+  // ever. A GWM that crashes or restarts ends connections as well, but is then down.
   static constexpr std::size_t duplicate_after = 3;
   static constexpr Duration duplicate_within = std::chrono::minutes{15};
 
   // How a connection, or the attempt at one, ended.
   struct End {
-    Duration lived{};         // since it was established; zero: it never was
+    Duration lived{};         // since it was established; zero if it never was
     bool thrown_out = false;  // it was closed by a GWM that went on listening
   };
   struct Retry {
@@ -36,11 +36,11 @@ class Backoff {
     bool duplicate_suspected = false;
   };
 
-  // `minimum` is never undercut. `seed` must differ between directors.
+  // No delay is below `minimum`. `seed` must differ between directors.
   Backoff(Duration minimum, std::uint64_t seed) : minimum_(minimum), random_(seed) {}
 
   Retry next(const End& end, TimePoint now);
-  // Also while a connection is established again: it may be the other's turn next.
+  // True even while a connection is established again, since the other's may come next.
   bool suspects_duplicate(TimePoint now) const;
 
  private:

@@ -1,5 +1,5 @@
-// Bytes of one SASP message <-> Frame. Strict when it writes, generous when it reads: every
-// generosity is a Tolerance and is counted. No allocation follows an announced length or count.
+// Bytes of one SASP message <-> Frame. Strict in writing, generous in reading: every generosity is
+// a Tolerance and is counted. No allocation depends on an announced length or count.
 #pragma once
 
 #include <cstddef>
@@ -41,10 +41,10 @@ struct Decoded {
   ToleranceCounts tolerances;
 };
 
-// `bytes` is exactly one message, as the framer cuts it. The version is reported, not judged.
+// `bytes` is exactly one message, as the framer returns it. The version is reported, not judged.
 Result<Decoded> decode(ByteView bytes, DecodeOptions options = {});
 
-// What can be read of a message in any version of the protocol (sasp-interop row 15).
+// The part of a message that can be read in any version of the protocol (sasp-interop row 15).
 struct Envelope {
   std::uint8_t version = 0;
   std::uint32_t message_id = 0;

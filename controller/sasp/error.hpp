@@ -10,8 +10,8 @@ enum class Errc {
   bad_header,            // not 0x2010, or a header TLV shorter than 13: synchronisation is lost
   bad_message_length,    // negative, zero, shorter than 18, or not the size of the frame
   too_large,             // longer than the configured maximum message
-  bad_component_length,  // a TLV length shorter than the type's fixed fields, or covering half of
-                         // what it nests
+  bad_component_length,  // a TLV length shorter than the type's fixed fields, or covering only a
+                         // part of what it nests
   unexpected_component,  // another component type than the one that is due
   unknown_message,       // a message type that RFC 4678 4.2 does not list
   bad_count,             // more items announced than the message has bytes for

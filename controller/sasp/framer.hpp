@@ -10,23 +10,23 @@ namespace saspd::sasp {
 class Framer {
  public:
   // Memory that is kept for the next message, in bytes: a server has many peers and trusts none of
-  // them; a client has one, whose big messages come at its full speed.
+  // them; a client has one, whose big messages arrive at full speed.
   static constexpr std::size_t kept_by_server = std::size_t{64} << 10;
   static constexpr std::size_t kept_by_client = std::size_t{1} << 20;
 
   explicit Framer(std::size_t max_message = default_max_message, std::size_t kept = kept_by_server)
       : max_message_(max_message), kept_(kept) {}
 
-  // The buffer grows by what arrives, never by what a length announces. Call next() until it gives
-  // nothing before the next append().
+  // The buffer grows by what arrives, never by what a length announces. Call next() until it
+  // returns nothing before the next append().
   void append(ByteView bytes);
 
-  // The next whole message, nothing while it is incomplete, or an error after which the stream
-  // cannot be followed any more (RFC 4678 9.2): the connection must be closed. The view is valid
-  // until the next call of append() or next().
+  // The next whole message, empty while it is incomplete, or an error after which the stream can no
+  // longer be followed (RFC 4678 9.2): close the connection. The view is valid until the next call
+  // of append() or next().
   Result<std::optional<ByteView>> next();
 
-  // Bytes of an unfinished message are waiting.
+  // Whether bytes of an unfinished message are waiting.
   bool partial() const { return unfinished() > 0; }
   std::size_t unfinished() const { return buffer_.size() - position_; }
 

@@ -1,7 +1,7 @@
-// The GWM's side of one SASP connection, be the peer a load balancer or a member. No socket and no
-// clock: bytes and time come in, what they mean comes out one message at a time, so that the owner
-// writes each answer before the next request is looked at, and a peer that asks without reading
-// cannot pile up answers.
+// The GWM's side of one SASP connection, whether the peer is a load balancer or a member. No socket
+// and no clock: bytes and time come in, and their meaning comes out one message at a time, so that
+// the owner writes each answer before the next request is read, and a peer that asks without
+// reading cannot pile up answers.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 namespace saspd::sasp {
 
 struct GwmSessionConfig {
-  std::uint16_t interval = 10;  // seconds; stands in every Get Weights Reply (row 31)
+  std::uint16_t interval = 10;  // seconds; sent in every Get Weights Reply (row 31)
   std::size_t max_message = default_max_message;
   Duration message_deadline = std::chrono::seconds{10};  // first to last byte of a message
   unsigned max_unknown_in_a_row = 16;                    // row 16
@@ -23,15 +23,16 @@ struct GwmSessionConfig {
 struct GwmRequest {
   std::uint32_t message_id = 0;
   Message message;
-  ToleranceCounts tolerances;  // what we forgave in this message
+  ToleranceCounts tolerances;  // what was tolerated in this message
   bool operator==(const GwmRequest&) const = default;
 };
-// A request that was not understood: nothing of it may be applied, and these bytes are its answer.
+// A request that cannot be understood: nothing of it may be applied, and these bytes are its
+// answer.
 struct GwmRefusal {
   Bytes answer;
   Error why;
 };
-// A message to which no reply exists.
+// A message that has no reply.
 struct GwmSkipped {
   Error why;
 };
@@ -44,18 +45,18 @@ class GwmSession {
 
   void handle_bytes(ByteView bytes) { framer_.append(bytes); }
 
-  // The next message; nothing while more bytes are needed; or an error after which the stream
-  // cannot be followed (RFC 4678 9.2), so that the connection has to be closed.
+  // The next message; empty while more bytes are needed; or an error after which the stream cannot
+  // be followed (RFC 4678 9.2): close the connection.
   Result<std::optional<GwmEvent>> next(TimePoint now);
 
-  // When the message that has begun must be complete; nothing between messages. Known after next()
-  // has returned nothing.
+  // When a message that has begun must be complete; empty between messages. Known after next() has
+  // returned nothing.
   std::optional<TimePoint> deadline() const;
 
-  // Bytes of the message that has begun.
+  // Bytes received of an unfinished message.
   std::size_t unfinished() const { return framer_.unfinished(); }
 
-  // Over all messages so far.
+  // Counts over all messages so far.
   const ToleranceCounts& tolerances() const { return tolerances_; }
 
  private:

@@ -81,7 +81,7 @@ class LbSession {
   // A new connection is up: everything the last one knew is dropped (RFC 4678 9.1).
   LbStep connected(TimePoint now);
   LbStep handle_bytes(ByteView bytes, TimePoint now);
-  // To be called at deadline(), or later.
+  // Call it at deadline(), or later.
   LbStep handle_timeout(TimePoint now);
   // May be called at any time, and has to be after each change of `wanted`: a difference is
   // registered by the next exchange, which starts now. Costs nothing while the generation stays.

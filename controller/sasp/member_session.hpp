@@ -1,15 +1,15 @@
-// A member's side of one SASP connection: it brings the GWM's registry to what its owner wants. No
-// socket and no clock: bytes and time come in, bytes and events come out.
+// A member's side of one SASP connection: it brings the GWM's registry to the state that its owner
+// wants. No socket and no clock: bytes and time come in, bytes and events come out.
 //
 //   Presence::registered   Registration, then Set Member State       (RFC 4678 7.1, 7.5)
-//            then          Set Member State again every heartbeat: a GWM that has forgotten the
-//            member
-//                          is found by its answer, one that is dead by its silence
+//            then          Set Member State again every heartbeat: its answer shows a GWM that has
+//                          forgotten the member, its absence a dead one
 //   Presence::absent       DeRegistration                            (RFC 4678 7.2)
 //   Presence::untouched    Set Member State alone
 //
-// Each refusal is tried again on the same connection after the delay of its kind, except 0x10: a
-// GWM that does not understand is not ready, and is left (RFC 4678 9.2).
+// Each refused request is tried again on the same connection after the delay of its kind, except
+// after 0x10: a GWM that does not understand is not ready, and the connection is closed (RFC 4678
+// 9.2).
 #pragma once
 
 #include <optional>
@@ -29,9 +29,9 @@ struct MemberSessionConfig {
   std::vector<MemberData> members;  // at least one
   Duration heartbeat = std::chrono::seconds{30};
   // How long until a refused request is sent again:
-  Duration retry = std::chrono::seconds{20};           // what time alone may cure (RFC 4678 9.2)
-  Duration trust_retry = std::chrono::seconds{60};     // 0x11: somebody has to allow it
-  Duration refused_retry = std::chrono::seconds{300};  // a configuration is wrong
+  Duration retry = std::chrono::seconds{20};           // for what may pass with time (RFC 4678 9.2)
+  Duration trust_retry = std::chrono::seconds{60};     // for 0x11: an operator must allow it
+  Duration refused_retry = std::chrono::seconds{300};  // for a wrong configuration
   Duration reply_deadline = std::chrono::seconds{10};
   Duration message_deadline = std::chrono::seconds{10};  // first to last byte of a message
   std::size_t max_message = std::size_t{64} << 10;       // a member gets replies of 18 bytes only
@@ -48,7 +48,7 @@ struct MemberGoal {
   std::uint8_t reason = deregistration_reason::none;  // with Presence::absent (RFC 4678 7.2.1)
   bool operator==(const MemberGoal&) const = default;
 
-  // Or in nothing: such a goal is no reason to ask again what was refused.
+  // Or equal: such a goal is no reason to repeat a refused request.
   bool differs_in_state_only(const MemberGoal& other) const {
     return presence == other.presence && quiesced == other.quiesced && reason == other.reason;
   }
@@ -56,11 +56,11 @@ struct MemberGoal {
 
 // The GWM has acknowledged all of the goal.
 struct GoalReached {};
-// The GWM refuses a request; told once, until it refuses something else or the goal is reached.
+// The GWM refuses a request; reported once, until it refuses something else or the goal is reached.
 struct Refused {
   Type asked{};
   ReturnCode code{};
-  std::optional<Duration> retry;  // nothing: the connection is closed
+  std::optional<Duration> retry;  // empty: the connection is closed
 };
 // Established is the first GoalReached of a connection.
 using MemberEvent = std::variant<GoalReached, Refused, Established, Notice>;
@@ -75,15 +75,15 @@ class MemberSession {
 
   MemberSession(MemberSessionConfig config, MemberGoal goal);
 
-  // A new connection is up: what the GWM knows is found out again.
+  // A new connection is up: what the GWM knows must be determined again.
   MemberStep connected(TimePoint now);
   MemberStep handle_bytes(ByteView bytes, TimePoint now);
-  // To be called at deadline(), or later.
+  // Call it at deadline(), or later.
   MemberStep handle_timeout(TimePoint now);
   // May be called at any time.
   MemberStep want(MemberGoal goal, TimePoint now);
 
-  // When handle_timeout() is due; nothing while disconnected, or when nothing is left to do.
+  // When handle_timeout() is due; empty while disconnected, or when nothing is left to do.
   std::optional<TimePoint> deadline() const;
 
   // Since construction, over all connections.
@@ -127,12 +127,13 @@ class MemberSession {
   bool connected_ = false;
   bool established_ = false;
   bool reached_ = false;
-  MemberGoal asked_;                         // what the request in flight is for
-  Presence presence_ = Presence::untouched;  // what the GWM has told; untouched: nothing yet
-  std::optional<State> state_;               // that the GWM has acknowledged
-  bool confirmed_ = false;                   // a state was acknowledged since the registration
+  MemberGoal asked_;  // what the request in flight is for
+  Presence presence_ =
+      Presence::untouched;      // what the GWM has acknowledged; untouched: nothing yet
+  std::optional<State> state_;  // that the GWM has acknowledged
+  bool confirmed_ = false;      // a state was acknowledged since the registration
   std::optional<std::pair<Type, ReturnCode>> refused_;  // told last
-  std::optional<TimePoint> retry_at_;                   // nothing is sent before
+  std::optional<TimePoint> retry_at_;                   // nothing is sent before this time
   std::optional<TimePoint> heartbeat_at_;
 };
 

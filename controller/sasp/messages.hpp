@@ -13,14 +13,14 @@
 
 namespace saspd::sasp {
 
-// RFC 4678 5.1: 16 bytes as they stand on the wire, so that a GWM can echo the form it was given.
+// RFC 4678 5.1: 16 bytes as on the wire, so that a GWM can echo the form that it received.
 using WireAddress = std::array<std::uint8_t, 16>;
 
 // IPv4 as an IPv4-compatible IPv6 address (RFC 4678 5.1).
 WireAddress to_wire(const IpAddress& address);
 // ::a.b.c.d and ::ffff:a.b.c.d are IPv4; :: and ::1 are not (sasp-interop row 2).
 IpAddress from_wire(const WireAddress& address);
-// ::ffff:a.b.c.d, which RFC 4678 does not know.
+// ::ffff:a.b.c.d, which is not in RFC 4678.
 bool is_mapped(const WireAddress& address);
 
 // RFC 4678 5.1
@@ -117,7 +117,7 @@ struct GetWeightsRequest {
 struct GetWeightsReply {
   static constexpr Type type = Type::get_weights_reply;
   ReturnCode code = ReturnCode::successful;
-  std::uint16_t interval = 0;  // seconds (errata 946, 950); 0 is no advice
+  std::uint16_t interval = 0;  // seconds (errata 946, 950); 0: no advice
   std::vector<GroupOfWeightEntries> groups;
   bool operator==(const GetWeightsReply&) const = default;
 };

@@ -12,12 +12,12 @@ namespace saspd::sasp {
 // 1 to 64 bytes of clean UTF-8 (RFC 4678 5.2, sasp-interop rows 9 and 10).
 Result<std::string> parse_lb_uid(std::string_view text);
 
-// Is this a name that a group can have been registered with: 1 to 255 bytes of clean UTF-8?
+// Whether a group can have been registered under this name: 1 to 255 bytes of clean UTF-8.
 Result<void> check_group_name(std::string_view name);
 
-// "tcp:192.0.2.1:80", "udp:[2001:db8::1]:53", "sctp:…"; TCP if it says no protocol; "192.0.2.1" or
-// "[2001:db8::1]" for a system; "2001:db8::1:80" is refused, since it may be meant either way. The
-// address is as it would come from the wire (row 2).
+// "tcp:192.0.2.1:80", "udp:[2001:db8::1]:53", "sctp:…"; TCP without a protocol; "192.0.2.1" or
+// "[2001:db8::1]" for a system. Refuses "2001:db8::1:80", which may be meant either way. The
+// address has the form that it would have on the wire (row 2).
 Result<MemberKey> parse_member(std::string_view text);
 
 }  // namespace saspd::sasp

@@ -1,5 +1,5 @@
-// The asking side of one SASP connection, be it a load balancer's or a member's: one request in
-// flight, and of all that the GWM sends the messages that matter. No socket and no clock.
+// The requesting side of one SASP connection, of a load balancer or a member: it keeps one request
+// in flight, and picks the messages that matter from what the GWM sends. No socket and no clock.
 #pragma once
 
 #include <optional>
@@ -15,12 +15,12 @@ struct RequestChannelConfig {
   Duration reply_deadline = std::chrono::seconds{10};
   Duration message_deadline = std::chrono::seconds{10};  // first to last byte of a message
   std::uint8_t version = sasp::version;                  // the highest we speak (RFC 4678 4.4)
-  bool expects_weights = true;  // else Send Weights is as good as a reply that nobody asked for
+  bool expects_weights = true;  // if not, Send Weights counts as an unsolicited reply
 };
 
 class RequestChannel {
  public:
-  // The reply to the request in flight; none is in flight now. Its type is the one that is due.
+  // The reply to the request in flight, with the expected type; none is in flight afterwards.
   struct Answer {
     std::uint32_t id = 0;
     Message reply;
@@ -29,11 +29,12 @@ class RequestChannel {
     std::uint32_t id = 0;
     SendWeights weights;
   };
-  // The GWM refused our version and named its own; ask again what was in flight (RFC 4678 4.4).
+  // The GWM refused our version and named its own; repeat the request that was in flight (RFC 4678
+  // 4.4).
   struct ComeDown {
     std::uint8_t version = 0;
   };
-  // A message that could not be read, and that nobody waits for (sasp-interop row 17).
+  // A message that could not be read, and that answers no request (sasp-interop row 17).
   struct Dropped {
     Error why;
   };
@@ -47,16 +48,17 @@ class RequestChannel {
   // A new connection: nothing is in flight.
   void connected();
 
-  // The bytes to send, and the answer is awaited from now on. Only while nothing is in flight.
+  // Returns the bytes to send, and waits for the answer from now on. Only while nothing is in
+  // flight.
   Result<Bytes> ask(Message request, TimePoint now);
   bool waiting() const { return pending_.has_value(); }
 
   void append(ByteView bytes) { framer_.append(bytes); }
-  // What came, one at a time; nothing while more bytes are needed; an error: the connection has to
-  // be closed.
+  // The next message that matters; empty while more bytes are needed; on an error, close the
+  // connection.
   Result<std::optional<Event>> next(TimePoint now);
 
-  // An error when the GWM is too slow: the connection has to be closed.
+  // An error if the GWM is too slow: close the connection.
   Result<void> check_deadlines(TimePoint now) const;
   std::optional<TimePoint> deadline() const;
 

@@ -1,4 +1,4 @@
-// What the sessions of a load balancer and of a member tell the owner of their socket alike.
+// What the sessions of load balancers and members have in common for the owner of their socket.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +17,19 @@ struct Notice {
   enum class Kind : std::uint8_t {
     information,
     fault,            // of the GWM, once
-    message_dropped,  // these two may go on and on
+    message_dropped,  // these two may repeat for ever
     weights_refused,
   };
   std::string text;
   Kind kind = Kind::fault;
 };
 
-// What the owner of the socket has to do, in this order. `Event` is a variant with the two above.
+// What the owner of the socket must do, in this order. `Event` is a variant with the two above.
 template <class Event>
 struct SessionStep {
   std::vector<Event> events;
   Bytes send;
-  std::optional<Error> close;  // after sending nothing more
+  std::optional<Error> close;  // after sending `bytes`
 };
 
 }  // namespace saspd::sasp

@@ -1,4 +1,4 @@
-// The numbers of RFC 4678. format.md draws where they stand in a message.
+// The numbers of RFC 4678. format.md draws their places in a message.
 #pragma once
 
 #include <array>
@@ -47,7 +47,7 @@ enum class Type : std::uint16_t {
 };
 std::string_view name(Type type);  // "get weights reply"; "unknown type" for others
 bool is_message(Type type);        // one of the eleven message types
-bool is_component(Type type);      // one that stands behind a message component
+bool is_component(Type type);      // one that follows a message component
 
 // RFC 4678 7: 0x00..0x3F general, 0x40..0xFF specific to the message.
 enum class ReturnCode : std::uint8_t {
@@ -71,9 +71,9 @@ std::string text(ReturnCode code);
 // What a peer should do about a code (sasp-interop row 27).
 enum class CodeClass {
   done,           // 0x00
-  resynchronise,  // 0x40 0x41 0x42 0x43: our picture of the registry differs from the GWM's
+  resynchronise,  // 0x40 0x41 0x42 0x43: our view of the registry differs from the GWM's
   retry_later,    // 0x10 0x61: not ready, or not yet
-  refused,        // the rest: somebody has to change a configuration
+  refused,        // the rest: a configuration must be changed
 };
 CodeClass classify(ReturnCode code);
 
@@ -119,8 +119,8 @@ struct MemberKey {
   auto operator<=>(const MemberKey&) const = default;
 };
 
-// Everything that a peer may do a little wrong and we accept, each with a counter. The rows are
-// those of sasp-interop.md.
+// Every deviation of a peer that we accept, each with a counter. The rows are those of
+// sasp-interop.md.
 enum class Tolerance : std::uint8_t {
   header_surplus,        // row 14: header TLV longer than 13
   covering_length,       // row 1: a TLV length that covers nested components
@@ -134,7 +134,7 @@ enum class Tolerance : std::uint8_t {
   second_component,      // row 18: another message component after the first
   trailing_bytes,        // row 19: bytes after the last component
   unknown_message_type,  // row 16: skipped by its Message Length
-  unknown_message_id,    // row 12: a reply that answers nothing we asked
+  unknown_message_id,    // row 12: a reply that answers no request of ours
   count_,
 };
 inline constexpr std::size_t tolerance_count = static_cast<std::size_t>(Tolerance::count_);

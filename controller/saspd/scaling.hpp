@@ -17,12 +17,11 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
-//   wrr   serves a server (its weight - second largest weight) times in a row: large weights come
-//   in
-//         bursts. 60001/40003/20011/10007 gave one server 997 of the first 1000 connections. 100.
+//   wrr   serves a server (its weight - second largest weight) times in a row, so large weights
+//         cause bursts: 60001/40003/20011/10007 gave one server 997 of the first 1000 connections.
+//         100.
 //   twos  multiplies weights and connections in 32 bits. 100. (It gives one server a weight of one
-//   more
-//         than it has: weights of 1 are far from even, and scaling them up is not ours to do.)
+//         more than it has: weights of 1 are far from even, and scaling them up is not our task.)
 //   mh    takes 6 bits of a weight (ip_vs_mh_shift_weight). 63.
 //   sh    fills 256 slots with as many of each server as its weight, one at least
 //         (ip_vs_sh_reassign).
