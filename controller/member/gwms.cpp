@@ -31,10 +31,8 @@ net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm
   net::LinkSettings settings;
   settings.host = gwm.host;
   settings.port = gwm.port;
-  settings.retry_min = options.retry_min;
   settings.tls = tls;
   settings.connect_deadline = std::min(settings.connect_deadline, Duration{options.timeout});
-  settings.seed = net::random_seed();
   return settings;
 }
 
@@ -58,12 +56,12 @@ void Gwms::add(const cli::HostPort& gwm) {
   Link::Callbacks callbacks;
   callbacks.on_event = [this, number](const auto& event) { heard(number, event); };
   callbacks.on_notice = [this, number](const sasp::Notice& notice) { tell(number, notice.text); };
-  callbacks.on_down = [this, number](std::string_view text) { tell(number, std::string(text)); };
+  callbacks.on_down = [this, number](const std::string& text) { tell(number, text); };
   callbacks.on_state = [this, number](net::LinkState state) { moved(number, state); };
   standings_.emplace_back().name = gwm.text();
-  links_.push_back(std::make_unique<Link>(io_, link_settings(options_, gwm, tls_.get()),
-                                          sasp::MemberSession(session_config(options_), goal_),
-                                          std::move(callbacks)));
+  links_.push_back(std::make_unique<Link>(
+      io_, link_settings(options_, gwm, tls_.get()), options_.retry_min,
+      sasp::MemberSession(session_config(options_), goal_), std::move(callbacks)));
 }
 
 Result<void> Gwms::start() {

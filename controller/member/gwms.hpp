@@ -11,7 +11,8 @@
 
 #include "controller/cli/log.hpp"
 #include "controller/member/options.hpp"
-#include "controller/net/link.hpp"
+#include "controller/net/session_link.hpp"
+#include "controller/sasp/member_session.hpp"
 
 namespace saspd::member {
 
@@ -40,7 +41,7 @@ class Gwms {
   std::size_t reached() const;
 
  private:
-  using Link = net::Link<sasp::MemberSession>;
+  using Link = net::SessionLink<sasp::MemberSession>;
 
   void add(const cli::HostPort& gwm);
   void heard(std::size_t gwm, const sasp::MemberEvent& event);

@@ -35,59 +35,24 @@ std::uint64_t random_seed() {
   return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
 }
 
-std::string_view name(LinkState state) {
-  switch (state) {
-    case LinkState::trying: return "trying";
-    case LinkState::connecting: return "connecting";
-    case LinkState::established: return "established";
-    case LinkState::down_trying: return "down_trying";
-    case LinkState::down_duplicate: return "down_duplicate";
-    case LinkState::tls_error: return "tls_error";
-  }
-  return "unknown";
-}
-
-template <class Session>
-Link<Session>::Link(asio::io_context& io, LinkSettings settings, Session session,
-                    Callbacks callbacks)
+Link::Link(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
     : io_(io),
       settings_(std::move(settings)),
-      session_(std::move(session)),
-      backoff_(settings_.retry_min, settings_.seed),
-      callbacks_(std::move(callbacks)),
+      owner_(owner),
       session_timer_(io),
-      retry_timer_(io),
-      state_since_(Clock::now()) {}
+      retry_timer_(io) {}
 
-template <class Session>
-void Link<Session>::start() {
+void Link::start() {
   spawn(io_, run());
 }
 
-template <class Session>
-asio::awaitable<void> Link<Session>::run() {
+asio::awaitable<void> Link::run() {
   for (;;) {
-    set_state(LinkState::connecting);
-    established_since_.reset();
-    closed_by_peer_ = false;
-    tls_failed_ = false;
+    established_ = closed_by_peer_ = tls_failed_ = false;
+    owner_.connecting(Clock::now());
     if (co_await connect()) co_await serve();
-    const auto lived = established_since_ ? Clock::now() - *established_since_ : Duration{};
     const bool thrown_out = co_await was_thrown_out();
-    const auto retry = backoff_.next({lived, thrown_out}, Clock::now());
-    set_state(tls_failed_                 ? LinkState::tls_error
-              : retry.duplicate_suspected ? LinkState::down_duplicate
-              : ever_established_         ? LinkState::down_trying
-                                          : LinkState::trying);
-    if (retry.duplicate_suspected) {
-      last_error_ += fmt::format(
-          ", {} times in a row, although it was still up: another load balancer seems to use the "
-          "same LB UID",
-          sasp::Backoff::duplicate_after);
-    }
-    callbacks_.on_down(fmt::format("{}; next attempt in {} s", last_error_,
-                                   std::chrono::ceil<std::chrono::seconds>(retry.delay).count()));
-    retry_timer_.expires_after(retry.delay);
+    retry_timer_.expires_after(owner_.ended({why_, tls_failed_, thrown_out}, Clock::now()));
     const auto [ec] = co_await retry_timer_.async_wait(as_result);
     if (ec) co_return;  // the io_context ends
   }
@@ -95,20 +60,18 @@ asio::awaitable<void> Link<Session>::run() {
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
 // DNS is silent the last good answer is better than nothing.
-template <class Session>
-asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link<Session>::resolve() {
+asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::resolve() {
   Tcp::resolver resolver(io_);
   const auto [ec, results] = co_await resolver.async_resolve(
       settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);
   if (!ec && !results.empty()) last_good_.assign(results.begin(), results.end());
   if (last_good_.empty()) {
-    last_error_ = fmt::format("cannot resolve '{}': {}", settings_.host, ec.message());
+    why_ = fmt::format("cannot resolve '{}': {}", settings_.host, ec.message());
   }
   co_return last_good_;
 }
 
-template <class Session>
-asio::awaitable<bool> Link<Session>::connect() {
+asio::awaitable<bool> Link::connect() {
   const auto endpoints = co_await resolve();
   for (const auto& endpoint : endpoints) {
     stream_ = std::make_shared<Stream>(Tcp::socket(io_));
@@ -138,14 +101,13 @@ asio::awaitable<bool> Link<Session>::connect() {
     }
     stream_->close();
     // What TLS said of one address tells more than another one that nobody listens at.
-    if (!tls_has_failed) last_error_ = std::move(error);
+    if (!tls_has_failed) why_ = std::move(error);
   }
   co_return false;
 }
 
 // Why it failed; empty if it did not. With TLS the socket moves into another stream.
-template <class Session>
-asio::awaitable<std::string> Link<Session>::open(const Tcp::endpoint& endpoint) {
+asio::awaitable<std::string> Link::open(const Tcp::endpoint& endpoint) {
   const auto [ec] = co_await stream_->socket().async_connect(endpoint, as_result);
   if (ec) {
     co_return fmt::format("cannot connect to {}: {}", to_endpoint(endpoint).text(), ec.message());
@@ -160,20 +122,19 @@ asio::awaitable<std::string> Link<Session>::open(const Tcp::endpoint& endpoint) 
       : "";
 }
 
-template <class Session>
-asio::awaitable<void> Link<Session>::serve() {
+asio::awaitable<void> Link::serve() {
   notice_dead_peers(stream_->socket());
   ++connection_;
   outgoing_.clear();
   writing_.clear();
-  last_error_.clear();
+  why_.clear();
   connected_ = true;
   check_certificate_again();  // the handshake went by the files of its beginning
   if (!connected_) co_return;
-  perform(session_.connected(Clock::now()));
+  perform(owner_.connected(Clock::now()));
   for (bool first = true; connected_; first = false) {
     const auto [ec, size] = co_await stream_->async_read_some(asio::buffer(reading_), as_result);
-    if (!connected_) break;  // dropped meanwhile, and last_error_ says why
+    if (!connected_) break;  // dropped meanwhile, and why_ says why
     if (ec) {
       read_failed(ec);
       break;
@@ -183,20 +144,15 @@ asio::awaitable<void> Link<Session>::serve() {
       drop("the GWM speaks TLS, but we do not: give --tls-ca");
       break;
     }
-    const auto now = Clock::now();
-    auto step = session_.handle_bytes(bytes, now);
-    if (!step.close) last_message_ = now;  // else it was none
-    perform(std::move(step));
+    perform(owner_.received(bytes, Clock::now()));
   }
 }
 
 // A GWM that replaced our connection by another one listens on; one that crashed, is restarted or
 // hides behind a proxy is not there, or goes within a moment. Nothing is said on this connection.
-template <class Session>
-asio::awaitable<bool> Link<Session>::was_thrown_out() {
+asio::awaitable<bool> Link::was_thrown_out() {
   constexpr Duration moment = std::chrono::seconds{2};
-  if (!Session::exclusive || !closed_by_peer_ || !established_since_) co_return false;
-  set_state(LinkState::down_trying);
+  if (!closed_by_peer_ || !established_ || !owner_.lost(why_, Clock::now())) co_return false;
   Tcp::socket look(io_);
   bool stayed = false;
   retry_timer_.expires_after(moment);
@@ -214,46 +170,33 @@ asio::awaitable<bool> Link<Session>::was_thrown_out() {
   co_return stayed;
 }
 
-template <class Session>
-bool Link<Session>::is_tls_by_mistake(sasp::ByteView first_bytes) const {
+bool Link::is_tls_by_mistake(sasp::ByteView first_bytes) const {
   return !stream_->is_tls() && looks_like_tls(first_bytes);
 }
 
 // A refusal of our certificate by TLS 1.3 comes here: the handshake was over for us before the GWM
 // had seen it.
-template <class Session>
-void Link<Session>::read_failed(const error_code& code) {
+void Link::read_failed(const error_code& code) {
   tls_failed_ = stream_->is_tls_failure(code);
   closed_by_peer_ = Stream::is_end(code) || code == asio::error::connection_reset;
   if (tls_failed_) return drop(fmt::format("TLS: {}", stream_->explain(code)));
   if (!Stream::is_end(code)) return drop(fmt::format("connection lost: {}", code.message()));
-  drop(stream_->is_tls() || established_since_
+  drop(stream_->is_tls() || established_
            ? "the GWM closed the connection"
            : "the GWM closed the connection before it answered; does it require TLS?");
 }
 
-// Does what the session says, in the order of SessionStep.
-template <class Session>
-void Link<Session>::perform(Step step) {
-  for (const Event& event : step.events)
-    handle(event);
+// In the order of LinkStep.
+void Link::perform(sasp::LinkStep step) {
+  if (!connected_) return;
+  established_ = established_ || step.established;
   if (step.close) return drop(step.close->detail);
   outgoing_.insert(outgoing_.end(), step.send.begin(), step.send.end());
   write_more();
   arm_timer();
 }
 
-template <class Session>
-void Link<Session>::handle(const Event& event) {
-  if (const auto* notice = std::get_if<sasp::Notice>(&event)) return callbacks_.on_notice(*notice);
-  if (!std::holds_alternative<sasp::Established>(event)) return callbacks_.on_event(event);
-  ever_established_ = true;
-  established_since_ = Clock::now();
-  set_state(LinkState::established);
-}
-
-template <class Session>
-void Link<Session>::write_more() {
+void Link::write_more() {
   if (!writing_.empty() || outgoing_.empty()) return;
   writing_ = std::exchange(outgoing_, {});
   asio::async_write(*stream_, asio::buffer(writing_),
@@ -266,24 +209,21 @@ void Link<Session>::write_more() {
 }
 
 // With TLS the last word of the GWM may still have to be read: why it ended the connection.
-template <class Session>
-void Link<Session>::write_failed(const error_code& code) {
+void Link::write_failed(const error_code& code) {
   if (!stream_->is_tls()) drop(fmt::format("connection lost: {}", code.message()));
 }
 
-template <class Session>
-void Link<Session>::arm_timer() {
-  const auto deadline = session_.deadline();
+void Link::arm_timer() {
+  const auto deadline = owner_.deadline();
   if (!deadline) return;
   session_timer_.expires_at(*deadline);
   session_timer_.async_wait([this, connection = connection_](error_code ec) {
     if (ec || connection != connection_ || !connected_) return;
-    perform(session_.handle_timeout(Clock::now()));
+    perform(owner_.timed_out(Clock::now()));
   });
 }
 
-template <class Session>
-void Link<Session>::check_certificate_again() {
+void Link::check_certificate_again() {
   if (!connected_ || settings_.tls == nullptr) return;
   const auto good = stream_->check_peer_again(*settings_.tls->current());
   if (good) return;
@@ -291,35 +231,11 @@ void Link<Session>::check_certificate_again() {
   drop("TLS: " + good.error().detail);
 }
 
-template <class Session>
-void Link<Session>::drop(std::string why) {
-  last_error_ = std::move(why);
+void Link::drop(std::string why) {
+  why_ = std::move(why);
   connected_ = false;
   session_timer_.cancel();
   stream_->close();
 }
-
-template <class Session>
-void Link<Session>::set_state(LinkState state) {
-  if (state_ == state) return;
-  state_ = state;
-  state_since_ = Clock::now();
-  callbacks_.on_state(state);
-}
-
-template <class Session>
-LinkView Link<Session>::view() const {
-  return {
-      fmt::format(fmt::runtime(settings_.host.find(':') == std::string::npos ? "{}:{}" : "[{}]:{}"),
-                  settings_.host, settings_.port),
-      state_,
-      state_since_,
-      last_message_,
-      last_error_,
-      backoff_.suspects_duplicate(Clock::now())};
-}
-
-template class Link<sasp::LbSession>;
-template class Link<sasp::MemberSession>;
 
 }  // namespace saspd::net

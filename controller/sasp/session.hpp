@@ -32,4 +32,11 @@ struct SessionStep {
   std::optional<Error> close;  // after sending `bytes`
 };
 
+// The same, once the events were taken by whom they concern.
+struct LinkStep {
+  bool established = false;  // the opening exchange is over
+  Bytes send;
+  std::optional<Error> close;  // after sending nothing more
+};
+
 }  // namespace saspd::sasp

@@ -134,6 +134,8 @@ class LedgerKeeper {
   virtual ~LedgerKeeper() = default;
   // True: it is on disk. Otherwise the ledger is known in memory alone, and this is tried again.
   virtual bool keep(const Ledger& ledger) = 0;
+  // Why it is known in memory alone; empty: it is on disk.
+  virtual const std::string& error() const = 0;
 };
 
 }  // namespace saspd

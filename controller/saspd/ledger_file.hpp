@@ -25,8 +25,7 @@ class LedgerFile : public LedgerKeeper {
   // returned, and the reason added to `warnings`.
   Ledger load(std::vector<std::string>& warnings);
   bool keep(const Ledger& ledger) override;
-  // Why it is known in memory alone; empty: it is on disk.
-  const std::string& error() const { return error_; }
+  const std::string& error() const override { return error_; }
 
  private:
   Result<void> lock();

@@ -35,6 +35,7 @@ class FakeLedger : public LedgerKeeper {
     return ledger ? std::move(*ledger) : Ledger();
   }
   bool keep(const Ledger& ledger) override {
+    error_ = full ? "full" : "";
     if (full) return false;
     const bool kills = writes++ == killing_;
     if (kills && !after_) throw FakeDataplane::Killed{};
@@ -42,8 +43,10 @@ class FakeLedger : public LedgerKeeper {
     if (kills) throw FakeDataplane::Killed{};
     return true;
   }
+  const std::string& error() const override { return error_; }
 
  private:
+  std::string error_;
   std::size_t killing_ = std::numeric_limits<std::size_t>::max();
   bool after_ = false;
 };

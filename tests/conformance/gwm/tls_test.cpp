@@ -8,7 +8,8 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "controller/net/link.hpp"
+#include "controller/net/session_link.hpp"
+#include "controller/sasp/lb_session.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/held_handshake.hpp"
 #include "tests/support/http_get.hpp"
@@ -41,7 +42,6 @@ class LoadBalancer {
     net::LinkSettings settings;
     settings.host = host;
     settings.port = port;
-    settings.retry_min = 100ms;
     if (tls) {
       tls_.emplace(io_, *tls, TlsRole::client,
                    [](net::TlsCredentials::Tone, const std::string&) {});
@@ -54,14 +54,14 @@ class LoadBalancer {
     session.lb_uid = lb_uid;
     session.interval = 1s;
     session.trust = true;
-    net::Link<sasp::LbSession>::Callbacks callbacks;
+    net::SessionLink<sasp::LbSession>::Callbacks callbacks;
     callbacks.on_event = [this](const sasp::LbEvent& event) {
       if (const auto* got = std::get_if<sasp::WeightsReceived>(&event)) take(*got);
     };
     callbacks.on_notice = [](const sasp::Notice&) {};
-    callbacks.on_down = [](std::string_view) {};
+    callbacks.on_down = [](const std::string&) {};
     callbacks.on_state = [this](LinkState state) { states.push_back(state); };
-    link_.emplace(io_, settings, sasp::LbSession(session), std::move(callbacks));
+    link_.emplace(io_, settings, 100ms, sasp::LbSession(session), std::move(callbacks));
     link_->tell([](auto& lb, TimePoint now) {
       return lb.want({{"web", {{sasp::MemberKey{*IpAddress::parse("10.0.0.1"), 6, 80}, ""}}}}, now);
     });
@@ -102,7 +102,7 @@ class LoadBalancer {
 
   boost::asio::io_context io_;
   std::optional<net::TlsCredentials> tls_;
-  std::optional<net::Link<sasp::LbSession>> link_;
+  std::optional<net::SessionLink<sasp::LbSession>> link_;
 };
 
 class GwmWithTls : public ::testing::Test {

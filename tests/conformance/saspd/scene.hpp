@@ -1,5 +1,5 @@
-// saspd without socket and kernel, and its GWM: bytes -> LbSession -> WeightsReceived -> Reconciler
-// -> weights in a kernel of memory. The GWM answers honestly, except where a test speaks for it.
+// saspd's Controller with its GWM and a kernel of memory: bytes in, weights in the kernel out. The
+// GWM answers honestly, except where a test speaks for it.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,7 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include "controller/sasp/lb_session.hpp"
-#include "controller/saspd/reconciler.hpp"
+#include "controller/saspd/controller.hpp"
 #include "tests/support/cuts.hpp"
 #include "tests/support/fake_dataplane.hpp"
 #include "tests/support/sasp_wire.hpp"
@@ -74,12 +73,11 @@ class Scene {
  public:
   // A service with four servers, for which good advice has arrived: "40 30 20 10".
   explicit Scene(Cuts cuts, sasp::LbSessionConfig config = {}, Service kind = Service::found)
-      : cuts_(std::move(cuts)),
-        session_(of_this_lb(std::move(config), kind)),
-        reconciler_(plane_, one_group(kind)) {
+      : cuts_(std::move(cuts)), controller_(plane_, settings(std::move(config), kind), now_) {
     if (kind == Service::found) plane_.table[service] = found_pool();
     forgets();
-    work();
+    controller_.work(now_, {});
+    settle();
     connects();
     answers_honestly();
     EXPECT_EQ(kernel(), "40 30 20 10");
@@ -92,10 +90,11 @@ class Scene {
     heard_ = sasp::Framer();
     connected_ = true;
     ++connections_;
-    perform(session_.connected(now_));
+    controller_.connecting(0, now_);
+    perform(controller_.connected(0, now_));
   }
   void says(const Bytes& bytes) {
-    cuts_.feed(bytes, [&](sasp::ByteView piece) { perform(session_.handle_bytes(piece, now_)); });
+    cuts_.feed(bytes, [&](sasp::ByteView piece) { perform(controller_.received(0, piece, now_)); });
   }
   // To the question that is open, as its only answer.
   void answers(const Bytes& bytes) {
@@ -109,8 +108,8 @@ class Scene {
   void hangs_up() {
     connected_ = false;
     question_.reset();
-    reconciler_.set_connected(0, false);
-    work();
+    controller_.ended(0, {"it hung up"}, now_);
+    settle();
   }
   // What we registered; who registered itself is back at once.
   void forgets() { registered = {server(4)}; }
@@ -122,12 +121,13 @@ class Scene {
 
   // Time passes until the session does something: asks, or gives up.
   void waits() {
-    if (const auto due = session_.deadline()) now_ = std::max(now_, *due);
-    perform(session_.handle_timeout(now_));
+    if (const auto due = controller_.deadline(0)) now_ = std::max(now_, *due);
+    perform(controller_.timed_out(0, now_));
   }
   void reconciles() {
-    reconciler_.look_again();
-    work();
+    controller_.look_again();
+    controller_.work(now_, {});
+    settle();
   }
 
   // After all that, good advice arrives once more, on this connection or the next.
@@ -178,13 +178,7 @@ class Scene {
     return pool;
   }
 
-  static sasp::LbSessionConfig of_this_lb(sasp::LbSessionConfig config, Service kind) {
-    config.lb_uid = "LB1";
-    config.refused_retry = std::chrono::seconds{1};
-    config.trust = kind == Service::managed;
-    return config;
-  }
-  static Reconciler::Settings one_group(Service kind) {
+  static Controller::Settings settings(sasp::LbSessionConfig session, Service kind) {
     GroupSettings group;
     group.name = "web";
     group.services = {plain_service(service)};
@@ -193,28 +187,28 @@ class Scene {
       for (unsigned n = 1; n <= 3; ++n)
         group.members[endpoint(n)];
     }
-    Reconciler::Settings settings;
-    settings.groups = {group};
-    settings.trust = kind == Service::managed;
+    Controller::Settings settings;
+    settings.session = std::move(session);
+    settings.session.lb_uid = "LB1";
+    settings.session.refused_retry = std::chrono::seconds{1};
+    settings.session.trust = kind == Service::managed;
+    settings.reconciler.groups = {group};
+    settings.reconciler.trust = kind == Service::managed;
     return settings;
   }
-  void work() {
-    while (reconciler_.work(now_).more) {
-    }
-    const auto step = session_.want(reconciler_.wanted(), now_);
-    if (connected_) perform(step);
-  }
-  // As the link and the daemon do it.
-  void perform(const sasp::LbStep& step) {
-    for (const auto& event : step.events) {
-      if (std::holds_alternative<sasp::Established>(event)) reconciler_.set_connected(0, true);
-      if (const auto* weights = std::get_if<sasp::WeightsReceived>(&event)) {
-        reconciler_.update(0, *weights, now_);
-      }
-    }
-    if (step.close) return hangs_up();
+  // As the link does it, and whoever has the loop.
+  void perform(const sasp::LinkStep& step) {
+    if (step.close && connected_) return hangs_up();
     hear(step.send);
-    if (!step.events.empty()) work();
+    settle();
+  }
+  void settle() {
+    const auto output = controller_.output();
+    for (const auto& [gwm, step] : output.links)
+      perform(step);
+    if (!output.work) return;
+    controller_.work(now_, {});
+    settle();
   }
   void hear(const Bytes& bytes) {
     heard_.append(bytes);
@@ -242,9 +236,8 @@ class Scene {
 
   Cuts cuts_;
   FakeDataplane plane_;
-  sasp::LbSession session_;
-  Reconciler reconciler_;
   TimePoint now_;
+  Controller controller_;
   bool connected_ = false;
   unsigned connections_ = 0;
   sasp::Framer heard_;

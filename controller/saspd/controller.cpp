@@ -1,0 +1,256 @@
+#include "controller/saspd/controller.hpp"
+
+#include <algorithm>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace saspd {
+namespace {
+
+Controller::Settings consistent(Controller::Settings settings) {
+  settings.reconciler.gwms = settings.gwms.size();
+  settings.news.dry_run = settings.reconciler.dry_run;
+  return settings;
+}
+
+}  // namespace
+
+Controller::Controller(lb::Dataplane& plane, Settings settings, TimePoint now)
+    : settings_(consistent(std::move(settings))),
+      plane_(plane),
+      log_(settings_.log_level),
+      news_(settings_.news, log_),
+      reconciler_(plane, settings_.reconciler) {
+  for (const auto& name : settings_.gwms) {
+    gwms_.push_back({name,
+                     sasp::LbSession(settings_.session),
+                     {settings_.retry_min, settings_.seed + gwms_.size(), now},
+                     {}});
+  }
+}
+
+void Controller::remember(Ledger ledger, LedgerKeeper& keeper,
+                          const std::vector<std::string>& warnings) {
+  for (const auto& warning : warnings)
+    log_.warning("{}; zeros that are found now are unclear", warning);
+  ledger_ = &keeper;
+  reconciler_.remember(std::move(ledger), keeper);
+}
+
+Controller::Output Controller::output() {
+  output_.log = log_.take();
+  return std::exchange(output_, {});
+}
+
+// --- the links
+
+void Controller::connecting(std::size_t gwm, TimePoint now) {
+  gwms_.at(gwm).standing.connecting(now);
+}
+
+sasp::LinkStep Controller::connected(std::size_t gwm, TimePoint now) {
+  Gwm& peer = gwms_.at(gwm);
+  peer.connected = true;
+  peer.standing.connected();
+  return take(gwm, peer.session.connected(now), now);
+}
+
+sasp::LinkStep Controller::received(std::size_t gwm, sasp::ByteView bytes, TimePoint now) {
+  Gwm& peer = gwms_.at(gwm);
+  auto step = peer.session.handle_bytes(bytes, now);
+  if (!step.close) peer.standing.heard(now);  // else it was no message
+  return take(gwm, std::move(step), now);
+}
+
+sasp::LinkStep Controller::timed_out(std::size_t gwm, TimePoint now) {
+  return take(gwm, gwms_.at(gwm).session.handle_timeout(now), now);
+}
+
+std::optional<TimePoint> Controller::deadline(std::size_t gwm) const {
+  return gwms_.at(gwm).session.deadline();
+}
+
+sasp::LinkStep Controller::take(std::size_t gwm, sasp::LbStep step, TimePoint now) {
+  sasp::LinkStep rest{false, std::move(step.send), std::move(step.close)};
+  for (const auto& event : step.events) {
+    rest.established = rest.established || std::holds_alternative<sasp::Established>(event);
+    take(gwm, event, now);
+  }
+  if (rest.close) gwms_[gwm].connected = false;
+  return rest;
+}
+
+void Controller::take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now) {
+  Gwm& peer = gwms_[gwm];
+  if (std::holds_alternative<sasp::Established>(event)) return established(gwm, now);
+  if (const auto* notice = std::get_if<sasp::Notice>(&event)) {
+    return say(peer, peer.news.notice(*notice, now));
+  }
+  say(peer, peer.news.weights_received());
+  const std::size_t ignored = reconciler_.update(gwm, std::get<sasp::WeightsReceived>(event), now);
+  if (ignored > 0) log_.debug("{} weights for members that are not here", ignored);
+  output_.work = true;
+}
+
+void Controller::established(std::size_t gwm, TimePoint now) {
+  Gwm& peer = gwms_[gwm];
+  peer.standing.established(now);
+  peer.news.established();
+  log_.info("gwm {}: established", peer.name);
+  reconciler_.set_connected(gwm, true);
+  output_.work = true;
+}
+
+void Controller::lost(std::size_t gwm, const std::string& why, TimePoint now) {
+  gwms_.at(gwm).standing.lost(why, now);
+  disconnected(gwm);
+}
+
+Duration Controller::ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint now) {
+  Gwm& peer = gwms_.at(gwm);
+  const auto retry = peer.standing.ended(end, now);
+  if (peer.standing.state() == sasp::LinkState::down_duplicate) {
+    log_.warning(
+        "gwm {}: another load balancer seems to use the LB UID '{}': this GWM ends our connection "
+        "again and again and is still there itself; each director needs an --lb-uid of its own",
+        peer.name, settings_.session.lb_uid);
+  }
+  disconnected(gwm);
+  say(peer, peer.news.down(retry.text, now));
+  return retry.delay;
+}
+
+// What it advised stays.
+void Controller::disconnected(std::size_t gwm) {
+  gwms_[gwm].connected = false;
+  reconciler_.set_connected(gwm, false);
+  output_.work = true;
+}
+
+void Controller::say(const Gwm& gwm, const std::optional<GwmNews::Line>& line) {
+  if (!line) return;
+  if (line->warning) return log_.warning("gwm {}: {}", gwm.name, line->text);
+  log_.info("gwm {}: {}", gwm.name, line->text);
+}
+
+// --- the kernel, and who else writes it
+
+void Controller::keepalived_says(const std::vector<KeepalivedNews>& news,
+                                 const std::string& error) {
+  for (const auto& each : news) {
+    log_.debug("keepalived says that {} is {}", each.server.text(), each.up ? "up" : "down");
+    reconciler_.keepalived_says(each);
+  }
+  news_.keepalived(error);
+}
+
+void Controller::take_up_events() {
+  const auto events = plane_.handle_events();
+  look_for_problems();
+  if (!events) return news_.kernel(events.error().detail);
+  for (const auto& notice : events->notices)
+    log_.info("{}", notice);
+  if (!events->replaced) return;
+  reconciler_.look_again();
+  output_.work = true;
+}
+
+void Controller::look_for_problems() {
+  news_.problems(plane_.problems());
+}
+
+void Controller::look_again() {
+  reconciler_.look_again();
+  look_for_problems();
+}
+
+Work Controller::work(TimePoint now, WallTime wall) {
+  Work done = reconciler_.work(now);
+  if (!dry_run() && !done.applied.empty()) last_change_ = wall;
+  news_.work(done);
+  news_.zeros(reconciler_.held_zeros(), reconciler_.actual());
+  news_.alarms(reconciler_.alarms());
+  if (ledger_ != nullptr && !dry_run()) news_.ledger(ledger_->error());
+  tell_what_is_wanted(now);
+  output_.work = output_.work || done.more;
+  return done;
+}
+
+void Controller::tell_what_is_wanted(TimePoint now) {
+  const auto wanted = reconciler_.wanted();
+  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
+    auto step = gwms_[gwm].session.want(wanted, now);
+    if (!gwms_[gwm].connected) continue;  // the next connection comes round to it
+    output_.links.emplace_back(gwm, take(gwm, std::move(step), now));
+  }
+}
+
+// --- the operator
+
+std::size_t Controller::undrain(const MemberName& member, std::string_view asked_by) {
+  const std::size_t services = reconciler_.give_back(member.group, member.endpoint);
+  if (services == 0) return 0;
+  log_.info("undrain {}: its weight 0 is given back to the advice in {} service(s), asked by {}",
+            member.text(), services, asked_by);
+  output_.work = true;
+  return services;
+}
+
+Result<lb::Plan> Controller::reconcile(std::string_view asked_by, TimePoint now) {
+  log_.info("reconcile, asked by {}", asked_by);
+  look_for_problems();
+  auto plan = reconciler_.preview(now);
+  if (!plan) news_.kernel(plan.error().detail);
+  return plan;
+}
+
+// By a copy: what it sees of the kernel is nothing to act on before the next pass.
+Result<lb::Plan> Controller::plan(TimePoint now) const {
+  return Reconciler(reconciler_).preview(now);
+}
+
+Status Controller::status(TimePoint now) const {
+  Status status;
+  status.lb_uid = settings_.session.lb_uid;
+  status.dry_run = dry_run();
+  status.backend = settings_.backend;
+  status.kernel_error = news_.kernel_error();
+  if (ledger_ != nullptr && !dry_run()) status.ledger_error = ledger_->error();
+  status.keepalived_error = news_.keepalived_error();
+  status.problems = problems();
+  status.packets = plane_.packet_counters();
+  status.groups = reconciler_.view();
+  status.kernel_settings = reconciler_.kernel_settings();
+  for (const auto& gwm : gwms_) {
+    const auto view = gwm.standing.view(now);
+    status.gwms.push_back({gwm.name, std::string(sasp::name(view.state)), view.state_since,
+                           view.last_message, gwm.session.interval(), view.last_error,
+                           gwm.session.protocol_errors(), gwm.session.tolerances(),
+                           view.duplicate_suspected});
+  }
+  return status;
+}
+
+// The time of the last change is a time of day, because its age would need a line per second.
+std::string Controller::status_line() const {
+  const auto up = std::count_if(gwms_.begin(), gwms_.end(), [](const Gwm& gwm) {
+    return gwm.standing.state() == sasp::LinkState::established;
+  });
+  const auto [groups, members] = reconciler_.extent();
+  std::string line =
+      fmt::format("{} of {} GWMs up, {} groups, {} members, ", up, gwms_.size(), groups, members);
+  if (dry_run()) {
+    line += "dry run";
+  } else if (last_change_) {
+    line += fmt::format("last change {:%FT%TZ}",
+                        std::chrono::floor<std::chrono::seconds>(*last_change_));
+  } else {
+    line += "no change yet";
+  }
+  for (const auto& problem : problems())
+    line += "; " + problem.detail;
+  return news_.kernel_error().empty() ? line : fmt::format("{}; {}", line, news_.kernel_error());
+}
+
+}  // namespace saspd

@@ -1,0 +1,127 @@
+// saspd without its sockets, timers and files: the sessions with the GWMs, and the reconciler that
+// follows their advice. Pure but for the data plane, which stands behind its seam: bytes, the
+// kernel's answers and time in; bytes, writes and lines for the log out.
+//
+//   received(gwm, bytes)  -> session -> advice -> reconciler
+//   work(now)             reconciler -> data plane; what is then wanted -> sessions -> output()
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/base/member_name.hpp"
+#include "controller/lb/dataplane.hpp"
+#include "controller/sasp/lb_session.hpp"
+#include "controller/sasp/link_standing.hpp"
+#include "controller/saspd/gwm_news.hpp"
+#include "controller/saspd/keepalived_fifo.hpp"
+#include "controller/saspd/ledger.hpp"
+#include "controller/saspd/log_lines.hpp"
+#include "controller/saspd/news.hpp"
+#include "controller/saspd/reconciler.hpp"
+#include "controller/saspd/status.hpp"
+
+namespace saspd {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+class Controller {
+ public:
+  struct Settings {
+    Reconciler::Settings reconciler;    // as many GWMs as `gwms` has, whatever it says
+    sasp::LbSessionConfig session;      // the same with all GWMs
+    std::vector<std::string> gwms{""};  // "HOST:PORT", in order of precedence
+    Duration retry_min = std::chrono::seconds{20};
+    std::uint64_t seed = 0;  // of the jitter of attempts to connect; differs between hosts
+    News::Settings news;     // `dry_run` is the reconciler's
+    std::string backend = "ipvs";
+    cli::Level log_level = cli::Level::info;
+  };
+
+  // What is to be done outside, in this order.
+  struct Output {
+    std::vector<LogLine> log;
+    std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what GWMs are to be told
+    bool work = false;  // work() is to be called, after giving other work a turn
+  };
+
+  // `plane` must outlive the controller.
+  Controller(lb::Dataplane& plane, Settings settings, TimePoint now);
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+  // See Reconciler. `warnings`: why what was kept is not believed.
+  void remember(Ledger ledger, LedgerKeeper& keeper, const std::vector<std::string>& warnings);
+
+  // What there is to be done since the last call. To be called after every other function that is
+  // not const.
+  Output output();
+
+  // What becomes of the link to a GWM: see net::LinkOwner.
+  void connecting(std::size_t gwm, TimePoint now);
+  sasp::LinkStep connected(std::size_t gwm, TimePoint now);
+  sasp::LinkStep received(std::size_t gwm, sasp::ByteView bytes, TimePoint now);
+  sasp::LinkStep timed_out(std::size_t gwm, TimePoint now);
+  std::optional<TimePoint> deadline(std::size_t gwm) const;
+  void lost(std::size_t gwm, const std::string& why, TimePoint now);
+  Duration ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint now);
+
+  // What keepalived has said, and why it cannot be heard (empty: it can). Before each work().
+  void keepalived_says(const std::vector<KeepalivedNews>& news, const std::string& error);
+  // The data plane has events (lb::Dataplane::event_descriptor).
+  void take_up_events();
+  void look_for_problems();
+  // It is time to compare everything with what the kernel has.
+  void look_again();
+  // Writes a chunk of what there is to be written.
+  Work work(TimePoint now, WallTime wall);
+
+  // The operator takes a weight 0 back for the advice: see Reconciler::give_back. `asked_by` is for
+  // the log.
+  std::size_t undrain(const MemberName& member, std::string_view asked_by);
+  // The operator does not want to wait for the next look: the next work() has one. What it would
+  // write if there were nothing to be written in chunks.
+  Result<lb::Plan> reconcile(std::string_view asked_by, TimePoint now);
+  // The same, and everything stays as if nobody had looked.
+  Result<lb::Plan> plan(TimePoint now) const;
+
+  lb::Dataplane& plane() { return plane_; }
+
+  // All that is known here; what only the process knows stays empty.
+  Status status(TimePoint now) const;
+  std::string status_line() const;
+  const std::vector<lb::Problem>& problems() const { return news_.problems(); }
+  bool dry_run() const { return settings_.news.dry_run; }
+  const std::string& backend() const { return settings_.backend; }
+
+ private:
+  struct Gwm {
+    std::string name;
+    sasp::LbSession session;
+    sasp::LinkStanding standing;
+    GwmNews news;
+    bool connected = false;
+  };
+
+  sasp::LinkStep take(std::size_t gwm, sasp::LbStep step, TimePoint now);
+  void take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now);
+  void established(std::size_t gwm, TimePoint now);
+  void disconnected(std::size_t gwm);
+  void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
+  void tell_what_is_wanted(TimePoint now);
+
+  const Settings settings_;
+  lb::Dataplane& plane_;
+  LogLines log_;
+  News news_;
+  Reconciler reconciler_;
+  LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept
+  std::vector<Gwm> gwms_;
+  std::optional<WallTime> last_change_;  // that the kernel took
+  Output output_;
+};
+
+}  // namespace saspd

@@ -1,0 +1,51 @@
+#include "controller/saspd/controller_settings.hpp"
+
+#include <limits>
+
+namespace saspd {
+namespace {
+
+Reconciler::Settings reconciler_settings(const Options& options) {
+  Reconciler::Settings settings;
+  settings.groups = options.groups;
+  settings.policy = options.policy;
+  settings.dry_run = options.dry_run;
+  settings.adopt = options.adopt;
+  settings.trust = options.trust;
+  settings.own_table = options.backend == Backend::xdp;
+  // A message is one new table per service of the XDP program, however many destinations it has.
+  if (settings.own_table) settings.chunk = std::numeric_limits<std::size_t>::max();
+  // Nothing is written that would take its time: the plan is shown whole.
+  if (options.dry_run) settings.chunk = std::numeric_limits<std::size_t>::max();
+  return settings;
+}
+
+sasp::LbSessionConfig session_config(const Options& options) {
+  sasp::LbSessionConfig config;
+  config.lb_uid = options.lb_uid;
+  config.interval = options.interval;
+  config.push = options.push;
+  config.trust = options.trust;
+  config.no_change = options.no_change;
+  return config;
+}
+
+}  // namespace
+
+Controller::Settings controller_settings(const Options& options, std::uint64_t seed) {
+  Controller::Settings settings;
+  settings.reconciler = reconciler_settings(options);
+  settings.session = session_config(options);
+  settings.gwms.clear();
+  for (const auto& gwm : options.gwms)
+    settings.gwms.push_back(gwm.text());
+  settings.retry_min = options.retry_min;
+  settings.seed = seed;
+  settings.news = {options.dry_run, options.reconcile_interval, options.ledger,
+                   options.keepalived_fifo};
+  settings.backend = options.backend == Backend::xdp ? "xdp" : "ipvs";
+  settings.log_level = options.log.level;
+  return settings;
+}
+
+}  // namespace saspd

@@ -1,0 +1,59 @@
+// What is logged of the kernel, the advice and what goes with them: each trouble once when it
+// begins, and once when it ends. Pure.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "controller/lb/dataplane.hpp"
+#include "controller/saspd/alarms.hpp"
+#include "controller/saspd/log_lines.hpp"
+#include "controller/saspd/reconciler.hpp"
+#include "controller/saspd/zeros.hpp"
+
+namespace saspd {
+
+class News {
+ public:
+  struct Settings {
+    bool dry_run = false;
+    std::chrono::seconds reconcile_interval{5};
+    std::string ledger;           // its path
+    std::string keepalived_fifo;  // likewise
+  };
+
+  // `log` must outlive it.
+  News(Settings settings, LogLines& log) : settings_(std::move(settings)), log_(log) {}
+
+  // Each says how it is now; what is no news is not logged. Empty texts: all is well.
+  void work(const Work& work);
+  void kernel(std::string error);
+  void problems(std::vector<lb::Problem> problems);
+  void alarms(AlarmsByGroup alarms);
+  void zeros(const HeldZeros& zeros, const lb::Table& actual);
+  void ledger(const std::string& error);
+  void keepalived(const std::string& error);
+
+  // As told last.
+  const std::string& kernel_error() const { return kernel_error_; }
+  const std::vector<lb::Problem>& problems() const { return problems_; }
+  const std::string& keepalived_error() const { return keepalived_error_; }
+
+ private:
+  void planned(const lb::Plan& plan);
+  void alarm(const AlarmChange& change);
+
+  const Settings settings_;
+  LogLines& log_;
+
+  std::string kernel_error_;
+  std::vector<lb::Problem> problems_;  // of the data plane
+  lb::Plan planned_;                   // with --dry-run
+  AlarmsByGroup alarms_;
+  HeldZeros held_zeros_;
+  std::string ledger_error_;
+  std::string keepalived_error_;
+};
+
+}  // namespace saspd
