@@ -284,6 +284,7 @@ TEST_F(ControllerTest, ALostGwmIsAWarningAndFurtherAttemptsAreNot) {
 TEST_F(ControllerTest, AnotherLoadBalancerWithOurUidIsSuspected) {
   for (int times = 1; times <= 3; ++times) {
     connects(0);
+    now_ += 1s;
     controller().lost(0, "the gwm closed the connection", now_);
     EXPECT_EQ(status(0).state, "down_trying");
     log();
