@@ -155,6 +155,7 @@ void LbSession::handle(Channel::ComeDown&& come_down, TimePoint, LbStep& step) {
 // Before the first full Get Weights nothing else is trusted.
 void LbSession::handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step) {
   if (!established_) return;
+  heard_ = now;
   auto& groups = pushed.weights.groups;
   std::erase_if(groups, [&](const auto& group) { return !is_ours(group.group); });
   if (!groups.empty()) {
@@ -257,7 +258,7 @@ void LbSession::weights_answered(GetWeightsReply&& reply, std::uint32_t id, Time
   }
   if (!only_changes_come()) return on(Happening::full_answer, now, step);
   ++delta_rounds_;
-  hand_out(false, step);
+  hand_out(false, now, step);
   on(Happening::changes_only, now, step);
 }
 
@@ -285,7 +286,7 @@ void LbSession::on(Happening what, TimePoint now, LbStep& step) {
     case Picture::complete:
       difference_.reset();
       delta_rounds_ = 0;
-      hand_out(true, step);
+      hand_out(true, now, step);
       if (is_in_doubt()) on(Happening::doubted, now, step);
       return;
     case Picture::current:
@@ -301,7 +302,9 @@ void LbSession::learn() {
   lost_ = false;
 }
 
-void LbSession::hand_out(bool full, LbStep& step) {
+void LbSession::hand_out(bool full, TimePoint now, LbStep& step) {
+  heard_ = now;
+  if (full) heard_all_ = now;
   if (!std::exchange(established_, true)) step.events.emplace_back(Established{});
   Round round = std::exchange(round_, {});
   // With trust an empty answer says something too: all who had registered themselves are gone.
@@ -310,7 +313,11 @@ void LbSession::hand_out(bool full, LbStep& step) {
 }
 
 TimePoint LbSession::next_question(TimePoint now) const {
-  return now + interval_ * (config_.push ? config_.silent_intervals : 1);
+  return now + time_to_next_question();
+}
+
+std::chrono::seconds LbSession::time_to_next_question() const {
+  return interval_ * (config_.push ? config_.silent_intervals : 1);
 }
 
 // Sends what the picture asks for, when nothing is in flight.

@@ -65,6 +65,12 @@ struct WeightsReceived {
   // (row 32). A push may be split by the GWM (row 20) and is never taken as full.
   bool full = false;
 };
+// When the GWM spoke of weights, if only to say that none has changed.
+struct Heard {
+  std::optional<TimePoint> last;
+  std::optional<TimePoint> full;        // what that picture lacked is gone
+  std::chrono::seconds next_within{0};  // it is asked again then, at the latest
+};
 // After Established weights flow.
 using LbEvent = std::variant<WeightsReceived, Established, Notice>;
 using LbStep = SessionStep<LbEvent>;
@@ -93,6 +99,8 @@ class LbSession {
   std::optional<TimePoint> deadline() const;
 
   std::chrono::seconds interval() const { return interval_; }
+  // Over all connections.
+  Heard heard() const { return {heard_, heard_all_, time_to_next_question()}; }
   // Since construction, over all connections.
   const ToleranceCounts& tolerances() const { return channel_.tolerances(); }
   std::uint64_t protocol_errors() const { return channel_.protocol_errors(); }
@@ -156,7 +164,7 @@ class LbSession {
 
   void on(Happening what, TimePoint now, LbStep& step);
   void learn();
-  void hand_out(bool full, LbStep& step);
+  void hand_out(bool full, TimePoint now, LbStep& step);
   void pump(TimePoint now, LbStep& step);
   std::optional<Message> next_request(TimePoint now);
   Message set_lb_state(bool no_change);
@@ -164,6 +172,7 @@ class LbSession {
   std::vector<std::string> next_groups() const;
   std::optional<Message> next_change(TimePoint now);
   TimePoint next_question(TimePoint now) const;
+  std::chrono::seconds time_to_next_question() const;
   bool only_changes_come() const { return state_ && (*state_ & lb_flag::no_change) != 0; }
   bool is_in_doubt() const { return lost_ || compared_ != wanted_->generation(); }
   static void notice(LbStep& step, std::string text, Notice::Kind kind = Notice::Kind::fault) {
@@ -176,6 +185,8 @@ class LbSession {
   // Over all connections.
   RequestChannel channel_;
   std::chrono::seconds interval_;
+  std::optional<TimePoint> heard_;
+  std::optional<TimePoint> heard_all_;
   std::shared_ptr<const WantedRegistry> wanted_;
   std::shared_ptr<WantedRegistry> own_;  // of want(WantedGroups)
   std::uint64_t told_ = 0;               // the generation of the last want()

@@ -107,6 +107,14 @@ void find_sudden_loss(const Looked& service, const LossWatch& watch, Alarms& ala
                    lost.size(), loss.servers, loss.percent, first_of(lost))});
 }
 
+// Connections go on being distributed, and no server that fails or fills up is spared.
+void find_no_advice(const Looked& service, const AlarmInput& input, Alarms& alarms) {
+  const auto watch = input.advice.find(service.settings.key);
+  if (watch == input.advice.end() || !watch->second.lack()) return;
+  alarms.push_back(
+      {"no_advice", true, service.name, explain_lack(*watch->second.lack(), input.group.name)});
+}
+
 void find_no_fallback(const Looked& service, Alarms& alarms) {
   const auto& scheduler = service.pool.scheduler;
   if (!lb::hashes_clients(scheduler) || service.settings.manage) return;
@@ -183,6 +191,7 @@ void look_at(const Looked& service, const AlarmInput& input, Alarms& alarms) {
   find_held(service, alarms);
   const auto losses = input.losses.find(service.settings.key);
   if (losses != input.losses.end()) find_sudden_loss(service, losses->second, alarms);
+  find_no_advice(service, input, alarms);
   find_no_fallback(service, alarms);
   find_many_servers(service, alarms);
   find_persistent_drain(service, input.kernel, alarms);

@@ -13,6 +13,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/lb/dataplane.hpp"
 #include "controller/lb/service.hpp"
+#include "controller/saspd/advice_watch.hpp"
 #include "controller/saspd/loss_watch.hpp"
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
@@ -21,9 +22,9 @@ namespace saspd {
 
 // `urgent`: connections are lost or refused, or advice is not followed: not healthy.
 struct Alarm {
-  // held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_fallback, no_room,
-  // no_server, partly_known, persistent_drain, port_reuse, sudden_loss, udp_stays, unclear_zero,
-  // vanished
+  // held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_advice, no_fallback,
+  // no_room, no_server, partly_known, persistent_drain, port_reuse, sudden_loss, udp_stays,
+  // unclear_zero, vanished
   std::string_view name;
   bool urgent = false;
   std::string service;  // empty: of the whole group
@@ -37,6 +38,7 @@ struct AlarmInput {
   const HeldZeros& zeros;   // of all groups
   const std::map<lb::ServiceKey, ServiceDecision>& decisions;
   const std::map<lb::ServiceKey, LossWatch>& losses;
+  const std::map<lb::ServiceKey, AdviceWatch>& advice;
   const std::map<lb::ServiceKey, TimePoint>& vanished;  // services that were there, and since when
   const std::set<IpAddress>& unreachable;               // see lb::Dataplane
   const lb::KernelSettings& kernel;

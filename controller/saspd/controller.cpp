@@ -166,6 +166,8 @@ void Controller::look_again() {
 }
 
 Work Controller::work(TimePoint now, WallTime wall) {
+  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm)
+    reconciler_.heard(gwm, gwms_[gwm].session.heard());
   Work done = reconciler_.work(now);
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
   news_.work(done);

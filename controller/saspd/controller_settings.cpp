@@ -9,6 +9,7 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   Reconciler::Settings settings;
   settings.groups = options.groups;
   settings.policy = options.policy;
+  settings.stale_after = options.stale_after;
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;

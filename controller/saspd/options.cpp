@@ -37,6 +37,12 @@ Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view valu
   return std::optional{*seconds};
 }
 
+Result<std::optional<Duration>> parse_stale_after(std::string_view value) {
+  const auto seconds = cli::seconds(1, 86400)(value);
+  if (!seconds) return fail(seconds.error());
+  return std::optional<Duration>{*seconds};
+}
+
 Result<std::string> parse_path(std::string_view value) {
   if (value.starts_with('/') && !value.ends_with('/') && value.size() <= 4000)
     return std::string(value);
@@ -114,6 +120,10 @@ void add_service_options(cli::Cli& cli, Options& options) {
       "server without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read, and weights of other programs are overwritten", "5");
+  cli.option("--stale-after", "SECONDS", options.stale_after, parse_stale_after,
+             "how long a service may be without usable advice before it raises the alarm "
+             "no_advice; its weights stay. Default: three times the interval, at least 180",
+             "");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "hold back, or apply, advice that leaves a service without any server", "hold");
@@ -388,7 +398,7 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   cli.verb("--check", options.verb, Verb::check,
            "check flags, config file and certificates, and exit");
   cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--gwm-merge", "--stale-after", "--on-stale", "--drift", "--max-step"});
+  cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
   if (const auto end = cli.parse(static_cast<int>(arguments.size()), arguments.data())) return *end;
   if (purpose == Purpose::make_room) {
     if (options.verb == Verb::run && !cli.print_config()) return options;

@@ -62,6 +62,7 @@ struct Options {
   XdpOptions xdp;
   std::vector<GroupSettings> groups;  // in order of first appearance
   bool adopt = false;
+  std::optional<Duration> stale_after;  // nothing: by the interval
   std::chrono::seconds reconcile_interval{5};
   ProjectionPolicy policy;
   bool dry_run = false;

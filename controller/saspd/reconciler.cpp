@@ -28,7 +28,10 @@ Endpoint endpoint_of(const sasp::MemberKey& member) {
 }  // namespace
 
 Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
-    : plane_(plane), settings_(std::move(settings)), connections_(settings_.gwms) {
+    : plane_(plane),
+      settings_(std::move(settings)),
+      connections_(settings_.gwms),
+      heard_(settings_.gwms) {
   for (auto& group : settings_.groups) {
     for (const auto& service : group.services)
       services_.push_back(service.key);
@@ -74,6 +77,10 @@ std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& wei
   }
   decided_ = false;
   return ignored;
+}
+
+void Reconciler::heard(std::size_t gwm, const sasp::Heard& heard) {
+  heard_.at(gwm) = heard;
 }
 
 void Reconciler::set_connected(std::size_t gwm, bool connected) {
@@ -198,6 +205,8 @@ bool Reconciler::list(Work& work, TimePoint now) {
   observe(before, now);
   kernel_settings_ = plane_.settings();
   std::erase_if(losses_, [this](const auto& entry) { return !actual_.contains(entry.first); });
+  std::erase_if(advice_watches_,
+                [this](const auto& entry) { return !actual_.contains(entry.first); });
   std::erase_if(unknown_since_,
                 [this](const auto& entry) { return !actual_.contains(entry.first); });
   return true;
@@ -331,9 +340,11 @@ void Reconciler::decide(const Group& group, const ServiceSettings& service, Time
   const lb::Pool& pool = pool_of(service.key);
   const auto& scheduler = service.manage ? service.manage->service.scheduler : pool.scheduler;
   note_who_serves(service.key, now);
+  const auto members = inputs(group, service, pool, now);
   decisions_[service.key] =
-      project(inputs(group, service, pool, now), group.gwm.has_value(),
-              limits_of(scheduler, service.max), scales_[service.key], settings_.policy, now);
+      project(members, group.gwm.has_value(), limits_of(scheduler, service.max),
+              scales_[service.key], settings_.policy, now);
+  note_guidance(group, service.key, members, now);
   note_who_is_withdrawn(service.key);
   note_who_is_avoided(service.key, now);
   note_held_zeros(group, service.key);
@@ -373,6 +384,18 @@ void Reconciler::note_who_is_avoided(const lb::ServiceKey& key, TimePoint now) {
     const bool was_so = known->avoided || destination->second.weight > 0;
     ledger_.avoided(key, endpoint, is_avoided(member) && was_so);
   }
+}
+
+void Reconciler::note_guidance(const Group& group, const lb::ServiceKey& key,
+                               const std::map<Endpoint, MemberInput>& members, TimePoint now) {
+  const auto gwm = group.gwm ? group.gwm : first_connected();
+  const bool connected = gwm && connections_[*gwm] != 0;
+  const sasp::Heard heard = gwm ? heard_[*gwm] : sasp::Heard();
+  const Duration patience = patience_with(heard, settings_.stale_after);
+  auto is = guidance(members, heard);
+  if (is == Guidance::advised && heard.last && now - *heard.last > patience) is = Guidance::stale;
+  if (!connected && !members.empty()) is = Guidance::lost;
+  advice_watches_[key].update(is, patience, now);
 }
 
 void Reconciler::note_held_zeros(const Group& group, const lb::ServiceKey& key) {
@@ -637,8 +660,9 @@ AlarmsByGroup Reconciler::alarms() const {
 
 std::vector<Alarm> Reconciler::alarms_of(const Group& group,
                                          const std::set<IpAddress>& unreachable) const {
-  auto alarms = find_alarms({group.settings, actual_, held_zeros_, decisions_, losses_, vanished_,
-                             unreachable, kernel_settings_, group.self_registered.left_out()});
+  auto alarms =
+      find_alarms({group.settings, actual_, held_zeros_, decisions_, losses_, advice_watches_,
+                   vanished_, unreachable, kernel_settings_, group.self_registered.left_out()});
   for (const auto& service : group.settings.services) {
     if (auto alarm = no_room_.alarm(service.key)) alarms.push_back(std::move(*alarm));
   }

@@ -48,7 +48,8 @@ class Reconciler {
     bool dry_run = false;
     bool adopt = false;  // every service of the kernel that no group names is a group of its own
     bool own_table = false;  // nobody else writes the kernel's table: services of no group go
-    bool trust = false;      // members that registered themselves belong to managed services
+    std::optional<Duration> stale_after;  // see patience_with()
+    bool trust = false;  // members that registered themselves belong to managed services
     // How long a member waits for its first advice before it is added with its static weight.
     Duration advice_wait = std::chrono::seconds{10};
     std::size_t chunk = 256;  // writes per work(): one batch of the kernel, a bounded stall for us
@@ -67,6 +68,8 @@ class Reconciler {
   // for it (--gwm-merge primary); when none is connected, the one that counted last goes on
   // counting.
   void set_connected(std::size_t gwm, bool connected);
+  // When that GWM spoke last, as of the next work().
+  void heard(std::size_t gwm, const sasp::Heard& heard);
   Work work(TimePoint now);
   void look_again();
 
@@ -177,6 +180,8 @@ class Reconciler {
   void note_who_serves(const lb::ServiceKey& key, TimePoint now);
   void note_who_is_withdrawn(const lb::ServiceKey& key);
   void note_who_is_avoided(const lb::ServiceKey& key, TimePoint now);
+  void note_guidance(const Group& group, const lb::ServiceKey& key,
+                     const std::map<Endpoint, MemberInput>& members, TimePoint now);
   void note_held_zeros(const Group& group, const lb::ServiceKey& key);
   lb::Pool wish(const ServiceSettings& service, const lb::Pool& pool, TimePoint now);
   bool has_left(const ServiceSettings& service, const Endpoint& endpoint, bool leaving,
@@ -207,6 +212,8 @@ class Reconciler {
   std::map<lb::ServiceKey, ServiceDecision> decisions_;
   HeldZeros held_zeros_;
   std::map<lb::ServiceKey, LossWatch> losses_;
+  std::vector<sasp::Heard> heard_;  // by GWM
+  std::map<lb::ServiceKey, AdviceWatch> advice_watches_;
   std::map<lb::ServiceKey, TimePoint> unknown_since_;  // of services whose GWM knows no member
   std::map<lb::ServiceKey, TimePoint> vanished_;       // within the last hour, by somebody else
   lb::KernelSettings kernel_settings_;                 // as of the last list

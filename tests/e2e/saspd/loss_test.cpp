@@ -189,6 +189,27 @@ TEST_F(LossOnIpvs, ByLinesThatAreMissingIsAnAlarm) {
   EXPECT_TRUE(logged("error: alarm: web partly_known: "));
 }
 
+// A GWM without a word for any of the servers: everything runs, and nobody steers.
+TEST_F(LossOnIpvs, OfAllAdviceIsNotHealthy) {
+  given_service();
+  write_weights("# nothing yet\n");
+  start_gwm();
+  start_saspd({"--stale-after", "3"});
+  ASSERT_TRUE(gwm_becomes("established"));
+  EXPECT_TRUE(raises("no_advice!"));
+  EXPECT_EQ(check(), 1);
+  EXPECT_TRUE(logged("error: alarm: tcp:10.9.0.10:80 no_advice: no GWM steers it, and the weights "
+                     "stay as they are: the GWM knows the state of none of its servers"));
+  advise({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  EXPECT_TRUE(drops("no_advice!"));
+  EXPECT_EQ(check(), 0);
+  advise({"unknown", "unknown", "unknown", "unknown"});
+  EXPECT_TRUE(raises("no_advice!"));
+  EXPECT_EQ(check(), 1);
+  EXPECT_EQ(kernel_weights(), "40 30 20 10");
+}
+
 TEST_F(LossOnIpvs, LeavesPersistentClientsWithAServerAtZeroAndSaysSo) {
   kernel::Servers listening(servers());
   given_service();

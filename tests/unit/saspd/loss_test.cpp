@@ -15,6 +15,8 @@ constexpr int unknown = -3;
 
 class Loss : public ReconcilerTest {
  protected:
+  Loss() { settings_.stale_after = std::chrono::hours{24}; }  // the GWM does not repeat itself
+
   // A weight, or one of the words above, for the first servers; then what follows from it.
   void advised(const std::vector<int>& words) {
     sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};

@@ -1,0 +1,47 @@
+// Whether a GWM steers a service at all. Weights that nobody steers stay as they are, and that
+// looks well from outside. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "controller/base/clock.hpp"
+#include "controller/lb/service.hpp"
+#include "controller/sasp/lb_session.hpp"
+#include "controller/saspd/projection.hpp"
+
+namespace saspd {
+
+// How long nobody waits for a GWM: --stale-after, or else three times its interval and at least
+// three minutes.
+Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after);
+
+// What the GWM that counts for a service says of its members.
+enum class Guidance : std::uint8_t {
+  advised,  // there is advice, or there are no members
+  lost,     // it is not connected
+  stale,    // it is connected, and does not speak
+  silent,   // nothing of any member
+  unknown,  // it knows the state of no valid member: no advice (RFC 4678 5.3)
+};
+Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::Heard& heard);
+
+// Of one service: it is unsteered when there was no advice for so long that neither a start nor a
+// GWM that was restarted explains it.
+class AdviceWatch {
+ public:
+  void update(Guidance guidance, Duration patience, TimePoint now);
+  // Why nobody steers it; nothing: it is steered, or was until lately.
+  std::optional<Guidance> lack() const { return lack_; }
+
+ private:
+  std::optional<TimePoint> without_since_;
+  std::optional<Guidance> lack_;
+};
+
+// What is the matter, and what helps.
+std::string explain_lack(Guidance lack, const std::string& group);
+
+}  // namespace saspd
