@@ -160,7 +160,7 @@ void Daemon::open_ledger() {
   if (options_.backend != Backend::ipvs || options_.ledger.empty()) return;
   ledger_.emplace(options_.ledger, ledger_place("ipvs"));
   std::vector<std::string> warnings;
-  Ledger known = ledger_->load(warnings);
+  Ledger known = options_.dry_run ? ledger_->look(warnings) : ledger_->load(warnings);
   controller_.remember(std::move(known), *ledger_, warnings);
   settle();
 }

@@ -113,19 +113,32 @@ std::string LedgerFile::make_folder(const std::string& path) {
 Ledger LedgerFile::load(std::vector<std::string>& warnings) {
   if (const auto locked = lock(); !locked) error_ = locked.error().detail;
   if (of_another_) return {};
-  const auto text = read();
-  if (!text && text.error().code == std::errc::no_such_file_or_directory) return {};
-  auto ledger = text ? Ledger::parse(*text, place_) : fail(text.error());
+  auto ledger = parse();
   if (ledger) return std::move(*ledger);
   const auto& code = ledger.error().code;
-  warnings.push_back(fmt::format("the ledger {} is not used: {}", path_, ledger.error().detail));
-  // Perhaps somebody can make something of it.
+  warnings.push_back(ledger.error().detail);
   const bool strange = code == std::errc::illegal_byte_sequence || code == std::errc::not_supported;
   const std::string aside = path_ + ".bad";
   if (strange && ::rename(path_.c_str(), aside.c_str()) == 0) {
     warnings.back() += fmt::format("; it is now {}", aside);
   }
   return {};
+}
+
+Ledger LedgerFile::look(std::vector<std::string>& warnings) const {
+  auto ledger = parse();
+  if (ledger) return std::move(*ledger);
+  warnings.push_back(ledger.error().detail);
+  return {};
+}
+
+Result<Ledger> LedgerFile::parse() const {
+  const auto text = read();
+  if (!text && text.error().code == std::errc::no_such_file_or_directory) return Ledger();
+  auto ledger = text ? Ledger::parse(*text, place_) : fail(text.error());
+  if (ledger) return ledger;
+  return fail(ledger.error().code,
+              fmt::format("the ledger {} is not used: {}", path_, ledger.error().detail));
 }
 
 bool LedgerFile::keep(const Ledger& ledger) {

@@ -22,13 +22,17 @@ class LedgerFile : public LedgerKeeper {
 
   // What is on disk. A file that is not ours (of somebody but root and us, or that others may
   // write), damaged, of another version or about another table is not believed: a blind ledger is
-  // returned, and the reason added to `warnings`.
+  // returned, and the reason added to `warnings`. One that is damaged or of another version is put
+  // aside, for who can make something of it.
   Ledger load(std::vector<std::string>& warnings);
+  // The same for a dry run: nothing is put aside, and the file is left to a saspd that writes it.
+  Ledger look(std::vector<std::string>& warnings) const;
   bool keep(const Ledger& ledger) override;
   const std::string& error() const override { return error_; }
 
  private:
   Result<void> lock();
+  Result<Ledger> parse() const;
   Result<std::string> read() const;
   Result<void> write(const std::string& text) const;
 

@@ -190,6 +190,39 @@ TEST_F(LedgerOnDisk, IsPutAsideWhenItIsDamaged) {
   }
 }
 
+// After a downgrade, or an upgrade from long ago.
+TEST_F(LedgerOnDisk, OfAnotherVersionIsPutAsideWholeAndSaid) {
+  for (const auto* version : {"saspd-ledger 2", "saspd-ledger 0", "saspd-ledger 10"}) {
+    const std::string text = version + two_zeros().text(here).substr(14) + "and more\n";
+    std::ofstream(path_) << text;
+    EXPECT_FALSE(knows());
+    ASSERT_EQ(warnings_.size(), 1U);
+    EXPECT_NE(warnings_[0].find(fmt::format("of another version ('{}')", version)),
+              std::string::npos)
+        << warnings_[0];
+    EXPECT_NE(warnings_[0].find("; it is now " + path_ + ".bad"), std::string::npos);
+    ASSERT_TRUE(LedgerFile(path_, here).keep(two_zeros()));
+    EXPECT_EQ(read(path_ + ".bad"), text);
+    EXPECT_TRUE(knows()) << "its own";
+  }
+}
+
+// A dry run beside the saspd that writes, or before it is started.
+TEST_F(LedgerOnDisk, IsOnlyLookedAtInADryRun) {
+  for (const std::string& text :
+       {two_zeros().text(here), std::string("saspd-ledger 2\n"), std::string("x")}) {
+    std::ofstream(path_) << text;
+    const LedgerFile dry(path_, here);
+    std::vector<std::string> warnings;
+    const Ledger seen = dry.look(warnings);
+    EXPECT_EQ(seen.find(web, first) != nullptr, warnings.empty());
+    EXPECT_EQ(read(path_), text);
+    EXPECT_FALSE(std::filesystem::exists(path_ + ".bad"));
+    EXPECT_TRUE(LedgerFile(path_, here).keep(two_zeros())) << "it is nobody's else";
+    EXPECT_EQ(read(path_), two_zeros().text(here));
+  }
+}
+
 TEST_F(LedgerOnDisk, OfAnotherOwnerOrWritableByOthersIsNotBelieved) {
   ASSERT_TRUE(LedgerFile(path_, here).keep(two_zeros()));
   ASSERT_EQ(::chmod(path_.c_str(), 0620), 0);
