@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/host_address.hpp"
 #include "controller/base/lines.hpp"
 #include "controller/base/misread.hpp"
 #include "controller/base/text.hpp"
@@ -62,6 +63,11 @@ std::vector<NamePattern> names_of(const PeerIdentity& identity) {
 Result<void> add_network(std::vector<IpNetwork>& networks, std::string_view value) {
   auto network = IpNetwork::parse(value);
   if (!network) return fail(network.error());
+  if (value.find('/') == std::string_view::npos) {
+    const auto address = IpAddress::parse(value);
+    constexpr std::string_view wanted = "the address of a host, or a network like 10.0.0.0/8";
+    if (auto ok = check_host_address(*address, wanted); !ok) return ok;
+  }
   networks.push_back(*network);
   return {};
 }

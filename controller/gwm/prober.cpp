@@ -17,6 +17,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "controller/base/host_address.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
 #include "controller/gwm/http_answer.hpp"
@@ -117,6 +118,10 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   asio::awaitable<Outcome> connect() {
+    // connect(2) takes 0.0.0.0 for this host, which is not who registered.
+    const IpAddress& address = target_.endpoint.address;
+    if (const auto kind = kind_of_no_host(address); !kind.empty())
+      co_return failed(fmt::format("{} is {}", address.text(), kind));
     const Tcp::endpoint server = net::from_endpoint(target_.endpoint);
     error_code failure;
     socket_.open(server.protocol(), failure);

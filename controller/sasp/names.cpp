@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/host_address.hpp"
 #include "controller/base/text.hpp"
 #include "controller/sasp/messages.hpp"
 
@@ -51,11 +52,9 @@ bool has_prefix(std::string_view text, std::string_view prefix) {
                     [&](char lower, char c) { return same(c, lower); });
 }
 
-}  // namespace
-
-Result<MemberKey> parse_member(std::string_view text) {
+Result<MemberKey> parse_any_member(std::string_view text) {
   const auto system = parse_lone_address(text);
-  if (system) return MemberKey{canonical(*system), 0, 0};
+  if (system) return MemberKey{*system, 0, 0};
   if (IpAddress::parse(text)) return fail(system.error());  // or one with a port
   std::uint8_t protocol = 6;
   std::string_view rest = text;
@@ -72,7 +71,18 @@ Result<MemberKey> parse_member(std::string_view text) {
                             "IPv6 ADDR in brackets, or ADDR alone for a system",
                             printable(text), endpoint ? "port 0" : endpoint.error().detail));
   }
-  return MemberKey{canonical(endpoint->address), protocol, endpoint->port};
+  return MemberKey{endpoint->address, protocol, endpoint->port};
+}
+
+}  // namespace
+
+Result<MemberKey> parse_member(std::string_view text) {
+  auto member = parse_any_member(text);
+  if (!member) return member;
+  if (const auto ok = check_host_address(member->address, "the server's own"); !ok)
+    return fail(ok.error());
+  member->address = canonical(member->address);
+  return member;
 }
 
 }  // namespace saspd::sasp

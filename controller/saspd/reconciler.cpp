@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/host_address.hpp"
+
 namespace saspd {
 namespace {
 
@@ -63,7 +65,8 @@ std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& wei
       const Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
       const bool joins = settings_.trust && group.is_open() && !advice.registered_by_lb() &&
-                         group.configured(endpoint_of(member)) == nullptr;
+                         group.configured(endpoint_of(member)) == nullptr &&
+                         kind_of_no_host(member.address).empty();
       if (joins) self_registered[name][member] = entry.member.label;
       if (joins || is_known(group, member))
         group.advice.at(gwm)[member] = advice;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/host_address.hpp"
 #include "controller/base/lines.hpp"
 #include "controller/base/nearest.hpp"
 #include "controller/base/text.hpp"
@@ -304,10 +305,22 @@ Result<void> complete_xdp(ServiceSettings& service, const ServiceOptions& option
   return {};
 }
 
+// The kernel would take such a service, and no packet would ever be for it.
+Result<void> check_virtual_address(const lb::ServiceKey& key, Backend backend) {
+  const auto* at = std::get_if<lb::VirtualEndpoint>(&key);
+  if (at == nullptr) return {};
+  return check_host_address(
+      at->endpoint.address,
+      backend == Backend::ipvs
+          ? "the address that clients connect to, or fwmark:N for many addresses at once"
+          : "the address that clients connect to, a --service for each");
+}
+
 Result<ServiceSettings> parse_service(std::string_view spec, Backend backend) {
   std::string_view rest = spec;
   const auto key = lb::parse_service(take_option(rest));
   if (!key) return fail(key.error());
+  if (const auto ok = check_virtual_address(*key, backend); !ok) return fail(ok.error());
   const auto options = parse_options_of_service(rest, backend);
   if (!options) return fail(options.error());
   ServiceSettings service = plain_service(*key);
@@ -366,6 +379,8 @@ Result<MemberText> parse_member(std::string_view value) {
   std::string_view rest = value;
   const auto endpoint = Endpoint::parse(take_option(rest));
   if (!endpoint) return refuse(fmt::format("{}; write {}", endpoint.error().detail, member_form));
+  if (const auto ok = check_host_address(endpoint->address, "the server's own"); !ok)
+    return refuse(fmt::format("'{}': {}", value, ok.error().detail));
   member.endpoint = *endpoint;
   while (!rest.empty()) {
     if (rest.starts_with("label=")) {

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/clock.hpp"
+#include "controller/base/host_address.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 #include "netlink/ipvs_codec.hpp"
 #include "tests/kernel/ipvs/table_fixture.hpp"
@@ -143,6 +144,24 @@ TEST_F(RoundTrip, OfTheTableAsRulesOfIpvsadmRestoresIt) {
   ipvsadm(rules);
   const lb::Table after = *ipvs_->list_all();
   EXPECT_EQ(after, before) << rules;
+}
+
+// What saspd refuses as a member, this kernel refuses too, and nothing else of the kind.
+TEST_F(IpvsTable, HasNoServerAtAnAddressThatNoHostHas) {
+  ipvsadm("-A -t 10.0.0.1:80 -s wlc\n-A -t [2001:db8::1]:80 -s wlc\n");
+  const auto kernel_takes = [this](const std::string& address) {
+    const IpAddress ip = *IpAddress::parse(address);
+    const bool v4 = ip.family() == Family::v4;
+    const auto key = service(v4 ? "tcp:10.0.0.1:80" : "tcp:[2001:db8::1]:80");
+    lb::Change add{.action = lb::Action::add_destination, .service = key};
+    add.destination.endpoint = {ip, 80};
+    add.destination.weight = 1;
+    return ipvs_->apply({add}).empty();
+  };
+  for (const auto* address : {"0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255",
+                              "255.255.255.255", "::", "ff02::1", "10.0.0.7", "240.0.0.1",
+                              "127.0.0.1", "2001:db8::7"})
+    EXPECT_EQ(kernel_takes(address), kind_of_no_host(*IpAddress::parse(address)).empty()) << address;
 }
 
 TEST_F(RoundTrip, ReachesBothEndsOfTheRange) {

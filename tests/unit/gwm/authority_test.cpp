@@ -189,6 +189,12 @@ TEST(AuthorityFile, SaysWhatIsWrongInWhichLine) {
   EXPECT_EQ(error_of("b lbs=lb1").substr(0, 25), "line 1: lbs=lb1: expected");
   EXPECT_EQ(error_of("b lb=").substr(0, 22), "line 1: lb=: expected ");
   EXPECT_NE(error_of("b member=10.0.0.1/8").find("address in 10.0.0.0/8"), std::string::npos);
+  EXPECT_NE(error_of("b member=0.0.0.0").find("unspecified address; write the address of a host"),
+            std::string::npos)
+      << error_of("b member=0.0.0.0");
+  EXPECT_NE(error_of("b member=224.0.0.1").find("a multicast address"), std::string::npos);
+  EXPECT_NE(error_of("b lb=x from=::").find("unspecified address"), std::string::npos);
+  EXPECT_EQ(error_of("b member=0.0.0.0/0"), "none");
   EXPECT_NE(error_of("b lb=x from=here").find("from=here: "), std::string::npos);
   EXPECT_NE(error_of("sha256:AA:BB lb=x").find("64 hexadecimal digits"), std::string::npos);
   EXPECT_NE(error_of("b lb=\x01").find("expected"), std::string::npos);

@@ -249,6 +249,19 @@ TEST_F(ProberTest, ConnectsByTcp) {
 }
 
 // A server is not left with connections of ours, however it behaves.
+// connect(2) to 0.0.0.0 reaches this host, where a server listens: not the member's.
+TEST_F(ProberTest, NeverTakesItsOwnHostForAMemberWithoutAddress) {
+  given(fast);
+  Endpoint any = given_server(stays_silent);
+  any.address = *IpAddress::parse("0.0.0.0");
+  Endpoint group = any;
+  group.address = *IpAddress::parse("224.0.0.1");
+  expect({{"any", tcp(any), State::down, "0.0.0.0 is the unspecified address"},
+          {"any, by HTTP", http(any), State::down, "0.0.0.0 is the unspecified address"},
+          {"any, an agent", agent(any), State::down, "0.0.0.0 is the unspecified address"},
+          {"multicast", tcp(group), State::down, "224.0.0.1 is a multicast address"}});
+}
+
 TEST_F(ProberTest, ClosesItsConnections) {
   given(fast);
   prober->set_targets({tcp(given_server(stays_silent))});

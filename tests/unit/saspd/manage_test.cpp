@@ -295,6 +295,18 @@ TEST_F(SelfRegistration, TakesNobodyWhoDoesNotFitTheService) {
   EXPECT_TRUE(plane_.table.at(web).destinations.empty());
 }
 
+// The kernel would refuse it in every pass.
+TEST_F(SelfRegistration, TakesNobodyAtAnAddressThatNoHostHas) {
+  pass();
+  sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};
+  for (const char* address : {"0.0.0.0", "224.0.0.1", "255.255.255.255", "10.0.0.7"})
+    advice.items.push_back(
+        {sasp::MemberData::of({*IpAddress::parse(address), 6, 8080}), 0, self, 9});
+  EXPECT_EQ(reconciler().update(0, {{advice}, 1, true}, now_), 3U);
+  pass();
+  EXPECT_EQ(plane_.table.at(web).destinations.size(), 1U);
+}
+
 TEST_F(SelfRegistration, TakesNoMemberThatAnEarlierConfigurationRegistered) {
   pass();
   advise({20});  // flagged as registered by an LB

@@ -1,0 +1,19 @@
+// Addresses that parse and that no single host has.
+#pragma once
+
+#include <string_view>
+
+#include "controller/base/address.hpp"
+#include "controller/base/error.hpp"
+
+namespace saspd {
+
+// "a multicast address", and so on: of 0.0.0.0/8, 224.0.0.0/4, 255.255.255.255, ::, ff00::/8, and
+// of these IPv4 ones as ::ffff:a.b.c.d. Empty: a host may have it. The kernel refuses all of them
+// as servers (ip_vs_new_dest: inet_addr_type, ipv6_addr_type).
+std::string_view kind_of_no_host(const IpAddress& address);
+
+// The error says of which kind it is, and what is meant to stand there: `wanted`.
+Result<void> check_host_address(const IpAddress& address, std::string_view wanted);
+
+}  // namespace saspd
