@@ -89,7 +89,7 @@ std::vector<bpf_map*> own_maps(const lb_bpf& program) {
 // A map that takes the place of a pinned one of another size or layout.
 struct Successor {
   bpf_map* map;
-  Descriptor before;  // nothing: there was none, or it is thrown away
+  Descriptor before;  // empty: there was none, or it is discarded
   bool of_layout_1 = false;
 };
 
@@ -161,8 +161,8 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
   return all;
 }
 
-// Pinned maps go on being used; those that are too small, or of layout 1, get successors. Whoever
-// has them open learns of that by the settings (Xdp), which are made anew then.
+// Pinned maps stay in use; those that are too small, or of layout 1, get successors. A process that
+// has them open notices by the settings (Xdp), which are then recreated.
 Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::string& pins) {
   const auto settings = pinned_settings(pins);
   if (!settings) return fail(settings.error());
@@ -228,8 +228,8 @@ Result<void> write_settings(const lb_bpf& program, const AttachSettings& setting
   value.max_flows = settings.sizes.flows;
   value.new_flow_limit = settings.new_flow_limit;
   value.syn = settings.defer_syn ? LB_SYN_DEFER : LB_SYN_STORE;
-  // 172.16.0.0/16 is for private use (RFC 1918), 100::/64 for discarding (RFC 6666): nobody answers
-  // to the outer source.
+  // 172.16.0.0/16 is for private use (RFC 1918), 100::/64 for discarding (RFC 6666): no host
+  // answers to the outer source.
   value.outer_source_v4[0] = 172;
   value.outer_source_v4[1] = 16;
   value.outer_source_v6[0] = 1;
@@ -267,8 +267,8 @@ Result<void> forget_next(const std::string& pins) {
   return {};
 }
 
-// The settings come after the other maps, because they tell that the others are there, and the
-// record last, because as long as it waits, all of this can be done again.
+// The settings come after the other maps, because they show that the others are there, and the
+// record comes last, because until then all of this can be repeated.
 Result<void> make_next_the_present(const std::string& pins, const Record& record) {
   const auto take = [&pins](std::string_view name) {
     return rename_pin(next_path(pins, name), path_of(pins, name));
@@ -302,8 +302,8 @@ Result<void> leave_before(const std::string& pins, std::uint32_t program) {
   return leave_all(*before);
 }
 
-// An attach that was cut off is brought to its end if packets go by its program already; else
-// nothing of it counts.
+// An interrupted attach is completed if packets already go through its program; otherwise nothing
+// of it counts.
 Result<void> settle(const std::string& pins) {
   const auto record = read_record(next_path(pins, record_pin));
   if (!record) return forget_next(pins);
@@ -353,8 +353,8 @@ Result<void> pin_aside(const std::vector<Successor>& successors, const Record& r
   return write_record(next_path(settings.pins, record_pin), record);
 }
 
-// Which frames are ours on these interfaces, so that the program knows before it sees the first
-// one. What it is attached to already stays known until that is over.
+// Records which frames are ours on these interfaces, so that the program knows before it sees the
+// first one. Existing attachments stay known until the change is complete.
 Result<void> tell_new_devices(const lb_bpf& program, const std::vector<Interface>& interfaces) {
   const int map = bpf_map__fd(program.maps.devices);
   const auto links = netlink::read_links();
@@ -395,7 +395,7 @@ Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& i
   return write_devices(map, *links, all);
 }
 
-// By these anybody sees later whether the dispatchers are those that the program was taken into.
+// These show later whether the dispatchers are still those that the program joined.
 Result<void> record_dispatchers(const std::string& pins, const std::vector<Interface>& interfaces,
                                 Record& record) {
   for (const auto& interface : interfaces)
@@ -403,8 +403,9 @@ Result<void> record_dispatchers(const std::string& pins, const std::vector<Inter
   return write_record(next_path(pins, record_pin), record);
 }
 
-// Everything is pinned aside, then the interfaces get the program, then the pins their names: cut
-// off anywhere it leaves either what was before, or what the next attach brings to its end.
+// Everything is pinned aside, then the interfaces get the program, then the pins get their names:
+// if interrupted anywhere, it leaves either the previous state, or one that the next attach
+// completes.
 Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
                                            const std::vector<Successor>& successors,
                                            const std::vector<Interface>& interfaces,
@@ -439,7 +440,7 @@ Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
     if (auto given = give(path_of(settings.pins, bpf_map__name(map)), settings); !given)
       return fail(given.error());
   }
-  // Everybody may see what is there.
+  // Every user may see what is there.
   if (::chmod(settings.pins.c_str(), 0755) != 0) return system_error(settings.pins);
   return attached;
 }
@@ -501,7 +502,7 @@ bool has_blackhole(const std::string& pins) {
   return record && record->contains(std::string(blackhole_entry));
 }
 
-// Without a record that is what there is to tell.
+// Without a record, nothing else is known.
 bool any_blackhole() {
   const auto none = netlink::is_in_place({});
   return none && !*none;
@@ -578,8 +579,8 @@ Result<AttachSettings> settings_as_attached(const std::string& pins) {
   return as_attached;
 }
 
-// The names of the links, and the indices that their interfaces had. Without a record the links
-// that are left tell.
+// The names of the links, and the indices that their interfaces had; without a record, from the
+// links that are left.
 Record recorded_links(const std::string& pins) {
   Record links;
   if (auto record = read_record(path_of(pins, record_pin))) {
@@ -606,7 +607,7 @@ std::vector<Attachment> attachments_on(const std::string& pins) {
 
 struct Whereabouts {
   std::vector<Interface> present;  // that have the program, or can have it again
-  Record absent;                   // gone, or with a program of somebody else
+  Record absent;                   // gone, or with another program
   bool any_lost = false;           // of those present
 };
 

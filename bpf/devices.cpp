@@ -23,7 +23,7 @@ bool is_free(const lb_device& device) {
   return device.interface == 0;
 }
 
-// The MACs of a device, some in each value. The first is repeated where there are no more.
+// The MACs of a device, several in each value. The first one fills unused places.
 std::vector<lb_device> values_of(const netlink::Device& device, std::uint8_t flags) {
   std::vector<lb_device> values;
   const auto& macs = device.macs;

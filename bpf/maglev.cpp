@@ -145,8 +145,8 @@ SlotTable minimal(std::span<const std::uint16_t> previous, std::span<const Membe
     of_number[members[i].number] = quota[i];
   }
 
-  // With steps of the golden section any stretch of the walk is spread evenly over the table, and
-  // so are the slots that somebody gives up and those that somebody gets.
+  // With steps of the golden section, any stretch of the walk is spread evenly over the table, and
+  // so are the slots that a member loses or gains.
   constexpr std::uint32_t step = 40503;
   SlotTable table(LB_SLOTS);
   std::vector<std::uint32_t> free;
@@ -168,9 +168,9 @@ SlotTable minimal(std::span<const std::uint16_t> previous, std::span<const Membe
 }
 
 // Each member bids for slots in an order of its own until it has its quota. A slot goes to the best
-// bid; whoever is outbid goes on bidding. Whose turn it is makes no difference to the outcome:
-// these are stable marriages, and since a pair is ranked alike from both its sides there is only
-// one set of them. Weights that change leave most bids as good as they were, so most slots stay.
+// bid; a member that is outbid continues bidding. The order of turns makes no difference to the
+// outcome: these are stable marriages, and since a pair has the same rank from both sides, there is
+// only one set of them. Changed weights leave most bids as good as they were, so most slots stay.
 SlotTable independent(std::span<const Member> members) {
   std::vector<Member> ranked(members.begin(), members.end());
   std::ranges::sort(ranked, {}, &Member::endpoint);

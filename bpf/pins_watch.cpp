@@ -14,8 +14,8 @@
 namespace saspd::bpf {
 namespace {
 
-// Of all names that come and go while somebody attaches, these stand for the others: the settings
-// are taken over after all other maps, and the record last (attach.cpp).
+// These names stand for all that come and go during an attach: the settings are replaced after all
+// other maps, and the record last (attach.cpp).
 bool counts(std::string_view name) {
   return name == "settings" || name == record_pin;
 }

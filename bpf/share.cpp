@@ -109,7 +109,7 @@ Result<void> leave(std::uint32_t interface, std::uint32_t program) {
 }  // namespace
 
 Result<void> may_share() {
-  // There is no program 0, which is said only to those who might see one.
+  // There is no program 0; the kernel says so only to a caller that may see programs.
   constexpr std::uint32_t none = 0;
   if (bpf_prog_get_fd_by_id(none) >= 0 || errno != EPERM) return {};
   return fail(

@@ -30,7 +30,7 @@ std::string ourselves() {
                      user != nullptr ? std::string(user->pw_name) : std::to_string(::geteuid()));
 }
 
-// Nobody depends on it, so that it may fail.
+// Nothing depends on it, so it may fail.
 void leave_note(const std::string& pins) {
   const std::string note = note_in(pins);
   ::unlink(note.c_str());

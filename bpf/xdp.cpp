@@ -36,7 +36,7 @@ bool equal(const T& a, const T& b) {
   return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-// A number that was given before; its generation tells flows of then from flows of now.
+// A reused number; its generation distinguishes old flows from new ones.
 lb_backend freed(const lb_backend& backend) {
   lb_backend value{};
   value.generation = backend.generation;
@@ -86,7 +86,7 @@ Result<void> Xdp::read_attached() {
   return {};
 }
 
-// Somebody has attached anew, and ours are the maps of a program that is gone.
+// The program was attached again, and our maps are those of a program that is gone.
 bool Xdp::pins_replaced() const {
   return maps_->replaced(pins_) || !lock_ || !lock_->is_of(pins_);
 }
@@ -174,8 +174,8 @@ Result<lb::Table> Xdp::list_all() {
   return table;
 }
 
-// Whether packets are led as the weights and next hops demand. Slots of which this is known are
-// told by their digest, others by building the table again.
+// Whether packets follow the weights and next hops. Slots already verified are recognized by their
+// digest; for others, the table is built again.
 Result<bool> Xdp::is_intact(const lb::ServiceKey& key, const Service& service) {
   const auto backends = backends_of(service);
   const bool entries =
@@ -197,7 +197,7 @@ Result<bool> Xdp::is_intact(const lb::ServiceKey& key, const Service& service) {
   return true;
 }
 
-// As they shall be, with the next hops of now.
+// The backends as they are to become, with the current next hops.
 std::map<std::uint32_t, lb_backend> Xdp::backends_of(const Service& service) const {
   std::map<std::uint32_t, lb_backend> backends;
   for (const auto& [endpoint, number] : service.backends)
@@ -251,7 +251,7 @@ std::uint32_t Xdp::connections(std::uint32_t number) {
   return now - activity.since < quiet_time ? 1 : 0;
 }
 
-// --- what shall be
+// --- the desired state
 
 std::vector<lb::Failure> Xdp::apply(std::span<const lb::Change> changes) {
   std::vector<lb::Failure> failures;

@@ -1,4 +1,4 @@
-// What the maps say to whoever looks: states, traces, counters.
+// Reads states, traces and counters from the maps.
 #include <array>
 #include <utility>
 

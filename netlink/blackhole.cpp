@@ -24,8 +24,8 @@
 namespace saspd::netlink {
 namespace {
 
-// Without ports it drops what it is given; without ARP it asks for no neighbour first, whose
-// absence clients would be told.
+// Without ports it drops every packet; without ARP it does not ask for a neighbour first, whose
+// absence would be reported to clients.
 constexpr const char* kind = "bridge";
 
 struct Rule {
@@ -188,7 +188,7 @@ NlRule rule_of(const Rule& wanted) {
   return rule;
 }
 
-// Of the main table only routes to a single address count here. libnl has no name for that.
+// Only routes to a single address count in the main table. libnl has no name for that.
 int add_rule(nl_sock* socket, const Rule& wanted) {
   const NlRule rule = rule_of(wanted);
   if (!rule) return -NLE_NOMEM;

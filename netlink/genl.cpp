@@ -97,8 +97,8 @@ std::vector<BatchOutcome::Failed> GenlSocket::write(Requests& batch) {
   BatchOutcome outcome(first ? *first : 0, batch.count());
   if (!first) outcome.not_sent(first.error());
   while (first && !outcome.complete()) {
-    // The kernel has done all its work inside send(). After an overflow (ENOBUFS, told once and
-    // before what was kept) the rest of the answers is there or will never come.
+    // The kernel has done all its work inside send(). After an overflow (ENOBUFS, reported once and
+    // before what was kept), the remaining answers are there or will never arrive.
     const auto received = receive(outcome.lossy() ? std::chrono::milliseconds(0) : patience);
     if (received) {
       outcome.add(std::exchange(datagram_, {}));

@@ -52,8 +52,8 @@ bool writes_what_exists(const lb::Change& change) {
   return change.action == lb::Action::set_weight || change.action == lb::Action::remove_destination;
 }
 
-// Of one service, because the read of it is to be as late as can be. More changes than that would
-// be far behind it, fewer would read a big service all too often.
+// Changes of one service, because its read must be as late as possible. More changes than this
+// would be long after the read; fewer would read a big service too often.
 constexpr std::size_t most_behind_a_read = 2 * GenlSocket::max_batch;
 std::span<const lb::Change> first_run(std::span<const lb::Change> changes) {
   const auto most = changes.first(std::min(most_behind_a_read, changes.size()));

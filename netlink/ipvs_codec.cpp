@@ -145,7 +145,7 @@ Result<Family> read_family(Attributes& destination, Family service_family) {
   return number == AF_UNSPEC ? service_family : family_of(number);
 }
 
-// A destination whose connections are not told is taken for one in use.
+// A destination whose connections are not reported counts as in use.
 std::uint32_t read_connections(Attributes& destination) {
   if (!destination.has(IPVS_DEST_ATTR_ACTIVE_CONNS) ||
       !destination.has(IPVS_DEST_ATTR_INACT_CONNS)) {

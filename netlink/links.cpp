@@ -43,7 +43,7 @@ std::uint16_t vlan_of(rtnl_link* link) {
   return is_8021q && id > 0 ? static_cast<std::uint16_t>(id) : std::uint16_t{0};
 }
 
-// Of a bridge; libnl does not say.
+// For a bridge; libnl does not report it.
 bool filters_vlans(nlmsghdr* message) {
   const auto within = [](nlattr* outer, int type) -> nlattr* {
     return outer == nullptr ? nullptr
@@ -79,10 +79,10 @@ void add(const Mac& mac, std::vector<Mac>& macs) {
   if (std::find(macs.begin(), macs.end(), mac) == macs.end()) macs.push_back(mac);
 }
 
-// Of what gets the frames of an interface as they are: what is part of it by a master (a bridge, a
-// bond), and devices on it with a MAC of their own. VLAN devices get others.
+// The MACs of devices that get the frames of an interface as they are: its master (a bridge, a
+// bond), and devices on it with a MAC of their own. VLAN devices get other frames.
 void add_macs(const Links& links, unsigned interface, std::vector<Mac>& macs, int depth = 0) {
-  constexpr int most = 8;  // the kernel has no more above each other (MAX_NEST_DEV)
+  constexpr int most = 8;  // the kernel stacks no more (MAX_NEST_DEV)
   const auto link = links.find(interface);
   if (link == links.end() || depth > most) return;
   if (link->second.ethernet) add(link->second.mac, macs);
@@ -124,7 +124,7 @@ std::optional<Mac> mac_of(const nl_addr* address) {
 
 std::optional<std::pair<unsigned, Link>> link_in(nl_msg* message) {
   const auto* header = static_cast<const ifinfomsg*>(nlmsg_data(nlmsg_hdr(message)));
-  // libnl gives a bridge itself this family, too: the message tells.
+  // libnl gives this family to the bridge itself as well; the message distinguishes them.
   if (header->ifi_family != AF_UNSPEC) return std::nullopt;
   std::optional<std::pair<unsigned, Link>> found;
   nl_msg_parse(

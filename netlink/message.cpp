@@ -104,7 +104,7 @@ Result<Message> take_message(ByteView& datagram) {
 
 namespace {
 
-// What stands behind the fixed part of an NLMSG_ERROR: the request, unless the socket has
+// What follows the fixed part of an NLMSG_ERROR: the request, unless the socket has
 // NETLINK_CAP_ACK, and then attributes (net/netlink/af_netlink.c, netlink_ack).
 std::string kernels_words(const Message& message) {
   if (message.type != NLMSG_ERROR || (message.flags & NLM_F_ACK_TLVS) == 0) return "";

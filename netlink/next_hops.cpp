@@ -44,10 +44,11 @@ std::uint32_t mtu_of(rtnl_route* route) {
   return rtnl_route_get_metric(route, RTAX_MTU, &mtu) == 0 ? mtu : 0;
 }
 
-// Without any privilege: the kernel has to resolve the neighbour in order to send to it. Bound to
-// the interface and not to be routed, for the gateway need not be in any route of its own. A socket
-// for each, as those awaiting an answer would fill a common send buffer. That it cannot be sent is
-// no error of ours: the neighbour stays unresolved, and is shown so.
+// Works without any privilege: the kernel must resolve the neighbour in order to send to it. The
+// socket is bound to the interface and does not route, because the gateway need not be in any route
+// of its own. Each neighbour has a socket, because those awaiting an answer would fill a shared
+// send buffer. If it cannot be sent, that is not an error of ours: the neighbour stays unresolved,
+// and is reported so.
 void send_datagram(unsigned interface, const IpAddress& address) {
   const Descriptor socket(
       ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -177,7 +178,7 @@ NextHop NextHops::resolve(const Route& route) {
   std::tie(hop.interface, hop.neighbour) = route.to;
   const auto link = links_.find(hop.interface);
   if (link == links_.end()) {
-    hop.state = NextHop::State::interface_down;  // its end is about to be told
+    hop.state = NextHop::State::interface_down;  // its end is about to be reported
     return hop;
   }
   hop.interface_name = link->second.name;
@@ -253,7 +254,7 @@ bool NextHops::can_transmit(unsigned interface, const Link& link) {
   return transmits_[interface] = features_.can_transmit(interface).value_or(by_kind);
 }
 
-// Nobody tells when it changes.
+// Changes of it are not reported.
 void NextHops::look_at_features() {
   for (auto& [interface, transmits] : transmits_) {
     const bool now = features_.can_transmit(interface).value_or(transmits);

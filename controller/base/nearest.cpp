@@ -9,7 +9,7 @@
 namespace saspd {
 namespace {
 
-// Longer words are no names of ours, and the distance costs the product of the lengths.
+// Longer words are not names of ours, and the distance costs the product of the lengths.
 constexpr std::size_t longest_word = 64;
 
 char lower(char c) {

@@ -42,8 +42,8 @@ std::size_t clean_character(std::string_view bytes) {
   return overlong_or_beyond || c1_control || is_line_or_order_mark(bytes) ? 0 : length;
 }
 
-// The control character or mark at the front of `bytes`, which is not clean; none in bytes that are
-// no UTF-8. Those of C1 have two bytes, 0xC2 and their number.
+// The control character or mark at the front of `bytes`, which is not clean; empty for bytes that
+// are not UTF-8. Those of C1 have two bytes, 0xC2 and their number.
 std::optional<Control> control_at_front(std::string_view bytes) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
   if (byte(0) < 0x80) return Control{byte(0), 1};

@@ -287,7 +287,7 @@ std::optional<Cli::End> Cli::check_command_line() {
     const bool is_flag = typed.starts_with('-') && typed.size() > 1;
     if (!is_flag) return usage(fmt::format("unexpected argument '{}'", argument));
     const auto name = std::string_view(typed).substr(0, typed.find('='));
-    // A dash that is no hyphen looks like one.
+    // Another dash looks like a hyphen.
     const auto meant = find(name) != nullptr ? fmt::format("; did you mean '{}'?", name)
                                              : did_you_mean(name, flags());
     return usage(fmt::format("unknown flag '{}'{}", argument, meant));

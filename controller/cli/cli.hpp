@@ -1,6 +1,6 @@
 // The command line and the config file of a program, which are one thing: every flag is a key.
-// CLI11 reads the arguments and prints the help; where a value came from, and how an error says so,
-// is here.
+// CLI11 reads the arguments and prints the help; this class knows where a value came from, and
+// names the place in errors.
 //
 //   Cli cli("saspd", "Turns a GWM's advice into weights.", "Exit codes: ...");
 //   cli.with_config_file();
@@ -63,38 +63,39 @@ class Cli {
              std::move(help));
   }
 
-  // The same for values that have to be checked against earlier ones: flags are taken in the order
-  // in which they were added here, the values of one in the order given.
+  // The same for values that must be checked against earlier ones: flags are taken in the order in
+  // which they were added here, and the values of one flag in the order given.
   void add_option(std::string flag, std::string placeholder, Accept accept, std::string help,
                   std::string by_default = {});
   void add_list(std::string flag, std::string placeholder, Accept accept, std::string help);
 
   // A switch: "--dry-run", "--dry-run=false"; in a config file "dry-run = true".
   void flag(std::string flag, bool& target, std::string help);
-  // A switch for this one run; no key of the config file.
+  // A switch for this one run, which is not a key of the config file.
   void action(std::string flag, bool& target, std::string help);
-  // An action that says what this run is for ("--check": target becomes value). A run has one such
-  // verb at most, --print-config counted; two are a usage error, so that nobody who only asks sets
-  // something going.
+  // An action that selects what this run does ("--check": target becomes value). A run has at most
+  // one such verb, including --print-config; two are a usage error, so that a question never starts
+  // something.
   template <class T>
   void verb(std::string flag, T& target, T value, std::string help) {
     add_verb(
         std::move(flag), [&target, value] { target = value; }, std::move(help));
   }
 
-  // An argument that is no flag, by its place; nothing if it is not given.
+  // An argument that is not a flag, by its place; empty if it is not given.
   void positional(std::string placeholder, std::optional<std::string>& target, std::string help);
 
-  // Flags of the documented face that do nothing so far. Using one is an error, so that nobody
-  // believes in an effect which is not there.
+  // Documented flags that do nothing yet. Using one is an error, so that no user relies on an
+  // effect that does not exist.
   void not_built_yet(std::initializer_list<std::string_view> flags);
 
   // Adds --config FILE and --print-config.
   void with_config_file();
 
-  // Once. Nothing: go on. Otherwise the program ends with this code, and everything was said:
-  // ok (help or version, on stdout), usage (the command line), no_input (no such config file),
-  // configuration (lines of it; all that are wrong are named), io (stdout could not be written).
+  // Call it once. Empty: continue. Otherwise the program exits with this code, with everything
+  // already printed: ok (help or version, on stdout), usage (the command line), no_input (no such
+  // config file), configuration (its lines; all wrong ones are named), io (stdout could not be
+  // written).
   std::optional<ExitCode> parse(int argc, const char* const* argv);
 
   // After parse: was --print-config given, and what it prints: every effective value as a config

@@ -26,7 +26,7 @@ bool is_quote(char c) {
   return c == '"' || c == '\'';
 }
 
-// Where a comment would begin that somebody put behind a value.
+// Where a comment after a value would begin.
 std::size_t find_comment(std::string_view value) {
   for (auto hash = value.find('#'); hash != std::string_view::npos;
        hash = value.find('#', hash + 1)) {
@@ -78,7 +78,7 @@ Result<std::string> read_value(std::string_view key, std::string_view value) {
 
 Result<void> read_line(ConfigLine& line) {
   const std::string_view text = line.text;
-  // Addresses are handed to C functions, which would not see what stands behind it.
+  // Addresses are passed to C functions, which would not see what follows it.
   if (text.find('\0') != std::string_view::npos) return refuse("the line has a NUL byte");
   if (text.find('\r') != std::string_view::npos) {
     return refuse("the line contains a carriage return; lines end with LF or CR LF");

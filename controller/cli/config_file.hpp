@@ -18,13 +18,13 @@ struct ConfigLine {
   std::string wrong;       // why it cannot be read, with the line that was meant; empty: it can
 };
 
-// All lines but the empty ones and those that start with '#'. A value is the rest of the line
-// behind the first '=', without the blanks around it, literally; one in quotes is what stands
-// between them, and one with a '#' behind a blank has to be in quotes. Lines may end with CR LF,
-// and a byte order mark may stand before the first.
+// All lines except empty ones and those that start with '#'. A value is literally the rest of the
+// line after the first '=', without the blanks around it; a quoted one is the text between the
+// quotes, and one with a '#' after a blank must be quoted. Lines may end with CR LF, and a byte
+// order mark may precede the first.
 std::vector<ConfigLine> parse_config(std::string_view text);
 
-// `value` as parse_config() reads it again: in quotes where it needs them. An error if no line can
+// `value` in the form that parse_config() reads back, quoted if needed. An error if no line can
 // hold it.
 Result<std::string> config_value(std::string_view value);
 
@@ -32,8 +32,8 @@ inline constexpr std::size_t max_config_bytes = std::size_t{16} << 20;
 
 // The whole file. The error's code is the system's; file_too_large for more than max_config_bytes.
 Result<std::string> read_text_file(const std::string& path);
-// The same for a program at work: it does not wait for whoever writes into a FIFO or a terminal,
-// but refuses what is not a regular file (operation_not_supported).
+// The same for a running program: it does not wait for a writer of a FIFO or a terminal, but
+// refuses what is not a regular file (operation_not_supported).
 Result<std::string> read_regular_file(const std::string& path);
 
 }  // namespace saspd::cli

@@ -30,9 +30,9 @@ struct LogOptions {
 // --log-level and --log-format.
 void add_log_options(Cli& cli, LogOptions& options);
 
-// Passed by reference to whoever may log. Never blocks and never fails: a line that stderr does not
-// take at once is dropped and counted, and the next one that gets through says how many. Text from
-// outside is shown escaped, so that it cannot forge a line; callers do not escape it again. The
+// Passed by reference to code that may log. Never blocks and never fails: a line that stderr does
+// not take at once is dropped and counted, and the next one that gets through says how many. Text
+// from outside is escaped, so that it cannot forge a line; callers must not escape it again. The
 // program ignores SIGPIPE.
 class Log {
  public:

@@ -1,5 +1,5 @@
-// What the values of flags look like. Each function returns a parser for Cli::option and Cli::list;
-// its error names the value and the accepted form.
+// The values of flags. Each function returns a parser for Cli::option and Cli::list, whose error
+// names the value and the accepted form.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace saspd::cli {
 
-// A whole number from low to high, which Number holds.
+// A whole number from low to high, which must fit into Number.
 template <class Number = std::uint64_t>
 auto number(std::uint64_t low, std::uint64_t high) {
   return [=](std::string_view text) -> Result<Number> {
@@ -29,8 +29,7 @@ auto number(std::uint64_t low, std::uint64_t high) {
   };
 }
 
-// A time from low to high seconds: a whole number of them, or of what its unit says (10s, 5m, 2h,
-// 1d).
+// A time from low to high seconds: a whole number of them, or of its unit (10s, 5m, 2h, 1d).
 Result<std::chrono::seconds> parse_seconds(std::string_view text, std::uint64_t low,
                                            std::uint64_t high);
 inline auto seconds(std::uint64_t low, std::uint64_t high) {
@@ -48,7 +47,7 @@ inline auto text(std::size_t low, std::size_t high) {
   };
 }
 
-// One of a few words, each with what it means.
+// One of a few words, each with its value.
 template <class T>
 auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
   return [words = std::vector(words)](std::string_view text) -> Result<T> {
@@ -65,7 +64,7 @@ auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
 }
 
 // A peer as people name it: HOST or HOST:PORT. HOST is a name, an IPv4 address or an IPv6 address
-// in brackets; names are resolved later, each time a connection is made.
+// in brackets; names are resolved later, at each connection attempt.
 struct HostPort {
   std::string host;  // without brackets
   std::uint16_t port = 0;
@@ -78,22 +77,22 @@ inline auto host_port(std::uint16_t default_port) {
   return [=](std::string_view text) { return parse_host_port(text, default_port); };
 }
 
-// Where to listen: ADDR:PORT with a port from 1 to 65535. ADDR alone has the default port, PORT
-// alone and "localhost" are of 127.0.0.1: nothing is opened wider than somebody has written.
+// Where to listen: ADDR:PORT with a port from 1 to 65535. ADDR alone has the default port; PORT
+// alone and "localhost" mean 127.0.0.1: nothing is opened wider than written.
 Result<Endpoint> parse_listen(std::string_view text, std::uint16_t default_port);
 inline auto listen_endpoint(std::uint16_t default_port) {
   return [=](std::string_view text) { return parse_listen(text, default_port); };
 }
 
-// The same, or "off": nothing.
+// The same, or "off", which is empty.
 Result<std::optional<Endpoint>> parse_listen_or_off(std::string_view text,
                                                     std::uint16_t default_port);
 inline auto listen_or_off(std::uint16_t default_port) {
   return [=](std::string_view text) { return parse_listen_or_off(text, default_port); };
 }
 
-// Advice moves traffic, so it crosses a network in the clear only when somebody said so. `host` is
-// an address or a name; of the names only "localhost" counts as this machine.
+// Advice moves traffic, so it crosses a network in the clear only if the operator allows it. `host`
+// is an address or a name; only the name "localhost" counts as this machine.
 // ExitCode::configuration.
 Result<void> check_plaintext(std::string_view host, bool insecure_plaintext);
 

@@ -118,8 +118,8 @@ std::string objection(const Identity& identity, const Needs& needs) {
                      files[static_cast<std::size_t>(WEXITSTATUS(status)) - 1].first);
 }
 
-// Only a socket that nobody has put there by a hard link, or a folder. If it does not work, root is
-// who can connect.
+// Only a folder, or a socket that was not put there by a hard link. If it fails, only root can
+// connect.
 void give(const std::string& path, const Identity& identity) {
   const Descriptor ours(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat found {};

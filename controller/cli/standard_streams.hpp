@@ -3,12 +3,12 @@
 
 namespace saspd::cli {
 
-// To be called first: a descriptor of ours at the place of a closed stderr would get the log, a
-// peer's connection for example. What takes the place of a closed stream cannot be used the way
-// that stream is, so that printing to a closed stdout stays an error.
+// Call it first: a descriptor of ours in the place of a closed stderr, a peer's connection for
+// example, would get the log. The substitute of a closed stream cannot be used like that stream, so
+// that printing to a closed stdout stays an error.
 void hold_standard_streams();
 
-// Has everything that was printed to stdout arrived?
+// Whether everything that was printed to stdout has arrived.
 bool flush_stdout();
 
 }  // namespace saspd::cli

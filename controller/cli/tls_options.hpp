@@ -8,11 +8,11 @@ namespace saspd::cli {
 
 class Cli;
 
-// --tls-ca, --tls-cert, --tls-key, --tls-crl, --tls-min; for a client --tls-name too.
+// --tls-ca, --tls-cert, --tls-key, --tls-crl, --tls-min; for a client also --tls-name.
 void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role);
 
 // Whether the flags make sense together; the error names the missing one. ExitCode::configuration.
-// Nothing to say when TLS is not used.
+// No error if TLS is not used.
 Result<void> check_tls(const TlsSettings& settings, TlsRole role);
 
 }  // namespace saspd::cli

@@ -82,7 +82,7 @@ bool take_word(std::string_view original, AgentReport& report) {
     report.percent = percent_of(view.substr(0, view.size() - 1));
     return true;
   }
-  // How many connections a server takes is no matter of SASP.
+  // SASP has no notion of how many connections a server takes.
   return view.starts_with(maxconn_prefix) && is_number(view.substr(maxconn_prefix.size()));
 }
 

@@ -18,7 +18,7 @@ using namespace sasp;
 namespace {
 
 constexpr std::size_t named = 3;            // members in a text
-constexpr std::size_t most_names = 1000;    // among which a near one is looked for
+constexpr std::size_t most_names = 1000;    // the names among which a near one is sought
 constexpr std::size_t most_strays = 20;     // for which that is done
 constexpr std::size_t fewest_compared = 3;  // of two members neither is odd
 constexpr double too_many_times_median = 10;
@@ -58,7 +58,7 @@ std::string listed(const std::vector<const WeightEntry*>& entries) {
   return text;
 }
 
-// Why nobody knows a member, and what helps.
+// Why a member is not known, and the remedy.
 std::string_view cause(const Farm& farm, const WeightEntry& entry) {
   const MemberKey key = entry.member.key();
   if (!farm.weigher.targets_of(farm.name, key).empty()) return "its agent does not answer";

@@ -80,7 +80,8 @@ bool is_fingerprint(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// Quotes would be part of a name, and a star within one a letter of it: a rule for nobody.
+// Quotes would be part of a name, and a star within one a letter of it: a rule that matches no
+// peer.
 Result<void> check_name(std::string_view name) {
   if (const auto bare = without_quotes(name))
     return refuse(fmt::format("quotes would be part of the name; write {}", *bare));
@@ -88,7 +89,7 @@ Result<void> check_name(std::string_view name) {
   return refuse("a star is allowed only at the end of a name, for all that begin so");
 }
 
-// One word behind the peer.
+// One word after the peer.
 Result<void> add_right(AuthorityRule& rule, std::string_view key, std::string_view value) {
   Grant& grant = rule.grant;
   if (value.empty() || !is_clean_utf8(value)) return refuse(std::string(line_form));
@@ -127,7 +128,8 @@ Result<void> check_peer(std::string_view peer) {
   return refuse("sha256: expected 64 hexadecimal digits in lower case, without colons");
 }
 
-// Whoever writes `lb=east member=own` means a member of it, and would make it the load balancer.
+// `lb=east member=own` is meant for a member of that load balancer, but would make the peer the
+// load balancer.
 Result<void> check_roles(const AuthorityRule& rule) {
   const Grant& grant = rule.grant;
   const bool members = !grant.members.empty() || grant.any_member || rule.own_member;

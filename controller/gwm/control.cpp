@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 namespace {
 
-// Of saspd, which shares the tool.
+// Commands of saspd, which shares the tool.
 constexpr std::array<std::string_view, 5> of_saspd{"gwm", "plan", "reconcile", "export", "trace"};
 
 std::optional<std::string_view> text_of(const json::object& request, std::string_view key) {
@@ -64,7 +64,7 @@ json::object done(std::string_view command, const MemberName& name, std::size_t 
           {"members", members}};
 }
 
-// sasp-interop row 40: the operator's quiesce is one of its own, which nobody else lifts.
+// sasp-interop row 40: the operator's quiesce is separate, and only the operator lifts it.
 ControlOutcome drain(const json::object& request, WorkloadManager& manager, TimePoint now) {
   const auto name = member_of(request);
   if (!name) return {answer_or_error(name.error()), {}};

@@ -10,7 +10,7 @@ void Duplicates::replaced(const std::string& lb_uid, const Endpoint& old, const 
   if (replacements_.size() >= most_uids && !replacements_.contains(lb_uid)) return;
   auto& of_uid = replacements_[lb_uid];
   of_uid.push_back({now, old, by});
-  // The last ones tell who they are now; more of them tell nothing new.
+  // The last ones show who they are now; more of them add nothing.
   if (of_uid.size() > 8 * enough) of_uid.pop_front();
 }
 

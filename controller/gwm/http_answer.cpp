@@ -81,7 +81,7 @@ Result<unsigned> HttpAnswer::result() const {
 }
 
 void HttpAnswer::take_line(std::string_view line) {
-  // A CR that ends no line could hide what follows from somebody else.
+  // A CR that does not end a line could hide what follows from another parser.
   if (line.find_first_of(std::string_view("\0\r", 2)) != std::string_view::npos) {
     return refuse("not an HTTP answer: a line contains a NUL or a CR");
   }

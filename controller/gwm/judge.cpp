@@ -69,7 +69,8 @@ Refusal unauthorized(std::string why) {
   return {ReturnCode::not_accepted, std::move(why), true};
 }
 
-// RFC 4678 10: an LB UID is no secret; who may use it is decided before anything is said of it.
+// RFC 4678 10: an LB UID is not a secret; who may use it is decided before anything is disclosed
+// about it.
 Verdict sender_may_be_lb(const Case& about) {
   const auto& [known, head] = about;
   if (!head.from_lb) return {};
@@ -137,8 +138,9 @@ Verdict sender_is_entitled(const Case& about) {
   return {};
 }
 
-// Whoever adds a group to an LB adds to what it is told and has to be entitled to (group_left_out):
-// with one that it may not have itself, it would be refused everything from then on.
+// A peer that adds a group to an LB adds to what that LB is sent and must be entitled to
+// (group_left_out): with a group that it may not have, the LB would be refused everything from then
+// on.
 Verdict lb_may_have(const Case& about) {
   const auto& [known, head] = about;
   if (head.from_lb) return {};
@@ -301,7 +303,7 @@ Verdict members_fit(const CaseOf<RegistrationRequest>& about) {
   return {};
 }
 
-// One member must not take the room of all: max_groups and max_members are everybody's.
+// One member must not take the room of all: all peers share max_groups and max_members.
 Verdict self_registered_fit(const CaseOf<RegistrationRequest>& about) {
   const Known& known = about.known;
   const RegistrationRequest& request = about.request;

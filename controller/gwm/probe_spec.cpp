@@ -66,7 +66,7 @@ Result<MaybeSpec> parse_kind(std::string_view text) {
               fmt::format("'{}' is not [GROUP=]none|tcp|http:PATH|agent:PORT", printable(text)));
 }
 
-// Of a text without any valid kind: what is wrong with the first that looks like one.
+// For a text without any valid kind: the fault of the first one that looks like a kind.
 Error explain(std::string_view text) {
   for (std::string_view rest = text;;) {
     if (rest.starts_with(http_prefix) || rest.starts_with(agent_prefix)) {

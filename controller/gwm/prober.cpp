@@ -52,7 +52,7 @@ Outcome failed(std::string detail) {
   return {Outcome::Kind::failed, std::move(detail), {}};
 }
 
-// "Connection refused" stands at the beginning of a sentence; ours goes on.
+// "Connection refused" is meant to begin a sentence; ours continues one.
 std::string words(const error_code& code) {
   std::string text = code.message();
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') {
@@ -129,8 +129,9 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
     const auto [ec] = co_await socket_.async_connect(server, as_result);
     if (is_our_own(ec)) co_return Outcome{Outcome::Kind::local_error, words(ec), {}};
     if (ec) co_return failed(words(ec));
-    // At a local address the kernel may choose the port that we connect to as our own, and TCP
-    // then connects the socket with itself (RFC 9293 3.5, simultaneous open): nobody listens there.
+    // At a local address, the kernel may choose the port that we connect to as our own, and TCP
+    // then connects the socket with itself (RFC 9293 3.5, simultaneous open), although no program
+    // listens there.
     if (socket_.local_endpoint(failure) == server) co_return failed("connection refused");
     is_connected_ = true;
     co_return succeeded("connected");

@@ -30,8 +30,8 @@ bool is_weighed(const WeightEntry& entry, const Judgement& judgement) {
   return is_available(entry) && !judgement.weight_fixed;
 }
 
-// The largest of the shares such that, with all larger ones cut down to it, it is no more than
-// `part` of their sum. `part` is below 1 and at least two equal parts.
+// The largest share that, with all larger ones reduced to it, does not exceed `part` of their sum.
+// `part` is below 1 and at least two equal parts.
 double largest_allowed(std::vector<double> shares, double part) {
   std::sort(shares.begin(), shares.end(), std::greater<>());
   double rest = std::accumulate(shares.begin(), shares.end(), 0.0);

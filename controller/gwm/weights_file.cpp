@@ -40,7 +40,7 @@ std::optional<Advice> word_advice(std::string_view word) {
   return {};
 }
 
-// What was probably meant; empty: nobody knows.
+// What was probably meant; empty if unknown.
 std::string meant_advice(std::string_view word) {
   if (const auto decimal = decimal_of_hexadecimal(word)) return *decimal;
   if (const auto bare = without_quotes(word)) return *bare;
@@ -66,8 +66,8 @@ Result<Advice> parse_advice(std::string_view word) {
   return fail(std::errc::invalid_argument, std::move(error));
 }
 
-// All of a line before its member is the group, so a slip further on could become a group that
-// nobody has.
+// Everything before the member of a line is the group, so a mistake after it could create a group
+// that no load balancer has.
 Result<void> check_group(std::string_view group) {
   if (const auto ok = sasp::check_group_name(group); !ok) return ok;
   if (const auto bare = without_quotes(group)) {

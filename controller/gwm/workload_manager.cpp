@@ -49,7 +49,7 @@ Outcome WorkloadManager::handle(const Sender& sender, const Message& request, Ti
   return outcome;
 }
 
-// What an accepted request means for what its LB is told.
+// The effect of an accepted request on what its LB is sent.
 void WorkloadManager::publish(const Message& request, Outcome& outcome, TimePoint now) {
   // sasp-interop row 32: the first message after a connect or a Set LB State is full.
   const auto* state = std::get_if<SetLbStateRequest>(&request);
@@ -60,7 +60,7 @@ void WorkloadManager::publish(const Message& request, Outcome& outcome, TimePoin
   if (outcome.changed) {
     for (const std::string& lb_uid : lbs_changed_by(request))
       publisher_.event(*registry_.find(lb_uid), lb_uid, now);
-    // States are told often, and change nobody who is probed.
+    // States are reported often, and do not change which members are probed.
     if (std::holds_alternative<RegistrationRequest>(request) ||
         std::holds_alternative<DeregistrationRequest>(request)) {
       ++generation_;
@@ -79,7 +79,7 @@ void WorkloadManager::disconnected(ConnectionId connection, TimePoint now) {
   registry_.disconnected(connection, now);
 }
 
-// Every LB that has a member there is told.
+// Every LB that has a member there is sent the change.
 void WorkloadManager::event_at(const IpAddress& address, TimePoint now) {
   for (const auto& [lb_uid, lb] : registry_.load_balancers()) {
     const bool concerned = std::any_of(lb.groups.begin(), lb.groups.end(), [&](const auto& group) {

@@ -12,8 +12,8 @@ using prometheus::MetricType;
 
 namespace {
 
-// Different texts have different values, so that no two series become one: what looks like a text
-// that was made printable is made printable too.
+// Different texts have different values, so that no two series become one: a text that looks
+// escaped is escaped as well.
 std::string label_value(const std::string& text) {
   const bool looks_escaped =
       text.find("\\x") != std::string::npos || text.find("\\\\") != std::string::npos;

@@ -1,5 +1,5 @@
-// Metrics as Prometheus reads them. They are made from the state when somebody asks, so nothing is
-// kept twice; only what has no other place is counted for them.
+// Metrics as Prometheus reads them. They are computed from the state at each request, so nothing is
+// kept twice; only what is kept nowhere else is counted for them.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ namespace saspd::metrics {
 using Family = prometheus::MetricFamily;
 using Families = std::vector<Family>;
 
-// Name and value. A value comes from wherever it likes: what is no clean UTF-8 is made printable.
+// Name and value. Values may come from outside: what is not clean UTF-8 is escaped.
 using Labels = std::vector<std::pair<std::string_view, std::string>>;
 
 Family gauge(std::string name, std::string help);
@@ -25,10 +25,10 @@ void add(Family& family, double value, const Labels& labels = {});
 // "TCP" for "tcp", as node_exporter writes protocols.
 std::string capitals(std::string_view text);
 
-// "EPERM" for an error of the system, else the words of its category.
+// "EPERM" for a system error, else the text of its category.
 std::string error_name(const std::error_code& code);
 
-// The text format 0.0.4, without families in which nothing is.
+// The text format 0.0.4, without empty families.
 std::string text(const Families& families);
 
 }  // namespace saspd::metrics

@@ -28,8 +28,8 @@ struct Stat {
   double resident_bytes = 0;
 };
 
-// proc_pid_stat(5). The name of the program stands in parentheses and may hold any character, so
-// fields are counted behind the last one: 22 is the start, 23 and 24 the memory.
+// proc_pid_stat(5). The name of the program is in parentheses and may contain any character, so
+// fields are counted after the last parenthesis: 22 is the start, 23 and 24 the memory.
 std::optional<Stat> read_stat() {
   std::ifstream file("/proc/self/stat");
   const std::string text(std::istreambuf_iterator<char>(file), {});

@@ -1,4 +1,4 @@
-// What every exporter tells of its own process, under the names that dashboards know.
+// What every exporter reports about its own process, under the names that dashboards know.
 #pragma once
 
 #include <chrono>
@@ -13,13 +13,13 @@ using WallTime = std::chrono::system_clock::time_point;
 // Seconds since 1970, to the millisecond.
 double unix_seconds(WallTime time);
 
-// Ends of certificates by role, and whether the TLS files could be read last time.
+// Expiry of certificates by role, and whether the TLS files could be read last time.
 Families tls_families(std::string ends_name, std::string files_name,
                       const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends,
                       bool files_ok);
 
-// process_*; what the kernel does not tell is left out. Reads only /proc/self, which a sandbox
-// leaves visible.
+// process_*, without what the kernel does not report. Reads only /proc/self, which a sandbox leaves
+// visible.
 Families process_families(TimePoint now, WallTime wall);
 
 }  // namespace saspd::metrics

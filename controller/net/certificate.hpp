@@ -1,4 +1,4 @@
-// X.509 certificates and revocation lists as values. OpenSSL reads them; what they say is here.
+// X.509 certificates and revocation lists as values, which OpenSSL reads.
 #pragma once
 
 #include <chrono>
@@ -42,15 +42,15 @@ CertificateInfo certificate_info(const X509& certificate);
 
 struct RevocationListInfo {
   std::string issuer;
-  std::optional<WallTime> next_update;  // after it the list is not believed any more
+  std::optional<WallTime> next_update;  // the list is not trusted after it
 };
 RevocationListInfo revocation_list_info(const X509_CRL& list);
 
-// All of a PEM text, one at least; the error says what was expected, not where.
+// Everything in a PEM text, at least one; the error says what was expected, not where.
 Result<std::vector<X509Pointer>> read_certificates(std::string_view pem);
 Result<std::vector<X509CrlPointer>> read_revocation_lists(std::string_view pem);
 
-// What OpenSSL says of the first error that it has queued, and forgets them all.
+// The text of the first error in OpenSSL's queue, which it then clears.
 std::string take_openssl_error();
 
 }  // namespace saspd::net

@@ -39,8 +39,8 @@ Error failed(const std::string& path, const std::error_code& code) {
 asio::awaitable<void> exchange(Local::socket& socket, const std::string& request,
                                std::string& answer, std::optional<error_code>& result) {
   auto [ec, sent] = co_await asio::async_write(socket, asio::buffer(request), as_result);
-  // A server that refuses us for its number of clients says so and closes without reading, so the
-  // answer is looked at even when the request did not get through.
+  // A server with too many clients says so and closes without reading, so the answer is read even
+  // if the request did not get through.
   const auto [read_ec, size] = co_await asio::async_read_until(
       socket, asio::dynamic_buffer(answer, max_answer), '\n', as_result);
   answer.resize(read_ec ? 0 : size);
@@ -48,7 +48,7 @@ asio::awaitable<void> exchange(Local::socket& socket, const std::string& request
 }
 
 Result<json::object> parse_answer(const std::string& path, const std::string& answer) {
-  // Labels are bytes, so what is shown is made harmless by whoever shows it.
+  // Labels are bytes, so the code that shows them escapes them.
   json::parse_options options;
   options.allow_invalid_utf8 = true;
   error_code ec;
@@ -67,7 +67,7 @@ Result<json::object> control_request(const std::string& path, const json::object
     return fail(std::errc::filename_too_long,
                 fmt::format("'{}' has {} bytes, expected 1 to 107", path, path.size()));
   }
-  // What is no socket would be told as a program that does not listen.
+  // What is not a socket would otherwise be reported as a program that does not listen.
   struct stat found {};
   if (::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode)) {
     return fail(std::errc::not_a_socket, fmt::format("{}: is not a socket", path));

@@ -1,4 +1,4 @@
-// The asking side of a control socket, for a program that does nothing else meanwhile.
+// The client side of a control socket, for a program that does nothing else meanwhile.
 #pragma once
 
 #include <chrono>
@@ -10,9 +10,10 @@
 
 namespace saspd::net {
 
-// Connects, asks once and waits for the answer, for at most `timeout` in all. Errors name the path:
-// no_such_file_or_directory, not_a_socket, connection_refused (nobody listens), permission_denied,
-// timed_out, bad_message (the answer is no JSON object), or what the system says.
+// Connects, sends one request and waits for the answer, for at most `timeout` in all. Errors name
+// the path: no_such_file_or_directory, not_a_socket, connection_refused (no program listens),
+// permission_denied, timed_out, bad_message (the answer is not a JSON object), or the system's
+// error.
 Result<boost::json::object> control_request(const std::string& path,
                                             const boost::json::object& request,
                                             std::chrono::milliseconds timeout);

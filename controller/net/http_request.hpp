@@ -1,4 +1,4 @@
-// What a request for metrics asks, and what it gets. Pure: Beast parses the bytes.
+// What a request for metrics asks for, and what it gets. Pure: Beast parses the bytes.
 #pragma once
 
 #include <ostream>  // what Boost.Beast takes for granted
@@ -18,8 +18,8 @@ struct HttpVerdict {
   unsigned version = 11;     // of HTTP, as Beast writes it
 };
 
-// `header` is all of a request up to its empty line, and with it. Whatever follows it is another
-// request: one with a body is refused.
+// `header` is all of a request up to and including its empty line. Whatever follows is another
+// request: a request with a body is refused.
 HttpVerdict judge_request(std::string_view header);
 
 }  // namespace saspd::net

@@ -1,4 +1,4 @@
-// Who connects: the one accept loop of all servers, and the places that clients take.
+// The one accept loop of all servers, and the places that clients occupy.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,8 @@ class Listener {
   // Called from `io`, never after destruction.
   struct Callbacks {
     std::function<void(Socket, const Peer&)> admit;
-    // No connection could be taken: no descriptor is left, or no memory. Tried again soon.
+    // No connection could be accepted, because no descriptor or no memory is left. Tried again
+    // soon.
     std::function<void(const error_code&)> failed = [](const error_code&) {};
   };
 
@@ -91,8 +92,8 @@ class Listener {
   std::shared_ptr<State> state_;
 };
 
-// The clients of a server. Each counts for as long as its Place lives, and is closed with it,
-// whatever ends that: an exception too.
+// The clients of a server. Each counts as long as its Place exists, and is closed with it, whatever
+// ends that, even an exception.
 template <class Client>
 class Clients {
  public:

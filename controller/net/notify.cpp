@@ -63,7 +63,7 @@ void Notifier::status(std::string_view text) const {
   tell(line, no_time);
 }
 
-// notify-reload of systemd 253 tells by the time that this is the answer to its signal.
+// notify-reload of systemd 253 recognizes by the time that this is the answer to its signal.
 void Notifier::reloading() const {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",

@@ -1,4 +1,5 @@
-// What a program tells its service manager: the protocol of sd_notify(3), one datagram at a time.
+// What a program reports to its service manager: the protocol of sd_notify(3), one datagram at a
+// time.
 #pragma once
 
 #include <functional>
@@ -15,27 +16,27 @@ namespace saspd::net {
 
 class Notifier {
  public:
-  // As NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say; without them nobody is told.
+  // Uses NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; without them, nothing is sent.
   static Notifier from_environment();
 
-  // `socket` is a path, or a name behind "@"; empty: nobody is told.
+  // `socket` is a path, or a name after "@"; empty: nothing is sent.
   explicit Notifier(std::string socket, std::optional<Duration> watchdog = {})
       : socket_(std::move(socket)), watchdog_(watchdog) {}
 
-  // The state of the service. The service manager acts on it, so a full queue is waited for, a
-  // second at most. A reload is between reloading() and ready().
+  // The state of the service. The service manager acts on it, so a full queue is waited for, up to
+  // a second. A reload lasts from reloading() to ready().
   void ready() const { tell("READY=1", a_moment); }
   void reloading() const;
   void stopping() const { tell("STOPPING=1", a_moment); }
-  // And it takes so long.
+  // Also reports how long it may take.
   void stopping(std::chrono::microseconds time) const;
-  // What comes again: dropped when there is no room for it.
+  // For messages that repeat: dropped if there is no room.
   void alive() const { tell("WATCHDOG=1", no_time); }
   // "STATUS=…", one line of text for systemctl status.
   void status(std::string_view text) const;
 
   bool is_heard() const { return !socket_.empty(); }
-  // Within this time the service manager wants to hear WATCHDOG=1 again; nothing: it does not.
+  // Within this time the service manager expects the next WATCHDOG=1; empty if it expects none.
   std::optional<Duration> watchdog() const { return watchdog_; }
 
  private:
@@ -48,8 +49,8 @@ class Notifier {
   std::optional<Duration> watchdog_;
 };
 
-// Says WATCHDOG=1 twice per period as long as the io_context runs, so that an event loop that hangs
-// is noticed.
+// Sends WATCHDOG=1 twice per period as long as the io_context runs, so that a hanging event loop is
+// noticed.
 class Watchdog {
  public:
   Watchdog(boost::asio::io_context& io, const Notifier& notifier);  // both outlive it
@@ -61,8 +62,8 @@ class Watchdog {
   boost::asio::basic_waitable_timer<Clock> timer_;
 };
 
-// Keeps the line of systemctl status true: asks for the text every `period`, as long as there is
-// anybody who hears it, and tells it when it has changed. It should hold nothing that changes by
+// Keeps the line of systemctl status up to date: asks for the text every `period`, if there is a
+// service manager, and sends it when it has changed. It should contain nothing that changes by
 // itself, like an age.
 class StatusLine {
  public:

@@ -18,7 +18,7 @@ void must(int done) {
   if (done != 1) throw std::bad_alloc();
 }
 
-// The rest of the chain is still looked at: its own lists may be there.
+// The rest of the chain is still checked: its own lists may exist.
 int tolerate_missing_list(int accepted, X509_STORE_CTX* check) {
   const bool missing = X509_STORE_CTX_get_error(check) == X509_V_ERR_UNABLE_TO_GET_CRL;
   return accepted == 1 || missing ? 1 : 0;
@@ -36,9 +36,8 @@ Stream::Tls::Tls(Socket socket, TlsContextPointer with)
   });
 }
 
-// RFC 6125 6.4.4: the name that was asked for must be in the certificate, an address is no name.
-// The common name counts only in a certificate without DNS names: those of mainframes often have
-// none.
+// RFC 6125 6.4.4: the expected name must be in the certificate, and an address is not a name. The
+// common name counts only in a certificate without DNS names: those of mainframes often have none.
 void Stream::Tls::expect(std::string_view host) {
   if (!context->settings.name.empty()) host = context->settings.name;
   if (host.ends_with('.')) host.remove_suffix(1);  // the root of DNS, which no certificate has

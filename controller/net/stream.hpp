@@ -15,7 +15,7 @@
 
 namespace saspd::net {
 
-// At most one read and one write at a time, and none left when it is destroyed or moved: close()
+// At most one read and one write at a time, and none pending when it is destroyed or moved: close()
 // ends them, soon. It has no timer: close() it when something takes too long.
 class Stream {
  public:
@@ -25,8 +25,8 @@ class Stream {
 
   // In the clear.
   explicit Stream(Socket socket) : socket_(std::move(socket)) {}
-  // Over TLS. A client says whom it connects to, a name or an address: the server's certificate
-  // must be for that, or for `--tls-name`.
+  // Over TLS. A client gives the name or address that it connects to: the server's certificate must
+  // be for that, or for `--tls-name`.
   static Stream tls_client(Socket socket, TlsContextPointer tls, std::string_view host);
   static Stream tls_server(Socket socket, TlsContextPointer tls);
 
@@ -36,7 +36,7 @@ class Stream {
   bool is_open() const { return socket().is_open(); }
   bool is_tls() const { return tls_ != nullptr; }
 
-  // Before anything else; in the clear there is nothing to do.
+  // Call it before anything else; without TLS it does nothing.
   boost::asio::awaitable<error_code> handshake();
 
   template <class Buffers, class Token>
@@ -50,26 +50,27 @@ class Stream {
     return socket_.async_write_some(buffers, std::forward<Token>(token));
   }
 
-  // At once. Says good-bye, but waits for no answer: a SASP message has its own length, so a peer
-  // that misses the good-bye takes no part for the whole.
+  // Closes at once. Sends a TLS close, but waits for no answer: a SASP message has its own length,
+  // so a peer that misses the close mistakes no part for the whole.
   void close();
 
-  // After the handshake: who the peer is, by a certificate that was verified. Nothing in the clear,
-  // and for a client that nobody demanded a certificate of.
+  // After the handshake: who the peer is, by its verified certificate. Empty without TLS, and for a
+  // client of which no certificate was required.
   std::optional<PeerIdentity> peer() const;
 
-  // After the handshake: would the peer's certificate be accepted under `tls`, too? Revoked ones
-  // and those of other authorities are not. What is over, or has no list, only counts for new
-  // connections: no connection that is in use shall end by the calendar.
+  // After the handshake: whether `tls` would accept the peer's certificate as well. Revoked ones
+  // and those of other authorities are not accepted. An expired certificate, or one without a list,
+  // counts only for new connections: the calendar ends no connection in use.
   Result<void> check_peer_again(TlsContext& tls) const;
 
-  // An operation that ended with `code`: did TLS fail, did the peer close, and what to tell.
+  // For an operation that ended with `code`: whether TLS failed, whether the peer closed, and what
+  // to report.
   bool is_tls_failure(const error_code& code) const;
   static bool is_end(const error_code& code);
   std::string explain(const error_code& code) const;
 
  private:
-  // In one place of the memory: OpenSSL calls back.
+  // Stays in one place in memory, because OpenSSL calls back.
   struct Tls {
     Tls(Socket socket, TlsContextPointer with);
     void expect(std::string_view host);
@@ -81,7 +82,7 @@ class Stream {
   };
   Stream(Socket socket, TlsContextPointer tls);
 
-  Socket socket_;  // not the one in use, if there is TLS
+  Socket socket_;  // not the one in use with TLS
   std::unique_ptr<Tls> tls_;
 };
 

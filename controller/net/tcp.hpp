@@ -9,12 +9,12 @@
 
 namespace saspd::net {
 
-// A peer that vanished without a word is noticed by TCP itself, between two requests too: SASP has
-// no keep-alive message (sasp-interop row 39).
+// TCP itself notices a peer that vanished silently, even between two requests: SASP has no
+// keep-alive message (sasp-interop row 39).
 void notice_dead_peers(boost::asio::ip::tcp::socket& socket);
 
-// Takes connections at this address, and with an IPv6 address no IPv4 ones, whatever the system's
-// default is. The error names the address.
+// Accepts connections at this address, and with an IPv6 address no IPv4 ones, whatever the system's
+// default. The error names the address.
 Result<boost::asio::ip::tcp::acceptor> listen_at(boost::asio::io_context& io,
                                                  const Endpoint& endpoint);
 

@@ -402,7 +402,7 @@ class Reader {
     const auto after = [&] {
       return fmt::format("{} bytes after the message: {}", left, name(next));
     };
-    // One more group or member than was counted: nobody can tell which of the two is wrong.
+    // One more group or member than was counted: which of the two is wrong cannot be determined.
     if (is_component(next)) return stop(Errc::bad_count, after());
     const bool second = is_message(next);
     if (!options_.accept_trailing) {

@@ -46,7 +46,7 @@ Result<std::optional<ByteView>> Framer::next() {
   const auto length = length_of(rest, max_message_);
   if (!length) return fail(length.error());
   if (!*length || rest.size() < **length) {
-    drop_consumed();  // now: nobody knows when there is more
+    drop_consumed();  // now, since it is unknown when more will arrive
     return std::optional<ByteView>{};
   }
   position_ += **length;

@@ -9,7 +9,7 @@
 namespace saspd::sasp {
 namespace {
 
-// "Message not understood", in the reply that belongs to `request`; nothing if that is no request.
+// "Message not understood", in the reply that belongs to `request`; empty if that is not a request.
 std::optional<Message> not_understood(Type request, std::uint16_t interval) {
   auto reply = reply_to(request, ReturnCode::not_understood);
   if (!reply) return reply;
@@ -64,7 +64,7 @@ Result<std::optional<GwmEvent>> GwmSession::handle_frame(ByteView bytes) {
       GwmRequest{envelope->message_id, std::move(decoded->frame.message), decoded->tolerances}};
 }
 
-// sasp-interop row 16. Types that only a GWM sends are unknown here too.
+// sasp-interop row 16. Types that only a GWM sends are unknown here as well.
 Result<std::optional<GwmEvent>> GwmSession::skip(const Envelope& envelope) {
   tolerances_.add(Tolerance::unknown_message_type);
   Error why = fail(Errc::unknown_message,

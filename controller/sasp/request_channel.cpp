@@ -90,7 +90,7 @@ RequestChannel::Taken RequestChannel::take(ByteView bytes) {
   if (!decoded) return take_undecodable(*envelope, decoded.error());
   tolerances_.add(decoded->tolerances);
   auto* pushed = std::get_if<SendWeights>(&decoded->frame.message);
-  // RFC 4678 7.4, row 11: told by its type, not by its id.
+  // RFC 4678 7.4, row 11: recognized by its type, not by its id.
   if (pushed != nullptr && config_.expects_weights) {
     return std::optional<Event>{Pushed{decoded->frame.message_id, std::move(*pushed)}};
   }
@@ -115,8 +115,8 @@ RequestChannel::Taken RequestChannel::take_undecodable(const Envelope& envelope,
   return std::optional<Event>{Dropped{error}};
 }
 
-// RFC 4678 4.4, row 15: a refusal in the GWM's own, lower version answers our request. Whoever
-// wants us lower still has made no sense before.
+// RFC 4678 4.4, row 15: a refusal in the GWM's own, lower version answers our request. A GWM that
+// asks for an even lower one contradicts itself.
 RequestChannel::Taken RequestChannel::take_other_version(ByteView bytes, const Envelope& envelope) {
   const bool may_come_down = version_ == config_.version && envelope.version >= version &&
                              envelope.version <= config_.version && pending_ &&

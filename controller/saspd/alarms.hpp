@@ -1,4 +1,4 @@
-// What an operator has to know of, or to change about, a group. Pure.
+// What an operator must know or change about a group. Pure.
 #pragma once
 
 #include <compare>
@@ -27,7 +27,7 @@ struct Alarm {
   // unclear_zero, vanished
   std::string_view name;
   bool urgent = false;
-  std::string service;  // empty: of the whole group
+  std::string service;  // empty: the whole group
   std::string detail;
   auto operator<=>(const Alarm&) const = default;
 };
@@ -39,22 +39,22 @@ struct AlarmInput {
   const std::map<lb::ServiceKey, ServiceDecision>& decisions;
   const std::map<lb::ServiceKey, LossWatch>& losses;
   const std::map<lb::ServiceKey, AdviceWatch>& advice;
-  const std::map<lb::ServiceKey, TimePoint>& vanished;  // services that were there, and since when
-  const std::set<IpAddress>& unreachable;               // see lb::Dataplane
+  const std::map<lb::ServiceKey, TimePoint>&
+      vanished;                            // services that have disappeared, and since when
+  const std::set<IpAddress>& unreachable;  // see lb::Dataplane
   const lb::KernelSettings& kernel;
-  std::size_t left_out = 0;  // members that registered themselves and are not taken
+  std::size_t left_out = 0;  // members that registered themselves and are left out
 };
 std::vector<Alarm> find_alarms(const AlarmInput& input);
 
 using AlarmsByGroup = std::map<std::string, std::vector<Alarm>>;
 
-// What has become of an alarm since it was looked at last. One that only says it in other words has
-// not changed.
+// What has happened to an alarm since the last check. One whose text alone differs has not changed.
 struct AlarmChange {
   enum class What : std::uint8_t { begun, more_urgent, less_urgent, ended };
   What what = What::begun;
   std::string group;
-  Alarm alarm;  // as it is; of one that ended: as it was
+  Alarm alarm;  // the alarm as it is; as it was, if it ended
 };
 std::vector<AlarmChange> changes_between(const AlarmsByGroup& before, const AlarmsByGroup& now);
 

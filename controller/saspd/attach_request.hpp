@@ -1,5 +1,5 @@
-// How saspd, which may not attach, gets the XDP program attached again: it writes a file, and who
-// watches that runs saspd --reattach as root (saspd-xdp-reattach.path).
+// How saspd, which may not attach, gets the XDP program attached again: it writes a file, whose
+// watcher runs saspd --reattach as root (saspd-xdp-reattach.path).
 #pragma once
 
 #include <optional>
@@ -19,19 +19,19 @@ class AttachRequest {
     std::string text;
   };
 
-  // From one request to the next, doubled each time, until nothing has been wrong for `most`: what
-  // is taken off again and again is not attached in a storm.
+  // From one request to the next, doubled each time, until nothing has been wrong for `most`, so
+  // that a program that is detached again and again does not cause a storm.
   static constexpr Duration least = std::chrono::seconds{5};
   static constexpr Duration most = std::chrono::minutes{5};
 
   explicit AttachRequest(std::string path) : path_(std::move(path)) {}
 
-  // To be called with all problems as of `now`; asks for what attaching again mends.
+  // Call it with all problems as of `now`; requests a repair of those that attaching again repairs.
   std::optional<News> look(const std::vector<lb::Problem>& problems, TimePoint now);
 
   std::uint64_t asked() const { return asked_; }  // ever
-  // Of the present trouble, for people: "asked 2 times, ..."; empty: there is none, or it was not
-  // asked for yet.
+  // About the current problems, for people: "requested 2 times ..."; empty if there are none, or
+  // nothing was requested yet.
   std::string text() const;
 
  private:
@@ -40,7 +40,7 @@ class AttachRequest {
 
   std::string path_;
   std::uint64_t asked_ = 0;
-  unsigned of_present_ = 0;  // requests since the present trouble began
+  unsigned of_present_ = 0;  // requests since the current problems began
   std::string error_;        // why the last could not be written
   Duration pause_ = least;
   TimePoint next_{};

@@ -1,5 +1,5 @@
-// What is logged of one GWM: a change of its state at once and as a warning, what goes on as it was
-// once a minute with its count. Pure.
+// What is logged about one GWM: a change of its state at once and as a warning; what repeats, once
+// a minute with its count. Pure.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,11 @@ class GwmNews {
   static constexpr Duration pause = std::chrono::minutes{1};
 
   struct Line {
-    bool warning = false;  // else it is for information
+    bool warning = false;  // if not, it is information
     std::string text;
   };
 
-  // Each returns nothing when there is nothing to log now.
+  // Each returns an empty value if there is nothing to log now.
   std::optional<Line> notice(const sasp::Notice& notice, TimePoint now);
   std::optional<Line> weights_received();
   void established() { down_ = false; }

@@ -45,7 +45,7 @@ Result<InstanceLock> InstanceLock::take(std::string_view backend) {
     return fail(code, fmt::format("abstract socket @{}: {}", name,
                                   holder.empty() ? code.message() : "held by " + holder));
   }
-  ::listen(socket.get(), SOMAXCONN);  // for holder_of(); nobody is accepted
+  ::listen(socket.get(), SOMAXCONN);  // for holder_of(); no connection is accepted
   return InstanceLock(std::move(socket));
 }
 

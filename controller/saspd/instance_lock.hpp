@@ -11,9 +11,8 @@
 
 namespace saspd {
 
-// Takes a lock that may still be held by a predecessor that was killed and has not ended yet: tried
-// again for this long, then the last answer of `take` counts. `sleep` waits for the time it is
-// given.
+// Takes a lock that a killed predecessor may still hold until it has ended: tries again for this
+// long, then the last answer of `take` counts. `sleep` waits for the given time.
 template <class Take, class Sleep>
 auto take_patiently(const Take& take, const Sleep& sleep) {
   constexpr auto patience = std::chrono::milliseconds{2000};
@@ -31,7 +30,8 @@ auto take_patiently(const Take& take, const Sleep& sleep) {
 // as the IPVS table does, and vanish with the process however it ends.
 class InstanceLock {
  public:
-  // std::errc::address_in_use: another saspd holds it; the error says which, if it can be known.
+  // Error std::errc::address_in_use: another saspd holds it; the error says which one, if that can
+  // be determined.
   static Result<InstanceLock> take(std::string_view backend);
 
  private:

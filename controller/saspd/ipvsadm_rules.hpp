@@ -9,11 +9,11 @@
 namespace saspd {
 
 // "-A -t 192.0.2.10:80 -s wrr", and a line "-a ..." for each of its destinations, without line
-// breaks. Everything is told, also what `ipvsadm -S` leaves out: thresholds.
+// breaks. Complete, including the thresholds that `ipvsadm -S` leaves out.
 //
-// What ipvsadm cannot say is lost: the order of destinations (the kernel lists the last added
+// What ipvsadm cannot express is lost: the order of destinations (the kernel lists the last added
 // first, a Table by endpoint), a port of a routed or tunnelled destination other than its
-// service's, and a forwarding method that only the kernel gives itself (local, bypass: -g).
+// service's, and a forwarding method that only the kernel sets (local, bypass: -g).
 std::vector<std::string> ipvsadm_rules(const lb::Table& table);
 
 }  // namespace saspd

@@ -1,5 +1,5 @@
-// What keepalived says of its checks (lvs_notify_fifo of keepalived.conf(5)): the only way to know
-// that it holds a server at 0 where our own zero is already.
+// What keepalived reports about its checks (lvs_notify_fifo of keepalived.conf(5)): the only way to
+// know that it holds a server at 0 where our own zero already is.
 #pragma once
 
 #include <optional>
@@ -15,17 +15,17 @@ namespace saspd {
 
 struct KeepalivedNews {
   Endpoint server;
-  // Of which service; more where the line leaves that open. Empty: of every one, because a group of
+  // Its service; several if the line leaves that open. Empty: every service, because a group of
   // virtual servers has a name that only keepalived knows.
   std::vector<lb::ServiceKey> services;
   bool up = false;
   bool operator==(const KeepalivedNews&) const = default;
 };
 
-// "RS [10.0.0.1]:tcp:80 [192.0.2.10]:tcp:80 DOWN" of keepalived 2.2. Nothing: another line.
+// Parses "RS [10.0.0.1]:tcp:80 [192.0.2.10]:tcp:80 DOWN" of keepalived 2.2. Empty for another line.
 std::optional<KeepalivedNews> parse_keepalived_line(std::string_view line);
 
-// Bytes in, news out. A line that is too long for one of keepalived's is passed over.
+// Bytes in, news out. A line that is too long for one of keepalived's is skipped.
 class KeepalivedLines {
  public:
   std::vector<KeepalivedNews> append(std::string_view bytes);
@@ -40,13 +40,14 @@ class KeepalivedFifo {
  public:
   explicit KeepalivedFifo(std::string path) : path_(std::move(path)) {}
 
-  // What was said since the last call. Makes the FIFO if there is none; opens it if it was
-  // replaced, after the old one is read to its end.
+  // The news since the last call. Creates the FIFO if there is none; opens it again if it was
+  // replaced, after reading the old one to its end.
   std::vector<KeepalivedNews> read();
-  // Of the FIFO, to be waited for; -1: there is none. Another number of generation(): another FIFO.
+  // The FIFO's descriptor, to wait for; -1 if there is none. Another generation() means another
+  // FIFO.
   int descriptor() const { return fifo_.get(); }
   unsigned generation() const { return generation_; }
-  // Why it cannot be read; empty: it can.
+  // Why it cannot be read; empty if it can.
   const std::string& error() const { return error_; }
 
  private:

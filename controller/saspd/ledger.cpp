@@ -18,7 +18,8 @@ namespace {
 using Record = Ledger::Record;
 using Presence = Record::Presence;
 
-// What left with a zero of ours may come back; others may make us remember no more than this.
+// A destination that left with a zero of ours may come back; this limits how many others can make
+// us remember.
 constexpr std::size_t max_gone = 4096;
 
 Record::Attributes attributes_of(const lb::Destination& destination) {
@@ -141,8 +142,8 @@ void Ledger::look(const lb::Pool& pool, const Watched& watched) {
   }
 }
 
-// Whoever adds a destination again is its new author, so that little is to be remembered of one
-// that went. `pool`: what is left; nothing: the service went.
+// A program that adds a destination again is its new author, so little must be remembered of one
+// that left. `pool`: what is left; empty if the service left.
 void Ledger::lose(Records& records, const lb::Pool* pool) {
   for (auto entry = records.begin(); entry != records.end();) {
     Record& record = entry->second;

@@ -54,7 +54,7 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder.string();
 }
 
-// A unit with ProcSubset=pid does not see the file, and is told by its environment.
+// A unit with ProcSubset=pid does not see the file, and gets the value from its environment.
 std::string boot_id() {
   const Descriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   std::string text;
@@ -149,7 +149,7 @@ bool LedgerFile::keep(const Ledger& ledger) {
   return done.has_value() || of_another_;
 }
 
-// Of a file beside it, because a lock is of a file and not of its name.
+// The lock is on a file beside it, because a lock belongs to a file, not to its name.
 Result<void> LedgerFile::lock() {
   if (lock_) return {};
   const std::string path = path_ + ".lock";

@@ -10,14 +10,14 @@
 
 namespace saspd {
 
-// The table that this process sees.
+// Identifies the table that this process sees.
 LedgerPlace ledger_place(std::string backend);
 
 class LedgerFile : public LedgerKeeper {
  public:
   LedgerFile(std::string path, LedgerPlace place);
 
-  // Makes the folder if there is none, as whoever may. Returns its path if it did, else empty.
+  // Creates the folder if there is none. Returns its path if it did, else empty.
   static std::string make_folder(const std::string& path);
 
   // What is on disk. A file that is not ours (of somebody but root and us, or that others may
@@ -39,7 +39,7 @@ class LedgerFile : public LedgerKeeper {
   std::string path_;
   LedgerPlace place_;
   Descriptor lock_;
-  bool of_another_ = false;  // in use by another saspd: never touched
+  bool of_another_ = false;  // in use by another saspd, and never touched
   std::string error_;
 };
 

@@ -1,4 +1,4 @@
-// Lines for the log, as values: pure code collects them, and whoever has the log writes them.
+// Log lines as values: pure code collects them, and the owner of the log writes them.
 #pragma once
 
 #include <string>
@@ -28,7 +28,7 @@ inline void write(const LogLine& line, cli::Log& log) {
 
 class LogLines {
  public:
-  // What is less important than `least` is not even formatted.
+  // Lines less important than `least` are not even formatted.
   explicit LogLines(cli::Level least) : least_(least) {}
 
   template <class... Args>
@@ -49,7 +49,7 @@ class LogLines {
   }
 
   bool shows(cli::Level level) const { return level <= least_; }
-  // Those since the last call, in their order.
+  // The lines since the last call, in order.
   std::vector<LogLine> take() { return std::exchange(lines_, {}); }
 
  private:

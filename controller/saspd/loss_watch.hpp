@@ -1,4 +1,4 @@
-// Whether the advice took much of a service's weight away at once. Pure.
+// Detects advice that takes away much of a service's weight at once. Pure.
 #pragma once
 
 #include <cstddef>
@@ -13,26 +13,24 @@
 
 namespace saspd {
 
-// More than a third of the weight, and what became of it.
+// A loss of more than a third of the weight, and what became of it.
 struct SuddenLoss {
   TimePoint since;
-  std::uint32_t percent = 0;  // of the weight before
-  std::size_t servers = 0;    // that had a weight before
-  bool only_by_quiesce =
-      true;  // somebody meant at least so much of it that a third is not exceeded
+  std::uint32_t percent = 0;    // of the weight before
+  std::size_t servers = 0;      // servers that had a weight before
+  bool only_by_quiesce = true;  // enough of it was intended that the rest does not exceed a third
   std::vector<std::pair<Endpoint, Reason>> lost;
 };
 
-// Of one service. A loss begins when a decision takes more than a third of the weight that the
-// kernel has, or had up to `at_once` ago: advice for servers that fail together may come in several
-// messages. It ends when so much of the weight is back that it would not be one, and after
-// `remembered`.
+// Watches one service. A loss begins when a decision takes more than a third of the weight that the
+// kernel has, or had up to `at_once` ago: advice for servers that fail together may arrive in
+// several messages. It ends when enough of the weight is back, or after `remembered`.
 class LossWatch {
  public:
   static constexpr Duration at_once = std::chrono::seconds{10};
   static constexpr Duration remembered = std::chrono::minutes{10};
 
-  // `kernel`: what the decision starts from.
+  // `kernel`: the weights from which the decision starts.
   void update(const lb::Pool& kernel, const ServiceDecision& decision, TimePoint now);
   const std::optional<SuddenLoss>& loss() const { return loss_; }
 

@@ -1,4 +1,4 @@
-// How big the maps of XDP are made.
+// Determines the sizes of the XDP maps.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct MapSizes {
   bool operator==(const MapSizes&) const = default;
 };
 
-// What --max-services and its kind say; where they say nothing, room for twice as many as are
+// The sizes that --max-services and the like give; by default, room for twice as many as are
 // configured for XDP, up to the next power of two and up to most_services and most_backends, and
 // never less than `least`.
 MapSizes map_sizes(const Options& options, const MapSizes& least);

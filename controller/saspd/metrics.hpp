@@ -1,5 +1,5 @@
-// What saspd shows to Prometheus: decisions, and how the work goes. Pure. Traffic of IPVS is left
-// to node_exporter, whose labels the members have here, so that both can be joined.
+// saspd's metrics for Prometheus: decisions, and how the work goes. Pure. IPVS traffic is left to
+// node_exporter, whose labels the members have here, so that both can be joined.
 #pragma once
 
 #include <map>
@@ -12,20 +12,20 @@
 
 namespace saspd {
 
-// What happened and nobody else remembers. Errors are counted by name (metrics::error_name).
+// Counts of events that are kept nowhere else. Errors are counted by name (metrics::error_name).
 struct MetricCounters {
   std::map<std::string, std::uint64_t> apply_errors;
   std::map<std::string, std::uint64_t> list_errors;
-  std::uint64_t repairs = 0;  // of services that the data plane did not treat as their weights say
+  std::uint64_t repairs = 0;  // of services for which the data plane did not follow the weights
   prometheus::Histogram write_passes{{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                       0.5, 1.0}};  // seconds of each pass that wrote
   Duration loop_lag{0};                            // how late the last periodic pass began
 
-  // `took`: as long as the pass took.
+  // `took`: the duration of the pass.
   void count(const Work& work, Duration took);
 };
 
-// `with_members`: also what there is per member, most of it on a big farm.
+// `with_members`: includes the metrics of members, which are most of them in a big farm.
 metrics::Families metric_families(const Status& status, const MetricCounters& counters,
                                   bool with_members, TimePoint now, metrics::WallTime wall);
 

@@ -59,7 +59,7 @@ bool apply_confidence(Drafts& drafts) {
   return anyone_unknown;
 }
 
-// One that was avoided was never lost: nobody knows it, then as now.
+// A server that was avoided was never lost: it is as unknown as before.
 bool may_share(const Draft& draft, TimePoint now) {
   const MemberInput& member = *draft.input;
   if (member.absent || member.kernel_weight > 0) return true;
@@ -84,8 +84,8 @@ std::optional<Reason> reason_to_hold(const Drafts& drafts, const ProjectionPolic
   return std::nullopt;
 }
 
-// No accidental blackout, also not one that comes server by server: whoever was lost lately keeps
-// its weight or gets it back, so that the load of all never falls on the last one.
+// No accidental blackout, not even server by server: a server that was lost recently keeps its
+// weight or gets it back, so that the load of all never falls on the last one.
 std::optional<Reason> hold_back(Drafts& drafts, const ProjectionPolicy& policy, TimePoint now) {
   const auto reason = reason_to_hold(drafts, policy);
   if (!reason) return std::nullopt;

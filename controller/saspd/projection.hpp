@@ -13,7 +13,7 @@
 
 namespace saspd {
 
-// The last word of a GWM about one member.
+// A GWM's last advice for one member.
 struct Advice {
   std::uint16_t weight = 0;
   std::uint8_t flags = 0;  // sasp::weight_flag
@@ -26,33 +26,33 @@ struct Advice {
   bool registered_by_lb() const { return (flags & sasp::weight_flag::registered_by_lb) != 0; }
 };
 
-// What is known of one destination when its weight is decided.
+// What is known about one destination when its weight is decided.
 struct MemberInput {
   std::optional<Advice> advice;
   std::uint32_t kernel_weight = 0;
   bool own_zero = false;      // a kernel weight of 0 is our own last write
-  bool unclear_zero = false;  // or perhaps somebody else's
+  bool unclear_zero = false;  // or may be another program's
   std::uint32_t static_weight =
       1;  // weight=N of --member, else the weight first seen in the kernel
-  std::uint32_t last_positive = 0;  // 0: none was ever seen
-  // When it had a weight last; nothing: never, or it was taken out on purpose since.
+  std::uint32_t last_positive = 0;  // 0 if none was ever seen
+  // When it last had a weight; empty if never, or if it was taken out on purpose since.
   std::optional<TimePoint> served;
-  // Its own zero came of not_confident alone; and that has lapsed, because nobody is known by now.
+  // Its own zero came from not_confident alone; and that has lapsed, because no server is known any
+  // more.
   bool avoided = false;
   bool released = false;
-  bool absent = false;   // to be added: it has no kernel weight to keep
-  bool leaving = false;  // to be removed once its connections have ended
+  bool absent = false;   // about to be added: it has no kernel weight to keep
+  bool leaving = false;  // removed once its connections have ended
 };
 
-// The rule that decided, highest precedence first; `name` is what scripts see.
+// The rule that decided, highest precedence first; scripts see its `name`.
 enum class Reason : std::uint8_t {
   leaving,       // drained before it is removed: no new connections
-  foreign_zero,  // somebody else wrote 0: only they raise it
-  unclear_zero,  // perhaps somebody else wrote 0: held until somebody raises it or gives it back
+  foreign_zero,  // another program wrote 0, which only its author raises
+  unclear_zero,  // another program may have written 0: held until raised or returned to advice
   quiesced,
   no_contact,
-  not_confident,  // others of the group are known, this one is not (RFC 4678 5.3); or nobody is: no
-                  // advice
+  not_confident,  // others of the group are known (RFC 4678 5.3); if none is: no advice
   advice,
   static_weight,  // never advised
   held_all_zero,  // the advice would leave the service without any server
@@ -64,7 +64,7 @@ std::string_view name(Reason reason);
 struct Decision {
   std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler
   Reason reason = Reason::static_weight;
-  bool has_served = false;  // it was seen with a weight
+  bool has_served = false;  // it has been seen with a weight
 };
 
 struct ServiceDecision {
@@ -73,21 +73,21 @@ struct ServiceDecision {
   std::optional<Reason> held;  // held_all_zero or held_panic: advice is held back, an alarm
 };
 
-// Whether it was taken out on purpose, and not lost: nothing brings it back but who did it.
+// Whether it was taken out on purpose, not lost: only who did that brings it back.
 bool is_withdrawn(Reason reason);
 
-// Servers that were lost longer ago than this take no part when advice is held back: that they are
-// dead was believed while others served.
+// Servers that were lost longer ago than this do not take part when advice is held back: they were
+// accepted as dead while others served.
 inline constexpr Duration lost_lately = std::chrono::minutes{10};
 
 struct ProjectionPolicy {
   bool hold_all_zero = true;     // --on-all-zero hold|apply
   std::uint32_t panic = 0;       // --panic: percent of the members that were not withdrawn
-  std::uint32_t min_change = 0;  // --min-change: percent of the present weight; 0: off
+  std::uint32_t min_change = 0;  // --min-change: percent of the current weight; 0: off
 };
 
-// Decides the weights of one service, within `limits` by its `scale`. `advised`: the group of the
-// service has had advice; before that every weight stays as it is.
+// Decides the weights of one service, within `limits` by its `scale`. `advised`: whether the group
+// of the service has had advice; before that, every weight stays as it is.
 ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
                         const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
                         TimePoint now);

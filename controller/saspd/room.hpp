@@ -1,4 +1,4 @@
-// What a data plane has no room for: refused by name, while everything else goes on being steered.
+// What a data plane has no room for: reported by name, while everything else follows its advice.
 // Pure.
 #pragma once
 
@@ -13,12 +13,11 @@ namespace saspd {
 
 class NoRoom {
  public:
-  // A change that the data plane refused for want of room.
+  // A change that the data plane refused for lack of room.
   void refused(const lb::Change& change, const lb::Failure& failure);
   void clear() { services_.clear(); }
 
-  // Nothing: all of the service that shall be is there. The detail names who is left out, and what
-  // brings room.
+  // Empty if the whole service fits. The detail names what is left out, and how to make room.
   std::optional<Alarm> alarm(const lb::ServiceKey& service) const;
 
  private:

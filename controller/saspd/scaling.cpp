@@ -15,14 +15,14 @@ std::uint64_t sum_of(std::span<const std::uint32_t> weights) {
   return std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
 }
 
-// The slots of one turn of sh: a server of weight 0 gets one too.
+// The slots of one turn of sh, in which a server of weight 0 gets one as well.
 std::uint64_t turn_of(std::span<const std::uint32_t> weights) {
   const auto zeros = std::count(weights.begin(), weights.end(), 0U);
   return sum_of(weights) + static_cast<std::uint64_t>(zeros);
 }
 
-// How far a server's share of the slots can be from its share of the weights. The last turn is cut
-// off, which favours servers in an order that only the kernel knows.
+// How far a server's share of the slots can be from its share of the weights. The last turn is
+// truncated, which favours servers in an order that only the kernel knows.
 double worst_error(std::span<const std::uint32_t> weights, std::span<const std::uint32_t> scaled,
                    std::uint32_t slots) {
   const auto all = static_cast<double>(sum_of(weights));
@@ -104,7 +104,7 @@ Scale::Factor Scale::for_largest(std::span<const std::uint32_t> weights, std::ui
   return {limit, largest};
 }
 
-// A turn that divides the number of slots is not cut off; a small one rounds more.
+// A turn that divides the number of slots is not truncated; a small one rounds more.
 Scale::Factor Scale::for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots) {
   double least = worst_error(weights, weights, slots);
   Factor best = least < 1 ? Factor{} : for_turn(weights, slots);

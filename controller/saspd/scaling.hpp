@@ -1,5 +1,5 @@
-// SASP weights have 16 bits; some IPVS schedulers go wrong long before that. Weights are scaled
-// down only, and only for those schedulers (net/netfilter/ipvs of Linux 6.1 and 6.12; measured).
+// SASP weights have 16 bits, but some IPVS schedulers fail long before that. Weights are only
+// scaled down, and only for those schedulers (net/netfilter/ipvs of Linux 6.1 and 6.12; measured).
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,12 @@
 
 namespace saspd {
 
-// What keeps a scheduler close to the advised shares. Neither: it takes any weight.
+// The limits that keep a scheduler close to the advised shares. Without either, it accepts any
+// weight.
 struct Limits {
   std::optional<std::uint32_t> largest;  // the largest single weight
-  std::optional<std::uint32_t> slots;    // a table of so many slots, filled in turns of the weights
+  std::optional<std::uint32_t>
+      slots;  // the size of a slot table that is filled in turns of the weights
   bool operator==(const Limits&) const = default;
 };
 
@@ -36,14 +38,14 @@ Limits limits_of(std::string_view scheduler, std::optional<std::uint32_t> max = 
 //   sh    the same with 256 slots. 256.
 std::optional<std::size_t> useful_servers(std::string_view scheduler);
 
-// The scale of one service. A factor that still fits is kept, so that a change of one weight, be it
-// the largest, is a change of that one weight in the kernel.
+// The scale of one service. A factor that still fits is kept, so that a change of one weight, even
+// the largest, changes only that weight in the kernel.
 class Scale {
  public:
-  // The weights within `limits`. Zero stays zero, everything else is at least 1. A new factor is
-  // the largest that fits, or one a little smaller that keeps the ratios exactly. `beside_kept`:
-  // other servers of the service keep weights of the present factor, so that it stays while it
-  // fits, though half of the range is unused.
+  // The weights within `limits`. Zero stays zero, any other weight is at least 1. A new factor is
+  // the largest that fits, or a slightly smaller one that keeps the ratios exactly. `beside_kept`:
+  // other servers of the service keep weights of the current factor, so it stays while it fits,
+  // even if half of the range is unused.
   std::vector<std::uint32_t> scale(std::span<const std::uint32_t> weights, const Limits& limits,
                                    bool beside_kept = false);
 

@@ -42,7 +42,7 @@ GroupSettings* find_group(std::vector<GroupSettings>& groups, std::string_view n
   return found == groups.end() ? nullptr : &*found;
 }
 
-// Up to the next comma, which is taken off `rest` too.
+// The text up to the next comma, which is also removed from `rest`.
 std::string_view take_option(std::string_view& rest) {
   const auto comma = rest.find(',');
   const std::string_view option = rest.substr(0, comma);
@@ -52,7 +52,7 @@ std::string_view take_option(std::string_view& rest) {
 
 // --- a service
 
-// The options of a service as given, before they are looked at together.
+// The options of a service as given, before they are checked together.
 struct ServiceOptions {
   bool manage = false;
   std::optional<std::chrono::seconds> drain;
@@ -337,7 +337,7 @@ struct MemberText {
   MemberSettings settings;
 };
 
-// The option that begins behind a comma of `label`, if one seems to.
+// The option that seems to begin after a comma of `label`, if any.
 std::string_view option_in(std::string_view label) {
   for (auto comma = label.find(','); comma != std::string_view::npos;
        comma = label.find(',', comma + 1)) {
@@ -409,8 +409,8 @@ Result<MemberText> parse_member(std::string_view value) {
   return member;
 }
 
-// Where saspd does not make the destinations itself, the kernel may have any: another family in a
-// tunnel, no port behind a firewall mark.
+// Where saspd does not create the destinations itself, the kernel may have any: another family in a
+// tunnel, no port for a firewall mark.
 Result<void> check_member(const GroupSettings& group, const Endpoint& endpoint) {
   const bool system = endpoint.port == 0;
   for (const auto& [other, settings] : group.members) {

@@ -13,12 +13,12 @@ namespace saspd {
 inline constexpr std::string_view service_form = "GROUP=SPEC[,option...]";
 inline constexpr std::string_view member_form = "GROUP=ADDR:PORT[,weight=N][,label=TEXT]";
 
-// Adds a service to its group, which is made if it is the first. Errors name what is wrong with
-// `value` and what is right; nothing is changed then.
+// Adds a service to its group, which is created for the first one. Errors name the fault in `value`
+// and the right form, and change nothing.
 Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value,
                          Backend backend);
 
-// Adds a member to its group, which a service must have named before.
+// Adds a member to its group, which an earlier service must have named.
 Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view value);
 
 }  // namespace saspd

@@ -1,4 +1,4 @@
-// What the operator says about groups, services and members, as values.
+// The operator's settings of groups, services and members, as values.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@
 
 namespace saspd {
 
-// What the operator says about one member; both may be absent.
+// The operator's settings of one member; both may be absent.
 struct MemberSettings {
   std::optional<std::uint32_t> weight;  // static weight
   std::string label;
@@ -21,24 +21,26 @@ struct MemberSettings {
 
 enum class Backend { ipvs, xdp };
 
-// A service that is made, filled and emptied by saspd: an IPVS one with `manage`, and any of XDP.
+// A service that saspd creates, fills and empties: an IPVS one with `manage`, and any of XDP.
 struct ManageSettings {
-  lb::Service service;  // as it shall be; timeout and netmask count only if it is persistent
+  lb::Service
+      service;  // the desired attributes; timeout and netmask count only if it is persistent
   lb::Forward forward = lb::Forward::masquerade;
-  bool keeps_port = false;  // a destination has the port of the service: nobody rewrites it
-  bool tells_lost = false;  // the data plane tells a dead destination from a draining one
+  bool keeps_port = false;  // a destination has the port of the service, which is not rewritten
+  bool tells_lost = false;  // the data plane distinguishes a dead destination from a draining one
   bool open = true;         // members that registered themselves belong to it
-  // The longest that a leaving destination keeps its connections; nothing: as long as they last.
+  // The longest time that a leaving destination keeps its connections; empty: as long as they last.
   std::optional<std::chrono::seconds> drain;
 };
 
 struct ServiceSettings {
   lb::ServiceKey key;
-  lb::Protocol protocol = lb::Protocol::tcp;  // of its members: its own, or proto= of a fwmark
-  std::optional<std::uint32_t> max;           // the largest weight, where weights are capacities
+  lb::Protocol protocol =
+      lb::Protocol::tcp;             // the protocol of its members: its own, or proto= of a fwmark
+  std::optional<std::uint32_t> max;  // the largest weight, where weights are capacities
   std::optional<ManageSettings> manage;
 };
-// Without any option.
+// Whether it has no option.
 ServiceSettings plain_service(const lb::ServiceKey& key);
 
 struct GroupSettings {

@@ -114,7 +114,7 @@ Result<void> XdpPlane::follow_locked() {
   return followed;
 }
 
-// Looks where the addresses are reached, and tells the program.
+// Determines how the addresses are reached, and writes that for the program.
 Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   next_hops_->want(std::move(addresses));
   next_hops_->set_native(native_interfaces(xdp_->attached()));
@@ -169,7 +169,7 @@ Result<lb::Trace> XdpPlane::trace(lb::Protocol protocol, const Endpoint& source,
 }
 
 std::vector<lb::Problem> XdpPlane::problems() {
-  // While somebody attaches, what was seen before still counts.
+  // During an attach, the previous findings still count.
   const auto lock = bpf::PinsLock::take(pins_);
   const bool gone = !lock && lock.error().code == std::errc::no_such_file_or_directory;
   if (lock || gone) problems_ = bpf::attachment_problems(pins_);

@@ -1,5 +1,5 @@
-// The XDP data plane as saspd runs it: the maps, and the kernel's routes and neighbours, which tell
-// where each destination is reached.
+// The XDP data plane as saspd runs it: the maps, and the kernel's routes and neighbours, which
+// determine how each destination is reached.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ class XdpPlane final : public lb::Dataplane {
   // Listing also keeps the neighbours of idle destinations resolved.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;
-  // The next hop of what is added is looked for before it gets any slot.
+  // The next hop of an added destination is looked up before it gets any slot.
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
 
   std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& service) override;
@@ -30,10 +30,10 @@ class XdpPlane final : public lb::Dataplane {
   Result<lb::Trace> trace(lb::Protocol protocol, const Endpoint& source,
                           const Endpoint& destination) override;
   std::vector<std::pair<std::string, std::uint64_t>> packet_counters() override;
-  // Whether packets of clients get to the program at all.
+  // Checks whether packets from clients reach the program at all.
   std::vector<lb::Problem> problems() override;
 
-  // Of routes, neighbours and interfaces, and of somebody who attaches or detaches.
+  // Events of routes, neighbours and interfaces, and of attaching and detaching.
   int event_descriptor() const override { return events_.get(); }
   Result<Events> handle_events() override;
 
@@ -52,10 +52,10 @@ class XdpPlane final : public lb::Dataplane {
   std::unique_ptr<bpf::Xdp> xdp_;
   std::unique_ptr<netlink::NextHops> next_hops_;
   bpf::PinsWatch watch_;
-  Descriptor events_;                           // readable when one of both is
+  Descriptor events_;                           // readable when either of them is
   std::map<IpAddress, netlink::NextHop> ways_;  // as last resolved
-  std::vector<std::string> notices_;            // of ways that changed
-  bool ways_wait_ = false;                      // to be told to the program
+  std::vector<std::string> notices_;            // of next hops that changed
+  bool ways_wait_ = false;                      // to be written for the program
   std::vector<lb::Problem> problems_;           // as last seen
 };
 

@@ -18,17 +18,17 @@ struct HeldZero {
 // Destinations that are held at 0, by their services.
 using HeldZeros = std::map<std::pair<lb::ServiceKey, Endpoint>, HeldZero>;
 
-// Whose it is, or why that cannot be told; and who lifts it.
+// Whose it is, or why that is unclear; and who lifts it.
 std::string explain(const Zero& zero);
-// The command that gives it back to the advice.
+// The command that returns it to the advice.
 std::string lifting_command(const std::string& group, const Endpoint& endpoint);
 
 struct ZeroNews {
   bool begins = false;
   std::string text;
 };
-// What to log: a line for each that began, ended or has another author now; of many the first few,
-// and how many more there are. `actual`: the kernel's table now.
+// What to log: a line for each zero that began, ended or has another author now; for many, the
+// first few and the number of the rest. `actual`: the kernel's current table.
 std::vector<ZeroNews> zero_news(const HeldZeros& before, const HeldZeros& now,
                                 const lb::Table& actual);
 
