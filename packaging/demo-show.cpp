@@ -269,7 +269,8 @@ class Traffic {
     const auto& servers = arguments_.servers;
     const auto server = std::find_if(servers.begin(), servers.end(),
                                      [&](const Server& s) { return s.name == *answer; });
-    if (server == servers.end()) return failed("answer from an unknown server: " + saspd::printable(*answer));
+    if (server == servers.end())
+      return failed("answer from an unknown server: " + saspd::printable(*answer));
     if (counts) ++by_server_.at(static_cast<std::size_t>(server - servers.begin()));
   }
 
