@@ -53,7 +53,7 @@ void News::kernel(std::string error) {
   if (error.empty()) {
     log_.info("the kernel answers again");
   } else {
-    log_.error("{}; tried again every {} s", error, settings_.reconcile_interval.count());
+    log_.error("{}; trying again every {} s", error, settings_.reconcile_interval.count());
   }
   kernel_error_ = std::move(error);
 }
@@ -81,7 +81,7 @@ void News::alarms(AlarmsByGroup alarms) {
   for (std::size_t i = 0; i < std::min(changes.size(), max_changes_logged); ++i)
     alarm(changes[i]);
   if (changes.size() > max_changes_logged) {
-    log_.warning("{} more alarms begin or end: saspctl status",
+    log_.warning("{} more alarms began or ended: saspctl status",
                  changes.size() - max_changes_logged);
   }
   alarms_ = std::move(alarms);
@@ -96,7 +96,7 @@ void News::alarm(const AlarmChange& change) {
       if (alarm.urgent) return log_.error("alarm: {} {}: {}", of, alarm.name, alarm.detail);
       return log_.warning("{} {}: {}", of, alarm.name, alarm.detail);
     case AlarmChange::What::less_urgent:
-      return log_.warning("{} {}: not urgent any more", of, alarm.name);
+      return log_.warning("{} {}: no longer urgent", of, alarm.name);
     case AlarmChange::What::ended:
       if (alarm.urgent) return log_.warning("alarm ended: {} {}", of, alarm.name);
       return log_.info("{} {} ended", of, alarm.name);
@@ -120,8 +120,7 @@ void News::ledger(const std::string& error) {
   ledger_error_ = error;
   if (error.empty()) return log_.info("the ledger {} is written again", settings_.ledger);
   log_.error(
-      "the ledger is known in memory alone, so that after a restart weights of 0 would be "
-      "unclear: {}",
+      "the ledger is kept in memory only, so weights of 0 would be unclear after a restart: {}",
       error);
 }
 
@@ -131,7 +130,7 @@ void News::keepalived(const std::string& error) {
   if (error.empty()) {
     log_.info("--keepalived-fifo {}: it can be read again", settings_.keepalived_fifo);
   } else {
-    log_.error("--keepalived-fifo {}; a zero of keepalived over one of ours would not be seen",
+    log_.error("--keepalived-fifo {}; a zero of keepalived over one of ours would go unnoticed",
                error);
   }
 }

@@ -24,7 +24,7 @@ TEST(Explain, NamesCauseAndCureOfEachCode) {
       {0x45, ExitCode::configuration, "need groups of their own"},
       {0x46, ExitCode::configuration, "0x46"},
       {0x50, ExitCode::configuration, "a group name of 3 bytes"},
-      {0x51, ExitCode::configuration, "an lb uid of 3 bytes"},
+      {0x51, ExitCode::configuration, "an LB UID of 3 bytes"},
       {0x61, ExitCode::try_again, "it has not connected yet"},
       {0xEE, ExitCode::configuration, "refuses the registration request"},
   };

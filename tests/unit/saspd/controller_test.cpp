@@ -223,7 +223,7 @@ TEST_F(ControllerTest, ARefusedWriteIsSaidOnceAndTriedAgain) {
   connects(0);
   EXPECT_EQ(kernel(), "40 10 20");
   EXPECT_LINE(log(), Level::error,
-              "1 of 3 changes not written, first: failed on purpose; tried again every 5 s");
+              "1 of 3 changes not written, first: failed on purpose; trying again every 5 s");
   const std::string error = controller().status(now_).kernel_error;
   EXPECT_NE(error.find("failed on purpose"), std::string::npos) << error;
   EXPECT_NE(controller().status_line().find(error), std::string::npos);
@@ -241,7 +241,7 @@ TEST_F(ControllerTest, AKernelThatDoesNotListIsSaidOnce) {
   plane_.fails_to_list(2);
   reconcile();
   reconcile();
-  EXPECT_EQ(count(log(), Level::error, "list failed on purpose; tried again every 5 s"), 1U);
+  EXPECT_EQ(count(log(), Level::error, "list failed on purpose; trying again every 5 s"), 1U);
   reconcile();
   EXPECT_LINE(log(), Level::info, "the kernel answers again");
 }
@@ -398,7 +398,7 @@ TEST_F(ControllerTest, ALedgerThatCannotBeWrittenIsSaidOnce) {
   advises(0, {0, 30, 20});
   connects(0);
   reconcile();
-  EXPECT_EQ(count(log(), Level::error, "the ledger is known in memory alone"), 1U);
+  EXPECT_EQ(count(log(), Level::error, "the ledger is kept in memory only"), 1U);
   EXPECT_EQ(controller().status(now_).ledger_error, "full");
   ledger_.full = false;
   reconcile();
@@ -439,7 +439,7 @@ TEST_F(ControllerTest, ATableThatWasReplacedIsListedAndWrittenAgain) {
   plane_.events = fail(std::errc::io_error, "no events");
   controller().take_up_events();
   settle();
-  EXPECT_LINE(log(), Level::error, "no events; tried again every 5 s");
+  EXPECT_LINE(log(), Level::error, "no events; trying again every 5 s");
 }
 
 TEST_F(ControllerTest, ABigPlanIsWrittenInChunks) {
