@@ -497,15 +497,20 @@ Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
   return attached;
 }
 
-bool has_blackhole(const std::string& pins) {
-  const auto record = read_record(path_of(pins, record_pin));
-  return record && record->contains(std::string(blackhole_entry));
-}
-
-// Without a record, nothing else is known.
 bool any_blackhole() {
   const auto none = netlink::is_in_place({});
   return none && !*none;
+}
+
+// Without a record, nothing else is known.
+bool promises_blackhole(const std::string& pins) {
+  const auto record = read_record(path_of(pins, record_pin));
+  return record ? record->contains(std::string(blackhole_entry)) : any_blackhole();
+}
+
+Result<void> remove_blackhole() {
+  if (auto gone = netlink::put_in_place({}); !gone) return fail(at("--blackhole", gone.error()));
+  return {};
 }
 
 // As the services are now.
@@ -525,10 +530,10 @@ Result<std::vector<Attached>> attach_balancer(const AttachSettings& settings,
   const auto lock = PinsLock::take(settings.pins, patience);
   if (!lock) return fail(lock.error());
   if (auto settled = settle(settings.pins); !settled) return fail(settled.error());
-  const bool had_blackhole = has_blackhole(settings.pins);
+  const bool had_blackhole = promises_blackhole(settings.pins);
   auto attached = load_and_attach(settings, interfaces);
   if (!attached || settings.blackhole || !had_blackhole) return with_blackhole(attached, settings);
-  if (auto gone = netlink::put_in_place({}); !gone) return fail(at("--blackhole", gone.error()));
+  if (auto gone = remove_blackhole(); !gone) return fail(gone.error());
   return attached;
 }
 
@@ -695,7 +700,7 @@ Result<std::vector<Attached>> reattach(const std::string& pins) {
   if (auto settled = settle(pins); !settled) return fail(settled.error());
   const auto record = read_record(path_of(pins, record_pin));
   settings->share = record && shares(*record);
-  settings->blackhole = record ? has_blackhole(pins) : any_blackhole();
+  settings->blackhole = promises_blackhole(pins);
   const auto [present, absent, any_lost] =
       settings->share ? look_for_shares(*record) : look_for_links(pins);
   const bool nowhere = present.empty() && absent.empty();
@@ -705,14 +710,18 @@ Result<std::vector<Attached>> reattach(const std::string& pins) {
 }
 
 Result<std::vector<std::string>> detach(const std::string& pins, bool force) {
-  if (!std::filesystem::exists(pins)) return nothing_attached(pins);
+  if (!std::filesystem::exists(pins)) {
+    if (!any_blackhole()) return nothing_attached(pins);
+    if (auto gone = remove_blackhole(); !gone) return fail(gone.error());
+    return std::vector<std::string>{};
+  }
   const auto lock = PinsLock::take(pins, patience);
   if (!lock) return fail(lock.error());
   if (const auto writer = WriterLock::holder(pins); writer && !force) {
     return in_use(pins, *writer, "--detach ends its service");
   }
-  if (has_blackhole(pins)) {
-    if (auto gone = netlink::put_in_place({}); !gone) return fail(at("--blackhole", gone.error()));
+  if (promises_blackhole(pins)) {
+    if (auto gone = remove_blackhole(); !gone) return fail(gone.error());
   }
   auto interfaces = linked_interfaces(pins);
   if (const auto record = read_record(path_of(pins, record_pin))) {

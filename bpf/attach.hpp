@@ -66,8 +66,9 @@ Result<std::vector<Attached>> attach_decapsulator(const AttachSettings& settings
                                                   const std::vector<IpAddress>& addresses);
 
 // Detaches the program from its interfaces and deletes the maps. Works without any daemon. Returns
-// the interfaces. Errors: no_such_file_or_directory, nothing is attached; address_in_use, a saspd
-// is using it and `force` is not set.
+// the interfaces; empty: nothing was attached any more, only the routes of `blackhole` were left.
+// Errors: no_such_file_or_directory, nothing is attached; address_in_use, a saspd is using it and
+// `force` is not set.
 Result<std::vector<std::string>> detach(const std::string& pins, bool force = false);
 
 }  // namespace saspd::bpf

@@ -10,12 +10,14 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "bpf/blackhole.hpp"
 #include "bpf/links.hpp"
 #include "bpf/map.hpp"
 #include "bpf/pins.hpp"
 #include "bpf/share.hpp"
+#include "netlink/reverse_path.hpp"
 
 namespace saspd::bpf {
 namespace {
@@ -166,16 +168,36 @@ std::optional<lb::Problem> look_at_map(const std::string& pins, const std::strin
                              path, info.id, recorded, anew(pins)));
 }
 
-std::optional<lb::Problem> look_at_blackhole(const std::string& pins, const Record& record) {
+// The kernel asks for the way back as of a packet that came in there, and finds the blackhole.
+std::optional<lb::Problem> look_at_reverse_path(const netlink::Blackhole& wanted) {
+  const auto strict = netlink::with_strict_reverse_path(wanted.interfaces);
+  if (!strict || strict->empty()) return std::nullopt;
+  std::string sysctls;
+  for (const auto& interface : *strict)
+    sysctls += fmt::format(" net.ipv4.conf.{}.rp_filter=2", interface);
+  return problem(
+      strict_reverse_path, fmt::format("{}", fmt::join(*strict, " ")),
+      fmt::format("with --blackhole the kernel drops the answers of servers that come in "
+                  "at {}, because rp_filter is strict there; make it loose: sysctl -w{}, "
+                  "or attach without --blackhole",
+                  fmt::join(*strict, ", "), sysctls));
+}
+
+std::vector<lb::Problem> look_at_blackhole(const std::string& pins, const Record& record) {
+  std::vector<lb::Problem> problems;
   const auto wanted = wanted_blackhole(pins, record);
   const auto there = wanted ? netlink::is_in_place(*wanted) : fail(wanted.error());
-  if (there && *there) return std::nullopt;
-  return problem(
-      blackhole_incomplete, {},
-      fmt::format("the routes and rules of --blackhole do not match the current services{}: "
-                  "without the XDP program their packets would be routed back, or packets for "
-                  "other addresses dropped. Repair it as root: saspd --reattach --pins {}",
-                  there ? "" : fmt::format(" ({})", there.error().detail), pins));
+  if (!there || !*there) {
+    problems.push_back(problem(
+        blackhole_incomplete, {},
+        fmt::format("the routes and rules of --blackhole do not match the current services{}: "
+                    "without the XDP program their packets would be routed back, or packets for "
+                    "other addresses dropped. Repair it as root: saspd --reattach --pins {}",
+                    there ? "" : fmt::format(" ({})", there.error().detail), pins)));
+  }
+  if (!wanted) return problems;
+  if (auto found = look_at_reverse_path(*wanted)) problems.push_back(std::move(*found));
+  return problems;
 }
 
 }  // namespace
@@ -209,7 +231,8 @@ std::vector<lb::Problem> attachment_problems(const std::string& pins) {
     if (found) problems.push_back(std::move(*found));
   }
   if (record->contains(std::string(blackhole_entry))) {
-    if (auto found = look_at_blackhole(pins, *record)) problems.push_back(std::move(*found));
+    for (auto& found : look_at_blackhole(pins, *record))
+      problems.push_back(std::move(found));
   }
   return problems;
 }

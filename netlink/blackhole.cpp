@@ -60,14 +60,6 @@ Error failed(std::string_view what, int code) {
               fmt::format("{}: {}", what, nl_geterror(code)));
 }
 
-Result<NlSocket> connect() {
-  NlSocket socket(nl_socket_alloc());
-  if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0)
-    return failed("rtnetlink", code);
-  return socket;
-}
-
 // --- reading
 
 void take_route(nl_object* object, void* entries) {
@@ -96,10 +88,11 @@ using Take = void (*)(nl_object*, void*);
 
 // A family or table that the kernel does not have has nothing of ours.
 Result<void> dump(nl_sock* socket, nl_msg* request, Take take, Entries& entries) {
+  Entries fresh;
   struct Sink {
     Take take;
     Entries* entries;
-  } sink{take, &entries};
+  } sink{take, &fresh};
   nl_socket_modify_cb(
       socket, NL_CB_VALID, NL_CB_CUSTOM,
       [](nl_msg* message, void* argument) {
@@ -108,17 +101,25 @@ Result<void> dump(nl_sock* socket, nl_msg* request, Take take, Entries& entries)
         return static_cast<int>(NL_OK);
       },
       &sink);
-  int code = nl_send_auto(socket, request);
-  if (code >= 0) code = nl_recvmsgs_default(socket);
+  constexpr int max_dumps = 5;
+  int code = -NLE_DUMP_INTR;  // they changed meanwhile
+  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
+    fresh = {};
+    nlmsg_hdr(request)->nlmsg_seq = NL_AUTO_SEQ;
+    code = nl_send_auto(socket, request);
+    if (code >= 0) code = nl_recvmsgs_default(socket);
+  }
   const bool absent =
       code == -NLE_OBJ_NOTFOUND || code == -NLE_AF_NOSUPPORT || code == -NLE_OPNOTSUPP;
   if (code < 0 && !absent) return failed("reading routes and rules", code);
+  entries.routes.merge(fresh.routes);
+  entries.rules.merge(fresh.rules);
   return {};
 }
 
 // The kernel looks for the routes of the table itself: others may have a million.
 Result<void> read_routes(int family, Entries& entries) {
-  auto socket = connect();
+  auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   const int strict = 1;
   ::setsockopt(nl_socket_get_fd(socket->get()), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict,
@@ -134,7 +135,7 @@ Result<void> read_routes(int family, Entries& entries) {
 }
 
 Result<void> read_rules(int family, Entries& entries) {
-  auto socket = connect();
+  auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   const NlMessage request(nlmsg_alloc_simple(RTM_GETRULE, NLM_F_DUMP));
   fib_rule_hdr header{};
@@ -291,7 +292,7 @@ Result<void> put_in_place(const Blackhole& wanted) {
   const auto there = read_entries();
   if (!there) return fail(there.error());
   const Entries all = entries_of(wanted);
-  auto socket = connect();
+  auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   nl_sock* to = socket->get();
   const auto new_routes = without(all.routes, there->routes);

@@ -1,16 +1,22 @@
 #include "netlink/libnl.hpp"
 
+#include <linux/netlink.h>
 #include <netlink/addr.h>
+#include <netlink/errno.h>
 #include <netlink/msg.h>
+#include <netlink/netlink.h>
 #include <netlink/route/link.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <cstdint>
 #include <span>
+
+#include <fmt/format.h>
 
 namespace saspd::netlink {
 
@@ -34,6 +40,18 @@ void Release::operator()(rtnl_route* route) const {
 }
 void Release::operator()(rtnl_rule* rule) const {
   rtnl_rule_put(rule);
+}
+
+Result<NlSocket> rtnetlink_socket() {
+  constexpr timeval patience{1, 0};
+  NlSocket socket(nl_socket_alloc());
+  if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
+  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
+    return fail(std::errc::io_error,
+                fmt::format("opening an rtnetlink socket: {}", nl_geterror(code)));
+  }
+  ::setsockopt(nl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return socket;
 }
 
 int family_of(const IpAddress& address) {

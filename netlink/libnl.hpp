@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "controller/base/address.hpp"
+#include "controller/base/error.hpp"
 
 struct nl_addr;
 struct nl_msg;
@@ -32,6 +33,10 @@ using NlLink = std::unique_ptr<rtnl_link, Release>;
 using NlNeighbour = std::unique_ptr<rtnl_neigh, Release>;
 using NlRoute = std::unique_ptr<rtnl_route, Release>;
 using NlRule = std::unique_ptr<rtnl_rule, Release>;
+
+// Connected to rtnetlink. Each answer is waited for no longer than a second: the kernel answers
+// within the call, and one that it could not deliver never comes.
+Result<NlSocket> rtnetlink_socket();
 
 // AF_INET or AF_INET6.
 int family_of(const IpAddress& address);

@@ -145,13 +145,12 @@ Result<Links> read_links() {
   const auto failed = [](int code) {
     return fail(std::errc::io_error, fmt::format("reading interfaces: {}", nl_geterror(code)));
   };
-  const NlSocket socket(nl_socket_alloc());
-  if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
-  int code = nl_connect(socket.get(), NETLINK_ROUTE);
-  if (code < 0) return failed(code);
+  const auto opened = rtnetlink_socket();
+  if (!opened) return fail(opened.error());
+  nl_sock* socket = opened->get();
   Links links;
   nl_socket_modify_cb(
-      socket.get(), NL_CB_VALID, NL_CB_CUSTOM,
+      socket, NL_CB_VALID, NL_CB_CUSTOM,
       [](nl_msg* message, void* result) {
         if (auto link = link_in(message)) {
           static_cast<Links*>(result)->insert_or_assign(link->first, std::move(link->second));
@@ -159,11 +158,11 @@ Result<Links> read_links() {
         return static_cast<int>(NL_OK);
       },
       &links);
-  code = -NLE_DUMP_INTR;  // they changed meanwhile
+  int code = -NLE_DUMP_INTR;  // they changed meanwhile
   for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
     links.clear();
-    code = nl_rtgen_request(socket.get(), RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
-    if (code >= 0) code = nl_recvmsgs_default(socket.get());
+    code = nl_rtgen_request(socket, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
+    if (code >= 0) code = nl_recvmsgs_default(socket);
   }
   if (code < 0) return failed(code);
   return links;

@@ -26,7 +26,6 @@ namespace {
 
 constexpr int event_buffer = 1024 * 1024;  // as far as net.core.rmem_max allows
 constexpr int max_dumps = 5;
-constexpr timeval patience{1, 0};  // the kernel answers within the call
 constexpr std::uint16_t discard_port = 9;
 
 Error library_error(std::string_view what, int code) {
@@ -270,7 +269,7 @@ Result<void> NextHops::refresh() {
   for (const auto& [address, route] : routes_) {
     if (route.state == NextHop::State::resolved && needs_refresh(route.to)) asked.insert(route.to);
   }
-  const auto socket = connect();
+  const auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   for (const auto& key : asked) {
     if (is_privileged_) {
@@ -302,18 +301,8 @@ Result<void> NextHops::ask_kernel(nl_sock* socket, const NeighbourKey& key) {
   return {};
 }
 
-Result<NlSocket> NextHops::connect() {
-  NlSocket socket(nl_socket_alloc());
-  if (!socket) return fail(std::errc::not_enough_memory, "no memory for an rtnetlink socket");
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
-    return fail(library_error("opening an rtnetlink socket", code));
-  }
-  ::setsockopt(nl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  return socket;
-}
-
 Result<void> NextHops::watch() {
-  auto socket = connect();
+  auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   events_ = std::move(*socket);
   nl_socket_disable_seq_check(events_.get());
@@ -346,7 +335,7 @@ Result<void> NextHops::read_all() {
 }
 
 Result<void> NextHops::dump(int type, int family) {
-  const auto socket = connect();
+  const auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   nl_socket_modify_cb(socket->get(), NL_CB_VALID, NL_CB_CUSTOM, &NextHops::on_message, this);
   int code = -NLE_DUMP_INTR;  // the kernel's tables changed meanwhile
@@ -475,7 +464,7 @@ Result<void> NextHops::catch_up() {
 }
 
 Result<void> NextHops::look_up_routes() {
-  const auto socket = connect();
+  const auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   int refusal = 0;  // the kernel's errno
   nl_socket_modify_err_cb(

@@ -111,7 +111,6 @@ class NextHops {
 
   NextHops() = default;
 
-  static Result<NlSocket> connect();
   Result<void> watch();
   Result<void> read_all();
   Result<void> dump(int type, int family);

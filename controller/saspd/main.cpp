@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "bpf/attach.hpp"
+#include "bpf/attachment.hpp"
 #include "controller/cli/guarded.hpp"
 #include "controller/cli/privileges.hpp"
 #include "controller/saspd/daemon.hpp"
@@ -130,6 +131,12 @@ void warn_of_veth(const saspd::bpf::Attached& attached, saspd::cli::Log& log) {
   }
 }
 
+void warn_of_blackhole(const std::string& pins, saspd::cli::Log& log) {
+  for (const auto& problem : saspd::bpf::attachment_problems(pins)) {
+    if (problem.name == saspd::bpf::strict_reverse_path) log.warning("{}", problem.detail);
+  }
+}
+
 void print(const std::vector<saspd::bpf::Attached>& attached) {
   for (const auto& [interface, mode, reason] : attached) {
     std::puts(fmt::format("{}: attached in {} mode{}", interface, mode,
@@ -155,6 +162,7 @@ ExitCode attach(const Options& all, saspd::cli::Log& log) {
   if (options.decapsulate.empty()) {
     for (const auto& one : *attached)
       warn_of_veth(one, log);
+    warn_of_blackhole(options.pins, log);
   }
   std::puts(
       fmt::format("pinned in {0}; saspd --detach --pins {0} removes all of it again", options.pins)
@@ -175,6 +183,7 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
   if (!detached) return refuse(detached.error(), log);
   for (const auto& interface : *detached)
     std::puts(fmt::format("{}: detached", interface).c_str());
+  if (detached->empty()) std::puts("no interface had the XDP program any more; the rest is gone");
   return ExitCode::ok;
 }
 

@@ -17,7 +17,8 @@
 
 namespace saspd::kernel {
 
-enum class Fate { killed_before, killed_after, fails };
+// A lost call returns 1, and was not made.
+enum class Fate { killed_before, killed_after, fails, lost };
 
 class Traced {
  public:
@@ -65,8 +66,9 @@ class Traced {
       inside = !inside;
       inside ? enters() : leaves();
     }
-    const bool as_wanted =
-        fate_ == Fate::fails || !met_ ? WIFEXITED(status) != 0 : WIFSIGNALED(status) != 0;
+    const bool as_wanted = fate_ == Fate::fails || fate_ == Fate::lost || !met_
+                               ? WIFEXITED(status) != 0
+                               : WIFSIGNALED(status) != 0;
     if (!as_wanted)
       throw std::runtime_error("the process ended with status " + std::to_string(status));
   }
@@ -78,13 +80,14 @@ class Traced {
     if (met_ || !begun_ || number != number_ || calls_++ != nth_) return;
     met_ = here_ = true;
     if (fate_ == Fate::killed_before) ::kill(child_, SIGKILL);
-    if (fate_ == Fate::fails) poke(&user_regs_struct::orig_rax, -1);
+    if (fate_ == Fate::fails || fate_ == Fate::lost) poke(&user_regs_struct::orig_rax, -1);
   }
   void leaves() {
     if (!here_) return;
     here_ = false;
     if (fate_ == Fate::killed_after) ::kill(child_, SIGKILL);
     if (fate_ == Fate::fails) poke(&user_regs_struct::rax, -error_);
+    if (fate_ == Fate::lost) poke(&user_regs_struct::rax, 1);
   }
 
   using Register = unsigned long long user_regs_struct::*;

@@ -192,6 +192,33 @@ TEST_F(SaspdShares, ForwardsBesideOthersAndLeavesThemBehind) {
   EXPECT_FALSE(std::filesystem::exists(pins_));
 }
 
+// While somebody else unloads the dispatcher nothing is routed back, and afterwards all is as
+// before.
+TEST_F(SaspdShares, KeepsABlackholeForItsServices) {
+  const std::string before = in_director("ip rule; ip -brief link");
+  in_director("xdp-filter load --mode native --features udp c0");
+  const auto [code, words] =
+      saspd({"--attach", "--share", "--blackhole", "--interface", "c0", "--xdp-mode", "native"});
+  ASSERT_EQ(code, 0) << words;
+  serve();
+  ASSERT_TRUE(eventually([&] { return problems() == Names{"blackhole_incomplete "}; }));
+  const auto mended = saspd({"--reattach"});
+  ASSERT_EQ(mended.first, 0) << mended.second;
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_TRUE(both_answer()) << sharing();
+  in_director("xdp-loader unload --all c0");
+  EXPECT_EQ(problems(), Names{"not_attached c0"});
+  const std::string way = in_director("ip route get 192.0.2.10 from 198.51.100.2 iif c0");
+  EXPECT_NE(way.find("dev saspd-drop"), std::string::npos) << way;
+  EXPECT_EQ(answering(at(80), 1), std::set<unsigned>{});
+  reattach();
+  EXPECT_EQ(problems(), Names{});
+  EXPECT_TRUE(both_answer()) << sharing();
+  const auto ended = saspd({"--detach", "--force"});
+  EXPECT_EQ(ended.first, 0) << ended.second;
+  EXPECT_EQ(in_director("ip rule; ip -brief link"), before);
+}
+
 TEST_F(SaspdShares, WhatOthersDoToTheDispatcherIsNoticed) {
   attach();
   in_director("xdp-filter load --mode native c0");

@@ -4,10 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/syscall.h>
+
+#include <fstream>
+
 #include <fmt/format.h>
 
+#include "netlink/reverse_path.hpp"
 #include "tests/support/director_network.hpp"
 #include "tests/support/kernel_namespace.hpp"
+#include "tests/support/traced.hpp"
 
 namespace saspd::netlink {
 namespace {
@@ -109,6 +115,43 @@ TEST_F(KernelBlackhole, LeavesWhatComesFromTheAddress) {
   EXPECT_FALSE(is_forwarded());
 }
 
+// With a strict filter they have to come in elsewhere.
+TEST_F(KernelBlackhole, TakesAnswersWithItWhereTheFilterIsStrict) {
+  const auto set = [](int value) {
+    std::ofstream("/proc/sys/net/ipv4/conf/in0/rp_filter") << value;
+  };
+  const auto is_forwarded = [] {
+    return way_of("198.51.100.2", "192.0.2.10", "in0").find("dev in0") != std::string::npos;
+  };
+  set(1);
+  ASSERT_TRUE(is_forwarded()) << way_of("198.51.100.2", "192.0.2.10", "in0");
+  put({{vip}, {"in0"}});
+  EXPECT_FALSE(is_forwarded());
+  EXPECT_EQ(*with_strict_reverse_path({"in0", "out0", "none0"}), (std::set<std::string>{"in0"}));
+  set(2);
+  EXPECT_TRUE(is_forwarded());
+  EXPECT_EQ(*with_strict_reverse_path({"in0", "out0"}), std::set<std::string>{});
+}
+
+// A message to the kernel that is lost has no answer; without a limit nobody would go on.
+TEST_F(KernelBlackhole, DoesNotWaitForAnAnswerThatNeverComes) {
+  put({{vip}, {"in0"}});
+  std::size_t lost = 0;
+  for (bool met = true; met; lost += met ? 1U : 0U) {
+    const auto look = [] {
+      kernel::Traced::from_here();
+      (void)is_in_place({{vip}, {"in0"}});
+    };
+    met = kernel::Traced(look, SYS_sendmsg, lost, kernel::Fate::lost).met();
+  }
+  EXPECT_EQ(lost, 4U) << "routes and rules of two families";
+  const auto links = [] {
+    kernel::Traced::from_here();
+    (void)read_links();
+  };
+  EXPECT_TRUE(kernel::Traced(links, SYS_sendmsg, 0, kernel::Fate::lost).met());
+}
+
 TEST_F(KernelBlackhole, LeavesRoutesAndRulesOfOthers) {
   ip("route add blackhole 192.0.2.77/32 table 3860\nrule add iif in0 lookup 3860 pref 100\n"
      "rule add to 203.0.113.0/24 lookup 77 pref 32765\n");
@@ -116,6 +159,27 @@ TEST_F(KernelBlackhole, LeavesRoutesAndRulesOfOthers) {
   put({{vip}, {"in0"}});
   put({});
   EXPECT_EQ(all(), before);
+}
+
+// Removing a package leaves it, as it leaves the program. The scripts say how to end it.
+TEST_F(KernelBlackhole, EndsAsThePackagesSay) {
+  for (const auto* script : {"/debian/saspd.postrm", "/rpm/saspd.spec"}) {
+    const auto before = all();
+    put({{vip, vip6}, {"in0", "out0"}});
+    ASSERT_NE(all(), before);
+    std::ifstream lines(TESTS_DIR "/../packaging" + std::string(script));
+    constexpr std::string_view shown = "echo \"saspd:   ";
+    int commands = 0;
+    for (std::string line; std::getline(lines, line);) {
+      const auto start = line.find(shown);
+      if (start == std::string::npos) continue;
+      const auto command = line.substr(start + shown.size());
+      kernel::output_of(command.substr(0, command.rfind('"')) + " 2>&1 || true");
+      ++commands;
+    }
+    EXPECT_EQ(commands, 2) << script;
+    EXPECT_EQ(all(), before) << script;
+  }
 }
 
 TEST_F(KernelBlackhole, ComesBackAndTakesNobodysDevice) {

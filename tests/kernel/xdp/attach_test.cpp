@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -525,6 +526,65 @@ TEST_F(XdpAttach, KeepsABlackholeForItsServices) {
 }
 
 // An attach that was cut off behind the point where packets go by its program.
+TEST_F(XdpAttach, LeavesNoBlackholeWithoutRecordOrPins) {
+  const auto before = kernel::output_of("ip rule; ip link show type bridge");
+  const auto is_clean = [&before] {
+    return kernel::output_of("ip rule; ip link show type bridge") == before;
+  };
+  settings_.blackhole = true;
+  const auto attach_with_service = [this] {
+    attach();
+    const auto map = Map<lb_address_key, std::uint32_t>::open(pin("addresses"));
+    ASSERT_TRUE(map->put(address_key(*IpAddress::parse("192.0.2.10")), 1));
+    ASSERT_TRUE(reattach(settings_.pins));
+  };
+  attach_with_service();
+  ASSERT_TRUE(fs::remove(pin("record")));
+  ASSERT_FALSE(is_clean());
+  ASSERT_TRUE(detach(settings_.pins));
+  EXPECT_TRUE(is_clean());
+  // As the packages say who removed them.
+  attach_with_service();
+  fs::remove_all(settings_.pins);
+  ASSERT_FALSE(is_clean());
+  ASSERT_TRUE(detach(settings_.pins));
+  EXPECT_TRUE(is_clean());
+  EXPECT_EQ(detach(settings_.pins).error().code, std::errc::no_such_file_or_directory);
+}
+
+TEST_F(XdpAttach, SaysWhereABlackholeDropsTheAnswersOfServers) {
+  const auto filter = [](const std::string& of, int value) {
+    std::ofstream(fmt::format("/proc/sys/net/ipv4/conf/{}/rp_filter", of)) << value;
+  };
+  settings_.blackhole = true;
+  attach();
+  const auto map = Map<lb_address_key, std::uint32_t>::open(pin("addresses"));
+  ASSERT_TRUE(map->put(address_key(*IpAddress::parse("192.0.2.10")), 1));
+  ASSERT_TRUE(reattach(settings_.pins));
+  struct Case {
+    int all, in0;
+    Names problems;
+  };
+  const Names strict{"strict_reverse_path in0"};
+  for (const auto& [all, in0, expected] : std::vector<Case>{
+           {0, 0, {}}, {0, 1, strict}, {1, 0, strict}, {1, 1, strict}, {1, 2, {}}, {2, 1, {}}}) {
+    filter("all", all);
+    filter("in0", in0);
+    EXPECT_EQ(problems(), expected) << all << " " << in0;
+  }
+  filter("all", 0);
+  filter("in0", 2);
+  filter("in1", 1);
+  EXPECT_EQ(problems(), Names{}) << "in0 is loose, and no client comes in at in1";
+  filter("in0", 1);
+  EXPECT_NE(detail().find("sysctl -w net.ipv4.conf.in0.rp_filter=2"), std::string::npos)
+      << detail();
+  EXPECT_FALSE(attachment_problems(settings_.pins).at(0).mended_by_attach);
+  settings_.blackhole = false;
+  attach();
+  EXPECT_EQ(problems(), Names{});
+}
+
 TEST_F(XdpAttach, EndsWhatWasBegun) {
   attach();
   const auto before = *read_record(pin("record"));
