@@ -48,4 +48,35 @@ bool FileWatch::is_in_place(const FileStamps& stamps) const {
   return false;
 }
 
+// The stamps are taken before the content: a change after them is seen by the next look.
+Result<void> WatchedFiles::read() {
+  if (paths_.empty()) return {};
+  const auto stamps = stamps_of(paths_);
+  auto done = callbacks_.read();
+  watch_.was_read(done ? stamps : std::nullopt);
+  return done;
+}
+
+void WatchedFiles::read_now() {
+  if (paths_.empty()) return;
+  error_.clear();
+  try_again();
+}
+
+void WatchedFiles::look() {
+  if (paths_.empty()) return;
+  if (watch_.should_read(stamps_of(paths_)) || watch_.is_gone()) try_again();
+}
+
+void WatchedFiles::try_again() {
+  const auto done = read();
+  const std::string why = done ? std::string() : done.error().detail;
+  const bool is_news = std::exchange(error_, why) != why;
+  if (done) {
+    callbacks_.read_again();
+  } else if (is_news) {
+    callbacks_.failed(why);
+  }
+}
+
 }  // namespace saspd

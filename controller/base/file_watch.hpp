@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "controller/base/error.hpp"
 
 namespace saspd {
 
@@ -49,6 +53,38 @@ class FileWatch {
   unsigned missing_ = 0;    // consecutive checks that found a file missing
   std::optional<FileStamps> read_;
   std::optional<FileStamps> last_seen_;
+};
+
+// Files of the operator that are read again when they change. What was read stays in use until all
+// of them are good; why they are not is reported once, and tried again at every look.
+class WatchedFiles {
+ public:
+  struct Callbacks {
+    std::function<Result<void>()> read;  // reads all of them, and keeps what is good as a whole
+    std::function<void(const std::string& why)> failed;  // to read them again
+    std::function<void()> read_again = [] {};            // that has worked
+  };
+
+  // Without paths there is nothing to read. For `looks_in_place` see FileWatch.
+  WatchedFiles(std::vector<std::string> paths, unsigned looks_in_place, Callbacks callbacks)
+      : paths_(std::move(paths)), watch_(looks_in_place), callbacks_(std::move(callbacks)) {}
+
+  // For the first time; `failed` is not called.
+  Result<void> read();
+  // Now, because somebody asks (SIGHUP): `failed` is called for an old reason too.
+  void read_now();
+  // To be called regularly. A file that is gone counts as one that cannot be read.
+  void look();
+  // Why they could not be read again; empty: they could.
+  const std::string& error() const { return error_; }
+
+ private:
+  void try_again();
+
+  std::vector<std::string> paths_;
+  FileWatch watch_;
+  Callbacks callbacks_;
+  std::string error_;
 };
 
 }  // namespace saspd

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 
@@ -10,8 +11,23 @@
 
 namespace saspd::cli {
 
-// What main() returns: the code of `program`; 74 in place of 0 if what it printed has not arrived;
-// or 70 with the reason on stderr if it throws, which can only be a bug or the end of memory.
+// The code that a program ends with: 74 in place of 0 if what it printed has not arrived.
+inline int final_code(std::string_view name, ExitCode code) {
+  const bool arrived = flush_stdout();
+  if (code != ExitCode::ok || arrived) return static_cast<int>(code);
+  std::fprintf(stderr, "%.*s: cannot write to stdout\n", static_cast<int>(name.size()),
+               name.data());
+  return static_cast<int>(ExitCode::io);
+}
+
+// The end of a program with an event loop. Its destructor would wait for a name lookup that is
+// under way, for as long as a silent DNS server takes; the end of the process does not.
+[[noreturn]] inline void end(std::string_view name, ExitCode code) {
+  std::quick_exit(final_code(name, code));
+}
+
+// What main() returns: the code of `program`, or 70 with the reason on stderr if it throws, which
+// can only be a bug or the end of memory.
 template <class Program>
 int guarded(std::string_view name, Program program) {
   const auto refuse = [name](const char* why) {
@@ -21,11 +37,7 @@ int guarded(std::string_view name, Program program) {
   };
   hold_standard_streams();
   try {
-    const ExitCode code = program();
-    if (code != ExitCode::ok || flush_stdout()) return static_cast<int>(code);
-    std::fprintf(stderr, "%.*s: cannot write to stdout\n", static_cast<int>(name.size()),
-                 name.data());
-    return static_cast<int>(ExitCode::io);
+    return final_code(name, program());
   } catch (const std::exception& error) {
     return refuse(error.what());
   } catch (...) {

@@ -2,6 +2,7 @@
 // names the value and the accepted form.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
@@ -60,6 +61,20 @@ auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
     }
     return fail(std::errc::invalid_argument,
                 fmt::format("'{}' is not one of: {}{}", text, known, did_you_mean(text, names)));
+  };
+}
+
+// For Cli::add_list: appends the values that `parser` gives, each of which may be given once.
+template <class T, class Parse>
+auto each_once(std::vector<T>& target, Parse parser) {
+  return [&target, parser = std::move(parser)](std::string_view text) -> Result<void> {
+    auto value = parser(text);
+    if (!value) return fail(value.error());
+    if (std::find(target.begin(), target.end(), *value) != target.end()) {
+      return fail(std::errc::invalid_argument, fmt::format("'{}' was given before", text));
+    }
+    target.push_back(std::move(*value));
+    return {};
   };
 }
 

@@ -4,11 +4,15 @@
 #include "controller/gwm/program.hpp"
 
 int main(int argc, char** argv) {
-  return saspd::cli::guarded("sasp-gwm", [&] {
-    const auto parsed = saspd::gwm::parse_options(argc, argv);
-    if (const auto* end = std::get_if<saspd::ExitCode>(&parsed)) return *end;
-    const auto& options = std::get<saspd::gwm::Options>(parsed);
-    saspd::cli::Log log(options.log);
-    return saspd::gwm::Program(options, log).run();
+  using namespace saspd;
+  constexpr std::string_view name = "sasp-gwm";
+  return cli::guarded(name, [&] {
+    const auto parsed = gwm::parse_options(argc, argv);
+    if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
+    const auto& options = std::get<gwm::Options>(parsed);
+    cli::Log log(options.log);
+    host::Host host(options, log, {.name = name, .tls_role = TlsRole::server});
+    gwm::Program program(host, options, log);
+    cli::end(name, host.run(program));
   });
 }

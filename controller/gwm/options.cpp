@@ -24,27 +24,29 @@ Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,
 74 cannot listen, 75 another program has the control socket, 77 not permitted,
 78 configuration.)";
 
-std::optional<ExitCode> check(const cli::Cli& cli, const Options& options, bool insecure) {
+host::Refused check(const Options& options) {
+  const auto refuse = [](ExitCode code, std::string text) {
+    return host::Refusal{code, std::move(text)};
+  };
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
-    return cli.refuse(ExitCode::configuration, complete.error().detail);
+    return refuse(ExitCode::configuration, complete.error().detail);
   if (options.foreign_members && !options.authority.empty()) {
-    return cli.refuse(ExitCode::configuration,
-                      "--allow-foreign-members is for use without --authority; in the file, a line "
-                      "with member=* does the same");
+    return refuse(
+        ExitCode::configuration,
+        "--allow-foreign-members is for use without --authority; in the file, a line with "
+        "member=* does the same");
   }
   for (const Endpoint& endpoint : options.listen) {
-    if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
-      return cli.refuse(ExitCode::usage,
-                        fmt::format("--listen {} is given twice", endpoint.text()));
-    }
-    const auto plain =
-        cli::check_plaintext(endpoint.address.text(), insecure || options.tls.used());
+    if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1)
+      return refuse(ExitCode::usage, fmt::format("--listen {} is given twice", endpoint.text()));
+    const auto plain = cli::check_plaintext(endpoint.address.text(),
+                                            options.insecure_plaintext || options.tls.used());
     if (!plain) {
-      return cli.refuse(ExitCode::configuration,
-                        fmt::format("--listen {}: {}", endpoint.text(), plain.error().detail));
+      return refuse(ExitCode::configuration,
+                    fmt::format("--listen {}: {}", endpoint.text(), plain.error().detail));
     }
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -54,14 +56,13 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   std::chrono::seconds interval{};
   std::chrono::seconds probe_interval{};
   std::chrono::seconds probe_timeout{};
-  bool insecure = false;
   cli::Cli cli("sasp-gwm", "Advises load balancers about the weights of their servers (RFC 4678).",
                std::string(footer));
   cli.with_config_file();
   cli.section("Network");
   cli.list("--listen", "ADDR:PORT", options.listen, cli::listen_endpoint(sasp::default_port),
            "where load balancers and members connect [127.0.0.1:3860]");
-  cli.flag("--insecure-plaintext", insecure,
+  cli.flag("--insecure-plaintext", options.insecure_plaintext,
            "listen without TLS on an address that is not loopback");
   cli.list("--allow", "ADDR[/BITS]", options.allowed, IpNetwork::parse,
            "an address or network that may connect [any address]");
@@ -145,26 +146,21 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "that may speak for any address count for its own",
              "256");
   cli.section("General");
-  cli.verb("--check", options.check, true, "check flags and files, and exit");
-  cli.option("--control", "PATH", options.control, cli::text(1, 107),
-             "the control socket, for saspctl. Default: " + std::string(default_control) +
-                 ", or none if that cannot be created");
-  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9861),
-             "metrics for Prometheus at http://ADDR:PORT/metrics, open to every client that can "
-             "reach the address; if it is in use, sasp-gwm keeps trying",
-             "127.0.0.1:9861");
-  cli.option("--metrics-members", "on|off", options.metrics_members,
-             cli::one_of<bool>({{"on", true}, {"off", false}}),
-             "off: omit the metrics of the members, of which each has four", "on");
-  cli::add_log_options(cli, options.log);
-  if (const auto end = cli.parse(argc, argv)) return *end;
-  if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
-  options.probing.interval = probe_interval;
-  options.probing.timeout = probe_timeout;
-  options.weigher.settle = 2 * probe_interval + probe_timeout;
-  options.registry.interval = static_cast<std::uint16_t>(interval.count());
-  if (const auto end = check(cli, options, insecure)) return *end;
-  if (cli.print_config()) return cli.show(cli.config_text());
+  host::add_options(cli, options,
+                    {.control = "/run/sasp-gwm/control",
+                     .control_may_lack = true,
+                     .metrics_port = 9861,
+                     .metrics = "127.0.0.1:9861",
+                     .member_metrics = "four"});
+  const auto complete = [&] {
+    if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
+    options.probing.interval = probe_interval;
+    options.probing.timeout = probe_timeout;
+    options.weigher.settle = 2 * probe_interval + probe_timeout;
+    options.registry.interval = static_cast<std::uint16_t>(interval.count());
+    return check(options);
+  };
+  if (const auto end = host::finish(cli, argc, argv, complete)) return *end;
   return options;
 }
 

@@ -3,15 +3,12 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
-#include "controller/base/exit_codes.hpp"
-#include "controller/base/tls_settings.hpp"
-#include "controller/cli/log.hpp"
 #include "controller/gwm/probe_schedule.hpp"
 #include "controller/gwm/weigher.hpp"
+#include "controller/host/options.hpp"
 
 namespace saspd::gwm {
 
@@ -23,26 +20,18 @@ struct ServerLimits {
   unsigned max_new_per_second = 0;       // connections from one address; 0: no limit
 };
 
-inline constexpr std::string_view default_control = "/run/sasp-gwm/control";
-
-struct Options {
+struct Options : host::Options {
   std::vector<Endpoint> listen;
   RegistryConfig registry;
   ServerLimits server;
   WeigherConfig weigher;
   ProbePlan probes;
   ProbeConfig probing;
-  TlsSettings tls;
   std::vector<IpNetwork> allowed;  // who may connect at all; empty: any address
   bool foreign_members = false;    // without an authority file: members speak for any address
   std::string authority;           // path of the authority file; empty: none
   std::string weights;             // path of the weights file; empty: none
   std::chrono::seconds weights_memory{60};  // how long the last advice for a member stays
-  std::string control;  // path of the control socket; empty: default_control, which may fail
-  std::optional<Endpoint> metrics;  // nothing: off
-  bool metrics_members = true;
-  bool check = false;  // only check the files
-  cli::LogOptions log;
 };
 
 // Either the options, or the exit code, with everything already printed.

@@ -82,6 +82,9 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
 
   const ProbeTarget& target() const { return target_; }
 
+  // Runs, and tells the prober.
+  static asio::awaitable<void> probe(Prober& prober, std::shared_ptr<Attempt> attempt);
+
   asio::awaitable<Outcome> run() {
     limit();
     Outcome outcome = co_await connect();
@@ -187,7 +190,7 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
   Duration timeout_;
   std::string agent_send_;
   Tcp::socket socket_;
-  Timer watchdog_;
+  asio::basic_waitable_timer<Clock> watchdog_;
   bool is_connected_ = false;
   bool is_late_ = false;
 };
@@ -207,38 +210,35 @@ void Prober::start_due() {
   for (ProbeTarget& target : schedule_.take_due(Clock::now())) {
     auto attempt = std::make_shared<Attempt>(io_, std::move(target), config_);
     attempts_.insert(attempt);
-    net::spawn(io_, probe(std::move(attempt)));
+    net::spawn(io_, Attempt::probe(*this, std::move(attempt)));
   }
   const auto due = schedule_.next_due();
   if (!due) return;  // a probe that ends comes here again
-  next_.expires_at(*due);
-  next_.async_wait([this](error_code cancelled) {
-    if (!cancelled) start_due();
-  });
+  next_.call_at(*due, [this] { start_due(); });
 }
 
-asio::awaitable<void> Prober::probe(std::shared_ptr<Attempt> attempt) {
-  if (stopped_) co_return;  // before this ran for the first time
+asio::awaitable<void> Prober::Attempt::probe(Prober& prober, std::shared_ptr<Attempt> attempt) {
+  if (prober.stopped_) co_return;  // before this ran for the first time
   const TimePoint started = Clock::now();
   Outcome outcome = co_await attempt->run();
-  attempts_.erase(attempt);
-  if (stopped_) co_return;
+  prober.attempts_.erase(attempt);
+  if (prober.stopped_) co_return;
 
   const TimePoint now = Clock::now();
   if (outcome.kind == Outcome::Kind::local_error) {
-    ++counts_.local_errors;
-    last_local_error_ = std::move(outcome.detail);
-    schedule_.not_probed(attempt->target(), now);
+    ++prober.counts_.local_errors;
+    prober.last_local_error_ = std::move(outcome.detail);
+    prober.schedule_.not_probed(attempt->target(), now);
   } else {
     const bool ok = outcome.kind == Outcome::Kind::ok;
-    ++counts_.probes;
-    if (!ok) ++counts_.failures;
-    const Health* health = schedule_.finished(
+    ++prober.counts_.probes;
+    if (!ok) ++prober.counts_.failures;
+    const Health* health = prober.schedule_.finished(
         attempt->target(),
         {ok, std::move(outcome.detail), now, now - started, std::move(outcome.report)}, now);
-    if (health != nullptr) on_result_(attempt->target(), *health);
+    if (health != nullptr) prober.on_result_(attempt->target(), *health);
   }
-  start_due();
+  prober.start_due();
 }
 
 void Prober::stop() {

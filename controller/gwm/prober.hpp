@@ -7,11 +7,8 @@
 #include <set>
 #include <unordered_set>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "controller/gwm/probe_schedule.hpp"
+#include "controller/net/loop.hpp"
 
 namespace saspd::gwm {
 
@@ -41,18 +38,16 @@ class Prober {
   const std::string& last_local_error() const { return last_local_error_; }
 
  private:
-  using Timer = boost::asio::basic_waitable_timer<Clock>;
   class Attempt;
 
   void start_due();
-  boost::asio::awaitable<void> probe(std::shared_ptr<Attempt> attempt);
 
   boost::asio::io_context& io_;
   ProbeConfig config_;
   OnResult on_result_;
   ProbeSchedule schedule_;
   std::unordered_set<std::shared_ptr<Attempt>> attempts_;  // that run
-  Timer next_;
+  net::Timer next_;
   bool stopped_ = false;
   ProbeCounts counts_;
   std::string last_local_error_;

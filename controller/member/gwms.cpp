@@ -5,9 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-
 #include "controller/member/explain.hpp"
+#include "controller/net/loop.hpp"
 
 namespace saspd::member {
 namespace {
@@ -38,15 +37,14 @@ net::LinkSettings link_settings(const Options& options, const cli::HostPort& gwm
 
 }  // namespace
 
-Gwms::Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
+Gwms::Gwms(host::Host& host, const Options& options, const sasp::MemberGoal& goal,
            std::function<void()> on_change, cli::Log& log, bool chatty)
-    : io_(io),
+    : host_(host),
       options_(options),
       on_change_(std::move(on_change)),
       log_(log),
       chatty_(chatty),
-      goal_(goal),
-      tls_(credentials()) {
+      goal_(goal) {
   for (const auto& gwm : options.gwms)
     add(gwm);
 }
@@ -60,32 +58,18 @@ void Gwms::add(const cli::HostPort& gwm) {
   callbacks.on_state = [this, number](net::LinkState state) { moved(number, state); };
   standings_.emplace_back().name = gwm.text();
   links_.push_back(std::make_unique<Link>(
-      io_, link_settings(options_, gwm, tls_.get()), options_.retry_min,
+      host_.io(), link_settings(options_, gwm, host_.tls()), options_.retry_min,
       sasp::MemberSession(session_config(options_), goal_), std::move(callbacks)));
 }
 
-Result<void> Gwms::start() {
-  if (tls_) {
-    tls_->when_replaced([this] {
-      for (const auto& link : links_)
-        link->check_certificate_again();
-    });
-    if (auto loaded = tls_->load(); !loaded) return loaded;
-    tls_->watch();
-  }
+void Gwms::start() {
   for (const auto& link : links_)
     link->start();
-  return {};
 }
 
-std::unique_ptr<net::TlsCredentials> Gwms::credentials() {
-  if (!options_.tls.used()) return nullptr;
-  return std::make_unique<net::TlsCredentials>(io_, options_.tls, TlsRole::client,
-                                               net::TlsCredentials::to(log_));
-}
-
-void Gwms::reload_certificates() {
-  if (tls_) tls_->reload();
+void Gwms::check_certificates_again() {
+  for (const auto& link : links_)
+    link->check_certificate_again();
 }
 
 void Gwms::want(const sasp::MemberGoal& goal) {
@@ -155,7 +139,7 @@ void Gwms::tell(std::size_t gwm, const std::string& text) {
 
 void Gwms::changed() {
   if (std::exchange(change_posted_, true)) return;
-  boost::asio::post(io_, [this] {
+  net::post(host_.io(), [this] {
     change_posted_ = false;
     on_change_();
   });

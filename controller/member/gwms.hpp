@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-
-#include "controller/cli/log.hpp"
+#include "controller/host/host.hpp"
 #include "controller/member/options.hpp"
 #include "controller/net/session_link.hpp"
 #include "controller/sasp/member_session.hpp"
@@ -27,14 +25,13 @@ class Gwms {
     std::string error;                     // why
   };
 
-  // `on_change` is called from the io_context, never from within a call of this class. `chatty`:
+  // `on_change` is called from the loop, never from within a call of this class. `chatty`:
   // log as a program that keeps running does.
-  Gwms(boost::asio::io_context& io, const Options& options, const sasp::MemberGoal& goal,
+  Gwms(host::Host& host, const Options& options, const sasp::MemberGoal& goal,
        std::function<void()> on_change, cli::Log& log, bool chatty);
 
-  // An error of the certificates, in which case nothing was started.
-  Result<void> start();
-  void reload_certificates();
+  void start();
+  void check_certificates_again();
   void want(const sasp::MemberGoal& goal);
 
   const std::vector<Standing>& all() const { return standings_; }
@@ -48,16 +45,14 @@ class Gwms {
   void moved(std::size_t gwm, net::LinkState state);
   std::string deed() const;  // what an acknowledged goal is called
   void tell(std::size_t gwm, const std::string& text);
-  std::unique_ptr<net::TlsCredentials> credentials();
   void changed();
 
-  boost::asio::io_context& io_;
+  host::Host& host_;
   const Options& options_;
   std::function<void()> on_change_;
   cli::Log& log_;
   bool chatty_;
   sasp::MemberGoal goal_;
-  std::unique_ptr<net::TlsCredentials> tls_;  // nothing: in the clear
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<Standing> standings_;  // of the links, in their order
   bool change_posted_ = false;

@@ -1,18 +1,15 @@
 #include "controller/member/one_shot.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 
 #include <fmt/format.h>
 
 #include "controller/member/explain.hpp"
 #include "controller/member/load.hpp"
-#include "controller/net/spawn.hpp"
 
 namespace saspd::member {
 
-using boost::system::error_code;
 using std::chrono::seconds;
 
 namespace {
@@ -42,13 +39,13 @@ ExitCode worse(ExitCode a, ExitCode b) {
 
 }  // namespace
 
-OneShot::OneShot(const Options& options, cli::Log& log)
-    : options_(options),
-      signals_(io_),
-      timer_(io_),
+OneShot::OneShot(host::Host& host, const Options& options, cli::Log& log)
+    : Program(host),
+      options_(options),
+      timer_(host.io()),
       phase_(drains(options) ? Phase::quiescing : Phase::acting),
       gwms_(
-          io_, options, first_goal(options), [this] { changed(); }, log, false) {}
+          host, options, first_goal(options), [this] { changed(); }, log, false) {}
 
 sasp::MemberGoal OneShot::first_goal(const Options& options) {
   sasp::MemberGoal goal;
@@ -63,19 +60,16 @@ sasp::MemberGoal OneShot::first_goal(const Options& options) {
   return goal;
 }
 
-ExitCode OneShot::run() {
-  std::signal(SIGPIPE, SIG_IGN);
-  wait_for_signal();
-  if (const auto started = gwms_.start(); !started) {
-    fmt::print(stderr, "sasp-member: {}\n", started.error().detail);
-    return ExitCode::configuration;
-  }
+host::Refused OneShot::start() {
+  gwms_.start();
   expire_after(patience(), &OneShot::settle);
-  if (const auto ran = net::run(io_); !ran) {
-    fmt::print(stderr, "sasp-member: {}\n", ran.error().detail);
-    return ExitCode::internal;
-  }
-  return report_all();
+  return std::nullopt;
+}
+
+// A signal ends the drain, or else all.
+void OneShot::stop() {
+  if (phase_ == Phase::acting) return host_.end();
+  act();
 }
 
 // Nothing that this GWM may still do is worth waiting for.
@@ -97,7 +91,7 @@ void OneShot::changed() {
 
 // Where nobody has heard of the quiesce there is nothing to wait for.
 void OneShot::settle() {
-  if (phase_ == Phase::acting) return io_.stop();
+  if (phase_ == Phase::acting) return host_.end();
   if (gwms_.reached() > 0) return drain();
   act();
 }
@@ -121,22 +115,7 @@ seconds OneShot::patience() const {
 }
 
 void OneShot::expire_after(seconds patience, void (OneShot::*then)()) {
-  timer_.expires_after(patience);
-  timer_.async_wait([this, then](error_code ec) {
-    if (!ec) (this->*then)();
-  });
-}
-
-// A signal ends the drain, or else all.
-void OneShot::wait_for_signal() {
-  for (const int signal : {SIGTERM, SIGINT})
-    signals_.add(signal);
-  signals_.async_wait([this](error_code ec, int) {
-    if (ec) return;
-    if (phase_ == Phase::acting) return io_.stop();
-    act();
-    wait_for_signal();
-  });
+  timer_.call_after(patience, [this, then] { (this->*then)(); });
 }
 
 ExitCode OneShot::report(const Gwms::Standing& gwm) const {
@@ -157,11 +136,10 @@ ExitCode OneShot::report(const Gwms::Standing& gwm) const {
   return why.code;
 }
 
-ExitCode OneShot::report_all() const {
+ExitCode OneShot::outcome() {
   ExitCode code = ExitCode::ok;
   for (const auto& gwm : gwms_.all())
     code = worse(code, report(gwm));
-  if (std::fflush(stdout) != 0) code = ExitCode::io;
   return code;
 }
 

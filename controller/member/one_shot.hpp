@@ -1,23 +1,23 @@
 // The commands of sasp-member that do one thing at every GWM and exit.
 #pragma once
 
-#include <boost/asio/signal_set.hpp>
-
 #include "controller/member/gwms.hpp"
+#include "controller/net/loop.hpp"
 
 namespace saspd::member {
 
-class OneShot {
+class OneShot final : public host::Program {
  public:
   // Options and log outlive it.
-  OneShot(const Options& options, cli::Log& log);
-
-  // Prints a line for each GWM.
-  ExitCode run();
+  OneShot(host::Host& host, const Options& options, cli::Log& log);
 
  private:
   // Only deregister with --drain goes through the first two.
   enum class Phase { quiescing, draining, acting };
+
+  host::Refused start() override;
+  void stop() override;
+  ExitCode outcome() override;  // prints a line for each GWM
 
   static sasp::MemberGoal first_goal(const Options& options);
   bool is_settled(const Gwms::Standing& gwm) const;
@@ -27,14 +27,10 @@ class OneShot {
   void act();
   std::chrono::seconds patience() const;
   void expire_after(std::chrono::seconds patience, void (OneShot::*then)());
-  void wait_for_signal();
   ExitCode report(const Gwms::Standing& gwm) const;
-  ExitCode report_all() const;
 
   const Options& options_;
-  boost::asio::io_context io_{1};
-  boost::asio::signal_set signals_;
-  boost::asio::basic_waitable_timer<Clock> timer_;
+  net::Timer timer_;
   Phase phase_;
   Gwms gwms_;
 };

@@ -62,20 +62,6 @@ Result<std::optional<std::uint8_t>> parse_report(std::string_view text) {
   return std::optional{*number};
 }
 
-// Appends a value, and refuses one that was given before.
-template <class T, class Parse>
-cli::Cli::Accept each_once(std::vector<T>& target, Parse parse) {
-  return [&target, parse](std::string_view text) -> Result<void> {
-    auto value = parse(text);
-    if (!value) return fail(value.error());
-    if (std::find(target.begin(), target.end(), *value) != target.end()) {
-      return refuse(fmt::format("'{}' was given before", text));
-    }
-    target.push_back(std::move(*value));
-    return {};
-  };
-}
-
 // The command and, for state, its number.
 Result<void> take_command(const std::optional<std::string>& command,
                           const std::optional<std::string>& argument, Options& options) {
@@ -97,35 +83,23 @@ Result<void> take_command(const std::optional<std::string>& command,
   return {};
 }
 
-Result<void> check_complete(const Options& options) {
-  if (options.gwms.empty()) return refuse("no --gwm HOST[:PORT] given");
-  if (options.lb_uid.empty()) return refuse("no --lb-uid UID given: that of the load balancer");
-  if (options.group.empty()) return refuse("no --group GROUP given");
-  if (options.members.empty()) return refuse("no --member tcp:ADDR:PORT given");
-  for (const auto& gwm : options.gwms) {
-    if (options.retry_min >= seconds{20} || cli::check_plaintext(gwm.host, false)) continue;
-    return refuse(
-        fmt::format("--retry-min {}: less than 20 s (RFC 4678 9.2) is only for a GWM on loopback, "
-                    "not for {}",
-                    options.retry_min.count(), gwm.text()));
-  }
-  return {};
-}
-
-// Checks the kinds of members (sasp-interop row 26), and that advice does not travel in the clear.
-Result<void> check_together(const Options& options, bool insecure_plaintext) {
+host::Refused check(const Options& options) {
+  const auto usage = [](std::string text) {
+    return host::Refusal{ExitCode::usage, std::move(text)};
+  };
+  if (auto why = host::check_gwms(options)) return why;
+  if (options.lb_uid.empty()) return usage("no --lb-uid UID given: that of the load balancer");
+  if (options.group.empty()) return usage("no --group GROUP given");
+  if (options.members.empty()) return usage("no --member tcp:ADDR:PORT given");
+  // sasp-interop row 26
   const auto is_system = [](const sasp::MemberData& member) { return member.protocol == 0; };
   const auto systems = std::count_if(options.members.begin(), options.members.end(), is_system);
   if (systems != 0 && static_cast<std::size_t>(systems) != options.members.size()) {
-    return refuse(
-        "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both");
+    return host::Refusal{
+        ExitCode::configuration,
+        "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both"};
   }
-  if (auto complete = cli::check_tls(options.tls, TlsRole::client); !complete) return complete;
-  for (const auto& gwm : options.gwms) {
-    const auto allowed = cli::check_plaintext(gwm.host, insecure_plaintext || options.tls.used());
-    if (!allowed) return fail(at("--gwm " + gwm.text(), allowed.error()));
-  }
-  return {};
+  return host::check_security(options);
 }
 
 struct Raw {
@@ -133,7 +107,6 @@ struct Raw {
   std::optional<std::string> argument;
   std::vector<sasp::MemberKey> members;
   std::string label;
-  bool insecure_plaintext = false;
 };
 
 void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
@@ -141,21 +114,16 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
   cli.positional("N", raw.argument, "of state");
   cli.with_config_file();
   cli.section("Group Workload Manager");
-  cli.add_list("--gwm", "HOST[:PORT]", each_once(options.gwms, cli::host_port(sasp::default_port)),
-               "a GWM with which to register, by default at port 3860");
-  cli.flag("--insecure-plaintext", raw.insecure_plaintext,
-           "allow a connection without TLS to a GWM that is not on this machine");
-  cli.option(
-      "--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
+  host::add_gwm_options(
+      cli, options, "a GWM with which to register, by default at port 3860",
       "shortest wait before the next connection attempt, and before a GWM that does not know "
-      "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)",
-      "20");
+      "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)");
   cli::add_tls_options(cli, options.tls, TlsRole::client);
   cli.section("Members");
   cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
              "the load balancer that the members are for");
   cli.option("--group", "GROUP", options.group, parse_group, "their group");
-  cli.add_list("--member", "tcp:ADDR:PORT", each_once(raw.members, sasp::parse_member),
+  cli.add_list("--member", "tcp:ADDR:PORT", cli::each_once(raw.members, sasp::parse_member),
                "a server: tcp:, udp: or sctp:ADDR:PORT, or ADDR alone for a whole system");
   cli.option("--label", "TEXT", raw.label, cli::text(0, sasp::max_text),
              "the name under which load balancers may show them", "");
@@ -184,9 +152,7 @@ void add_general_flags(cli::Cli& cli, Options& options) {
              "run: when it reports to systemd that it is ready: at once, or when a GWM has "
              "registered the members",
              "start");
-  cli.verb("--check", options.check, true, "check flags, config file and certificates, and exit");
-  cli::add_log_options(cli, options.log);
-  cli.not_built_yet({"--metrics"});
+  host::add_options(cli, options, {.metrics_port = 9862, .metrics = "off"});
 }
 
 }  // namespace
@@ -205,19 +171,14 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
                std::string(footer));
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
-  if (const auto end = cli.parse(argc, argv)) return *end;
-  for (const auto& member : raw.members)
-    options.members.push_back(sasp::MemberData::of(member, raw.label));
-  if (const auto taken = take_command(raw.command, raw.argument, options); !taken) {
-    return cli.refuse(ExitCode::usage, taken.error().detail);
-  }
-  if (const auto complete = check_complete(options); !complete) {
-    return cli.refuse(ExitCode::usage, complete.error().detail);
-  }
-  if (const auto fit = check_together(options, raw.insecure_plaintext); !fit) {
-    return cli.refuse(ExitCode::configuration, fit.error().detail);
-  }
-  if (cli.print_config()) return cli.show(cli.config_text());
+  const auto complete = [&]() -> host::Refused {
+    for (const auto& member : raw.members)
+      options.members.push_back(sasp::MemberData::of(member, raw.label));
+    if (const auto taken = take_command(raw.command, raw.argument, options); !taken)
+      return host::Refusal{ExitCode::usage, taken.error().detail};
+    return check(options);
+  };
+  if (const auto end = host::finish(cli, argc, argv, complete)) return *end;
   return options;
 }
 

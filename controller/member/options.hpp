@@ -7,19 +7,15 @@
 #include <variant>
 #include <vector>
 
-#include "controller/base/exit_codes.hpp"
-#include "controller/base/tls_settings.hpp"
-#include "controller/cli/log.hpp"
-#include "controller/cli/parsers.hpp"
+#include "controller/host/options.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::member {
 
 enum class Command : std::uint8_t { run, register_once, deregister, quiesce, resume, state };
 
-struct Options {
+struct Options : host::ClientOptions {
   Command command = Command::run;
-  std::vector<cli::HostPort> gwms;
   std::string lb_uid;
   std::string group;
   std::vector<sasp::MemberData> members;
@@ -27,14 +23,9 @@ struct Options {
   std::optional<std::uint8_t> state = std::uint8_t{0};
   std::chrono::seconds drain{0};
   std::chrono::seconds heartbeat{30};
-  std::chrono::seconds timeout{10};  // of a one-shot command
-  std::chrono::seconds wait{0};      // how long a one-shot command keeps trying
-  std::chrono::seconds retry_min{20};
-  TlsSettings tls;
-  bool check = false;  // only check the options and files
-  bool ready_when_registered =
-      false;  // whether READY=1 waits for that, instead of being sent at the start
-  cli::LogOptions log;
+  std::chrono::seconds timeout{10};    // of a one-shot command
+  std::chrono::seconds wait{0};        // how long a one-shot command keeps trying
+  bool ready_when_registered = false;  // READY=1 waits for that
 
   // "tcp:192.0.2.1:80 of group 'web' of 'lb1'"
   std::string subject() const;

@@ -1,6 +1,8 @@
 // The protocol of a control socket: each request and each answer is a JSON object on a line. Pure.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -11,6 +13,13 @@
 #include "controller/base/exit_codes.hpp"
 
 namespace saspd::net {
+
+// Who asks, by SO_PEERCRED (unix(7)).
+struct ControlPeer {
+  uid_t uid = 0;
+  pid_t pid = 0;
+  bool may_write = false;  // root, the user of this program, and members of the admin group
+};
 
 // Parses a request, with or without its line break. An error if it is not a JSON object, or nested
 // deeper than 8.

@@ -1,8 +1,6 @@
 // The control socket of a running program.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -26,13 +24,6 @@ struct ControlLimits {
   std::size_t max_answer = std::size_t{16} << 20;
   std::size_t max_clients = 64;
   std::chrono::milliseconds patience{10'000};
-};
-
-// Who asks, as the kernel tells it (unix(7), SO_PEERCRED).
-struct ControlPeer {
-  uid_t uid = 0;
-  pid_t pid = 0;
-  bool may_write = false;  // root, the user of this program, and members of the admin group
 };
 
 // A Unix stream socket of mode 0660: whoever may open it may read. A request is answered with what

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -12,6 +14,8 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "controller/net/listener.hpp"
+#include "controller/net/stream.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::net {
@@ -23,23 +27,12 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr auto never = TimePoint::max();
+using Tcp = asio::ip::tcp;
+using Waiting = asio::basic_waitable_timer<Clock>;
 constexpr std::size_t read_size = 16384;
-// Any peer may have so much of an unfinished message in memory, whatever the others have.
-constexpr std::size_t small_message = std::size_t{64} << 10;
-
-// A host with IPv6 has all addresses of its /64 (RFC 4291 2.5.1).
-IpNetwork source_of(const IpAddress& address) {
-  constexpr unsigned v6_host = 64;
-  return address.family() == Family::v4 ? IpNetwork(address) : IpNetwork(address, v6_host);
-}
-
 Error system_failure(std::string_view what, const error_code& code) {
   return fail(std::error_code(code), fmt::format("{}: {}", what, code.message()));
 }
-
-}  // namespace
-
-namespace {
 
 // A bucket of requests: a second's worth at once, then one by one.
 class Pace {
@@ -58,10 +51,8 @@ class Pace {
   TimePoint paid_until_;
 };
 
-}  // namespace
-
 // A socket and its session. Whatever ends it, close() is told why.
-class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(ConnectionId id, Stream stream, const Endpoint& peer, const GwmServerConfig& config)
       : id_(id),
@@ -189,7 +180,7 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   }
 
   // Closes when `deadline` (a member of this) is met before it is taken back.
-  void watch(Timer& timer, const std::optional<TimePoint>& deadline, const char* what) {
+  void watch(Waiting& timer, const std::optional<TimePoint>& deadline, const char* what) {
     if (!deadline) return;
     timer.expires_at(*deadline);
     timer.async_wait([self = shared_from_this(), &deadline, what](error_code) {
@@ -207,24 +198,54 @@ class GwmServer::Connection : public std::enable_shared_from_this<Connection> {
   Stream stream_;
   bool has_spoken_ = false;
   TimePoint serve_until_;
-  Timer read_watchdog_;
-  Timer write_watchdog_;
+  Waiting read_watchdog_;
+  Waiting write_watchdog_;
   std::optional<TimePoint> read_deadline_;
   std::optional<TimePoint> write_deadline_;
-  Timer pause_;
-  Timer written_;  // never expires; cancelled when a write has ended
+  Waiting pause_;
+  Waiting written_;  // never expires; cancelled when a write has ended
   std::uint64_t reserved_ = 0;
   std::uint64_t written_count_ = 0;
   std::optional<Error> closed_;
   std::array<std::uint8_t, read_size> buffer_{};
 };
 
-GwmServer::GwmServer(asio::io_context& io, GwmServerConfig config, GwmServerOwner& owner)
-    : io_(io), config_(std::move(config)), owner_(owner) {}
+}  // namespace
 
-GwmServer::~GwmServer() = default;
+class GwmServer::Server {
+ public:
+  Server(asio::io_context& io, GwmServerConfig config, GwmServerOwner& owner)
+      : io_(io), config_(std::move(config)), owner_(owner), admission_(config_) {}
 
-Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
+  Result<Endpoint> listen(const Endpoint& endpoint);
+  bool push(ConnectionId id, sasp::Bytes bytes);
+  bool can_push(ConnectionId id);
+  void check_certificates_again();
+  void close(ConnectionId id, Error why);
+  void stop();
+
+ private:
+  void add(Tcp::socket socket, const Endpoint& peer);
+  asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
+  asio::awaitable<bool> welcome(Connection& connection);
+  void forget(const Connection& connection);
+  asio::awaitable<void> answer_all(Connection& connection);
+  asio::awaitable<void> write(std::shared_ptr<Connection> connection, std::uint64_t turn,
+                              sasp::Bytes bytes);
+  void account(Connection& connection);
+  // What to write; empty when nothing is.
+  Result<sasp::Bytes> answer(Connection& connection, const sasp::GwmEvent& event);
+
+  asio::io_context& io_;
+  GwmServerConfig config_;
+  GwmServerOwner& owner_;
+  Admission admission_;
+  std::list<Listener<Tcp>> listeners_;
+  std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  ConnectionId last_id_ = 0;
+};
+
+Result<Endpoint> GwmServer::Server::listen(const Endpoint& endpoint) {
   auto acceptor = listen_at(io_, endpoint);
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
@@ -240,52 +261,8 @@ Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
   return bound;
 }
 
-bool GwmServer::comes_too_often(const IpNetwork& source) {
-  const TimePoint now = Clock::now();
-  if (now - second_began_ >= std::chrono::seconds{1}) {
-    newcomers_.clear();
-    second_began_ = now;
-  }
-  return config_.max_new_per_second > 0 && ++newcomers_[source] > config_.max_new_per_second;
-}
-
-std::optional<Error> GwmServer::refusal(const Endpoint& peer) {
-  const auto contains = [&](const IpNetwork& network) { return network.contains(peer.address); };
-  if (!config_.allowed.empty() &&
-      std::none_of(config_.allowed.begin(), config_.allowed.end(), contains)) {
-    return fail(std::errc::permission_denied,
-                fmt::format("{} may not connect", peer.address.text()));
-  }
-  if (connections_.size() >= config_.max_connections) {
-    return fail(std::errc::too_many_files_open,
-                fmt::format("{} connections are open, closing a new one from {}",
-                            connections_.size(), peer.text()));
-  }
-  if (config_.spare_loopback && peer.address.is_loopback()) return {};
-  const IpNetwork from = source_of(peer.address);
-  if (comes_too_often(from)) {
-    return fail(std::errc::too_many_files_open,
-                fmt::format("more than {} new connections a second from {}, closing one",
-                            config_.max_new_per_second, from.text()));
-  }
-  const auto same = sources_.find(from);
-  if (same == sources_.end()) return {};
-  const Source& source = same->second;
-  if (source.connections >= config_.max_per_address) {
-    return fail(std::errc::too_many_files_open,
-                fmt::format("{} connections are open from {}, closing a new one",
-                            source.connections, from.text()));
-  }
-  if (source.handshakes >= config_.max_handshakes_per_address) {
-    return fail(std::errc::too_many_files_open,
-                fmt::format("{} TLS handshakes with {} are unfinished, closing a new connection",
-                            source.handshakes, from.text()));
-  }
-  return {};
-}
-
-void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
-  if (const auto why = refusal(peer)) return owner_.not_accepted(*why);
+void GwmServer::Server::add(Tcp::socket socket, const Endpoint& peer) {
+  if (const auto why = admission_.refusal(peer, Clock::now())) return owner_.not_accepted(*why);
   notice_dead_peers(socket);
   const ConnectionId id = ++last_id_;
   auto stream = config_.tls != nullptr
@@ -293,17 +270,15 @@ void GwmServer::add(Tcp::socket socket, const Endpoint& peer) {
                     : Stream(std::move(socket));
   auto connection = std::make_shared<Connection>(id, std::move(stream), peer, config_);
   connections_.emplace(id, connection);
-  Source& source = sources_[source_of(peer.address)];
-  ++source.connections;
-  if (connection->is_tls()) ++source.handshakes;
+  admission_.enter(peer, connection->is_tls());
   spawn(io_, serve(std::move(connection)));
 }
 
 // Until then the owner knows nothing of the connection.
-asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
+asio::awaitable<bool> GwmServer::Server::welcome(Connection& connection) {
   if (connection.is_tls()) {
     co_await connection.handshake();
-    --sources_[source_of(connection.peer().address)].handshakes;
+    admission_.shook_hands(connection.peer());
     // It went by the files of its beginning; the peer may have been revoked since.
     connection.check_certificate_again(*config_.tls->current());
   }
@@ -316,7 +291,7 @@ asio::awaitable<bool> GwmServer::welcome(Connection& connection) {
   co_return false;
 }
 
-asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
+asio::awaitable<void> GwmServer::Server::serve(std::shared_ptr<Connection> connection) {
   bool welcomed = false;
   try {
     welcomed = co_await welcome(*connection);
@@ -333,15 +308,13 @@ asio::awaitable<void> GwmServer::serve(std::shared_ptr<Connection> connection) {
   if (welcomed) owner_.disconnected(connection->id(), *connection->closed());
 }
 
-void GwmServer::forget(const Connection& connection) {
-  unfinished_ -= connection.accounted;
-  const auto source = sources_.find(source_of(connection.peer().address));
-  if (--source->second.connections == 0) sources_.erase(source);
+void GwmServer::Server::forget(const Connection& connection) {
+  admission_.leave(connection.peer(), connection.accounted);
   connections_.erase(connection.id());
 }
 
 // Each reply is out before the next request is looked at, so that at most one is in memory.
-asio::awaitable<void> GwmServer::answer_all(Connection& connection) {
+asio::awaitable<void> GwmServer::Server::answer_all(Connection& connection) {
   while (!connection.closed()) {
     const auto event = connection.next();
     if (!event) co_return;
@@ -353,40 +326,34 @@ asio::awaitable<void> GwmServer::answer_all(Connection& connection) {
   }
 }
 
-asio::awaitable<void> GwmServer::write(std::shared_ptr<Connection> connection, std::uint64_t turn,
-                                       sasp::Bytes bytes) {
+asio::awaitable<void> GwmServer::Server::write(std::shared_ptr<Connection> connection,
+                                               std::uint64_t turn, sasp::Bytes bytes) {
   co_await connection->write(turn, std::move(bytes));
   if (connection->closed() || connection->writes()) co_return;
   if (std::exchange(connection->push_was_refused, false)) owner_.writable(connection->id());
 }
 
-// A peer that announces much and sends it slowly holds memory, and may do so on many connections.
-void GwmServer::account(Connection& connection) {
-  unfinished_ -= connection.accounted;
-  connection.accounted = connection.unfinished();
-  unfinished_ += connection.accounted;
-  if (unfinished_ <= config_.max_unfinished || connection.accounted <= small_message) return;
-  connection.close(fail(std::errc::not_enough_memory,
-                        fmt::format("{} bytes of unfinished messages are in memory, {} of this "
-                                    "connection",
-                                    unfinished_, connection.accounted)));
+void GwmServer::Server::account(Connection& connection) {
+  const auto before = std::exchange(connection.accounted, connection.unfinished());
+  const auto held = admission_.hold(before, connection.accounted);
+  if (!held) connection.close(held.error());
 }
 
-bool GwmServer::can_push(ConnectionId id) {
+bool GwmServer::Server::can_push(ConnectionId id) {
   const auto found = connections_.find(id);
   if (found == connections_.end() || found->second->closed()) return false;
   found->second->push_was_refused = found->second->writes();
   return !found->second->writes();
 }
 
-bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
+bool GwmServer::Server::push(ConnectionId id, sasp::Bytes bytes) {
   if (!can_push(id)) return false;
   const auto& connection = connections_.find(id)->second;
   spawn(io_, write(connection, connection->reserve_write(), std::move(bytes)));
   return true;
 }
 
-Result<sasp::Bytes> GwmServer::answer(Connection& connection, const sasp::GwmEvent& event) {
+Result<sasp::Bytes> GwmServer::Server::answer(Connection& connection, const sasp::GwmEvent& event) {
   if (const auto* request = std::get_if<sasp::GwmRequest>(&event)) {
     auto [reply, accepted] = owner_.handle(connection.id(), *request);
     connection.was_served = connection.was_served || accepted;
@@ -400,21 +367,50 @@ Result<sasp::Bytes> GwmServer::answer(Connection& connection, const sasp::GwmEve
   return sasp::Bytes{};
 }
 
-void GwmServer::check_certificates_again() {
+void GwmServer::Server::check_certificates_again() {
   for (const auto& [id, connection] : connections_)
     connection->check_certificate_again(*config_.tls->current());
 }
 
-void GwmServer::close(ConnectionId id, Error why) {
+void GwmServer::Server::close(ConnectionId id, Error why) {
   const auto connection = connections_.find(id);
   if (connection != connections_.end()) connection->second->close(std::move(why));
 }
 
-void GwmServer::stop() {
+void GwmServer::Server::stop() {
   listeners_.clear();
   for (const auto& [id, connection] : connections_) {
     connection->close(fail(std::errc::operation_canceled, "shutting down"));
   }
+}
+
+GwmServer::GwmServer(asio::io_context& io, GwmServerConfig config, GwmServerOwner& owner)
+    : server_(std::make_unique<Server>(io, std::move(config), owner)) {}
+
+GwmServer::~GwmServer() = default;
+
+Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
+  return server_->listen(endpoint);
+}
+
+bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {
+  return server_->push(id, std::move(bytes));
+}
+
+bool GwmServer::can_push(ConnectionId id) {
+  return server_->can_push(id);
+}
+
+void GwmServer::check_certificates_again() {
+  server_->check_certificates_again();
+}
+
+void GwmServer::close(ConnectionId id, Error why) {
+  server_->close(id, std::move(why));
+}
+
+void GwmServer::stop() {
+  server_->stop();
 }
 
 }  // namespace saspd::net

@@ -3,24 +3,17 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
-#include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
-#include "controller/base/ip_network.hpp"
 #include "controller/base/peer_identity.hpp"
-#include "controller/net/listener.hpp"
-#include "controller/net/stream.hpp"
+#include "controller/net/admission.hpp"
+#include "controller/net/loop.hpp"
 #include "controller/sasp/gwm_session.hpp"
 
 namespace saspd::net {
+
+class TlsCredentials;
 
 using ConnectionId = std::uint64_t;  // never used again
 
@@ -55,25 +48,13 @@ class GwmServerOwner {
   ~GwmServerOwner() = default;
 };
 
-struct GwmServerConfig {
+struct GwmServerConfig : AdmissionLimits {
   sasp::GwmSessionConfig session;
-  std::size_t max_connections = 4096;
-  std::vector<IpNetwork> allowed{};  // who may connect; empty: everybody
-  // From one address, as the other limits of an address. IPv6 gives a host a /64: that counts as
-  // one.
-  std::size_t max_per_address = 1024;
-  unsigned max_new_per_second = 100;  // 0: no limit
-  bool spare_loopback = true;         // no limits of an address for this host
-  // Unfinished messages of all connections together. Who adds to more, and has more than a small
-  // message in it, is closed.
-  std::size_t max_unfinished = std::size_t{256} << 20;
   // A peer that asks more often is read more slowly: its requests wait in the kernel's buffers, and
   // then on its own side. 0: no limit.
   unsigned max_requests_per_second = 1000;
   const TlsCredentials* tls = nullptr;  // nothing: in the clear. Outlives the server
   Duration handshake_deadline = std::chrono::seconds{5};
-  // Unfinished handshakes from one address: nobody is known before one.
-  std::size_t max_handshakes_per_address = 64;
   // A peer of which no request was accepted for so long since it came is closed: it would hold one
   // of the places. Who was served once may be silent for ever.
   Duration first_request_deadline = std::chrono::seconds{60};
@@ -109,38 +90,8 @@ class GwmServer {
   void stop();
 
  private:
-  using Tcp = boost::asio::ip::tcp;
-  using Timer = boost::asio::basic_waitable_timer<Clock>;
-  class Connection;
-  // What comes from one address, or /64.
-  struct Source {
-    std::size_t connections = 0;
-    std::size_t handshakes = 0;  // of these
-  };
-
-  boost::asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
-  boost::asio::awaitable<bool> welcome(Connection& connection);
-  void forget(const Connection& connection);
-  boost::asio::awaitable<void> answer_all(Connection& connection);
-  boost::asio::awaitable<void> write(std::shared_ptr<Connection> connection, std::uint64_t turn,
-                                     sasp::Bytes bytes);
-  void account(Connection& connection);
-  // What to write; empty when nothing is.
-  Result<sasp::Bytes> answer(Connection& connection, const sasp::GwmEvent& event);
-  void add(Tcp::socket socket, const Endpoint& peer);
-  std::optional<Error> refusal(const Endpoint& peer);
-  bool comes_too_often(const IpNetwork& source);
-
-  boost::asio::io_context& io_;
-  GwmServerConfig config_;
-  GwmServerOwner& owner_;
-  std::list<Listener<Tcp>> listeners_;
-  std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
-  std::map<IpNetwork, Source> sources_;
-  std::map<IpNetwork, unsigned> newcomers_;  // of this second
-  TimePoint second_began_;
-  std::size_t unfinished_ = 0;  // bytes, of all connections
-  ConnectionId last_id_ = 0;
+  class Server;
+  std::unique_ptr<Server> server_;
 };
 
 }  // namespace saspd::net

@@ -12,6 +12,7 @@
 #include <boost/asio/write.hpp>
 
 #include "controller/net/spawn.hpp"
+#include "controller/net/stream.hpp"
 #include "controller/net/tcp.hpp"
 
 namespace saspd::net {
@@ -35,18 +36,82 @@ std::uint64_t random_seed() {
   return std::random_device{}() ^ static_cast<std::uint64_t>(::getpid());
 }
 
+// The connection itself.
+class Link::Wire {
+ public:
+  Wire(asio::io_context& io, LinkSettings settings, LinkOwner& owner);
+  void start();
+  void perform(sasp::LinkStep step);
+  void check_certificate_again();
+
+ private:
+  using Tcp = asio::ip::tcp;
+  using Timer = asio::basic_waitable_timer<Clock>;
+
+  asio::awaitable<void> run();
+  asio::awaitable<std::vector<Tcp::endpoint>> resolve();
+  asio::awaitable<bool> connect();
+  asio::awaitable<std::string> open(const Tcp::endpoint& endpoint);
+  asio::awaitable<void> serve();
+  asio::awaitable<bool> was_thrown_out();
+  void read_failed(const error_code& code);
+  bool is_tls_by_mistake(sasp::ByteView first_bytes) const;
+  void write_more();
+  void arm_timer();
+  void write_failed(const error_code& code);
+  void drop(std::string why);
+
+  asio::io_context& io_;
+  LinkSettings settings_;
+  LinkOwner& owner_;
+
+  std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
+  Timer session_timer_;
+  Timer retry_timer_;
+  Tcp::endpoint peer_;                    // of the last connection
+  std::vector<Tcp::endpoint> last_good_;  // of the last name lookup that gave any
+  sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
+  sasp::Bytes outgoing_;
+  sasp::Bytes writing_;
+  bool connected_ = false;        // the owner talks over stream_
+  std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
+
+  // Of the present connection, or attempt.
+  bool established_ = false;
+  bool closed_by_peer_ = false;
+  bool tls_failed_ = false;
+  std::string why_;  // it ended
+};
+
 Link::Link(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
+    : wire_(std::make_unique<Wire>(io, std::move(settings), owner)) {}
+
+Link::~Link() = default;
+
+void Link::start() {
+  wire_->start();
+}
+
+void Link::perform(sasp::LinkStep step) {
+  wire_->perform(std::move(step));
+}
+
+void Link::check_certificate_again() {
+  wire_->check_certificate_again();
+}
+
+Link::Wire::Wire(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
     : io_(io),
       settings_(std::move(settings)),
       owner_(owner),
       session_timer_(io),
       retry_timer_(io) {}
 
-void Link::start() {
+void Link::Wire::start() {
   spawn(io_, run());
 }
 
-asio::awaitable<void> Link::run() {
+asio::awaitable<void> Link::Wire::run() {
   for (;;) {
     established_ = closed_by_peer_ = tls_failed_ = false;
     owner_.connecting(Clock::now());
@@ -60,7 +125,7 @@ asio::awaitable<void> Link::run() {
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
 // DNS is silent the last good answer is better than nothing.
-asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::resolve() {
+asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::Wire::resolve() {
   Tcp::resolver resolver(io_);
   const auto [ec, results] = co_await resolver.async_resolve(
       settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);
@@ -71,7 +136,7 @@ asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::resolve() {
   co_return last_good_;
 }
 
-asio::awaitable<bool> Link::connect() {
+asio::awaitable<bool> Link::Wire::connect() {
   const auto endpoints = co_await resolve();
   for (const auto& endpoint : endpoints) {
     stream_ = std::make_shared<Stream>(Tcp::socket(io_));
@@ -107,7 +172,7 @@ asio::awaitable<bool> Link::connect() {
 }
 
 // Why it failed; empty if it did not. With TLS the socket moves into another stream.
-asio::awaitable<std::string> Link::open(const Tcp::endpoint& endpoint) {
+asio::awaitable<std::string> Link::Wire::open(const Tcp::endpoint& endpoint) {
   const auto [ec] = co_await stream_->socket().async_connect(endpoint, as_result);
   if (ec) {
     co_return fmt::format("cannot connect to {}: {}", to_endpoint(endpoint).text(), ec.message());
@@ -122,7 +187,7 @@ asio::awaitable<std::string> Link::open(const Tcp::endpoint& endpoint) {
       : "";
 }
 
-asio::awaitable<void> Link::serve() {
+asio::awaitable<void> Link::Wire::serve() {
   notice_dead_peers(stream_->socket());
   ++connection_;
   outgoing_.clear();
@@ -150,7 +215,7 @@ asio::awaitable<void> Link::serve() {
 
 // A GWM that replaced our connection by another one listens on; one that crashed, is restarted or
 // hides behind a proxy is not there, or goes within a moment. Nothing is said on this connection.
-asio::awaitable<bool> Link::was_thrown_out() {
+asio::awaitable<bool> Link::Wire::was_thrown_out() {
   constexpr Duration moment = std::chrono::seconds{2};
   if (!closed_by_peer_ || !established_ || !owner_.lost(why_, Clock::now())) co_return false;
   Tcp::socket look(io_);
@@ -170,13 +235,13 @@ asio::awaitable<bool> Link::was_thrown_out() {
   co_return stayed;
 }
 
-bool Link::is_tls_by_mistake(sasp::ByteView first_bytes) const {
+bool Link::Wire::is_tls_by_mistake(sasp::ByteView first_bytes) const {
   return !stream_->is_tls() && looks_like_tls(first_bytes);
 }
 
 // A refusal of our certificate by TLS 1.3 comes here: the handshake was over for us before the GWM
 // had seen it.
-void Link::read_failed(const error_code& code) {
+void Link::Wire::read_failed(const error_code& code) {
   tls_failed_ = stream_->is_tls_failure(code);
   closed_by_peer_ = Stream::is_end(code) || code == asio::error::connection_reset;
   if (tls_failed_) return drop(fmt::format("TLS: {}", stream_->explain(code)));
@@ -187,7 +252,7 @@ void Link::read_failed(const error_code& code) {
 }
 
 // In the order of LinkStep.
-void Link::perform(sasp::LinkStep step) {
+void Link::Wire::perform(sasp::LinkStep step) {
   if (!connected_) return;
   established_ = established_ || step.established;
   if (step.close) return drop(step.close->detail);
@@ -196,7 +261,7 @@ void Link::perform(sasp::LinkStep step) {
   arm_timer();
 }
 
-void Link::write_more() {
+void Link::Wire::write_more() {
   if (!writing_.empty() || outgoing_.empty()) return;
   writing_ = std::exchange(outgoing_, {});
   asio::async_write(*stream_, asio::buffer(writing_),
@@ -209,11 +274,11 @@ void Link::write_more() {
 }
 
 // With TLS the last word of the GWM may still have to be read: why it ended the connection.
-void Link::write_failed(const error_code& code) {
+void Link::Wire::write_failed(const error_code& code) {
   if (!stream_->is_tls()) drop(fmt::format("connection lost: {}", code.message()));
 }
 
-void Link::arm_timer() {
+void Link::Wire::arm_timer() {
   const auto deadline = owner_.deadline();
   if (!deadline) return;
   session_timer_.expires_at(*deadline);
@@ -223,7 +288,7 @@ void Link::arm_timer() {
   });
 }
 
-void Link::check_certificate_again() {
+void Link::Wire::check_certificate_again() {
   if (!connected_ || settings_.tls == nullptr) return;
   const auto good = stream_->check_peer_again(*settings_.tls->current());
   if (good) return;
@@ -231,7 +296,7 @@ void Link::check_certificate_again() {
   drop("TLS: " + good.error().detail);
 }
 
-void Link::drop(std::string why) {
+void Link::Wire::drop(std::string why) {
   why_ = std::move(why);
   connected_ = false;
   session_timer_.cancel();

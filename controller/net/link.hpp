@@ -9,18 +9,15 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
-#include "controller/net/stream.hpp"
+#include "controller/net/loop.hpp"
 #include "controller/sasp/link_standing.hpp"
 #include "controller/sasp/session.hpp"
 
 namespace saspd::net {
 
 using sasp::LinkState;
+
+class TlsCredentials;
 
 // For Backoff; differs between hosts and processes.
 std::uint64_t random_seed();
@@ -58,6 +55,7 @@ class Link {
  public:
   // The link must outlive the run of the io_context, and `owner` the link.
   Link(boost::asio::io_context& io, LinkSettings settings, LinkOwner& owner);
+  ~Link();
 
   void start();
 
@@ -69,42 +67,8 @@ class Link {
   void check_certificate_again();
 
  private:
-  using Tcp = boost::asio::ip::tcp;
-  using Timer = boost::asio::basic_waitable_timer<Clock>;
-
-  boost::asio::awaitable<void> run();
-  boost::asio::awaitable<std::vector<Tcp::endpoint>> resolve();
-  boost::asio::awaitable<bool> connect();
-  boost::asio::awaitable<std::string> open(const Tcp::endpoint& endpoint);
-  boost::asio::awaitable<void> serve();
-  boost::asio::awaitable<bool> was_thrown_out();
-  void read_failed(const boost::system::error_code& code);
-  bool is_tls_by_mistake(sasp::ByteView first_bytes) const;
-  void write_more();
-  void arm_timer();
-  void write_failed(const boost::system::error_code& code);
-  void drop(std::string why);
-
-  boost::asio::io_context& io_;
-  LinkSettings settings_;
-  LinkOwner& owner_;
-
-  std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
-  Timer session_timer_;
-  Timer retry_timer_;
-  Tcp::endpoint peer_;                    // of the last connection
-  std::vector<Tcp::endpoint> last_good_;  // of the last name lookup that gave any
-  sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
-  sasp::Bytes outgoing_;
-  sasp::Bytes writing_;
-  bool connected_ = false;        // the owner talks over stream_
-  std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
-
-  // Of the present connection, or attempt.
-  bool established_ = false;
-  bool closed_by_peer_ = false;
-  bool tls_failed_ = false;
-  std::string why_;  // it ended
+  class Wire;
+  std::unique_ptr<Wire> wire_;
 };
 
 }  // namespace saspd::net

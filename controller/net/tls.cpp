@@ -340,12 +340,27 @@ TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings
       role_(role),
       tell_(std::move(tell)),
       pace_(pace),
+      files_(settings_.files(), 1,
+             {.read = [this] { return load_files(); },
+              .failed =
+                  [this](const std::string& why) {
+                    tell_(Tone::warning, fmt::format("{}; the old certificates stay in use", why));
+                  },
+              .read_again =
+                  [this] {
+                    tell_(Tone::info, "certificates read again, for new connections");
+                    if (replaced_) replaced_();
+                  }}),
       timer_(io) {}
 
 Result<void> TlsCredentials::load() {
-  const auto stamps = stamps_of(settings_.files());
+  return files_.read();
+}
+
+// What may be a matter of time, a certificate of the next minute or too many open files, is tried
+// again.
+Result<void> TlsCredentials::load_files() {
   auto loaded = load_tls(settings_, role_);
-  files_.was_read(loaded ? stamps : std::nullopt);
   if (!loaded) return fail(loaded.error());
   current_ = std::move(*loaded);
   tell_warnings();
@@ -353,22 +368,7 @@ Result<void> TlsCredentials::load() {
 }
 
 void TlsCredentials::reload() {
-  error_.clear();  // who asks gets an answer
-  read_again();
-}
-
-// What may be a matter of time, a certificate of the next minute or too many open files, is tried
-// again, and told once.
-void TlsCredentials::read_again() {
-  const auto loaded = load();
-  const std::string error = loaded ? std::string() : loaded.error().detail;
-  const bool is_news = std::exchange(error_, error) != error;
-  if (loaded) {
-    tell_(Tone::info, "certificates read again, for new connections");
-    if (replaced_) replaced_();
-  } else if (is_news) {
-    tell_(Tone::warning, fmt::format("{}; the old certificates stay in use", error));
-  }
+  files_.read_now();
 }
 
 void TlsCredentials::watch() {
@@ -387,7 +387,7 @@ void TlsCredentials::stop() {
 }
 
 void TlsCredentials::look() {
-  if (files_.should_read(stamps_of(settings_.files()))) read_again();
+  files_.look();
   if (wall_now() - warned_at_ >= pace_.warn) tell_warnings();
 }
 

@@ -81,7 +81,7 @@ class TlsCredentials {
   // The same for a context that exists (SIGHUP); what came of it is told.
   void reload();
   // Why the files could not be read again, which is tried on and on; empty: they could.
-  const std::string& error() const { return error_; }
+  const std::string& error() const { return files_.error(); }
   // Looks after the files and the calendar until stop().
   void watch();
   void stop();
@@ -92,8 +92,8 @@ class TlsCredentials {
  private:
   using Timer = boost::asio::basic_waitable_timer<Clock>;
 
+  Result<void> load_files();
   void look();
-  void read_again();
   void tell_warnings();
 
   TlsSettings settings_;
@@ -102,8 +102,7 @@ class TlsCredentials {
   TlsPace pace_;
   TlsContextPointer current_;
   std::function<void()> replaced_;
-  FileWatch files_;
-  std::string error_;  // told already
+  WatchedFiles files_;
   Timer timer_;
   bool stopped_ = false;
   WallTime warned_at_;

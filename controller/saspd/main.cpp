@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -27,11 +26,13 @@
 
 namespace {
 
+using saspd::Attachment;
 using saspd::Backend;
 using saspd::ExitCode;
 using saspd::Options;
-using saspd::Verb;
 using saspd::XdpOptions;
+
+constexpr std::string_view program = "saspd";
 
 ExitCode exit_code_of(const std::error_code& code) {
   if (code == std::errc::no_protocol_option || code == std::errc::no_such_file_or_directory) {
@@ -207,9 +208,6 @@ saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& o
 saspd::cli::Needs needs_of(const Options& options) {
   using saspd::cli::Capability;
   saspd::cli::Needs needs;
-  needs.user = "saspd";
-  needs.reads = options.tls.files();
-  needs.gives = {options.control};
   if (options.backend == Backend::ipvs) needs.keep = {Capability::net_admin};
   if (options.backend == Backend::xdp) {
     needs.writes = {options.xdp.pins + "/settings"};
@@ -218,31 +216,7 @@ saspd::cli::Needs needs_of(const Options& options) {
   return needs;
 }
 
-// The certificates, read by whom the daemon would be; everything else of --check is done when the
-// options are there.
-ExitCode check(const Options& options, saspd::cli::Log& log) {
-  if (options.tls.used()) {
-    auto needs = needs_of(options);
-    needs.gives.clear();
-    const auto dropped = saspd::cli::drop_privileges(needs);
-    if (!dropped) {
-      log.error("{}", dropped.error().detail);
-      return ExitCode::no_permission;
-    }
-    if (!dropped->empty()) log.warning("{}", *dropped);
-  }
-  const auto warnings = saspd::net::check_tls_files(options.tls, saspd::TlsRole::client);
-  if (!warnings) {
-    log.error("{}", warnings.error().detail);
-    return ExitCode::configuration;
-  }
-  for (const auto& warning : *warnings)
-    log.warning("{}", warning);
-  std::puts("saspd: the configuration is good");
-  return ExitCode::ok;
-}
-
-ExitCode run(const Options& options, saspd::cli::Log& log) {
+ExitCode run(saspd::host::Host& host, const Options& options, saspd::cli::Log& log) {
   const bool xdp = options.backend == Backend::xdp;
   const auto lock =
       saspd::take_patiently([xdp] { return saspd::InstanceLock::take(xdp ? "xdp" : "ipvs"); },
@@ -265,31 +239,31 @@ ExitCode run(const Options& options, saspd::cli::Log& log) {
     const auto folder = saspd::LedgerFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }
-  saspd::Daemon daemon(options, **plane, std::move(needs), log);
-  const ExitCode code = daemon.run();
-  // Destroying the event loop would wait for a name lookup that is under way, for as long as a
-  // silent DNS server takes; the end of the process does not.
-  std::quick_exit(static_cast<int>(code));
+  saspd::Daemon daemon(host, options, **plane, std::move(needs), log);
+  saspd::cli::end(program, host.run(daemon));
 }
 
 ExitCode perform(const Options& options) {
   saspd::cli::Log log(options.log);
   for (const auto& doubt : saspd::doubts(options))
     log.warning("{}", doubt);
-  switch (options.verb) {
-    case Verb::attach: return attach(options, log);
-    case Verb::reattach: return reattach(options.xdp, log);
-    case Verb::detach: return detach(options.xdp, log);
-    case Verb::check: return check(options, log);
-    case Verb::run: break;
+  if (options.attachment) {
+    switch (*options.attachment) {
+      case Attachment::attach: return attach(options, log);
+      case Attachment::reattach: return reattach(options.xdp, log);
+      case Attachment::detach: return detach(options.xdp, log);
+    }
   }
-  return run(options, log);
+  saspd::host::Host host(options, log,
+                         {.name = program, .last_words = "; the weights stay as they are"});
+  if (options.verb == saspd::host::Verb::check) return host.check(needs_of(options));
+  return run(host, options, log);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  return saspd::cli::guarded("saspd", [&] {
+  return saspd::cli::guarded(program, [&] {
     const auto parsed = saspd::parse_options(argc, argv);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
     return perform(std::get<Options>(parsed));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -58,19 +59,12 @@ Result<std::string> parse_ledger(std::string_view value) {
 
 void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.section("Group Workload Manager");
-  cli.add_list(
-      "--gwm", "HOST[:PORT]",
-      [&options](std::string_view value) -> Result<void> {
-        const auto peer = cli::parse_host_port(value, sasp::default_port);
-        if (!peer) return fail(peer.error());
-        if (std::find(options.gwms.begin(), options.gwms.end(), *peer) != options.gwms.end()) {
-          return refuse(fmt::format("'{}' was given before", value));
-        }
-        options.gwms.push_back(*peer);
-        return {};
-      },
+  host::add_gwm_options(
+      cli, options,
       "a GWM that advises the weights, by default at port 3860. If several are given, each group "
-      "follows the first connected one that has advised it");
+      "follows the first connected one that has advised it",
+      "shortest wait before the next connection attempt (RFC 4678 9.2: 20; less only for "
+      "loopback)");
   cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
              "the name by which the GWM knows this director, 1 to 64 bytes; each needs its own",
              host_name());
@@ -82,12 +76,6 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.flag("--no-change", options.no_change, "let the GWM send only what changed");
   cli.option("--interval", "auto|SECONDS", options.interval, parse_interval,
              "polling interval, 1 to 3600; auto: what the GWM recommends, else 60", "auto");
-  cli.option(
-      "--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300),
-      "shortest wait before the next connection attempt (RFC 4678 9.2: 20; less only for loopback)",
-      "20");
-  cli.flag("--insecure-plaintext", options.insecure_plaintext,
-           "allow a connection without TLS to a GWM that is not on this machine");
 }
 
 void add_service_options(cli::Cli& cli, Options& options) {
@@ -143,13 +131,13 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   XdpOptions& xdp = options.xdp;
   cli.section("XDP");
   cli.verb(
-      "--attach", options.verb, Verb::attach,
+      "--attach", options.attachment, std::optional(Attachment::attach),
       "as root: attach the XDP program to each --interface, hand its maps to --user, and exit. "
       "After --, give the options that saspd runs with, to make room for what they configure");
-  cli.verb("--reattach", options.verb, Verb::reattach,
+  cli.verb("--reattach", options.attachment, std::optional(Attachment::reattach),
            "as root: where an interface lost the XDP program or was recreated, attach it again as "
            "before, with its maps and flows, and exit");
-  cli.verb("--detach", options.verb, Verb::detach,
+  cli.verb("--detach", options.attachment, std::optional(Attachment::detach),
            "as root: detach the XDP program, delete its maps, and exit");
   cli.action("--replace", xdp.replace,
              "with --attach: discard maps that do not fit, together with the flows in them");
@@ -210,26 +198,25 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
            "forward=ipip puts before packets to this service address. Give it --pins of its own");
 }
 
-bool is_privileged(Verb verb) {
-  return verb == Verb::attach || verb == Verb::reattach || verb == Verb::detach;
-}
-
 // Checks what the privileged verbs need, and what goes with one --backend only.
-std::optional<ExitCode> check_xdp(const cli::Cli& cli, const Options& options) {
-  const auto usage = [&cli](std::string_view text) { return cli.refuse(ExitCode::usage, text); };
-  if (options.dry_run && is_privileged(options.verb)) {
+host::Refused check_xdp(const Options& options) {
+  const auto usage = [](std::string text) {
+    return host::Refusal{ExitCode::usage, std::move(text)};
+  };
+  const bool detaches = options.attachment == Attachment::detach;
+  if (options.dry_run && options.attachment) {
     return usage(
         "--attach, --reattach and --detach have no dry run: remove dry-run, or give "
         "--dry-run=false");
   }
-  if (options.verb == Verb::attach && options.xdp.interfaces.empty())
+  if (options.attachment == Attachment::attach && options.xdp.interfaces.empty())
     return usage("--attach needs --interface IF");
   // --reattach accepts the flags of --attach as well, and ignores them.
-  const bool attaches = options.verb == Verb::attach || options.verb == Verb::reattach;
+  const bool attaches = options.attachment && !detaches;
   if (options.xdp.replace && !attaches) return usage("--replace goes with --attach only");
   if (options.xdp.share && (!attaches || !options.xdp.decapsulate.empty()))
     return usage("--share goes with --attach only, and not with --decapsulate");
-  if (options.xdp.force && options.verb != Verb::detach && !options.xdp.replace)
+  if (options.xdp.force && !detaches && !options.xdp.replace)
     return usage("--force goes with --detach, or with --attach --replace");
   if (options.backend == Backend::xdp && options.adopt) {
     return usage("--adopt is for --backend ipvs: only saspd creates services of the XDP program");
@@ -252,47 +239,29 @@ std::string service_without_members(const GroupSettings& group) {
 }
 
 // Checks what concerns more than one flag.
-std::optional<ExitCode> check(const cli::Cli& cli, const Options& options) {
-  if (options.gwms.empty()) return cli.refuse(ExitCode::usage, "no --gwm HOST[:PORT] given");
+host::Refused check(const Options& options) {
+  const auto usage = [](std::string text) {
+    return host::Refusal{ExitCode::usage, std::move(text)};
+  };
+  if (auto why = host::check_gwms(options)) return why;
   if (options.groups.empty() && !options.adopt) {
-    return cli.refuse(ExitCode::usage,
-                      fmt::format("no --service {} given, and no --adopt", service_form));
+    return usage(fmt::format("no --service {} given, and no --adopt", service_form));
   }
   if (options.policy.panic > 0 && !options.policy.hold_all_zero) {
-    return cli.refuse(
-        ExitCode::usage,
+    return usage(
         "--panic holds advice back, but --on-all-zero apply never does; give only one "
         "of them");
   }
   for (const auto& group : options.groups) {
     if (const auto lacks = service_without_members(group); !lacks.empty() && !options.trust) {
-      return cli.refuse(
-          ExitCode::usage,
+      return usage(
           fmt::format("--service {}={},manage: it could never have a server; name some "
                       "with --member {}=ADDR:PORT, or let them register "
                       "themselves with --trust",
                       group.name, lacks, group.name));
     }
   }
-  for (const auto& gwm : options.gwms) {
-    const bool loopback = cli::check_plaintext(gwm.host, false).has_value();
-    if (options.retry_min < std::chrono::seconds{20} && !loopback) {
-      return cli.refuse(
-          ExitCode::usage,
-          fmt::format("--retry-min {}: less than 20 s (RFC 4678 9.2) is only for a GWM on "
-                      "loopback, not for {}",
-                      options.retry_min.count(), gwm.text()));
-    }
-    const auto allowed =
-        cli::check_plaintext(gwm.host, options.insecure_plaintext || options.tls.used());
-    if (!allowed) {
-      return cli.refuse(ExitCode::configuration,
-                        fmt::format("--gwm {}: {}", gwm.text(), allowed.error().detail));
-    }
-  }
-  if (const auto complete = cli::check_tls(options.tls, TlsRole::client); !complete)
-    return cli.refuse(ExitCode::configuration, complete.error().detail);
-  return std::nullopt;
+  return host::check_security(options);
 }
 
 }  // namespace
@@ -378,8 +347,6 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
   add_service_options(cli, options);
   add_xdp_options(cli, options);
   cli.section("Operation");
-  cli.option("--control", "PATH", options.control, cli::text(1, 107),
-             "the control socket, for saspctl", "/run/saspd/control");
   cli.option("--ledger", "PATH|none", options.ledger, parse_ledger,
              "with IPVS: records across restarts which weights of 0 are saspd's own and may be "
              "raised again; each saspd needs its own. none: in memory only",
@@ -388,27 +355,25 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
              "with IPVS: keepalived's lvs_notify_fifo, by which saspd distinguishes keepalived's "
              "zeros (inhibit_on_failure) from its own; created if it does not exist",
              "");
-  cli.option("--metrics", "ADDR:PORT|off", options.metrics, cli::listen_or_off(9860),
-             "metrics for Prometheus at http://ADDR:PORT/metrics, open to every client that can "
-             "reach the address; if it is in use, saspd keeps trying",
-             "127.0.0.1:9860");
-  cli.option("--metrics-members", "on|off", options.metrics_members,
-             cli::one_of<bool>({{"on", true}, {"off", false}}),
-             "off: omit the metrics of the members, of which each has about eight", "on");
-  cli.verb("--check", options.verb, Verb::check,
-           "check flags, config file and certificates, and exit");
-  cli::add_log_options(cli, options.log);
+  host::add_options(cli, options,
+                    {.control = "/run/saspd/control",
+                     .metrics_port = 9860,
+                     .metrics = "127.0.0.1:9860",
+                     .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
-  if (const auto end = cli.parse(static_cast<int>(arguments.size()), arguments.data())) return *end;
-  if (purpose == Purpose::make_room) {
-    if (options.verb == Verb::run && !cli.print_config()) return options;
-    return cli.refuse(ExitCode::usage,
-                      "only the options that saspd runs with may follow --, not a verb");
-  }
-  if (const auto end = check_xdp(cli, options)) return *end;
-  if (is_privileged(options.verb)) return options;
-  if (const auto end = check(cli, options)) return *end;
-  if (cli.print_config()) return cli.show(cli.config_text());
+  const auto complete = [&]() -> host::Refused {
+    const bool has_verb =
+        options.attachment || options.verb != host::Verb::run || cli.print_config();
+    if (purpose == Purpose::make_room) {
+      if (!has_verb) return std::nullopt;
+      return host::Refusal{ExitCode::usage,
+                           "only the options that saspd runs with may follow --, not a verb"};
+    }
+    if (auto why = check_xdp(options)) return why;
+    return options.attachment ? std::nullopt : check(options);
+  };
+  const auto count = static_cast<int>(arguments.size());
+  if (const auto end = host::finish(cli, count, arguments.data(), complete)) return *end;
   return options;
 }
 
@@ -420,7 +385,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   Parsed parsed = parse({given.begin(), dashes}, Purpose::run);
   auto* options = std::get_if<Options>(&parsed);
   if (dashes == given.end() || options == nullptr) return parsed;
-  if (options->verb != Verb::attach) {
+  if (options->attachment != Attachment::attach) {
     fmt::print(stderr,
                "saspd: -- goes with --attach only; the options that saspd runs with follow it\n");
     return ExitCode::usage;

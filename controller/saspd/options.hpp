@@ -7,16 +7,13 @@
 #include <variant>
 #include <vector>
 
-#include "controller/base/exit_codes.hpp"
-#include "controller/base/tls_settings.hpp"
-#include "controller/cli/log.hpp"
-#include "controller/cli/parsers.hpp"
+#include "controller/host/options.hpp"
 #include "controller/saspd/reconciler.hpp"
 
 namespace saspd {
 
-// What a run is for.
-enum class Verb { run, check, attach, reattach, detach };
+// What root does for the XDP program, in place of a run.
+enum class Attachment { attach, reattach, detach };
 
 // As many as the maps of XDP take.
 inline constexpr std::uint32_t most_services = 4096;
@@ -46,17 +43,13 @@ struct XdpOptions {
   std::optional<std::uint32_t> seed;
 };
 
-struct Options {
-  Verb verb = Verb::run;
-  std::vector<cli::HostPort> gwms;  // in order of precedence
+struct Options : host::ClientOptions {
+  std::optional<Attachment> attachment;  // nothing: what `verb` says
   std::string lb_uid;
   std::optional<std::chrono::seconds> interval;  // nothing: the GWM's
   bool push = false;
   bool trust = false;
   bool no_change = false;
-  std::chrono::seconds retry_min{20};
-  TlsSettings tls;
-  bool insecure_plaintext = false;
 
   Backend backend = Backend::ipvs;
   XdpOptions xdp;
@@ -69,10 +62,6 @@ struct Options {
 
   std::string ledger = "/var/lib/saspd/ledger";  // empty: none
   std::string keepalived_fifo;                   // empty: none
-  std::string control = "/run/saspd/control";
-  std::optional<Endpoint> metrics;  // nothing: off
-  bool metrics_members = true;
-  cli::LogOptions log;
 };
 
 // Either the options, or the code to end with; everything was said by then.

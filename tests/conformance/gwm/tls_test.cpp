@@ -7,8 +7,10 @@
 #include <fstream>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include "controller/net/session_link.hpp"
+#include "controller/net/tls.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/held_handshake.hpp"

@@ -2,6 +2,8 @@
 // socket's own. In a namespace that has two ports to choose from this happens all the time.
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
+
 #include "controller/gwm/prober.hpp"
 #include "tests/support/kernel_namespace.hpp"
 

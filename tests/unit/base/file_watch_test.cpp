@@ -86,5 +86,88 @@ TEST(FileStamps, AreThoseOfTheFilesBehindLinks) {
   std::filesystem::remove_all(directory);
 }
 
+// A file of which only "good" can be used.
+class WatchedFilesTest : public ::testing::Test {
+ protected:
+  WatchedFilesTest() : path_(::testing::TempDir() + "watched") {
+    writes("good");
+    EXPECT_TRUE(files_.read());
+  }
+  ~WatchedFilesTest() override { std::filesystem::remove(path_); }
+
+  void writes(const std::string& text) const {
+    std::ofstream(path_ + ".new") << text;
+    std::filesystem::rename(path_ + ".new", path_);
+  }
+  void looks(int times) {
+    for (int i = 0; i < times; ++i)
+      files_.look();
+  }
+  Result<void> read() {
+    ++reads_;
+    std::string text;
+    if (!(std::ifstream(path_) >> text)) return fail(std::errc::no_such_file_or_directory, "gone");
+    if (text != "good") return fail(std::errc::invalid_argument, text + " is not good");
+    return {};
+  }
+
+  std::string path_;
+  int reads_ = 0;
+  int read_again_ = 0;
+  std::vector<std::string> failures_;
+  WatchedFiles files_{{path_},
+                      1,
+                      {.read = [this] { return read(); },
+                       .failed = [this](const std::string& why) { failures_.push_back(why); },
+                       .read_again = [this] { ++read_again_; }}};
+};
+
+TEST_F(WatchedFilesTest, AreReadAgainWhenTheyChange) {
+  looks(5);
+  EXPECT_EQ(reads_, 1);
+  writes("good");
+  looks(5);
+  EXPECT_EQ(reads_, 2);
+  EXPECT_EQ(read_again_, 1);
+  EXPECT_TRUE(failures_.empty());
+}
+
+TEST_F(WatchedFilesTest, AreTriedAgainAtEveryLookAndReportedOnce) {
+  writes("bad");
+  looks(10);
+  EXPECT_GT(reads_, 5);
+  EXPECT_EQ(failures_, std::vector<std::string>{"bad is not good"});
+  EXPECT_EQ(files_.error(), "bad is not good");
+  writes("worse");
+  looks(10);
+  EXPECT_EQ(failures_.back(), "worse is not good") << "another reason is news";
+  EXPECT_EQ(failures_.size(), 2U);
+  files_.read_now();
+  EXPECT_EQ(failures_.size(), 3U) << "who asks gets an answer";
+  writes("good");
+  looks(3);
+  EXPECT_EQ(files_.error(), "");
+  EXPECT_EQ(read_again_, 1);
+}
+
+TEST_F(WatchedFilesTest, CannotBeReadWhenTheyAreGone) {
+  std::filesystem::remove(path_);
+  looks(10);
+  EXPECT_EQ(failures_, std::vector<std::string>{"gone"});
+  writes("good");
+  looks(3);
+  EXPECT_EQ(read_again_, 1);
+  EXPECT_EQ(files_.error(), "");
+}
+
+TEST(WatchedFiles, WithoutPathsThereIsNothingToRead) {
+  const auto never = [] { return ADD_FAILURE(), Result<void>(); };
+  WatchedFiles none({}, 1, {.read = never, .failed = [](const auto&) { ADD_FAILURE(); }});
+  EXPECT_TRUE(none.read());
+  none.look();
+  none.read_now();
+  EXPECT_EQ(none.error(), "");
+}
+
 }  // namespace
 }  // namespace saspd

@@ -14,8 +14,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
+#include "controller/net/tls.hpp"
 #include "tests/support/held_handshake.hpp"
 #include "tests/support/kernel_namespace.hpp"
 #include "tests/support/program.hpp"
@@ -419,7 +422,9 @@ TEST_F(GwmServerTest, LeavesAnIdleConnectionAlone) {
 
 TEST_F(GwmServerTest, ClosesAPeerThatDoesNotReadAndHoldsOneReplyForIt) {
   given_reply_of(65535);  // 2 MB, more than the buffers of both sockets in the end
-  given_server({.session = {}, .write_deadline = 300ms});
+  GwmServerConfig config;
+  config.write_deadline = 300ms;
+  given_server(config);
   SaspClient client(port);
   for (std::uint32_t id = 0; id < 100; ++id)
     client.sends(request(id));
@@ -429,7 +434,9 @@ TEST_F(GwmServerTest, ClosesAPeerThatDoesNotReadAndHoldsOneReplyForIt) {
 
 TEST_F(GwmServerTest, IsPatientWithAPeerThatReadsSlowly) {
   given_reply_of(65535);
-  given_server({.session = {}, .write_deadline = 300ms});
+  GwmServerConfig config;
+  config.write_deadline = 300ms;
+  given_server(config);
   SaspClient client;
   const int small = 65536;
   ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
@@ -561,7 +568,9 @@ TEST_F(GwmServerTest, ClosesOnRequestOfItsOwner) {
 }
 
 TEST_F(GwmServerTest, TakesNoMoreConnectionsThanItsLimit) {
-  given_server({.session = {}, .max_connections = 2});
+  GwmServerConfig config;
+  config.max_connections = 2;
+  given_server(config);
   SaspClient first(port);
   SaspClient second(port);
   SaspClient third(port);
@@ -626,7 +635,9 @@ TEST_F(GwmServerTest, DoesNotSwallowAnExceptionInAccepting) {
 
 TEST_F(GwmServerTest, DoesNotSwallowAnExceptionInServingAndTakesThePlaceBack) {
   owner.throws = true;
-  given_server({.session = {}, .max_connections = 1});
+  GwmServerConfig config;
+  config.max_connections = 1;
+  given_server(config);
   SaspClient client(port);
   client.sends(request(1));
   EXPECT_TRUE(eventually([&] { return thrown() == 1; }));

@@ -118,7 +118,7 @@ TEST_F(TlsFiles, OtherContentIsRefused) {
   EXPECT_TRUE(contains(refusal(settings), settings.key + ": it contains no private key"));
   settings = pki().settings("gwm");
   settings.crl = pki().path("ca.pem");
-  EXPECT_TRUE(contains(refusal(settings), settings.crl + ": no revocation list in it"));
+  EXPECT_TRUE(contains(refusal(settings), settings.crl + ": it contains no revocation list"));
   pki().shell("sed 's/^MI/XX/' ca.pem >tail.pem; cat gwm.pem tail.pem >broken.pem");
   settings = pki().settings("gwm");
   settings.cert = pki().path("broken.pem");
@@ -334,6 +334,18 @@ TEST_F(TlsReload, WhatCouldNotBeUsedIsTriedAgain) {
   EXPECT_TRUE(told("certificates read again"));
   EXPECT_EQ(subject(), "CN=soon");
   EXPECT_EQ(credentials.error(), "");
+}
+
+// A restart would fail, so it is not kept for then.
+TEST_F(TlsReload, FilesThatAreGoneAreReported) {
+  ASSERT_TRUE(credentials.load());
+  credentials.watch();
+  const auto before = credentials.current();
+  std::filesystem::remove(pki().path("live.pem"));
+  EXPECT_TRUE(told("live.pem: No such file or directory; the old certificates stay in use"));
+  EXPECT_EQ(told_.size(), 1U);
+  EXPECT_EQ(credentials.current(), before);
+  EXPECT_TRUE(contains(credentials.error(), "No such file or directory"));
 }
 
 TEST_F(TlsReload, ASignalReadsThemAtOnceAndAnswers) {

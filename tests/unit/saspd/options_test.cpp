@@ -167,12 +167,12 @@ TEST(SaspdOptions, TakeAttachWithoutAGwm) {
   const auto parsed = parse({"--attach", "--interface", "eth0", "--interface", "eth1", "--xdp-mode",
                              "generic", "--max-backends", "65535", "--syn", "defer"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->verb, Verb::attach);
+  EXPECT_EQ(parsed.options->attachment, Attachment::attach);
   EXPECT_EQ(parsed.options->xdp.interfaces, (std::vector<std::string>{"eth0", "eth1"}));
   EXPECT_EQ(parsed.options->xdp.mode, XdpOptions::Mode::generic);
   EXPECT_EQ(parsed.options->xdp.max_backends, 65535U);
   EXPECT_TRUE(parsed.options->xdp.defer_syn);
-  EXPECT_EQ(parse({"--detach"}).options.value().verb, Verb::detach);
+  EXPECT_EQ(parse({"--detach"}).options.value().attachment, Attachment::detach);
   EXPECT_EQ(parse({"--attach"}).code, 64);
   EXPECT_NE(parse({"--attach"}).err.find("--interface"), std::string::npos);
   EXPECT_EQ(parse({"--attach", "--interface", "eth0", "--max-backends", "65536"}).code, 64);
@@ -191,7 +191,7 @@ TEST(SaspdOptions, TakeWhatAttachMakesRoomFor) {
               "d1", "--pins", "/q", "--dry-run", "--log-level", "debug", "--service",
               "web=tcp:192.0.2.10:80,manage,on-lost=drop", "--member", "web=10.0.0.1:80"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->verb, Verb::attach);
+  EXPECT_EQ(parsed.options->attachment, Attachment::attach);
   EXPECT_EQ(parsed.options->xdp.pins, "/p");
   EXPECT_FALSE(parsed.options->dry_run);
   ASSERT_EQ(parsed.options->groups.size(), 1U);
@@ -241,7 +241,7 @@ TEST(SaspdOptions, TakeOneVerbPerRun) {
           << parsed.err;
     }
   }
-  EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, Verb::check);
+  EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, host::Verb::check);
   for (const std::string verb : {"--attach", "--reattach", "--detach"}) {
     const auto parsed = parse({verb, "--interface", "eth0", "--dry-run"});
     EXPECT_EQ(parsed.code, 64) << verb;
@@ -255,7 +255,7 @@ TEST(SaspdOptions, TakeOneVerbPerRun) {
 TEST(SaspdOptions, TakeTheFlagsOfAttachBesideReattach) {
   const auto parsed = parse({"--reattach", "--interface", "eth0", "--replace", "--pins", "/x/y"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->verb, Verb::reattach);
+  EXPECT_EQ(parsed.options->attachment, Attachment::reattach);
   EXPECT_EQ(parsed.options->xdp.pins, "/x/y");
   EXPECT_EQ(parse({"--reattach"}).options.value().xdp.pins, "/sys/fs/bpf/saspd");
 }

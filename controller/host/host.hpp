@@ -1,0 +1,119 @@
+// What every program is on the outside: a process with one event loop, which hears signals, speaks
+// to its service manager, answers saspctl and Prometheus, and ends in one way.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+
+#include "controller/base/clock.hpp"
+#include "controller/cli/privileges.hpp"
+#include "controller/host/options.hpp"
+#include "controller/metrics/families.hpp"
+#include "controller/net/control_protocol.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+namespace saspd::net {
+class TlsCredentials;
+}
+
+namespace saspd::host {
+
+// Where a program differs from the others.
+struct About {
+  std::string_view name;  // of the program, of its user, and of who answers
+  TlsRole tls_role = TlsRole::client;
+  // False: a command that does one thing and ends. It tells a service manager nothing, and no log
+  // that it began and ended; signals but SIGTERM and SIGINT end it as they end any command.
+  bool is_service = true;
+  std::string_view last_words{};  // in the log, behind why it ended: "; the weights stay"
+};
+
+class Host;
+
+// A program as its host sees it. Everything is called from one thread; an exception ends the
+// program with 70, but for one in an answer that changes nothing.
+class Program {
+ public:
+  explicit Program(Host& host) : host_(host) {}
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  virtual ~Program() = default;
+
+  // The start, in this order. A refusal ends the program, which then leaves nothing behind.
+  virtual Refused read_files() { return {}; }  // before privileges are given up; with --check too
+  virtual Refused listen() { return {}; }      // likewise, but for --check
+  // What stays needed after that, beside certificates and the control socket.
+  virtual cli::Needs needs() const { return {}; }
+  virtual Refused start() = 0;  // the certificates are loaded
+  // Is that all that its service manager waits for? If not, Host::ready() follows.
+  virtual bool is_ready() const { return true; }
+
+  virtual boost::json::object answer(const boost::json::object& request,
+                                     const net::ControlPeer& peer);
+  virtual metrics::Families metrics(TimePoint now);
+  // For systemctl status. Nothing that changes by itself, like an age.
+  virtual std::string status_line() const { return {}; }
+  virtual void reload() {}  // SIGHUP; the host has read the certificates again
+  virtual void certificates_replaced() {}
+  // SIGTERM, SIGINT or SIGQUIT, each time; Host::end() follows, within farewell().
+  virtual void stop();
+  virtual std::chrono::seconds farewell() const { return std::chrono::seconds{0}; }
+  // After the loop, if nothing went wrong.
+  virtual ExitCode outcome() { return ExitCode::ok; }
+
+ protected:
+  Host& host_;
+};
+
+class Host {
+ public:
+  // Options and log outlive it.
+  Host(const Options& options, cli::Log& log, About about);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  ~Host();
+
+  // Does what Options::verb says, and returns what to end with. What it has opened is closed then,
+  // the socket's file removed; end the process without destructors (cli::end).
+  ExitCode run(Program& program);
+  // --check: the certificates, read by whom the program would be. run() does it for a program that
+  // can be made without a kernel.
+  ExitCode check(cli::Needs needs);
+
+  boost::asio::io_context& io();
+  const net::TlsCredentials* tls() const;  // nothing: in the clear
+  const std::string& tls_error() const;  // why the files could not be read again; empty: they could
+
+  void ready();           // once: Program::is_ready() has become true
+  void status_changed();  // not to be waited for, as far as the service manager is concerned
+  void end();             // run() returns
+
+ private:
+  struct Parts;
+  Refused start();
+  Refused open_control();
+  Refused give_up_privileges(cli::Needs needs);
+  Refused load_certificates();
+  void open_metrics();
+  std::string metrics_text();
+  void wait_for_signal();
+  void signalled(int signal);
+  void reload();
+  ExitCode refuse(const Refusal& refusal);
+
+  const Options& options_;
+  cli::Log& log_;
+  const About about_;
+  Program* program_ = nullptr;  // from run() on
+  bool ready_ = false;
+  bool stopping_ = false;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace saspd::host
