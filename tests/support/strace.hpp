@@ -5,7 +5,9 @@
 
 #include <fstream>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/support/program.hpp"
 
@@ -19,6 +21,22 @@ struct Fault {
 
   bool kills() const { return what.starts_with("signal"); }
   std::string text() const { return fmt::format("{} at {} {}", what, call, nth); }
+};
+
+// A call that was seen.
+struct Call {
+  std::string name;
+  int nth = 0;        // of that name; 1 is the first
+  std::string place;  // alike in calls for the same: "bpf(BPF_MAP_LOOKUP_ELEM, {map_fd=16"
+
+  bool reads() const {
+    if (name == "recvmsg") return true;
+    for (const char* command : {"MAP_LOOKUP_", "MAP_GET_NEXT_KEY", "OBJ_GET,", "_GET_FD_BY_ID",
+                                "_GET_INFO_BY_FD", "PROG_QUERY"}) {
+      if (place.find(command) != std::string::npos) return name == "bpf";
+    }
+    return false;
+  }
 };
 
 class Strace {
@@ -53,15 +71,18 @@ class Strace {
 
   bool hit() const { return log().find("(INJECTED)") != std::string::npos || killed(); }
   bool killed() const { return log().find("+++ killed by SIGKILL +++") != std::string::npos; }
-  // How often each call was seen.
-  std::map<std::string, int> counts() const {
+  // In their order.
+  std::vector<Call> calls() const {
+    std::vector<Call> calls;
     std::map<std::string, int> counts;
     std::ifstream file(log_);
     for (std::string line; std::getline(file, line);) {
       const auto name = line.substr(0, line.find('('));
-      if (("," + calls_ + ",").find("," + name + ",") != std::string::npos) ++counts[name];
+      if (("," + calls_ + ",").find("," + name + ",") == std::string::npos) continue;
+      const auto place = line.substr(0, line.find(',', line.find(',') + 1));
+      calls.push_back({name, ++counts[name], place});
     }
-    return counts;
+    return calls;
   }
 
  private:

@@ -92,25 +92,24 @@ class FaultyAttach : public OnXdp {
   Strace strace(const std::optional<Fault>& fault = {}) const {
     return {"bpf,rename", fault, path("calls")};
   }
-  // All calls, each once the last one and once a failed one; or the most delicate ones.
-  std::vector<Fault> faults(int calls) const {
-    std::vector<Fault> faults;
-    const bool all = sweeps_all();
-    for (int call = 1; call + 30 < calls; call += all ? 1 : 50)
-      faults.push_back({"bpf", call, "signal=KILL"});
-    for (int call = 1; all && call + 30 < calls; ++call)
-      faults.push_back({"bpf", call, "error=ENOMEM"});
-    // Here it pins, links and pins again.
-    for (int before_end = 30; before_end >= 0; before_end -= all ? 1 : 8)
-      faults.push_back({"bpf", -before_end, "signal=KILL"});
-    for (int before_end = 30; before_end >= 0; before_end -= all ? 1 : 15)
-      faults.push_back({"bpf", -before_end, "error=ENOMEM"});
-    // And here it gives the pins their names.
-    for (int call = 1; call <= 4; ++call) {
-      faults.push_back({"rename", call, "signal=KILL"});
-      faults.push_back({"rename", call, "error=EIO"});
+  // What it calls last, from where it pins, links and pins again, is met by its distance from the
+  // end. What comes before vanishes with the process: one of a kind is like its neighbours.
+  static constexpr std::size_t last = 30;
+  static std::vector<Fault> faults(std::vector<Call> calls) {
+    std::erase_if(calls, [](const Call& call) { return call.name != "bpf"; });
+    const int count = static_cast<int>(calls.size());
+    std::vector<Call> chosen;
+    for (std::size_t i = 1; i + last < calls.size(); ++i) {
+      if (calls[i].place != calls[i - 1].place) chosen.push_back(calls[i]);
     }
-    return faults;
+    for (std::size_t i = calls.size() - last; i < calls.size(); ++i) {
+      calls[i].nth -= count;
+      chosen.push_back(calls[i]);
+    }
+    // And here it gives the pins their names.
+    for (int call = 1; call <= 4; ++call)
+      chosen.push_back({"rename", call, ""});
+    return faults_at(chosen);
   }
   unsigned backends_ = 8;
 };
@@ -124,15 +123,19 @@ TEST_F(FaultyAttach, HarmsNobody) {
   ASSERT_TRUE(all_have_slots(4));
   const Strace without = strace();
   ASSERT_EQ(attach_under(without), 0);
-  const int calls = without.counts()["bpf"];
+  const auto calls = without.calls();
+  const auto is_bpf = [](const Call& call) { return call.name == "bpf"; };
+  const auto count = std::count_if(calls.begin(), calls.end(), is_bpf);
   const unsigned counted = backends_;
-  ASSERT_GT(calls, 60);
+  ASSERT_GT(count, 60);
   kernel::Crowd crowd(vip(), client());
-  int killed = 0, failed = 0;
-  for (auto fault : faults(calls)) {
+  const auto all = Sweep::asked_for().of(faults(calls), 10);
+  std::size_t done = 0, killed = 0, failed = 0;
+  for (auto fault : all) {
     // Each time there is a backend more to copy: two maps, to be read and written.
-    if (fault.nth <= 0) fault.nth += calls + static_cast<int>(4 * (backends_ + 1 - counted));
+    if (fault.nth <= 0) fault.nth += static_cast<int>(count + 4 * (backends_ + 1 - counted));
     SCOPED_TRACE(fault.text());
+    Sweep::tell(++done, all.size(), fault);
     const int code = attach_under(strace(fault));
     if (fault.kills())
       killed += code == 128 + SIGKILL ? 1 : 0;
@@ -141,8 +144,8 @@ TEST_F(FaultyAttach, HarmsNobody) {
     attach("native", sized());
     ASSERT_EQ(crowd.failed, 0) << "of " << crowd.worked;
   }
-  EXPECT_GT(killed, 5);
-  EXPECT_GT(failed, 4);
+  EXPECT_GT(killed, 0U);
+  EXPECT_GT(failed, 0U);
   crowd.go_home();
   std::cout << killed << " killed, " << failed << " failed, " << crowd.worked << " connections\n";
   EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
