@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -60,23 +61,39 @@ class Strace {
     auto arguments = flags();
     arguments.insert(arguments.end(), {"-p", std::to_string(pid)});
     own_.emplace(arguments, log_ + ".strace");
-    EXPECT_TRUE(eventually([&] { return tracer_of(pid) != 0 || hit(); })) << own_->log();
+    // It is stopped for that. Of a signal that comes meanwhile not every call would be seen.
+    const auto attached = fmt::format("Process {} attached", pid);
+    EXPECT_TRUE(eventually([&] {
+      return hit() ||
+             (own_->times_logged(attached) > 0 && status_of(pid, "State:").starts_with("S"));
+    })) << own_->log();
   }
-  // From now on the program meets no fault any more.
+  // From now on the program meets no fault any more. (What a shell runs in the background ignores
+  // SIGINT.)
   void leave(pid_t pid) {
-    if (const pid_t tracer = tracer_of(pid); tracer != 0) ::kill(tracer, SIGINT);
+    if (const pid_t tracer = tracer_of(pid); tracer != 0) ::kill(tracer, SIGTERM);
     EXPECT_TRUE(eventually([&] { return tracer_of(pid) == 0; }));
+    // Its last words come after the end of the program.
+    const bool ended = status_of(pid, "State:").empty();
+    if (own_)
+      own_->wait(std::chrono::seconds{30});
+    else if (ended)
+      eventually([this] { return log().find("+++ ") != std::string::npos; });
     own_.reset();
   }
 
   bool hit() const { return log().find("(INJECTED)") != std::string::npos || killed(); }
   bool killed() const { return log().find("+++ killed by SIGKILL +++") != std::string::npos; }
-  // In their order.
+  // In their order; when it is told to stop only those from then on.
   std::vector<Call> calls() const {
     std::vector<Call> calls;
     std::map<std::string, int> counts;
     std::ifstream file(log_);
     for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("--- SIGTERM")) {
+        calls.clear();
+        counts.clear();
+      }
       const auto name = line.substr(0, line.find('('));
       if (("," + calls_ + ",").find("," + name + ",") == std::string::npos) continue;
       const auto place = line.substr(0, line.find(',', line.find(',') + 1));
@@ -97,11 +114,16 @@ class Strace {
   }
   // 0: nobody, or the program has ended.
   static pid_t tracer_of(pid_t pid) {
+    const auto tracer = status_of(pid, "TracerPid:");
+    return tracer.empty() ? 0 : std::stoi(tracer);
+  }
+  // Empty: it has ended.
+  static std::string status_of(pid_t pid, const std::string& key) {
     std::ifstream file(fmt::format("/proc/{}/status", pid));
     for (std::string word; file >> word;) {
-      if (word == "TracerPid:" && file >> word) return std::stoi(word);
+      if (word == key && file >> word) return word;
     }
-    return 0;
+    return {};
   }
 
   std::string calls_;

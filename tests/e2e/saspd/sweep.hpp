@@ -73,7 +73,8 @@ inline std::vector<Call> distinct(const std::vector<Call>& calls) {
 
 // Each call is once the last one, and fails with every error; one that reads the same as the call
 // before it fails with one of them.
-inline std::vector<Fault> faults_at(const std::vector<Call>& calls) {
+enum class Errors { every, one };
+inline std::vector<Fault> faults_at(const std::vector<Call>& calls, Errors which = Errors::every) {
   static const std::vector<std::string> errors{"ENOMEM", "ENOBUFS", "EPERM",
                                                "EIO",    "ENOSPC",  "EINTR"};
   std::vector<Fault> faults;
@@ -81,11 +82,11 @@ inline std::vector<Fault> faults_at(const std::vector<Call>& calls) {
   for (const auto& call : calls) {
     const bool again = call.reads() && call.place == before;
     before = call.place;
-    if (again) {
-      faults.push_back({call.name, call.nth, "error=" + errors[faults.size() % errors.size()]});
+    if (!again) faults.push_back({call.name, call.nth, "signal=KILL"});
+    if (again || which == Errors::one) {
+      faults.push_back({call.name, call.nth, "error=" + errors[faults.size() / 2 % errors.size()]});
       continue;
     }
-    faults.push_back({call.name, call.nth, "signal=KILL"});
     for (const auto& error : errors)
       faults.push_back({call.name, call.nth, "error=" + error});
   }

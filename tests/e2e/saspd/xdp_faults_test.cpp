@@ -98,9 +98,9 @@ class FaultyAttach : public OnXdp {
   static std::vector<Fault> faults(std::vector<Call> calls) {
     std::erase_if(calls, [](const Call& call) { return call.name != "bpf"; });
     const int count = static_cast<int>(calls.size());
-    std::vector<Call> chosen;
+    std::vector<Call> before, chosen;
     for (std::size_t i = 1; i + last < calls.size(); ++i) {
-      if (calls[i].place != calls[i - 1].place) chosen.push_back(calls[i]);
+      if (calls[i].place != calls[i - 1].place) before.push_back(calls[i]);
     }
     for (std::size_t i = calls.size() - last; i < calls.size(); ++i) {
       calls[i].nth -= count;
@@ -109,7 +109,10 @@ class FaultyAttach : public OnXdp {
     // And here it gives the pins their names.
     for (int call = 1; call <= 4; ++call)
       chosen.push_back({"rename", call, ""});
-    return faults_at(chosen);
+    auto faults = faults_at(before, Errors::one);
+    for (auto& fault : faults_at(chosen))
+      faults.push_back(std::move(fault));
+    return faults;
   }
   unsigned backends_ = 8;
 };
