@@ -19,6 +19,7 @@ class FakeDataplane : public lb::Dataplane {
   lb::Table table;
   lb::Plan written;  // every change that reached the kernel, in order
   std::size_t lists = 0;
+  std::size_t applies = 0;
   std::set<IpAddress> unreachable_addresses;
   lb::KernelSettings kernel_settings;
   // For so many destinations of all services together; what is beyond is refused.
@@ -70,6 +71,7 @@ class FakeDataplane : public lb::Dataplane {
   }
 
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override {
+    ++applies;
     std::vector<lb::Failure> failures;
     if (before_apply) std::exchange(before_apply, nullptr)();
     for (std::size_t i = 0; i < changes.size(); ++i) {

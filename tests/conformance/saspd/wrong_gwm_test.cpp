@@ -13,7 +13,7 @@ using namespace sasp::weight_flag;
 using sasp::ReturnCode;
 using sasp::Type;
 
-constexpr const char* unchanged = "40 30 20 10";
+constexpr const char* unchanged = weights_of_farm;
 
 enum class Place { push, answer_to_poll, first_answer };
 constexpr std::array places{Place::push, Place::answer_to_poll, Place::first_answer};
@@ -268,7 +268,7 @@ const std::vector<WrongAdvice> wrong_content{
        groups[0].items[0].flags |= quiesce;
        return groups;
      }(),
-     "0 30 20 10"},
+     "0 0 20 10"},
     {"Row42NobodyRegisteredByTheLb", {web({1, 2, 3, 4}, self_registered)}, followed},
     {"Row43NoContactWithAWeight", first_with(confident | registered_by_lb), "0 2 3 4"},
     {"Row43NoFlagsAtAll", first_with(0), "0 2 3 4"},
@@ -280,7 +280,7 @@ const std::vector<WrongAdvice> wrong_content{
        groups[0].items[0].flags |= quiesce;
        return groups;
      }(),
-     "0 30 20 10"},
+     "0 0 20 10"},
 };
 INSTANTIATE_TEST_SUITE_P(Of, WrongContent, ::testing::ValuesIn(wrong_content),
                          [](const auto& wrong) { return std::string(wrong.param.name); });
@@ -349,7 +349,7 @@ TEST_P(WrongConversation, Row04MisprintedTypeDoesNotAnswerGetWeights) {
 TEST_P(WrongConversation, Row08IntervalOfZeroOrOfHours) {
   for (const std::uint16_t interval : std::to_array<std::uint16_t>({0, 65535})) {
     gwm_.waits();
-    gwm_.answers(reply({web({40, 30, 20, 10})}, {}, interval));
+    gwm_.answers(reply({farm()}, {}, interval));
     gwm_.expect_no_change();
     const TimePoint answered = gwm_.now();
     gwm_.waits();
@@ -442,9 +442,9 @@ TEST_P(WrongConversation, Row16UnknownMessagesWithoutEnd) {
 TEST_P(WrongConversation, Row24ForeignMemberThatRegisteredItself) {
   gwm_.says(push(stranger(server(99))));
   gwm_.waits();
-  gwm_.answers(reply(with({web({40, 30, 20, 10})}, entry(server(99), 99, self_registered))));
+  gwm_.answers(reply(with({farm()}, entry(server(99), 99, self_registered))));
   if (service() == Service::managed) {
-    EXPECT_EQ(gwm_.kernel(), "40 30 20 10 99") << "it may, and is added";
+    EXPECT_EQ(gwm_.kernel(), "40 0 20 10 99") << "it may, and is added";
     return;
   }
   gwm_.expect_no_change();
@@ -519,7 +519,7 @@ TEST_P(WrongConversation, Row35MemoryLost) {
 
 TEST_P(WrongConversation, Row35MemberThatWeDoNotHave) {
   gwm_.waits();
-  gwm_.answers(reply({with({web({40, 30, 20, 10})}, entry(server(99), 99))}));
+  gwm_.answers(reply({with({farm()}, entry(server(99), 99))}));
   EXPECT_TRUE(gwm_.asks(Type::deregistration_request));
   gwm_.answers_honestly();
   gwm_.expect_no_change();
@@ -621,7 +621,7 @@ TEST_P(Row27EveryCode, ToRegistration) {
 
 TEST_P(Row27EveryCode, ToDeregistration) {
   gwm_.waits();
-  gwm_.answers(reply({with({web({40, 30, 20, 10})}, entry(server(99), 99))}));
+  gwm_.answers(reply({with({farm()}, entry(server(99), 99))}));
   ASSERT_TRUE(gwm_.asks(Type::deregistration_request));
   gwm_.answers(code_reply(sasp::DeregistrationReply{code()}));
   EXPECT_TRUE(gwm_.connected());

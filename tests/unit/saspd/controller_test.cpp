@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "controller/saspd/control.hpp"
+#include "controller/saspd/controller_settings.hpp"
+#include "controller/saspd/service_spec.hpp"
 #include "tests/support/fake_dataplane.hpp"
 #include "tests/support/fake_ledger.hpp"
 
@@ -547,6 +549,34 @@ TEST_F(ControllerTest, ALedgerThatIsNotBelievedIsSaid) {
   controller_->remember(Ledger(), ledger_, {"/ledger: damaged"});
   settle();
   EXPECT_LINE(log(), Level::warning, "/ledger: damaged; zeros that are found now are unclear");
+}
+
+// A service of the XDP program is one new table, however many servers change: between two halves
+// packets would be led by weights that nobody advised. With IPVS each change is its own.
+TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
+  for (const Backend backend : {Backend::xdp, Backend::ipvs}) {
+    FakeDataplane plane;
+    Options options;
+    options.backend = backend;
+    const std::string manage = backend == Backend::ipvs ? ",manage,forward=route" : "";
+    ASSERT_TRUE(add_service(options.groups, "web=tcp:192.0.2.10:80" + manage, backend));
+    for (unsigned n = 0; n < 300; ++n) {
+      const auto member = fmt::format("web=10.0.{}.{}:80", n / 100, 1 + n % 100);
+      ASSERT_TRUE(add_member(options.groups, member));
+    }
+    options.gwms = {{"127.0.0.1", 3860}};
+    Controller controller(plane, controller_settings(options, 1), {});
+    (void)controller.work({}, {});
+    controller.look_again();
+    const auto before = plane.applies;
+    for (bool more = true; more;) {
+      const Work done = controller.work(TimePoint() + 11s, {});
+      EXPECT_TRUE(done.failures.empty());
+      more = done.more;
+    }
+    EXPECT_EQ(plane.table.at(web).destinations.size(), 300U);
+    EXPECT_EQ(plane.applies - before == 1, backend == Backend::xdp) << plane.applies - before;
+  }
 }
 
 }  // namespace
