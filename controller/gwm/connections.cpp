@@ -43,7 +43,7 @@ void Connections::judge_again(Authority authority) {
     const std::string* lb_uid = manager_.attached_to(id);
     if (lb_uid == nullptr || may_go_on(peer.rights, *lb_uid)) continue;
     server_.close(id, fail(std::errc::permission_denied,
-                           fmt::format("{} may not speak as it any more", peer.rights.peer)));
+                           fmt::format("{} may no longer speak as it", peer.rights.peer)));
   }
 }
 
@@ -76,7 +76,7 @@ void Connections::not_understood(ConnectionId id, const Error& why) {
 void Connections::disconnected(ConnectionId id, const Error& why) {
   const std::string peer = peers_[id].endpoint.text();
   if (const std::string* lb_uid = manager_.attached_to(id)) {
-    log_.info(fmt::format("lb '{}' disconnected from {}: {}; kept for {} s", *lb_uid, peer,
+    log_.info(fmt::format("LB '{}' disconnected from {}: {}; kept for {} s", *lb_uid, peer,
                           why.detail, retention_.count()));
   } else if (why.code.category() == category() || why.code == std::errc::timed_out ||
              why.code == std::errc::protocol_error) {
@@ -104,17 +104,16 @@ void Connections::close_replaced(ConnectionId replaced, const Peer& by, const st
   const Endpoint old = peers_[replaced].endpoint;
   const auto now = Clock::now();
   duplicates_.replaced(lb_uid, old, by.endpoint, now);
-  log_.warning(
-      fmt::format("lb '{}': the connection from {} replaces that from {}, which is closed "
-                  "(replacement {})",
-                  lb_uid, by.endpoint.text(), old.text(),
-                  manager_.load_balancers().find(lb_uid)->second.replacements));
+  log_.warning(fmt::format(
+      "LB '{}': the connection from {} replaces that from {}, which is closed (replacement {})",
+      lb_uid, by.endpoint.text(), old.text(),
+      manager_.load_balancers().find(lb_uid)->second.replacements));
   server_.close(replaced, fail(std::errc::connection_aborted,
                                fmt::format("replaced by {}", by.endpoint.text())));
 }
 
 void Connections::tell_attached(const Peer& peer, const std::string& lb_uid) {
-  log_.info(fmt::format("lb '{}' connected from {}, {} groups are registered", lb_uid,
+  log_.info(fmt::format("LB '{}' connected from {}, {} groups are registered", lb_uid,
                         peer.endpoint.text(),
                         manager_.load_balancers().find(lb_uid)->second.groups.size()));
 }
@@ -135,7 +134,8 @@ void Connections::tell_tolerances(Peer& peer, const ToleranceCounts& of_message)
   for (std::size_t i = 0; i < tolerance_count; ++i) {
     const auto tolerance = static_cast<Tolerance>(i);
     if (of_message[tolerance] == 0 || peer.tolerances[tolerance] != 0) continue;
-    log_.info(fmt::format("{}: tolerated {} (told once)", peer.endpoint.text(), name(tolerance)));
+    log_.info(
+        fmt::format("{}: tolerated {} (reported once)", peer.endpoint.text(), name(tolerance)));
   }
   peer.tolerances.add(of_message);
 }

@@ -80,12 +80,11 @@ Program::Program(host::Host& host, const Options& options, cli::Log& log)
                  manager_.use(table, Clock::now());
                  work();
                }),
-      authority_(paths_of(options.authority), looks_in_place,
-                 {.read = [this] { return read_authority(); },
-                  .failed =
-                      [this](const std::string& why) {
-                        log_.warning("{}; who may speak for whom stays as it was", why);
-                      }}),
+      authority_(
+          paths_of(options.authority), looks_in_place,
+          {.read = [this] { return read_authority(); },
+           .failed =
+               [this](const std::string& why) { log_.warning("{}; the old rights stay", why); }}),
       files_timer_(host.io()),
       work_timer_(host.io()),
       members_timer_(host.io()),
@@ -149,8 +148,8 @@ void Program::say_what_stays_unknown() const {
   }
   if (count == 0) return;
   log_.info(
-      "{}: nothing probes {} of its groups ({}{}): load balancers stop sending to a member of them "
-      "that it does not name; --probe tcp makes such a member known",
+      "{}: no probe covers {} of its groups ({}{}): load balancers stop sending to members of "
+      "these groups that it does not name; --probe tcp makes such members known",
       options_.weights, count, names, count > groups_in_a_line ? ", ..." : "");
 }
 
@@ -240,7 +239,7 @@ void Program::poll_files() {
 void Program::work() {
   const TimePoint now = Clock::now();
   for (const std::string& lb_uid : manager_.forget_expired(now)) {
-    limited_log_.info(fmt::format("lb '{}' forgotten: no connection for {} s", lb_uid,
+    limited_log_.info(fmt::format("LB '{}' forgotten: no connection for {} s", lb_uid,
                                   options_.registry.retention.count()));
   }
   const auto ready = [this](ConnectionId id) { return connections_.can_push(id); };

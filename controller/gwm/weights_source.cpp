@@ -83,8 +83,8 @@ Result<void> WeightsSource::read_file() {
 void WeightsSource::say_what_is_held() const {
   const auto& held = *book_.held();
   log_.warning(
-      "{}: {} of its {} members are missing, is it whole? The old weights stay for {} s, or until "
-      "SIGHUP says that it is meant (systemctl reload sasp-gwm)",
+      "{}: {} of its {} members are missing; is it complete? The old weights stay for {} s, or "
+      "until SIGHUP confirms the file (systemctl reload sasp-gwm)",
       path_, held.missing, held.before,
       std::chrono::ceil<std::chrono::seconds>(held.until - Clock::now()).count());
 }
@@ -95,7 +95,7 @@ void WeightsSource::take(const WeightsBook::News& news) {
                  listed(news.vanished), memory_.count());
   }
   if (!news.forgotten.empty()) {
-    log_.warning("{} has not named {} for {} s: what it said of them is forgotten", path_,
+    log_.warning("{} has not named {} for {} s: its last advice for them is forgotten", path_,
                  listed(news.forgotten), memory_.count());
   }
   if (news.changed) use_(book_.table());

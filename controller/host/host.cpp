@@ -200,7 +200,7 @@ Refused Host::open_control() {
   } else if (options_.control_is_wanted) {
     return refused(control.error(), code_of_control(control.error().code));
   } else {
-    log_.warning("{}; saspctl cannot ask, see --control", control.error().detail);
+    log_.warning("{}; saspctl cannot connect, see --control", control.error().detail);
   }
   return std::nullopt;
 }
@@ -209,14 +209,16 @@ void Host::open_metrics() {
   if (!options_.metrics) return;
   const Endpoint& at = *options_.metrics;
   if (!at.address.is_loopback()) {
-    log_.warning("--metrics {}: whoever reaches it can read the names and weights of all servers",
-                 at.text());
+    log_.warning(
+        "--metrics {}: every client that can reach it can read the names and weights of all "
+        "servers",
+        at.text());
   }
   net::MetricsServer::Callbacks callbacks;
   callbacks.text = [this] { return metrics_text(); };
   callbacks.on_listen = [this](const Result<Endpoint>& listening) {
     if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
-    log_.warning("no metrics: {}; tried again, see --metrics", listening.error().detail);
+    log_.warning("no metrics: {}; trying again, see --metrics", listening.error().detail);
   };
   callbacks.on_exception = [this](const std::exception_ptr& failure) {
     log_.error("metrics: internal error: {}", net::reason(failure));

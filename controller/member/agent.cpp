@@ -51,7 +51,7 @@ void Agent::drain() {
   phase_ = Phase::draining;
   goal_.presence = sasp::Presence::untouched;
   goal_.quiesced = true;
-  log_.info("quiesces; waits {} s for connections to end", options_.drain.count());
+  log_.info("quiescing; waiting {} s for connections to end", options_.drain.count());
   end_timer_.call_after(options_.drain, [this] { leave(); });
   gwms_.want(goal_);
   host_.status_changed();
@@ -63,7 +63,7 @@ void Agent::leave() {
   goal_.presence = sasp::Presence::absent;
   log_.info("deregisters");
   end_timer_.call_after(time_to_answer, [this] {
-    log_.warning("ends without the answer of every gwm");
+    log_.warning("exiting without the answer of every GWM");
     host_.end();
   });
   gwms_.want(goal_);
@@ -97,7 +97,8 @@ metrics::Families Agent::metrics(TimePoint /*now*/) {
                                 "1 if this GWM has acknowledged what the members are to be");
   for (const auto& gwm : gwms_.all())
     metrics::add(reached, gwm.reached ? 1 : 0, {{"gwm", gwm.name}});
-  auto state = metrics::gauge("sasp_member_state", "The state byte that GWMs are told, 0 to 255");
+  auto state =
+      metrics::gauge("sasp_member_state", "The state byte that is reported to GWMs, 0 to 255");
   metrics::add(state, goal_.state);
   return {std::move(reached), std::move(state)};
 }
@@ -106,7 +107,7 @@ std::string Agent::status_line() const {
   const std::string_view word = phase_ == Phase::serving    ? "registered with"
                                 : phase_ == Phase::draining ? "draining, quiesced at"
                                                             : "deregistered from";
-  return fmt::format("{}: {} {} of {} gwm(s)", options_.subject(), word, gwms_.reached(),
+  return fmt::format("{}: {} {} of {} GWM(s)", options_.subject(), word, gwms_.reached(),
                      gwms_.all().size());
 }
 

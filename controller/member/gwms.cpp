@@ -99,10 +99,10 @@ void Gwms::heard(std::size_t gwm, const sasp::MemberEvent& event) {
     standing.refused = *refused;
     if (chatty_) {
       log_.warning(
-          "gwm {}: {}{}", standing.name,
+          "GWM {}: {}{}", standing.name,
           explain(refused->asked, refused->code, options_.lb_uid, options_.group).text,
           refused->retry
-              ? fmt::format("; tried every {} s",
+              ? fmt::format("; trying every {} s",
                             std::chrono::ceil<std::chrono::seconds>(*refused->retry).count())
               : "");
     }
@@ -131,9 +131,9 @@ void Gwms::moved(std::size_t gwm, net::LinkState state) {
 
 void Gwms::tell(std::size_t gwm, const std::string& text) {
   if (chatty_) {
-    log_.info("gwm {}: {}", standings_[gwm].name, text);
+    log_.info("GWM {}: {}", standings_[gwm].name, text);
   } else {
-    log_.debug("gwm {}: {}", standings_[gwm].name, text);
+    log_.debug("GWM {}: {}", standings_[gwm].name, text);
   }
 }
 

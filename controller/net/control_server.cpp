@@ -77,7 +77,8 @@ Result<void> remove_stale(asio::io_context& io, const std::string& path) {
   if (!S_ISSOCK(status.st_mode)) {
     return fail(
         std::errc::file_exists,
-        fmt::format("cannot make the control socket {}: there is a file that is no socket", path));
+        fmt::format("cannot create the control socket {}: there is a file that is not a socket",
+                    path));
   }
   Local::socket probe(io);
   error_code ec;
@@ -92,7 +93,7 @@ Result<void> remove_stale(asio::io_context& io, const std::string& path) {
     return fail(std::errc::address_in_use,
                 fmt::format("another program listens on the control socket {}", path));
   }
-  return failed("look who listens on the control socket", path, ec.value());
+  return failed("find out who listens on the control socket", path, ec.value());
 }
 
 Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path) {
@@ -108,11 +109,11 @@ Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path)
   const auto folder = std::filesystem::path(path).parent_path();
   if (ec == boost::system::errc::no_such_file_or_directory) {
     return fail(std::errc::no_such_file_or_directory,
-                fmt::format("cannot make the control socket {}: there is no directory {}", path,
+                fmt::format("cannot create the control socket {}: there is no directory {}", path,
                             folder.string()));
   }
   if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) return failed("make the control socket", path, ec.value());
+  if (ec) return failed("create the control socket", path, ec.value());
   return {};
 }
 

@@ -355,12 +355,12 @@ TEST_F(SaspGwm, KeepsWhatALostLbHasRegisteredAndForgetsItInTime) {
     SaspClient client(port);
     EXPECT_EQ(number(registers_with(client, "lb1", {tcp("192.0.2.1")})), 0);
   }
-  EXPECT_TRUE(logs("lb 'lb1' disconnected"));
+  EXPECT_TRUE(logs("LB 'lb1' disconnected"));
   {
     SaspClient client(port);
     EXPECT_EQ(weights_of(client).size(), 1U);
   }
-  EXPECT_TRUE(logs("lb 'lb1' forgotten"));
+  EXPECT_TRUE(logs("LB 'lb1' forgotten"));
   SaspClient client(port);
   EXPECT_EQ(number(client.answer_to<GetWeightsReply>(asks({{"lb1", ""}})).code), 0x43);
 }
@@ -376,8 +376,8 @@ TEST_F(SaspGwm, ClosesTheConnectionOfAnLbThatHasMoreGroupsThanItMay) {
   EXPECT_EQ(number(registers_with(other, "lb2", {tcp("192.0.2.1")})), 0);
   write_file("authority", "* from=127.0.0.1 lb=lb1 group=web\n* from=127.0.0.1 lb=lb2 group=web\n");
   EXPECT_TRUE(narrowed.is_closed(15s));
-  EXPECT_TRUE(logs("lb 'lb1' disconnected from "));
-  EXPECT_TRUE(logs("may not speak as it any more"));
+  EXPECT_TRUE(logs("LB 'lb1' disconnected from "));
+  EXPECT_TRUE(logs("may no longer speak as it"));
   const auto ask = asks({{"lb2", ""}});
   EXPECT_EQ(number(other.answer_to<GetWeightsReply>(ask).code), 0) << "it has what it may have";
   SaspClient again(port);

@@ -199,7 +199,7 @@ TEST_F(Weights, OfAMemberThatVanishedStayForAWhile) {
             std::string::npos);
   EXPECT_TRUE(becomes({41, 0, 0}));
   EXPECT_TRUE(
-      logs("has not named web tcp:192.0.2.2:80 for 5 s: what it said of them is forgotten"));
+      logs("has not named web tcp:192.0.2.2:80 for 5 s: its last advice for them is forgotten"));
   EXPECT_TRUE(logs("alarm partly_known: group 'web' of lb1: 1 of 3 members not known"));
 }
 
@@ -208,7 +208,7 @@ TEST_F(Weights, OfAFileThatLostMostOfItsMembersAreHeldBack) {
   given_gwm({"--weights-memory", "2"});
   given_members(3);
   replace("web 192.0.2.1:80 1\n");
-  EXPECT_TRUE(logs("2 of its 3 members are missing, is it whole?"));
+  EXPECT_TRUE(logs("2 of its 3 members are missing; is it complete?"));
   const auto status = ask({"status", "--check"});
   EXPECT_EQ(status.code, 1);
   EXPECT_NE(status.text.find("weights_shrunk: the weights file lacks 2 of the 3 members"),
@@ -266,7 +266,7 @@ TEST_F(Weights, OfSomeMembersOnlyRaiseAnAlarm) {
   EXPECT_EQ(program_->times_logged("error: alarm partly_known"), 1U);
   const auto checked = check();
   EXPECT_EQ(checked.code, 0);
-  EXPECT_NE(checked.text.find("nothing probes 1 of its groups (tcp:192.0.2.10:80)"),
+  EXPECT_NE(checked.text.find("no probe covers 1 of its groups (tcp:192.0.2.10:80)"),
             std::string::npos)
       << checked.text;
 }

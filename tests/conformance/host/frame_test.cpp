@@ -236,7 +236,7 @@ std::vector<End> of_single_programs() {
                     "a file in place of the socket",
                     {},
                     74,
-                    "cannot make the control socket .*: there is a file that is no socket",
+                    "cannot create the control socket .*: there is a file that is not a socket",
                     "",
                     a_file_in_place_of_the_socket});
     rows.push_back({program,
@@ -504,7 +504,7 @@ std::vector<Event> of_every_control_socket(const std::string& program) {
       {.program = program,
        .event = "its metrics port is taken",
        .happens = nothing,
-       .says = "no metrics: .*; tried again, see --metrics\n",
+       .says = "no metrics: .*; trying again, see --metrics\n",
        .given =
            [program](Scene&) {
              taken.emplace(static_cast<std::uint16_t>(program == "saspd" ? 9860 : 9861));

@@ -328,9 +328,9 @@ TEST_F(Supervised, TellsItsServiceManagerHowItIs) {
   EXPECT_TRUE(manager_->hears("READY=1"))
       << "a load balancer that is late is no reason not to start";
   EXPECT_TRUE(manager_->hears(
-      "STATUS=tcp:10.0.0.1:80 of group 'web' of 'lb1': registered with 0 of 1 gwm(s)"));
+      "STATUS=tcp:10.0.0.1:80 of group 'web' of 'lb1': registered with 0 of 1 GWM(s)"));
   given_lb();
-  EXPECT_TRUE(manager_->hears("registered with 1 of 1 gwm(s)"));
+  EXPECT_TRUE(manager_->hears("registered with 1 of 1 GWM(s)"));
   EXPECT_TRUE(manager_->hears("WATCHDOG=1\nWATCHDOG=1"));
   member_->send(SIGTERM);
   EXPECT_TRUE(manager_->hears("STOPPING=1\nEXTEND_TIMEOUT_USEC=6000000"));

@@ -838,7 +838,7 @@ TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {
   EXPECT_EQ(failed_, 0);
 
   // A new certificate of its own is no reason to leave, a list with the GWM in it is.
-  const auto connections = [this] { return gwm_->times_logged("lb 'director-1' connected from"); };
+  const auto connections = [this] { return gwm_->times_logged("LB 'director-1' connected from"); };
   const auto before = connections();
   pki.issue("next", {"--cn", "director-1"});
   install("next");

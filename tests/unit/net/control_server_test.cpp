@@ -416,7 +416,7 @@ TEST_F(ControlServerTest, NamesTheDirectoryThatIsMissing) {
   asio::io_context io;
   const auto server = open(io, folder_ + "/none/control");
   ASSERT_FALSE(server);
-  EXPECT_EQ(server.error().detail, "cannot make the control socket " + folder_ +
+  EXPECT_EQ(server.error().detail, "cannot create the control socket " + folder_ +
                                        "/none/control: there is no directory " + folder_ + "/none");
 }
 
