@@ -200,7 +200,8 @@ TEST_F(Weights, OfAMemberThatVanishedStayForAWhile) {
   EXPECT_TRUE(becomes({41, 0, 0}));
   EXPECT_TRUE(
       logs("has not named web tcp:192.0.2.2:80 for 5 s: its last advice for them is forgotten"));
-  EXPECT_TRUE(logs("alarm partly_known: group 'web' of lb1: 1 of 3 members not known"));
+  EXPECT_TRUE(
+      logs("alarm partly_known: group 'web' of lb1: the state of 1 of 3 members is not known"));
 }
 
 TEST_F(Weights, OfAFileThatLostMostOfItsMembersAreHeldBack) {

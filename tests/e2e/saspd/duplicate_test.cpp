@@ -51,7 +51,7 @@ TEST_F(Duplicate, IsSuspectedAndSaidOnBothSides) {
   EXPECT_EQ(ends_with({programs + "/saspctl", "--socket", path("control"), "status", "--check"}),
             1);
   EXPECT_TRUE(eventually([&] {
-    return gwm_->log().find("two load balancers at 127.0.0.1 seem to use this uid") !=
+    return gwm_->log().find("two load balancers at 127.0.0.1 seem to use this UID") !=
            std::string::npos;
   }));
   stop = true;

@@ -142,7 +142,8 @@ TEST_F(SaspdOnXdp, NoticesThatItsProgramWasTakenOff) {
   kernel::output_of("bpftool link detach pinned " + pins() + "/link_c0");
   EXPECT_TRUE(eventually([&] { return problem() == "not_attached c0"; })) << problem();
   EXPECT_EQ(check(), 1);
-  EXPECT_NE(text.find("interface c0: the XDP program was taken off it"), std::string::npos) << text;
+  EXPECT_NE(text.find("interface c0: the XDP program was detached from it"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("saspd --reattach --pins " + pins()), std::string::npos) << text;
   EXPECT_EQ(saspd_->times_logged("not_attached: interface c0"), 1U);
   EXPECT_NE(metrics().find("saspd_dataplane_problem{problem=\"not_attached\",subject=\"c0\"} 1"),
@@ -337,7 +338,7 @@ TEST_F(SaspdOnXdp, IsNotDetachedWhileItServes) {
   ASSERT_TRUE(all_have_slots(4));
   std::string text;
   EXPECT_EQ(ends_with({"saspd", "--detach", "--pins", pins()}, &text), 75);
-  EXPECT_NE(text.find(fmt::format("pid {} of user root serves with", saspd_->pid())),
+  EXPECT_NE(text.find(fmt::format("pid {} of user root is using", saspd_->pid())),
             std::string::npos)
       << text;
   EXPECT_EQ(ends_with({"saspd", "--attach", "--replace", "--max-backends", "16", "--interface",

@@ -129,7 +129,7 @@ TEST_F(ZerosOnIpvs, OfOthersStayWhenTheyCameWhileItWasAway) {
   ASSERT_TRUE(comes_to("40 30 0 10"));
   expect_after_advice("40 30 0 10");
   EXPECT_TRUE(is_held(3, "foreign_zero"));
-  EXPECT_EQ(logged("10.9.1.3:80: held at weight 0: somebody else"), 1U);
+  EXPECT_EQ(logged("10.9.1.3:80: held at weight 0: another program"), 1U);
   Ipvsadm::run("-e -t 10.9.0.10:80 -r 10.9.1.3:80 -m -w 7\n");
   EXPECT_TRUE(comes_to("40 30 20 10"));
   EXPECT_TRUE(eventually([&] { return logged("no longer held at weight 0") == 1; }));

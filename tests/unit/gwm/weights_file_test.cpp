@@ -90,7 +90,7 @@ TEST(WeightsFile, NamesTheLineAndWhatIsWrongWithIt) {
       {"web 192.0.2.1:80 40# the fast one", "a comment begins with a blank and #"},
       {"web 192.0.2.1:80 40#fast", "'40#fast' is not a weight"},
       {"web 2001:db8::1:80 40", "write [2001:db8::1:80] or [2001:db8::1]:80"},
-      {"web tcp:2001:db8::1:80 40", "stands in brackets: [2001:db8::1]:80"},
+      {"web tcp:2001:db8::1:80 40", "in brackets: [2001:db8::1]:80"},
       {"\"web\" 192.0.2.1:80 40", "quotes would be part of the group's name; write web"},
       {"'the web' 192.0.2.1:80 40", "quotes would be part of the group's name; write the web"},
       {"web \"192.0.2.1:80\" 40", "a member is not quoted; write 192.0.2.1:80"},

@@ -197,8 +197,7 @@ TEST_F(LedgerOnDisk, OfAnotherVersionIsPutAsideWholeAndSaid) {
     std::ofstream(path_) << text;
     EXPECT_FALSE(knows());
     ASSERT_EQ(warnings_.size(), 1U);
-    EXPECT_NE(warnings_[0].find(fmt::format("of another version ('{}')", version)),
-              std::string::npos)
+    EXPECT_NE(warnings_[0].find(fmt::format("another version ('{}')", version)), std::string::npos)
         << warnings_[0];
     EXPECT_NE(warnings_[0].find("; it is now " + path_ + ".bad"), std::string::npos);
     ASSERT_TRUE(LedgerFile(path_, here).keep(two_zeros()));
