@@ -29,20 +29,6 @@ class OnXdp : public SaspdOnXdp {
     SaspdOnXdp::start_saspd("web=tcp:192.0.2.10:80", 4, more, in_front);
   }
   std::string described() const { return json::serialize(status()); }
-
-  // By its slots, to less than one.
-  bool leads_by(const std::vector<std::uint32_t>& weights) const {
-    const auto now = kernel::RawMaps(pins()).tcp(80);
-    if (!now || !now->has_address || now->nobodys + now->strangers != 0) return false;
-    if (now->servers.size() != weights.size()) return false;
-    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      const auto& server = now->servers.at(fmt::format("{}.2", i + 1));
-      if (server.weight != weights[i]) return false;
-      if (std::abs(server.slots - weights[i] * LB_SLOTS / total) >= 1) return false;
-    }
-    return true;
-  }
 };
 
 using FaultsOnXdp = Faults<OnXdp>;

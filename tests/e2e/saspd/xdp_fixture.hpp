@@ -13,6 +13,7 @@
 #include <fstream>
 #include <numeric>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
@@ -152,6 +153,28 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
                     std::all_of(slots.begin(), slots.end(), [](auto n) { return n > 0; });
            }) ||
            (ADD_FAILURE() << json::serialize(status()), false);
+  }
+
+  // By its slots, to less than one.
+  bool leads_by(const std::vector<std::uint32_t>& weights) const {
+    const auto now = kernel::RawMaps(pins()).tcp(80);
+    if (!now || !now->has_address || now->nobodys + now->strangers != 0) return false;
+    if (now->servers.size() != weights.size()) return false;
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const auto& server = now->servers.at(fmt::format("{}.2", i + 1));
+      if (server.weight != weights[i]) return false;
+      if (std::abs(server.slots - weights[i] * LB_SLOTS / total) >= 1) return false;
+    }
+    return true;
+  }
+  // Over three passes of --reconcile-interval 1.
+  bool stays(const std::vector<std::uint32_t>& weights) const {
+    for (int look = 0; look < 15; ++look) {
+      if (!leads_by(weights)) return ADD_FAILURE() << json::serialize(status()), false;
+      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+    }
+    return true;
   }
 
   // How many of `connections` each server got.
