@@ -35,7 +35,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "controller/base/address.hpp"
@@ -43,11 +42,12 @@
 #include "controller/base/exit_codes.hpp"
 #include "controller/base/text.hpp"
 #include "controller/net/control_client.hpp"
+#include "controller/report/json.hpp"
+#include "controller/report/saspd.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
-namespace json = boost::json;
 using asio::ip::tcp;
 using saspd::Endpoint;
 using saspd::fail;
@@ -295,82 +295,22 @@ class Traffic {
 
 // --- What saspd says -------------------------------------------------------------------------
 
-struct Member {
-  bool advised = false;
-  std::int64_t weight = 0;
-  bool contact = false;
-  bool quiesced = false;
-  std::int64_t effective = 0;
-  std::optional<std::int64_t> kernel;
-  std::string reason = "?";
-};
-
+using saspd::report::Member;
 using Members = std::array<Member, server_count>;
 
-std::optional<std::int64_t> number(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  if (value == nullptr) return {};
-  if (value->is_int64()) return value->get_int64();
-  if (value->is_uint64()) return static_cast<std::int64_t>(value->get_uint64());
-  return {};
-}
-
-bool flag(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::string_view string(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
-                                                : std::string_view{};
-}
-
-const json::object* object_in(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value == nullptr ? nullptr : value->if_object();
-}
-
-std::vector<const json::object*> objects_in(const json::object& object, std::string_view key) {
-  std::vector<const json::object*> objects;
-  const auto* value = object.if_contains(key);
-  const auto* array = value == nullptr ? nullptr : value->if_array();
-  if (array == nullptr) return objects;
-  for (const auto& element : *array)
-    if (const auto* found = element.if_object()) objects.push_back(found);
-  return objects;
-}
-
-Member read_member(const json::object& object) {
-  Member member;
-  if (const auto* advice = object_in(object, "advice")) {
-    member.advised = true;
-    member.weight = number(*advice, "weight").value_or(-1);
-    if (const auto* flags = object_in(*advice, "flags")) {
-      member.contact = flag(*flags, "contact");
-      member.quiesced = flag(*flags, "quiesce");
-    }
-  }
-  member.effective = number(object, "effective_weight").value_or(-1);
-  member.kernel = number(object, "kernel_weight");
-  member.reason = string(object, "reason");
-  return member;
-}
-
 Result<Members> ask(const Arguments& arguments) {
-  const auto status =
+  const auto answer =
       saspd::net::control_request(arguments.control, {{"command", "status"}}, 2000ms);
-  if (!status) return fail(status.error());
+  if (!answer) return fail(answer.error());
+  const auto status = saspd::report::from_json<saspd::report::Status>(*answer);
   Members members;
-  for (const auto* group : objects_in(*status, "groups")) {
-    if (string(*group, "name") != arguments.group) continue;
-    for (const auto* object : objects_in(*group, "members")) {
+  for (const auto& group : status.groups) {
+    if (group.name != arguments.group) continue;
+    for (const auto& member : group.members) {
       for (std::size_t i = 0; i < server_count; ++i) {
         const auto& endpoint = arguments.servers.at(i).endpoint;
-        if (string(*object, "address") == endpoint.address.text() &&
-            number(*object, "port") == endpoint.port) {
-          members.at(i) = read_member(*object);
-        }
+        if (member.address == endpoint.address.text() && member.port == endpoint.port)
+          members.at(i) = member;
       }
     }
   }
@@ -379,15 +319,16 @@ Result<Members> ask(const Arguments& arguments) {
 
 // Has the advice, as it was written, arrived, and the kernel followed it?
 bool follows(const Member& member, const Advised& advised) {
-  if (!member.advised || member.kernel != member.effective) return false;
+  if (!member.advice || member.kernel_weight != member.effective_weight) return false;
+  const auto& flags = member.advice->flags;
   switch (advised.kind) {
-    case Advised::Kind::quiesce: return member.quiesced;
+    case Advised::Kind::quiesce: return flags.quiesce;
     case Advised::Kind::down:
-    case Advised::Kind::stopped: return !member.contact;
+    case Advised::Kind::stopped: return !flags.contact;
     case Advised::Kind::weight: break;
   }
-  return member.contact && !member.quiesced && member.weight == advised.weight &&
-         member.effective > 0;  // not while its probe is still silent
+  return flags.contact && !flags.quiesce && member.advice->weight == advised.weight &&
+         member.effective_weight > 0;  // not while its probe is still silent
 }
 
 std::bitset<server_count> is_stopped(const Phase& phase) {
@@ -412,8 +353,9 @@ std::size_t connections_to_count(Backend backend, const Members& members) {
   std::int64_t sum = 0;
   std::int64_t divisor = 0;
   for (const auto& member : members) {
-    sum += member.kernel.value_or(0);
-    divisor = std::gcd(divisor, member.kernel.value_or(0));
+    const std::int64_t weight = member.kernel_weight.value_or(0);
+    sum += weight;
+    divisor = std::gcd(divisor, weight);
   }
   if (divisor == 0 || sum < divisor) return min_connections;  // never the second; clang-tidy asks
   const auto round = static_cast<std::size_t>(sum / divisor);
@@ -632,8 +574,8 @@ class Show {
       lines.push_back(
           fmt::format("  {:<6}  {:<12}  {:>7}  {:>6}  {:>5}  {:>5.1f} %  {:>6.1f} %  {}",
                       server.name, server.endpoint.text(), text(phase_->advice.at(i)),
-                      member.kernel ? fmt::format("{}", *member.kernel) : "-", traffic_.of(i),
-                      traffic_.share(i), expected.at(i), member.reason));
+                      member.kernel_weight ? fmt::format("{}", *member.kernel_weight) : "-",
+                      traffic_.of(i), traffic_.share(i), expected.at(i), member.reason.text()));
     }
     return lines;
   }

@@ -83,6 +83,19 @@ auto find_in(Options& options, std::string_view flag) -> decltype(options.data()
 
 }  // namespace
 
+std::string help_table(const std::vector<HelpEntry>& entries) {
+  std::string out;
+  for (const auto& [usage, help] : entries) {
+    out += fmt::format("  {:<{}}", usage, help_column - 2);
+    for (const char c : wrapped(help, help_width - help_column)) {
+      out += c;
+      if (c == '\n') out.append(help_column, ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
 Cli::Cli(std::string name, std::string description, std::string footer)
     : name_(std::move(name)),
       footer_(std::move(footer)),

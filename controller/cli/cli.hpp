@@ -32,6 +32,14 @@ namespace saspd::cli {
 
 struct ConfigLine;
 
+// A line of the help: what is typed, and what it means.
+struct HelpEntry {
+  std::string usage;
+  std::string help;
+};
+// Aligned with the flags in --help; ends with a line break.
+std::string help_table(const std::vector<HelpEntry>& entries);
+
 class Cli {
  public:
   // Takes one value of a flag; an error names the value and the accepted form, without the flag.

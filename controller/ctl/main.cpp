@@ -14,6 +14,7 @@
 #include "controller/ctl/outcome.hpp"
 #include "controller/ctl/watch.hpp"
 #include "controller/net/control_client.hpp"
+#include "controller/report/json.hpp"
 
 namespace {
 
@@ -60,7 +61,7 @@ ExitCode watch(const Options& options) {
       std::cerr << "saspctl: " << problem.err << '\n';
     trouble = problem.err;
     if (trouble.empty()) {
-      auto now = saspd::ctl::watched(*answer);
+      auto now = saspd::ctl::watched(saspd::report::from_json<saspd::report::Watch>(*answer));
       for (const auto& change : saspd::ctl::changes(before, now))
         std::cout << saspd::ctl::watch_line(change, clock_time(), options.json);
       before = std::move(now);

@@ -17,96 +17,53 @@
 namespace saspd::ctl {
 namespace {
 
-struct CommandForm {
-  Command command;
-  std::string_view name;
-  std::size_t at_least = 0;  // arguments
-  std::size_t at_most = 0;
-  std::string_view needs = {};                        // in words, if there are too few
-  std::array<std::string_view, 2> keys = {"member"};  // of the arguments, in the request
-};
-constexpr std::string_view a_member = "a member: ADDR:PORT or GROUP/ADDR:PORT";
-constexpr std::array<CommandForm, 13> commands{
-    {{Command::status, "status"},
-     {Command::gwm, "gwm"},
-     {Command::lbs, "lbs"},
-     {Command::groups, "groups"},
-     {Command::members, "members", 0, 1, "", {"group"}},
-     {Command::why, "why", 1, 1, a_member},
-     {Command::watch, "watch"},
-     {Command::plan, "plan"},
-     {Command::reconcile, "reconcile"},
-     {Command::drain, "drain", 1, 1, a_member},
-     {Command::undrain, "undrain", 1, 1, a_member},
-     {Command::export_rules, "export"},
-     {Command::trace,
-      "trace",
-      2,
-      2,
-      "the client's ADDR:PORT and the service, tcp:ADDR:PORT",
-      {"source", "destination"}}}};
-
-// Commands that are documented but do not exist yet.
-constexpr std::array<std::string_view, 8> not_built{"history", "set-weight", "hold",   "release",
-                                                    "doctor",  "decode",     "reload", "log-level"};
-
-std::string footer() {
-  return fmt::format(R"(Commands:
-  status                          GWMs, groups and members with advice and weights (default)
-  status --check                  the same, and exit code 1 if something is not healthy: no GWM is
-                                  established, a group is not in the kernel, its advice is held
-                                  back, it has an urgent alarm, or the kernel cannot be written
-  gwm                             the GWMs alone
-  lbs                             the load balancers of sasp-gwm
-  groups                          the groups, one per line
-  members [GROUP]                 the members of each group, or of one
-  why MEMBER                      why a member has its weight; MEMBER is ADDR:PORT or
-                                  GROUP/ADDR:PORT, without :PORT if it has none
-  watch                           the state, one line per item, and then one line per change,
-                                  checked every second, until ^C
-  drain MEMBER, undrain MEMBER    sasp-gwm has every load balancer give the member no new
-                                  connections, and ends that. saspd: undrain returns a weight of 0
-                                  that another program wrote, or may have written, to the advice.
-                                  Needs root or the group saspd-admin
-  plan                            what saspd would write now, after reading the kernel
-  reconcile                       read the kernel at once and write what differs, without waiting
-                                  for --reconcile-interval; exit code 1 if the kernel refused
-                                  something
-  export                          the whole IPVS table as rules for ipvsadm -R, with the thresholds
-                                  that ipvsadm -S leaves out; the weights are those in the kernel
-                                  now
-  trace CLIENT SERVICE            what happens to a packet from CLIENT, ADDR:PORT, to SERVICE,
-                                  tcp:ADDR:PORT or udp:ADDR:PORT: slot, destination, next hop
-                                  (--backend xdp)
-Not built yet: {}
-
-Examples:
+// What --help says below the flags, beside the commands.
+constexpr std::string_view examples_and_codes = R"(Examples:
   saspctl
-  saspctl --json status | jq '.groups[].members[] | {{address, kernel_weight}}'
+  saspctl --json status | jq '.groups[].members[] | {address, kernel_weight}'
   saspctl why web/192.0.2.1:80
   saspctl --of sasp-gwm status --check
   saspctl export > ipvs.rules     # later, on an empty table: ipvsadm -R < ipvs.rules
 
 Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,
 65 no such member, or an answer that cannot be understood or comes from another program, 69 the
-program is not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.)",
-                     fmt::join(not_built, " "));
+program is not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.)";
+
+std::vector<cli::HelpEntry> help_of_commands() {
+  std::vector<cli::HelpEntry> entries;
+  for (const auto& row : report::commands()) {
+    if (!row.is_built()) continue;
+    entries.push_back({row.usage(), std::string(row.help)});
+    if (row.command == Command::status) {
+      entries.push_back(
+          {"status --check",
+           "the same, and exit code 1 if something is not healthy: no GWM is established, a group "
+           "is not in the kernel, its advice is held back, it has an urgent alarm, or the kernel "
+           "cannot be written"});
+    }
+  }
+  return entries;
 }
 
-const CommandForm& form_of(Command command) {
-  return *std::find_if(commands.begin(), commands.end(),
-                       [&](const auto& known) { return known.command == command; });
+std::string footer() {
+  std::vector<std::string_view> not_built;
+  for (const auto& row : report::commands()) {
+    if (!row.is_built()) not_built.push_back(row.name);
+  }
+  return fmt::format("Commands:\n{}Not built yet: {}\n\n{}", cli::help_table(help_of_commands()),
+                     fmt::join(not_built, " "), examples_and_codes);
 }
 
 Result<Command> parse_command(std::string_view word) {
-  std::vector<std::string_view> names;
-  for (const auto& form : commands) {
-    if (word == form.name) return form.command;
-    names.push_back(form.name);
-  }
-  if (std::find(not_built.begin(), not_built.end(), word) != not_built.end()) {
+  const auto* row = report::find_command(word);
+  if (row != nullptr && row->is_built()) return row->command;
+  if (row != nullptr) {
     return fail(std::errc::not_supported,
                 fmt::format("{} is not built yet in this version ({})", word, program_version));
+  }
+  std::vector<std::string_view> names;
+  for (const auto& known : report::commands()) {
+    if (known.is_built()) names.push_back(known.name);
   }
   return fail(std::errc::invalid_argument,
               fmt::format("unknown command '{}', expected one of {}{}", word,
@@ -116,20 +73,22 @@ Result<Command> parse_command(std::string_view word) {
 // Commands that both programs know always go to the same one: monitoring must not get the health of
 // another program.
 std::string_view default_program(Command command) {
-  return command == Command::lbs ? gwm_program : saspd_program;
+  return report::row_of(command).of(report::Program::saspd) == report::Support::none
+             ? gwm_program
+             : saspd_program;
 }
 
 // Checks the command and its arguments together.
 std::optional<std::string> check(const Options& options) {
-  const auto& form = form_of(options.command);
-  const auto& arguments = options.arguments;
-  if (arguments.size() < form.at_least) return fmt::format("{} needs {}", form.name, form.needs);
-  if (arguments.size() > form.at_most) {
-    return fmt::format("{} takes {}, got '{}'", form.name,
-                       form.at_most == 0   ? "no argument"
-                       : form.at_most == 1 ? "one argument"
-                                           : "two arguments",
-                       arguments.back());
+  const auto& row = report::row_of(options.command);
+  const auto given = options.arguments.size();
+  if (given < row.min_arguments()) return fmt::format("{} needs {}", row.name, row.needs);
+  if (given > row.max_arguments()) {
+    return fmt::format("{} takes {}, got '{}'", row.name,
+                       row.max_arguments() == 0   ? "no argument"
+                       : row.max_arguments() == 1 ? "one argument"
+                                                  : "two arguments",
+                       options.arguments.back());
   }
   if (options.check && options.command != Command::status) return "--check is for status only";
   return std::nullopt;
@@ -179,10 +138,10 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
 }
 
 boost::json::object request(const Options& options) {
-  const auto& form = form_of(options.command);
-  boost::json::object request{{"command", form.name}};
+  const auto& row = report::row_of(options.command);
+  boost::json::object request{{"command", row.name}};
   for (std::size_t i = 0; i < options.arguments.size(); ++i)
-    request[form.keys.at(i)] = options.arguments[i];
+    request[row.arguments.at(i).key] = options.arguments[i];
   return request;
 }
 

@@ -10,24 +10,11 @@
 #include <boost/json/object.hpp>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/report/commands.hpp"
 
 namespace saspd::ctl {
 
-enum class Command {
-  status,
-  gwm,
-  lbs,
-  groups,
-  members,
-  why,
-  watch,
-  plan,
-  reconcile,
-  drain,
-  undrain,
-  export_rules,
-  trace,
-};
+using report::Command;
 
 inline constexpr std::string_view saspd_socket = "/run/saspd/control";
 inline constexpr std::string_view gwm_socket = "/run/sasp-gwm/control";

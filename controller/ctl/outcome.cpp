@@ -5,9 +5,10 @@
 #include <boost/json/serialize.hpp>
 
 #include "controller/base/text.hpp"
+#include "controller/base/version.hpp"
 #include "controller/ctl/render.hpp"
 #include "controller/ctl/render_gwm.hpp"
-#include "controller/ctl/table.hpp"
+#include "controller/report/json.hpp"
 
 namespace saspd::ctl {
 
@@ -49,85 +50,79 @@ Outcome no_answer(const Options& options, const Error& error, bool gwm_is_there)
 
 // Whose answer it is. An older saspd that still runs names itself in some answers only; sasp-gwm
 // always did in all that it does not refuse.
-std::string_view author(const json::object& answer) {
-  const auto* program = answer.if_contains("program");
-  const auto* name = program != nullptr ? program->if_string() : nullptr;
-  return name != nullptr ? std::string_view(*name) : saspd_program;
+std::string author(const json::object& answer) {
+  return report::from_json<report::Answer>(answer).program;
 }
 
 // The daemon refused the question, and knows best with which code that ends.
-Outcome refused(const json::object& answer, const json::value& error) {
-  const auto* text = error.if_string();
-  const auto* code = answer.if_contains("exit_code");
-  const auto number = code != nullptr && code->is_int64() ? code->get_int64() : 0;
-  return {number >= 1 && number <= 78 ? static_cast<ExitCode>(number) : ExitCode::internal,
+Outcome refused(const json::object& answer) {
+  const auto [error, code] = report::from_json<report::Refusal>(answer);
+  return {code >= 1 && code <= 78 ? static_cast<ExitCode>(code) : ExitCode::internal,
           {},
-          printable(text != nullptr ? std::string_view(*text) : "refused without a reason")};
+          error.value_or("refused without a reason")};
 }
 
-bool is_of_gwm(const json::object& answer) {
-  return author(answer) == gwm_program;
+template <class Answer>
+std::string shown(const json::object& answer, bool colors) {
+  return render(report::from_json<Answer>(answer), colors);
 }
 
 std::string shown_of_gwm(Command command, const json::object& answer, bool colors) {
   switch (command) {
-    case Command::status: return gwm::render_status(answer, colors);
-    case Command::lbs: return gwm::render_lbs(answer, colors);
-    case Command::groups: return gwm::render_groups(answer, colors);
-    case Command::members: return gwm::render_members(answer, colors);
-    case Command::why: return gwm::render_why(answer, colors);
-    case Command::drain:
-    case Command::undrain: return gwm::render_done(answer);
+#define SASPD_SHOWN(name, Answer) \
+  case Command::name: return shown<report::Answer>(answer, colors);
+    SASP_GWM_ANSWERS(SASPD_SHOWN)
     default: return {};  // it refuses the others
   }
 }
 
-std::string shown(Command command, const json::object& answer, bool colors) {
+std::string shown_of_saspd(Command command, const json::object& answer, bool colors) {
   switch (command) {
-    case Command::status: return render_status(answer, colors);
-    case Command::gwm: return render_gwm(answer, colors);
-    case Command::groups: return render_groups(answer, colors);
-    case Command::members: return render_members(answer, colors);
-    case Command::why: return render_why(answer, colors);
-    case Command::plan: return render_plan(answer);
-    case Command::reconcile: return render_reconcile(answer, colors);
-    case Command::export_rules: return render_export(answer);
-    case Command::undrain: return render_undrain(answer);
-    case Command::trace: return render_trace(answer, colors);
+    SASPD_ANSWERS(SASPD_SHOWN)
     default: return {};
   }
 }
 
 bool is_well(const Options& options, const json::object& answer) {
-  if (options.command == Command::reconcile) return all_written(answer);
+  if (options.command == Command::reconcile)
+    return report::from_json<report::Reconcile>(answer).failures.empty();
   if (!options.check) return true;
-  return is_of_gwm(answer) ? gwm::problems(answer).empty() : problems(answer).empty();
+  return author(answer) == gwm_program
+             ? problems(report::from_json<report::gwm::Status>(answer)).empty()
+             : problems(report::from_json<report::Status>(answer)).empty();
 }
 
 }  // namespace
+
+Result<void> check_schema(const json::object& answer) {
+  const auto* version = answer.if_contains("schema_version");
+  if (version != nullptr && *version == report::schema_version) return {};
+  return fail(std::errc::not_supported,
+              fmt::format("the answer has schema_version {}, this saspctl ({}) knows {}",
+                          version != nullptr ? printable(json::serialize(*version)) : "-",
+                          program_version, report::schema_version));
+}
 
 Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors,
                 bool gwm_is_there) {
   if (!answer) return no_answer(options, answer.error(), gwm_is_there);
   // What is refused before it is looked at comes from the socket, which does not know its program.
-  if (const auto* error = answer->if_contains("error");
-      error != nullptr && !answer->contains("program")) {
-    return refused(*answer, *error);
-  }
+  const bool is_refusal = answer->contains("error");
+  if (is_refusal && !answer->contains("program")) return refused(*answer);
   if (!options.program.empty() && author(*answer) != options.program) {
     return {ExitCode::data,
             {},
-            printable(fmt::format("{}: {} answers there, not {}", options.socket, author(*answer),
-                                  options.program))};
+            fmt::format("{}: {} answers there, not {}", printable(options.socket), author(*answer),
+                        options.program)};
   }
-  if (const auto* error = answer->if_contains("error")) return refused(*answer, *error);
+  if (is_refusal) return refused(*answer);
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};
   const auto code = is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy;
   if (options.json) return {code, printable_json(json::serialize(*answer)) + "\n", {}};
   return {code,
-          is_of_gwm(*answer) ? shown_of_gwm(options.command, *answer, colors)
-                             : shown(options.command, *answer, colors),
+          author(*answer) == gwm_program ? shown_of_gwm(options.command, *answer, colors)
+                                         : shown_of_saspd(options.command, *answer, colors),
           {}};
 }
 

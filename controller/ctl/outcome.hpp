@@ -17,6 +17,9 @@ struct Outcome {
   std::string err;  // for stderr; one line without its break, or empty
 };
 
+// Is it an answer of the kind that this program knows.
+Result<void> check_schema(const boost::json::object& answer);
+
 // Only an answer of the program that was asked is one. `gwm_is_there`: sasp-gwm has a socket here,
 // which helps whoever asked saspd without a word and got no answer.
 Outcome outcome(const Options& options, const Result<boost::json::object>& answer, bool colors,

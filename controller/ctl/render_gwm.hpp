@@ -1,24 +1,25 @@
-// The answers of sasp-gwm as people read them. Pure: JSON in, text out, as in render.hpp.
+// The answers of sasp-gwm as people read them, as in render.hpp.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include <boost/json/object.hpp>
+#include "controller/report/gwm.hpp"
 
-namespace saspd::ctl::gwm {
+namespace saspd::ctl {
 
-// What is not healthy in an answer to "status", a sentence each; empty is healthy.
-std::vector<std::string> problems(const boost::json::object& status);
+// What is not healthy, a sentence each; empty is healthy.
+std::vector<std::string> problems(const report::gwm::Status& status);
 
-std::string render_status(const boost::json::object& status, bool colors);
-std::string render_lbs(const boost::json::object& lbs, bool colors);
-std::string render_groups(const boost::json::object& groups, bool colors);
+std::string render(const report::gwm::Status& status, bool colors);
+std::string render(const report::gwm::Lbs& lbs, bool colors);
+std::string render(const report::gwm::Groups& groups, bool colors);
 // A table per group.
-std::string render_members(const boost::json::object& members, bool colors);
+std::string render(const report::gwm::Members& members, bool colors);
 // A paragraph per group in which the member is.
-std::string render_why(const boost::json::object& why, bool colors);
-// What drain and undrain have done.
-std::string render_done(const boost::json::object& done);
+std::string render(const report::gwm::Why& why, bool colors);
+// What was done.
+std::string render(const report::gwm::Drain& done, bool colors);
+std::string render(const report::gwm::Undrain& done, bool colors);
 
-}  // namespace saspd::ctl::gwm
+}  // namespace saspd::ctl

@@ -4,14 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
-
-#include "controller/base/text.hpp"
-
 namespace saspd::ctl {
-
-namespace json = boost::json;
 
 namespace {
 
@@ -23,56 +16,12 @@ std::size_t width(std::string_view text) {
 
 }  // namespace
 
-const json::value* find(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "-" : text;
 }
 
-std::string text(const json::value& value) {
-  if (const auto* string = value.if_string()) return printable(*string);
-  return printable(json::serialize(value));
-}
-
-std::string text(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value == nullptr ? "-" : text(*value);
-}
-
-bool is_true(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::optional<std::int64_t> number(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  if (value == nullptr || !value->is_int64()) return std::nullopt;
-  return value->get_int64();
-}
-
-const json::object* object_at(const json::object& object, std::string_view key) {
-  const auto* value = find(object, key);
-  return value == nullptr ? nullptr : value->if_object();
-}
-
-std::vector<const json::object*> objects(const json::object& object, std::string_view key) {
-  std::vector<const json::object*> found;
-  const auto* value = find(object, key);
-  const auto* array = value == nullptr ? nullptr : value->if_array();
-  if (array == nullptr) return found;
-  for (const auto& element : *array) {
-    if (const auto* item = element.if_object()) found.push_back(item);
-  }
-  return found;
-}
-
-std::vector<std::string> texts(const json::object& object, std::string_view key) {
-  std::vector<std::string> found;
-  const auto* value = find(object, key);
-  const auto* array = value == nullptr ? nullptr : value->if_array();
-  if (array == nullptr) return found;
-  for (const auto& element : *array)
-    found.push_back(text(element));
-  return found;
+std::string or_dash(const std::optional<std::string>& text) {
+  return text ? or_dash(*text) : "-";
 }
 
 std::string painted(std::string_view text, Color color, bool colors) {
@@ -115,19 +64,10 @@ std::string age(std::optional<std::int64_t> seconds) {
   return seconds ? duration(seconds, "") + " ago" : "never";
 }
 
-std::string member_name(const json::object& member) {
-  auto address = text(member, "address");
-  if (number(member, "port") == 0) return address;
+std::string member_name(const std::string& address, std::uint16_t port) {
+  if (port == 0) return or_dash(address);
   const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", text(member, "port"));
-}
-
-std::string doubts(const json::object& flags) {
-  std::string out;
-  if (is_true(flags, "quiesce")) out += ", quiesced";
-  if (!is_true(flags, "contact")) out += ", no contact";
-  if (!is_true(flags, "confident")) out += ", not confident";
-  return out;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address, v6 ? "]" : "", port);
 }
 
 }  // namespace saspd::ctl

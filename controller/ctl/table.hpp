@@ -1,4 +1,4 @@
-// What all answers have in common when they are shown: careful reading of their JSON, and tables.
+// What all answers have in common when they are shown: cells, colours and tables.
 #pragma once
 
 #include <cstdint>
@@ -7,24 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 namespace saspd::ctl {
 
-// --- reading an answer: whatever it lacks is absent, and no text of it can harm a terminal
-
-const boost::json::value* find(const boost::json::object& object, std::string_view key);
-std::string text(const boost::json::value& value);
-std::string text(const boost::json::object& object, std::string_view key);  // "-" if absent
-bool is_true(const boost::json::object& object, std::string_view key);
-std::optional<std::int64_t> number(const boost::json::object& object, std::string_view key);
-const boost::json::object* object_at(const boost::json::object& object, std::string_view key);
-// The objects of an array, or its texts; none if there is no array.
-std::vector<const boost::json::object*> objects(const boost::json::object& object,
-                                                std::string_view key);
-std::vector<std::string> texts(const boost::json::object& object, std::string_view key);
-
-// --- writing it down
+// "-" for none.
+std::string or_dash(const std::string& text);
+std::string or_dash(const std::optional<std::string>& text);
 
 enum class Color { none, bold, good, doubtful, bad };
 std::string painted(std::string_view text, Color color, bool colors);
@@ -41,8 +28,15 @@ std::string duration(std::optional<std::int64_t> seconds, std::string_view other
 std::string age(std::optional<std::int64_t> seconds);
 
 // "192.0.2.1:80", "[2001:db8::1]:80"; a system member has no port (RFC 4678 5.1): "192.0.2.1".
-std::string member_name(const boost::json::object& member);
+std::string member_name(const std::string& address, std::uint16_t port);
 // RFC 4678 5.3: ", quiesced, no contact": of the flags only what an operator should look at.
-std::string doubts(const boost::json::object& flags);
+template <class Flags>
+std::string doubts(const Flags& flags) {
+  std::string out;
+  if (flags.quiesce) out += ", quiesced";
+  if (!flags.contact) out += ", no contact";
+  if (!flags.confident) out += ", not confident";
+  return out;
+}
 
 }  // namespace saspd::ctl

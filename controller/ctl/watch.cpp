@@ -2,22 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "controller/base/text.hpp"
-#include "controller/ctl/table.hpp"
+#include "controller/report/json.hpp"
 
 namespace saspd::ctl {
 
-namespace json = boost::json;
-
-Watched watched(const json::object& answer) {
-  Watched items;
-  const auto* object = object_at(answer, "items");
-  if (object == nullptr) return items;
-  for (const auto& [name, state] : *object)
-    items[printable(name)] = text(state);
-  return items;
+Watched watched(const report::Watch& answer) {
+  return {answer.items.begin(), answer.items.end()};
 }
 
 std::vector<WatchedChange> changes(const Watched& before, const Watched& now) {
@@ -43,12 +36,8 @@ std::vector<WatchedChange> changes(const Watched& before, const Watched& now) {
 std::string watch_line(const WatchedChange& change, std::string_view time, bool as_json) {
   const auto& [name, was, is] = change;
   if (as_json) {
-    const auto value = [](const std::optional<std::string>& text) {
-      return text ? json::value(*text) : json::value(nullptr);
-    };
-    return json::serialize(json::object{
-               {"time", time}, {"name", name}, {"was", value(was)}, {"is", value(is)}}) +
-           '\n';
+    const report::WatchEvent event{std::string(time), name, was, is};
+    return boost::json::serialize(report::to_json(event)) + '\n';
   }
   if (!is) return fmt::format("{}  {}: gone, was {}\n", time, name, *was);
   if (!was) return fmt::format("{}  {}: {}\n", time, name, *is);

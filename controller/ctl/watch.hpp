@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include <boost/json/object.hpp>
+#include "controller/report/saspd.hpp"
 
 namespace saspd::ctl {
 
 // What is watched and how it is, both printable.
 using Watched = std::map<std::string, std::string>;
-Watched watched(const boost::json::object& answer);
+Watched watched(const report::Watch& answer);
 
 struct WatchedChange {
   std::string name;

@@ -9,15 +9,6 @@ constexpr std::uint64_t warm_up_samples = 2;
 
 }  // namespace
 
-std::string_view name(Health::State state) {
-  switch (state) {
-    case Health::State::unknown: return "unknown";
-    case Health::State::up: return "up";
-    case Health::State::down: return "down";
-  }
-  return "unknown";
-}
-
 void Health::add(Sample sample, const HealthRules& rules) {
   run_ = last_ && last_->ok == sample.ok ? run_ + 1 : 1;
   ++samples_;

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "controller/base/clock.hpp"
 #include "controller/gwm/agent_check.hpp"
+#include "controller/report/words.hpp"
 
 namespace saspd::gwm {
 
@@ -28,7 +28,7 @@ struct HealthRules {
 // For an agent, `up` means that it answers; what it says about its server is agent().
 class Health {
  public:
-  enum class State : std::uint8_t { unknown, up, down };
+  using State = report::ProbeState;
 
   explicit Health(TimePoint now) : since_(now), changed_at_(now) {}
 
@@ -65,6 +65,5 @@ class Health {
   std::uint64_t samples_ = 0;
   std::uint64_t failures_ = 0;
 };
-std::string_view name(Health::State state);
 
 }  // namespace saspd::gwm

@@ -1,4 +1,4 @@
-// What sasp-gwm knows, as JSON for saspctl. Pure. Scripts rely on the keys.
+// What sasp-gwm answers to saspctl. Pure.
 #pragma once
 
 #include <functional>
@@ -8,11 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 #include "controller/base/member_name.hpp"
 #include "controller/gwm/alarms.hpp"
 #include "controller/gwm/workload_manager.hpp"
+#include "controller/report/gwm.hpp"
 
 namespace saspd::gwm {
 
@@ -60,21 +59,22 @@ struct MemberCounts {
   std::size_t all() const { return quiesced + no_contact + not_confident + available; }
 };
 
-boost::json::object status_json(const WorkloadManager& manager, const Surroundings& around,
-                                TimePoint now);
-boost::json::object lbs_json(const WorkloadManager& manager, const Surroundings& around,
-                             TimePoint now);
-boost::json::object groups_json(const WorkloadManager& manager, TimePoint now);
+report::gwm::Status status_answer(const WorkloadManager& manager, const Surroundings& around,
+                                  TimePoint now);
+report::gwm::Lbs lbs_answer(const WorkloadManager& manager, const Surroundings& around,
+                            TimePoint now);
+report::gwm::Groups groups_answer(const WorkloadManager& manager, TimePoint now);
 
 // Of one group, or of all. An error if there is no such group.
-Result<boost::json::object> members_json(const WorkloadManager& manager,
-                                         const std::optional<std::string>& wanted, TimePoint now);
+Result<report::gwm::Members> members_answer(const WorkloadManager& manager,
+                                            const std::optional<std::string>& wanted,
+                                            TimePoint now);
 
 // How each of the members that `wanted` means came to its weight. An error if there is none.
-Result<boost::json::object> why_json(const WorkloadManager& manager, const Surroundings& around,
-                                     const MemberName& wanted, TimePoint now);
+Result<report::gwm::Why> why_answer(const WorkloadManager& manager, const Surroundings& around,
+                                    const MemberName& wanted, TimePoint now);
 
 // One text per load balancer and member: whoever compares two answers sees what has happened.
-boost::json::object watch_json(const WorkloadManager& manager, TimePoint now);
+report::gwm::Watch watch_answer(const WorkloadManager& manager, TimePoint now);
 
 }  // namespace saspd::gwm

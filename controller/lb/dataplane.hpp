@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <boost/describe/class.hpp>
+
 #include "controller/base/error.hpp"
 #include "controller/lb/plan.hpp"
 
@@ -45,6 +47,7 @@ struct DestinationState {
   std::uint64_t bytes = 0;
   std::uint64_t flows = 0;  // that the table assigned to it
 };
+BOOST_DESCRIBE_STRUCT(DestinationState, (), (slots, reachable, next_hop, packets, bytes, flows))
 
 // What would happen to a client's packet.
 struct Trace {

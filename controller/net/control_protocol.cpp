@@ -1,7 +1,5 @@
 #include "controller/net/control_protocol.hpp"
 
-#include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "controller/base/text.hpp"
+#include "controller/report/commands.hpp"
 
 namespace saspd::net {
 
@@ -19,9 +18,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::size_t max_depth = 8;
-constexpr std::array<std::string_view, 14> reading{
-    "status", "ready", "gwm",   "lbs",    "groups", "members", "why",
-    "watch",  "plan",  "trace", "export", "doctor", "history", "decode"};
 
 }  // namespace
 
@@ -52,8 +48,7 @@ Result<json::object> parse_control_request(std::string_view line) {
 bool only_reads(const json::object& request) {
   const auto* command = request.if_contains("command");
   const auto* name = command != nullptr ? command->if_string() : nullptr;
-  return name != nullptr &&
-         std::find(reading.begin(), reading.end(), std::string_view(*name)) != reading.end();
+  return name != nullptr && report::only_reads(std::string_view(*name));
 }
 
 std::string control_line(const json::object& answer, std::size_t max_answer) {

@@ -6,18 +6,6 @@
 
 namespace saspd::sasp {
 
-std::string_view name(LinkState state) {
-  switch (state) {
-    case LinkState::trying: return "trying";
-    case LinkState::connecting: return "connecting";
-    case LinkState::established: return "established";
-    case LinkState::down_trying: return "down_trying";
-    case LinkState::down_duplicate: return "down_duplicate";
-    case LinkState::tls_error: return "tls_error";
-  }
-  return "unknown";
-}
-
 void LinkStanding::connecting(TimePoint now) {
   established_since_.reset();
   lost_at_.reset();

@@ -9,18 +9,9 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/sasp/backoff.hpp"
+#include "controller/sasp/link_state.hpp"
 
 namespace saspd::sasp {
-
-enum class LinkState : std::uint8_t {
-  trying,          // no connection yet, waiting for the next attempt
-  connecting,      // TCP, TLS and the opening exchange
-  established,     // the opening exchange is over
-  down_trying,     // was established, waiting for the next attempt
-  down_duplicate,  // the same, and another load balancer seems to have our LB UID (Backoff)
-  tls_error,       // waiting for the next attempt, and the last one failed by TLS
-};
-std::string_view name(LinkState state);  // the enumerator's name
 
 // How a connection, or the attempt at one, ended.
 struct LinkEnd {

@@ -6,12 +6,15 @@
 #include <fmt/format.h>
 
 #include "controller/base/member_name.hpp"
-#include "controller/base/version.hpp"
 #include "controller/net/control_protocol.hpp"
+#include "controller/report/commands.hpp"
+#include "controller/report/json.hpp"
 
 namespace saspd {
 
 namespace json = boost::json;
+using report::Command;
+using report::Program;
 
 namespace {
 
@@ -27,50 +30,38 @@ json::object not_listed(const Error& error) {
                             fmt::format("the kernel's table cannot be listed: {}", error.detail));
 }
 
-json::object unknown_command(std::string_view name) {
-  const auto refuse = [](std::string text) {
-    return net::control_error(ExitCode::usage, std::move(text));
-  };
-  if (name == "lbs") return refuse("lbs is for sasp-gwm, this is saspd");
-  if (name == "drain") {
-    return refuse(
-        fmt::format("{} is not built yet in saspd of this version ({}); for sasp-gwm: saspctl --of "
-                    "sasp-gwm {} MEMBER",
-                    name, program_version, name));
-  }
-  return refuse(fmt::format("unknown command '{}'; this is saspd", name));
+// What is wrong with a name is usage, that there is nothing of that name data.
+template <class Answer>
+json::object answer_or_refusal(const Result<Answer>& answer) {
+  if (answer) return report::to_json(*answer);
+  const bool usage = answer.error().code == std::errc::invalid_argument;
+  return net::control_error(usage ? ExitCode::usage : ExitCode::data, answer.error().detail);
 }
 
 json::object members(const json::object& request, const Status& status, TimePoint now) {
   const auto group = text_of(request, "group");
-  auto members =
-      members_json(status, group ? std::optional<std::string>(*group) : std::nullopt, now);
-  if (members) return std::move(*members);
-  return net::control_error(ExitCode::data, members.error().detail);
+  return answer_or_refusal(
+      members_answer(status, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
 json::object why(const json::object& request, const Status& status, TimePoint now) {
   const auto member = text_of(request, "member");
   if (!member) return net::control_error(ExitCode::usage, "why needs a member");
-  auto why = why_json(status, *member, now);
-  if (why) return *why;
-  return net::control_error(
-      why.error().code == std::errc::invalid_argument ? ExitCode::usage : ExitCode::data,
-      why.error().detail);
+  return answer_or_refusal(why_answer(status, *member, now));
 }
 
 json::object export_rules(Controller& controller) {
-  if (controller.backend() != "ipvs") {
+  if (controller.backend() != Backend::ipvs) {
     return net::control_error(ExitCode::usage,
                               "export prints rules of IPVS, and this saspd has --backend xdp");
   }
   const auto table = controller.plane().list_all();
-  return table ? export_json(*table) : not_listed(table.error());
+  return table ? report::to_json(export_answer(*table)) : not_listed(table.error());
 }
 
 json::object plan(const Controller& controller, TimePoint now) {
   const auto plan = controller.plan(now);
-  return plan ? plan_json(*plan) : not_listed(plan.error());
+  return plan ? report::to_json(plan_answer(*plan)) : not_listed(plan.error());
 }
 
 json::object trace(const json::object& request, Controller& controller) {
@@ -82,25 +73,24 @@ json::object trace(const json::object& request, Controller& controller) {
                               "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT");
   }
   const auto trace = controller.plane().trace(at->protocol, *source, at->endpoint);
-  return trace ? trace_json(*trace) : net::control_error(ExitCode::usage, trace.error().detail);
+  return trace ? report::to_json(trace_answer(*trace))
+               : net::control_error(ExitCode::usage, trace.error().detail);
 }
 
 // What the periodic pass does, now: the listing and the first chunk of writes.
 json::object reconcile(const Asker& asker, Controller& controller, const Surroundings& around,
                        TimePoint now) {
-  if (!asker.may_write) return net::control_forbidden("reconcile");
   const auto plan = controller.reconcile(asker.name, now);
   if (!plan) return not_listed(plan.error());
   Work done = around.work();
   done.failures.insert(done.failures.end(), done.no_room.begin(), done.no_room.end());
-  return reconcile_json(
+  return report::to_json(reconcile_answer(
       done, controller.dry_run(),
-      plan->size() - done.applied.size() - done.failures.size() - done.overtaken.size());
+      plan->size() - done.applied.size() - done.failures.size() - done.overtaken.size()));
 }
 
 // The operator says that a weight of 0 is the advice's to change, whoever wrote it.
 json::object undrain(const json::object& request, const Asker& asker, Controller& controller) {
-  if (!asker.may_write) return net::control_forbidden("undrain");
   const auto member = text_of(request, "member");
   if (!member) return net::control_error(ExitCode::usage, "undrain needs a member");
   const auto name = MemberName::parse(*member);
@@ -111,7 +101,7 @@ json::object undrain(const json::object& request, const Asker& asker, Controller
         ExitCode::data,
         fmt::format("'{}' has no weight 0 of somebody else: nothing to undrain", name->text()));
   }
-  return undrain_json(name->text(), services);
+  return report::to_json(undrain_answer(name->text(), services));
 }
 
 }  // namespace
@@ -129,18 +119,25 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
   const auto name = text_of(request, "command");
   if (!name) return net::control_error(ExitCode::usage, "no command");
   const auto status = [&] { return full_status(controller, around, now); };
-  if (*name == "status") return status_json(status(), now);
-  if (*name == "gwm") return gwms_json(status(), now);
-  if (*name == "groups") return groups_json(status(), now);
-  if (*name == "members") return members(request, status(), now);
-  if (*name == "watch") return watch_json(status());
-  if (*name == "why") return why(request, status(), now);
-  if (*name == "export") return export_rules(controller);
-  if (*name == "plan") return plan(controller, now);
-  if (*name == "trace") return trace(request, controller);
-  if (*name == "reconcile") return reconcile(asker, controller, around, now);
-  if (*name == "undrain") return undrain(request, asker, controller);
-  return unknown_command(*name);
+  if (const auto refused = report::refusal(Program::saspd, *name))
+    return net::control_error(ExitCode::usage, *refused);
+  const auto& row = *report::find_command(*name);
+  if (row.of(Program::saspd) == report::Support::writes && !asker.may_write)
+    return net::control_forbidden(*name);
+  switch (row.command) {
+    case Command::status: return report::to_json(status_answer(status(), now));
+    case Command::gwm: return report::to_json(gwms_answer(status(), now));
+    case Command::groups: return report::to_json(groups_answer(status(), now));
+    case Command::members: return members(request, status(), now);
+    case Command::watch: return report::to_json(watch_answer(status()));
+    case Command::why: return why(request, status(), now);
+    case Command::export_rules: return export_rules(controller);
+    case Command::plan: return plan(controller, now);
+    case Command::trace: return trace(request, controller);
+    case Command::reconcile: return reconcile(asker, controller, around, now);
+    case Command::undrain: return undrain(request, asker, controller);
+    default: return net::control_error(ExitCode::internal, "no answer to this command");
+  }
 }
 
 }  // namespace saspd

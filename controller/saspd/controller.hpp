@@ -38,7 +38,7 @@ class Controller {
     Duration retry_min = std::chrono::seconds{20};
     std::uint64_t seed = 0;  // of the jitter of attempts to connect; differs between hosts
     News::Settings news;     // `dry_run` is the reconciler's
-    std::string backend = "ipvs";
+    Backend backend = Backend::ipvs;
     cli::Level log_level = cli::Level::info;
   };
 
@@ -95,7 +95,7 @@ class Controller {
   std::string status_line() const;
   const std::vector<lb::Problem>& problems() const { return news_.problems(); }
   bool dry_run() const { return settings_.news.dry_run; }
-  const std::string& backend() const { return settings_.backend; }
+  Backend backend() const { return settings_.backend; }
 
  private:
   struct Gwm {

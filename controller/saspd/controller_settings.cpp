@@ -44,7 +44,7 @@ Controller::Settings controller_settings(const Options& options, std::uint64_t s
   settings.seed = seed;
   settings.news = {options.dry_run, options.reconcile_interval, options.ledger,
                    options.keepalived_fifo};
-  settings.backend = options.backend == Backend::xdp ? "xdp" : "ipvs";
+  settings.backend = options.backend;
   settings.log_level = options.log.level;
   return settings;
 }

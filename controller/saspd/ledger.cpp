@@ -300,8 +300,9 @@ bool read_weight(std::string_view word, std::uint32_t& weight) {
 
 std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, const Record& record) {
   return fmt::format("{} {} {} {} {} {} {}{}{}{}\n", lb::text(service), endpoint.text(),
-                     presences.at(static_cast<std::size_t>(record.presence)), name(record.zero),
-                     name(record.doubt), record.static_weight, record.last_positive,
+                     presences.at(static_cast<std::size_t>(record.presence)),
+                     authors.at(static_cast<std::size_t>(record.zero)),
+                     doubts.at(static_cast<std::size_t>(record.doubt)), record.static_weight, record.last_positive,
                      record.others_zero ? " others_zero" : "", record.held_down ? " held_down" : "",
                      record.avoided ? " avoided" : "");
 }
@@ -354,14 +355,6 @@ std::optional<std::string_view> whole_body(std::string_view text) {
 }
 
 }  // namespace
-
-std::string_view name(ZeroAuthor author) {
-  return authors.at(static_cast<std::size_t>(author));
-}
-
-std::string_view name(Doubt doubt) {
-  return doubts.at(static_cast<std::size_t>(doubt));
-}
 
 std::string Ledger::text(const LedgerPlace& here) const {
   std::string text = fmt::format("{}\ntable {} {} {}{}{}\n", first_line, here.backend, here.boot,

@@ -25,14 +25,12 @@
 #include "controller/base/error.hpp"
 #include "controller/lb/plan.hpp"
 #include "controller/lb/service.hpp"
+#include "controller/report/words.hpp"
 
 namespace saspd {
 
-enum class ZeroAuthor : std::uint8_t { nobody, ours, foreign, unclear };  // nobody: it is not 0
-enum class Doubt : std::uint8_t { none, no_record, added_again, edited, restored };
-
-std::string_view name(ZeroAuthor author);  // the enumerator's name
-std::string_view name(Doubt doubt);
+using report::Doubt;
+using report::ZeroAuthor;
 
 struct Zero {
   ZeroAuthor author = ZeroAuthor::nobody;

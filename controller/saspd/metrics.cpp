@@ -31,9 +31,13 @@ void take(Families& families, std::initializer_list<Family> more) {
 
 // --- the process and the kernel
 
+std::string backend_of(const Status& status) {
+  return std::string(name(status.backend));
+}
+
 void add_build(Families& families, const Status& status) {
   Family info = gauge("saspd_build_info", "Always 1; the version and the backend are labels.");
-  add(info, 1, {{"version", std::string(program_version)}, {"backend", status.backend}});
+  add(info, 1, {{"version", std::string(program_version)}, {"backend", backend_of(status)}});
   Family dry_run = gauge("saspd_dry_run", "1 if nothing is written to the kernel (--dry-run).");
   add(dry_run, status.dry_run ? 1 : 0);
   take(families, {std::move(info), std::move(dry_run)});
@@ -67,7 +71,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
                   "Passes that wrote: reading, deciding and writing, until the kernel answered.",
                   prometheus::MetricType::Histogram,
                   {counters.write_passes.Collect()}};
-  duration.metric.front().label = {{"backend", status.backend}};
+  duration.metric.front().label = {{"backend", backend_of(status)}};
   Family repairs = counter("saspd_repairs_total",
                            "Services written again because packets did not follow their weights: "
                            "after an interrupted write, or an edit by another program.");
@@ -81,8 +85,8 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
   take(families,
        {std::move(well), std::move(problems), std::move(problem), std::move(requests),
         errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
-               status.backend, counters.apply_errors),
-        errors("saspd_list_errors_total", "Failed reads of the kernel's table.", status.backend,
+               backend_of(status), counters.apply_errors),
+        errors("saspd_list_errors_total", "Failed reads of the kernel's table.", backend_of(status),
                counters.list_errors),
         std::move(repairs), std::move(duration), std::move(lag), std::move(packets),
         std::move(ledger), std::move(keepalived)});
@@ -100,7 +104,7 @@ void add_gwms(Families& families, const Status& status, TimePoint now, metrics::
       counter("saspd_gwm_tolerances_total", "Harmless deviations of this GWM from the protocol.");
   for (const auto& gwm : status.gwms) {
     const Labels labels{{"gwm", gwm.endpoint}};
-    add(connected, gwm.state == "established" ? 1 : 0, labels);
+    add(connected, gwm.state == report::LinkState::established ? 1 : 0, labels);
     add(interval, seconds(gwm.interval), labels);
     add(failures, static_cast<double>(gwm.protocol_errors),
         {{"gwm", gwm.endpoint}, {"reason", "protocol"}});

@@ -148,21 +148,4 @@ bool is_withdrawn(Reason reason) {
          reason == Reason::unclear_zero || reason == Reason::leaving;
 }
 
-std::string_view name(Reason reason) {
-  switch (reason) {
-    case Reason::leaving: return "leaving";
-    case Reason::foreign_zero: return "foreign_zero";
-    case Reason::unclear_zero: return "unclear_zero";
-    case Reason::quiesced: return "quiesced";
-    case Reason::no_contact: return "no_contact";
-    case Reason::not_confident: return "not_confident";
-    case Reason::advice: return "advice";
-    case Reason::static_weight: return "static";
-    case Reason::held_all_zero: return "held_all_zero";
-    case Reason::held_panic: return "held_panic";
-    case Reason::unbound: return "unbound";
-  }
-  return "unknown";
-}
-
 }  // namespace saspd

@@ -8,6 +8,7 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/lb/service.hpp"
+#include "controller/report/words.hpp"
 #include "controller/sasp/types.hpp"
 #include "controller/saspd/scaling.hpp"
 
@@ -45,21 +46,7 @@ struct MemberInput {
   bool leaving = false;  // removed once its connections have ended
 };
 
-// The rule that decided, highest precedence first; scripts see its `name`.
-enum class Reason : std::uint8_t {
-  leaving,       // drained before it is removed: no new connections
-  foreign_zero,  // another program wrote 0, which only its author raises
-  unclear_zero,  // another program may have written 0: held until raised or returned to advice
-  quiesced,
-  no_contact,
-  not_confident,  // others of the group are known (RFC 4678 5.3); if none is: no advice
-  advice,
-  static_weight,  // never advised
-  held_all_zero,  // the advice would leave the service without any server
-  held_panic,     // the advice would leave it fewer servers than --panic
-  unbound,        // not in the kernel
-};
-std::string_view name(Reason reason);
+using report::Reason;
 
 struct Decision {
   std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler

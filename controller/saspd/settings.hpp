@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/lb/service.hpp"
+#include "controller/report/words.hpp"
 #include "controller/sasp/types.hpp"
 
 namespace saspd {
@@ -19,7 +20,7 @@ struct MemberSettings {
   std::string label;
 };
 
-enum class Backend { ipvs, xdp };
+using report::Backend;
 
 // A service that saspd creates, fills and empties: an IPVS one with `manage`, and any of XDP.
 struct ManageSettings {

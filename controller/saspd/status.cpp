@@ -1,167 +1,132 @@
 #include "controller/saspd/status.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 
-#include <boost/json/array.hpp>
+#include <fmt/format.h>
 
 #include "controller/base/member_name.hpp"
 #include "controller/base/version.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 
 namespace saspd {
-
-namespace json = boost::json;
-
 namespace {
 
-json::object answer() {
-  return {{"schema_version", 1}, {"program", "saspd"}};
+using report::seconds_between;
+using report::unless_empty;
+
+template <class To, class From, class Convert>
+std::vector<To> each(const std::vector<From>& from, Convert convert) {
+  std::vector<To> all;
+  all.reserve(from.size());
+  for (const auto& one : from)
+    all.push_back(convert(one));
+  return all;
 }
 
-std::int64_t seconds_since(TimePoint then, TimePoint now) {
-  return std::chrono::floor<std::chrono::seconds>(now - then).count();
-}
-
-json::object tolerances_json(const sasp::ToleranceCounts& counts) {
-  json::object object;
+report::Dictionary<std::uint64_t> tolerances(const sasp::ToleranceCounts& counts) {
+  report::Dictionary<std::uint64_t> all;
   for (std::size_t i = 0; i < sasp::tolerance_count; ++i) {
     const auto tolerance = static_cast<sasp::Tolerance>(i);
-    if (counts[tolerance] > 0) object[sasp::name(tolerance)] = counts[tolerance];
+    if (counts[tolerance] > 0) all.emplace_back(sasp::name(tolerance), counts[tolerance]);
   }
-  return object;
+  return all;
 }
 
-json::object gwm_json(const GwmStatus& gwm, TimePoint now) {
-  json::object object;
-  object["endpoint"] = gwm.endpoint;
-  object["state"] = gwm.state;
-  object["state_since_s"] = seconds_since(gwm.state_since, now);
-  object["last_message_age_s"] =
-      gwm.last_message ? json::value(seconds_since(*gwm.last_message, now)) : nullptr;
-  object["interval_s"] = gwm.interval.count();
-  object["last_error"] =
-      gwm.last_error.empty() ? json::value(nullptr) : json::value(gwm.last_error);
-  object["protocol_errors"] = gwm.protocol_errors;
-  object["tolerances"] = tolerances_json(gwm.tolerances);
-  object["duplicate_uid"] = gwm.duplicate_suspected;
-  return object;
+report::Gwm gwm(const GwmStatus& from, TimePoint now) {
+  report::Gwm gwm;
+  gwm.endpoint = from.endpoint;
+  gwm.state = from.state;
+  gwm.state_since_s = seconds_between(from.state_since, now);
+  if (from.last_message) gwm.last_message_age_s = seconds_between(*from.last_message, now);
+  gwm.interval_s = from.interval.count();
+  gwm.last_error = unless_empty(from.last_error);
+  gwm.protocol_errors = from.protocol_errors;
+  gwm.tolerances = tolerances(from.tolerances);
+  gwm.duplicate_uid = from.duplicate_suspected;
+  return gwm;
 }
 
-json::value advice_json(const std::optional<Advice>& advice, TimePoint now) {
-  if (!advice) return nullptr;
-  return {{"weight", advice->weight},
-          {"flags",
-           {{"contact", advice->contact()},
-            {"quiesce", advice->quiesced()},
-            {"registered_by_lb", advice->registered_by_lb()},
-            {"confident", advice->confident()}}},
-          {"state", advice->state},
-          {"age_s", seconds_since(advice->received, now)}};
+std::vector<report::Gwm> gwms(const Status& status, TimePoint now) {
+  return each<report::Gwm>(status.gwms, [now](const auto& one) { return gwm(one, now); });
 }
 
-json::object member_json(const Reconciler::MemberView& member, TimePoint now) {
-  json::object object;
-  object["address"] = member.endpoint.address.text();
-  object["port"] = member.endpoint.port;
+report::Advice advice(const Advice& from, TimePoint now) {
+  return {from.weight,
+          {from.contact(), from.quiesced(), from.registered_by_lb(), from.confident()},
+          from.state,
+          seconds_between(from.received, now)};
+}
+
+report::Member member(const Reconciler::MemberView& from, TimePoint now) {
+  report::Member member;
+  member.address = from.endpoint.address.text();
+  member.port = from.endpoint.port;
   // A system member has neither protocol nor port (RFC 4678 5.1).
-  object["protocol"] = member.protocol == 0
-                           ? json::value(nullptr)
-                           : json::value(lb::name(static_cast<lb::Protocol>(member.protocol)));
-  object["label"] = member.label;
-  object["service"] = lb::text(member.service);
-  object["advice"] = advice_json(member.advice, now);
-  object["effective_weight"] = member.effective_weight;
-  object["kernel_weight"] = member.kernel_weight ? json::value(*member.kernel_weight) : nullptr;
-  object["reason"] = name(member.reason);
-  object["zero"] = member.zero.author == ZeroAuthor::nobody
-                       ? json::value(nullptr)
-                       : json::value({{"author", name(member.zero.author)},
-                                      {"doubt", name(member.zero.doubt)},
-                                      {"keepalived", member.zero.keepalived}});
-  if (member.state) {
-    object["slots"] = member.state->slots;
-    object["reachable"] = member.state->reachable;
-    object["next_hop"] = member.state->next_hop;
-    object["packets"] = member.state->packets;
-    object["bytes"] = member.state->bytes;
-    object["flows"] = member.state->flows;
-  }
-  return object;
+  if (from.protocol != 0) member.protocol = lb::name(static_cast<lb::Protocol>(from.protocol));
+  member.label = from.label;
+  member.service = lb::text(from.service);
+  if (from.advice) member.advice = advice(*from.advice, now);
+  member.effective_weight = from.effective_weight;
+  member.kernel_weight = from.kernel_weight;
+  member.reason = from.reason;
+  if (from.zero.author != ZeroAuthor::nobody)
+    member.zero = {from.zero.author, from.zero.doubt, from.zero.keepalived};
+  if (from.state) member.state = *from.state;
+  return member;
 }
 
-json::array alarms_json(const std::vector<Alarm>& alarms) {
-  json::array array;
-  for (const auto& alarm : alarms) {
-    array.push_back(
-        {{"name", alarm.name},
-         {"urgent", alarm.urgent},
-         {"service", alarm.service.empty() ? json::value(nullptr) : json::value(alarm.service)},
-         {"detail", alarm.detail}});
-  }
-  return array;
-}
-
-json::array problems_json(const std::vector<lb::Problem>& problems) {
-  json::array array;
-  for (const auto& problem : problems) {
-    array.push_back(
-        {{"name", problem.name}, {"subject", problem.subject}, {"detail", problem.detail}});
-  }
-  return array;
+std::vector<report::Member> members(const Reconciler::GroupView& group, TimePoint now) {
+  return each<report::Member>(group.members, [now](const auto& one) { return member(one, now); });
 }
 
 constexpr std::string_view held_prefix = "held_";
 
-json::object group_json(const Status& status, const Reconciler::GroupView& group, TimePoint now) {
-  json::array services;
-  bool bound = false;
+// Why advice is held back, if it is; of several services the worst.
+std::optional<std::string> held(const Reconciler::GroupView& group) {
   std::optional<Reason> held;
   for (const auto& service : group.services) {
-    bound = bound || service.present;
     if (held != Reason::held_all_zero && service.held) held = service.held;
-    services.push_back({{"spec", lb::text(service.key)},
-                        {"present", service.present},
-                        {"managed", service.managed},
-                        {"scheduler", service.present ? json::value(service.scheduler) : nullptr}});
   }
-  json::array members;
-  for (const auto& member : group.members)
-    members.push_back(member_json(member, now));
-  json::object object;
-  object["name"] = group.name;
-  object["gwm"] = group.gwm ? json::value(status.gwms.at(*group.gwm).endpoint) : nullptr;
-  object["bound"] = bound;
-  object["held"] = held ? json::value(name(*held).substr(held_prefix.size())) : nullptr;
-  object["alarms"] = alarms_json(group.alarms);
-  object["services"] = std::move(services);
-  object["members"] = std::move(members);
-  return object;
+  return held ? std::optional<std::string>(name(*held).substr(held_prefix.size())) : std::nullopt;
 }
 
-json::object change_json(const lb::Change& change) {
+report::Service service(const Reconciler::ServiceView& from) {
+  report::Service service{lb::text(from.key), from.present, from.managed, {}};
+  if (from.present) service.scheduler = from.scheduler;
+  return service;
+}
+
+report::GroupSummary summary(const Status& status, const Reconciler::GroupView& from) {
+  report::GroupSummary group;
+  group.name = from.name;
+  if (from.gwm) group.gwm = status.gwms.at(*from.gwm).endpoint;
+  group.bound = std::any_of(from.services.begin(), from.services.end(),
+                            [](const auto& one) { return one.present; });
+  group.held = held(from);
+  group.alarms = each<report::Alarm>(from.alarms, [](const Alarm& alarm) {
+    return report::Alarm{std::string(alarm.name), alarm.urgent, unless_empty(alarm.service),
+                         alarm.detail};
+  });
+  group.services = each<report::Service>(from.services, service);
+  return group;
+}
+
+report::Change change(const lb::Change& from) {
   using enum lb::Action;
-  const auto action = change.action;
-  const auto unless = [](bool absent, auto value) {
-    return absent ? json::value(nullptr) : json::value(std::move(value));
-  };
-  const bool of_service = action == add_service || action == set_service;
-  const auto& [address, port] = change.destination.endpoint;
-  json::object object;
-  object["action"] = name(action);
-  object["service"] = lb::text(change.service);
-  object["address"] = unless(of_service, address.text());
-  object["port"] = unless(of_service, port);
-  object["old_weight"] = unless(of_service || action == add_destination, change.old_weight);
-  object["weight"] = unless(of_service || action == remove_destination, change.destination.weight);
-  object["text"] = change.text();
-  return object;
+  report::Change change;
+  change.action = name(from.action);
+  change.service = lb::text(from.service);
+  change.text = from.text();
+  if (from.action == add_service || from.action == set_service) return change;
+  change.address = from.destination.endpoint.address.text();
+  change.port = from.destination.endpoint.port;
+  if (from.action != add_destination) change.old_weight = from.old_weight;
+  if (from.action != remove_destination) change.weight = from.destination.weight;
+  return change;
 }
 
-json::array changes_json(const lb::Plan& changes) {
-  json::array array;
-  for (const auto& change : changes)
-    array.push_back(change_json(change));
-  return array;
+std::vector<report::Change> changes(const lb::Plan& plan) {
+  return each<report::Change>(plan, change);
 }
 
 std::string explain(const Reconciler::MemberView& member) {
@@ -210,178 +175,146 @@ std::string explain(const Reconciler::MemberView& member) {
 
 }  // namespace
 
-json::object trace_json(const lb::Trace& trace) {
-  json::object object{{"schema_version", 1}, {"is_service", trace.is_service}};
-  std::string verdict = "pass: no service of ours";
-  if (trace.is_service) {
-    object["forward"] = trace.forward == lb::Forward::tunnel ? "ipip" : "l2";
-    object["slot"] = trace.slot;
-    object["known_flow"] = trace.known_flow;
-    object["destination"] =
-        trace.destination ? json::value(trace.destination->text()) : json::value(nullptr);
-    object["next_hop"] = trace.next_hop;
-    verdict = !trace.destination ? "drop: nobody of the service has a weight (no_backend)"
-              : !trace.reachable ? "drop: the next hop is not known (no_next_hop)"
-              : trace.known_flow ? "sent: the flow is known"
-                                 : "sent: by its slot";
-  }
-  object["verdict"] = verdict;
-  return object;
+report::Trace trace_answer(const lb::Trace& trace) {
+  report::Trace answer;
+  answer.is_service = trace.is_service;
+  answer.verdict = "pass: no service of ours";
+  if (!trace.is_service) return answer;
+  report::FlowPath path;
+  path.forward = trace.forward == lb::Forward::tunnel ? "ipip" : "l2";
+  path.slot = trace.slot;
+  path.known_flow = trace.known_flow;
+  if (trace.destination) path.destination = trace.destination->text();
+  path.next_hop = trace.next_hop;
+  answer.path = std::move(path);
+  answer.verdict = !trace.destination ? "drop: nobody of the service has a weight (no_backend)"
+                   : !trace.reachable ? "drop: the next hop is not known (no_next_hop)"
+                   : trace.known_flow ? "sent: the flow is known"
+                                      : "sent: by its slot";
+  return answer;
 }
 
-json::object status_json(const Status& status, TimePoint now) {
-  json::array gwms;
-  for (const auto& gwm : status.gwms)
-    gwms.push_back(gwm_json(gwm, now));
-  json::array groups;
-  for (const auto& group : status.groups)
-    groups.push_back(group_json(status, group, now));
-  json::object object = answer();
-  object["version"] = program_version;
-  object["lb_uid"] = status.lb_uid;
-  object["backend"] = status.backend;
-  if (!status.packets.empty()) {
-    json::object packets;
-    for (const auto& [reason, count] : status.packets)
-      packets[reason] = count;
-    object["packets"] = std::move(packets);
-  }
-  if (!status.kernel_settings.empty()) {
-    json::object settings;
-    for (const auto& [name, value] : status.kernel_settings)
-      settings[name] = value ? json::value(*value) : nullptr;  // null: it cannot be read
-    object["kernel_settings"] = std::move(settings);
-  }
-  object["dry_run"] = status.dry_run;
-  object["kernel_error"] =
-      status.kernel_error.empty() ? json::value(nullptr) : json::value(status.kernel_error);
-  object["problems"] = problems_json(status.problems);
-  object["attach_requests"] = status.attach_requests;
-  object["attach_request"] =
-      status.attach_request.empty() ? json::value(nullptr) : json::value(status.attach_request);
-  object["ledger_error"] =
-      status.ledger_error.empty() ? json::value(nullptr) : json::value(status.ledger_error);
-  object["keepalived_error"] =
-      status.keepalived_error.empty() ? json::value(nullptr) : json::value(status.keepalived_error);
-  object["tls_error"] =
-      status.tls_error.empty() ? json::value(nullptr) : json::value(status.tls_error);
-  object["gwm"] = std::move(gwms);
-  object["groups"] = std::move(groups);
-  return object;
+report::Status status_answer(const Status& status, TimePoint now) {
+  report::Status answer;
+  answer.version = program_version;
+  answer.lb_uid = status.lb_uid;
+  answer.backend = status.backend;
+  if (!status.packets.empty()) answer.packets = status.packets;
+  if (!status.kernel_settings.empty())
+    answer.kernel_settings.emplace(status.kernel_settings.begin(), status.kernel_settings.end());
+  answer.dry_run = status.dry_run;
+  answer.kernel_error = unless_empty(status.kernel_error);
+  answer.problems = each<report::Problem>(status.problems, [](const lb::Problem& problem) {
+    return report::Problem{problem.name, problem.subject, problem.detail};
+  });
+  answer.attach_requests = status.attach_requests;
+  answer.attach_request = unless_empty(status.attach_request);
+  answer.ledger_error = unless_empty(status.ledger_error);
+  answer.keepalived_error = unless_empty(status.keepalived_error);
+  answer.tls_error = unless_empty(status.tls_error);
+  answer.gwm = gwms(status, now);
+  answer.groups = each<report::Group>(status.groups, [&](const auto& group) {
+    return report::Group{summary(status, group), members(group, now)};
+  });
+  return answer;
 }
 
-json::object gwms_json(const Status& status, TimePoint now) {
-  json::object object = answer();
-  object["gwm"] = status_json(status, now).at("gwm");
-  return object;
+report::Gwms gwms_answer(const Status& status, TimePoint now) {
+  report::Gwms answer;
+  answer.gwm = gwms(status, now);
+  return answer;
 }
 
-json::object groups_json(const Status& status, TimePoint now) {
-  json::array groups;
+report::Groups groups_answer(const Status& status, TimePoint) {
+  report::Groups answer;
+  answer.groups = each<report::CountedGroup>(status.groups, [&](const auto& group) {
+    return report::CountedGroup{summary(status, group), {group.members.size()}};
+  });
+  return answer;
+}
+
+Result<report::Members> members_answer(const Status& status,
+                                       const std::optional<std::string>& wanted, TimePoint now) {
+  report::Members answer;
   for (const auto& group : status.groups) {
-    json::object object = group_json(status, group, now);
-    object.erase("members");
-    object["member_counts"] = {{"all", group.members.size()}};
-    groups.push_back(std::move(object));
+    if (!wanted || group.name == *wanted)
+      answer.groups.push_back({group.name, members(group, now)});
   }
-  json::object object = answer();
-  object["groups"] = std::move(groups);
-  return object;
-}
-
-Result<json::object> members_json(const Status& status, const std::optional<std::string>& wanted,
-                                  TimePoint now) {
-  json::array groups;
-  for (const auto& group : status.groups) {
-    if (wanted && group.name != *wanted) continue;
-    json::array members;
-    for (const auto& member : group.members)
-      members.push_back(member_json(member, now));
-    groups.push_back({{"name", group.name}, {"members", std::move(members)}});
-  }
-  if (wanted && groups.empty()) {
+  if (wanted && answer.groups.empty()) {
     return fail(std::errc::no_such_device_or_address, fmt::format("no group '{}'", *wanted));
   }
-  json::object object = answer();
-  object["groups"] = std::move(groups);
-  return object;
+  return answer;
 }
 
-json::object watch_json(const Status& status) {
-  json::object items;
-  items["kernel"] = status.kernel_error.empty() ? "ok" : status.kernel_error;
+report::Watch watch_answer(const Status& status) {
+  report::Watch answer;
+  auto& items = answer.items;
+  items.emplace_back("kernel", status.kernel_error.empty() ? "ok" : status.kernel_error);
   for (const auto& problem : status.problems)
-    items[fmt::format("problem {} {}", problem.name, problem.subject)] = problem.detail;
+    items.emplace_back(fmt::format("problem {} {}", problem.name, problem.subject), problem.detail);
   for (const auto& gwm : status.gwms)
-    items[fmt::format("gwm {}", gwm.endpoint)] = gwm.state;
+    items.emplace_back(fmt::format("gwm {}", gwm.endpoint), name(gwm.state));
   for (const auto& group : status.groups) {
     for (const auto& service : group.services) {
-      items[fmt::format("service {} of {}", lb::text(service.key), group.name)] =
-          !service.present ? "not in the kernel"
-          : service.held   ? "advice is held back"
-                           : "ok";
+      items.emplace_back(fmt::format("service {} of {}", lb::text(service.key), group.name),
+                         !service.present ? "not in the kernel"
+                         : service.held   ? "advice is held back"
+                                          : "ok");
     }
     for (const auto& member : group.members) {
-      items[fmt::format("{} of {} {}", MemberName{{}, member.endpoint}.text(), group.name,
-                        lb::text(member.service))] =
-          fmt::format("weight {}, {}", member.effective_weight, name(member.reason));
+      items.emplace_back(
+          fmt::format("{} of {} {}", MemberName{{}, member.endpoint}.text(), group.name,
+                      lb::text(member.service)),
+          fmt::format("weight {}, {}", member.effective_weight, name(member.reason)));
     }
   }
-  json::object object = answer();
-  object["items"] = std::move(items);
-  return object;
+  return answer;
 }
 
-Result<json::object> why_json(const Status& status, std::string_view member, TimePoint now) {
-  const auto name = MemberName::parse(member);
+Result<report::Why> why_answer(const Status& status, std::string_view wanted, TimePoint now) {
+  const auto name = MemberName::parse(wanted);
   if (!name) return fail(name.error());
-  json::array found;
+  report::Why answer;
   for (const auto& group : status.groups) {
     if (name->group && group.name != *name->group) continue;
     for (const auto& candidate : group.members) {
       if (candidate.endpoint != name->endpoint) continue;
-      json::object object = member_json(candidate, now);
-      object["group"] = group.name;
-      object["detail"] = explain(candidate);
-      found.push_back(std::move(object));
+      answer.members.push_back({member(candidate, now), group.name, explain(candidate)});
     }
   }
-  if (found.empty()) {
-    return fail(std::errc::no_such_device_or_address, fmt::format("no member '{}'", member));
+  if (answer.members.empty()) {
+    return fail(std::errc::no_such_device_or_address, fmt::format("no member '{}'", wanted));
   }
-  return json::object{{"schema_version", 1}, {"members", std::move(found)}};
+  return answer;
 }
 
-json::object export_json(const lb::Table& table) {
-  json::array rules;
-  for (const auto& rule : ipvsadm_rules(table))
-    rules.emplace_back(rule);
-  return {{"schema_version", 1}, {"rules", std::move(rules)}};
+report::Export export_answer(const lb::Table& table) {
+  report::Export answer;
+  answer.rules = ipvsadm_rules(table);
+  return answer;
 }
 
-json::object plan_json(const lb::Plan& plan) {
-  return {{"schema_version", 1}, {"plan", changes_json(plan)}};
+report::Plan plan_answer(const lb::Plan& plan) {
+  report::Plan answer;
+  answer.plan = changes(plan);
+  return answer;
 }
 
-json::object undrain_json(std::string_view member, std::size_t services) {
-  json::object object = answer();
-  object["done"] = "undrain";
-  object["member"] = member;
-  object["services"] = services;
-  return object;
+report::Undrain undrain_answer(std::string_view member, std::size_t services) {
+  report::Undrain answer;
+  answer.member = member;
+  answer.services = services;
+  return answer;
 }
 
-json::object reconcile_json(const Work& done, bool dry_run, std::size_t remaining) {
-  const lb::Plan none;
-  json::array failures;
-  for (const auto& failure : done.failures)
-    failures.emplace_back(failure.detail);
-  return {{"schema_version", 1},
-          {"dry_run", dry_run},
-          {"written", changes_json(dry_run ? none : done.applied)},
-          {"plan", changes_json(dry_run ? done.applied : none)},
-          {"failures", std::move(failures)},
-          {"remaining", remaining}};
+report::Reconcile reconcile_answer(const Work& done, bool dry_run, std::size_t remaining) {
+  report::Reconcile answer;
+  answer.dry_run = dry_run;
+  (dry_run ? answer.plan : answer.written) = changes(done.applied);
+  answer.failures =
+      each<std::string>(done.failures, [](const Error& failure) { return failure.detail; });
+  answer.remaining = remaining;
+  return answer;
 }
 
 }  // namespace saspd

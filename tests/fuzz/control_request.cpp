@@ -6,6 +6,7 @@
 
 #include "controller/gwm/control.hpp"
 #include "controller/net/control_protocol.hpp"
+#include "controller/report/json.hpp"
 #include "controller/saspd/status.hpp"
 #include "tests/fuzz/check.hpp"
 
@@ -80,10 +81,10 @@ std::string_view text(const json::object& request, std::string_view key) {
 
 void ask_saspd(const json::object& request) {
   static const Status status = director();
-  if (const auto why = why_json(status, text(request, "member"), now)) {
-    check(json::serialize(*why).find("192.0.2.1") != std::string::npos);
+  if (const auto why = why_answer(status, text(request, "member"), now)) {
+    check(json::serialize(report::to_json(*why)).find("192.0.2.1") != std::string::npos);
   }
-  const auto members = members_json(status, std::string(text(request, "group")), now);
+  const auto members = members_answer(status, std::string(text(request, "group")), now);
   check(members.has_value() == (text(request, "group") == "web"));
 }
 

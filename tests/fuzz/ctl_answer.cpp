@@ -8,6 +8,7 @@
 #include "controller/base/text.hpp"
 #include "controller/ctl/outcome.hpp"
 #include "controller/ctl/watch.hpp"
+#include "controller/report/json.hpp"
 #include "tests/fuzz/check.hpp"
 
 namespace {
@@ -36,7 +37,8 @@ std::string without_colors(std::string text) {
 }
 
 void check_watch(const json::object& answer) {
-  for (const auto& change : ctl::changes({{"b", "x"}}, ctl::watched(answer)))
+  for (const auto& change :
+       ctl::changes({{"b", "x"}}, ctl::watched(report::from_json<report::Watch>(answer))))
     check(is_harmless(ctl::watch_line(change, "12:00:00", false)));
 }
 

@@ -21,6 +21,7 @@
 #include "controller/gwm/describe.hpp"
 #include "controller/gwm/metrics.hpp"
 #include "controller/net/control_protocol.hpp"
+#include "controller/report/json.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 #include "controller/saspd/metrics.hpp"
 #include "tests/fuzz/shown.hpp"
@@ -149,7 +150,7 @@ Status status_of(Texts& texts) {
   status.packets = {{texts.next(), 1}};
   status.gwms.resize(1);
   status.gwms[0].endpoint = texts.next();
-  status.gwms[0].state = "established";
+  status.gwms[0].state = report::LinkState::established;
   status.gwms[0].last_error = texts.next();
   const auto first = texts.next();
   const auto second = texts.next();
@@ -165,7 +166,7 @@ void check_saspd(const Status& status) {
   check_logged(cli::LogFormat::journal, status.gwms[0].last_error + status.kernel_error);
   const auto& group = status.groups.front();
   const auto& member = group.members.front();
-  const auto answer = received(status_json(status, now));
+  const auto answer = received(report::to_json(status_answer(status, now)));
   check_same(answer.at("lb_uid"), status.lb_uid);
   check_same(answer.at("gwm").at(0).at("endpoint"), status.gwms[0].endpoint);
   check_same(answer.at("groups").at(0).at("name"), group.name);
@@ -173,11 +174,12 @@ void check_saspd(const Status& status) {
   const auto table = shown(Command::status, answer);
   if (is_utf8(group.name)) check(table.find(printable(group.name)) != std::string::npos);
 
-  (void)shown(Command::gwm, received(gwms_json(status, now)));
-  (void)shown(Command::groups, received(groups_json(status, now)));
-  (void)shown(Command::members, received(*members_json(status, group.name, now)));
-  (void)shown(Command::why, received(*why_json(status, "192.0.2.1:80", now)));
-  (void)received(watch_json(status));
+  (void)shown(Command::gwm, received(report::to_json(gwms_answer(status, now))));
+  (void)shown(Command::groups, received(report::to_json(groups_answer(status, now))));
+  (void)shown(Command::members,
+              received(report::to_json(*members_answer(status, group.name, now))));
+  (void)shown(Command::why, received(report::to_json(*why_answer(status, "192.0.2.1:80", now))));
+  (void)received(report::to_json(watch_answer(status)));
 }
 
 void check_saspd_metrics(const Status& status) {
@@ -231,7 +233,7 @@ void check_rules(Texts& texts) {
   check(word_after(rules[0], " -s ") == "wrr");
   check(Endpoint::parse(word_after(rules[1], " -r ")).value() == destination.endpoint);
   check(word_after(rules[1], " -w ") == std::to_string(destination.weight));
-  const auto out = shown(Command::export_rules, received(export_json(table)));
+  const auto out = shown(Command::export_rules, received(report::to_json(export_answer(table))));
   check(out == rules[0] + "\n" + rules[1] + "\n");
 }
 

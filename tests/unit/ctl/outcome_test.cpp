@@ -156,8 +156,8 @@ TEST(Outcome, ShowsWhatSaspGwmAnswersInItsOwnWay) {
       {Command::groups, "  no groups\n"},
       {Command::members, "  no groups\n"},
       {Command::why, ""},
-      {Command::drain, "- is drained in - groups"},
-      {Command::undrain, "- is drained in"},
+      {Command::drain, "- is drained in 0 groups"},
+      {Command::undrain, "- is drained no more"},
       {Command::plan, ""}};
   for (const auto& [command, text] : shown) {
     options.command = command;
@@ -181,6 +181,15 @@ TEST(Outcome, EndsWithTheCodeThatTheDaemonGave) {
   EXPECT_EQ(refused({{"error", "x"}, {"exit_code", 300}}).code, ExitCode::internal);
   EXPECT_EQ(refused({{"error", "x"}, {"exit_code", "1"}}).code, ExitCode::internal);
   EXPECT_EQ(refused({{"error", nullptr}}).code, ExitCode::internal);
+}
+
+TEST(CheckSchema, KnowsOnlyItsOwn) {
+  using boost::json::object;
+  EXPECT_TRUE(check_schema({{"schema_version", 1}}));
+  for (const object& other :
+       {object{}, object{{"schema_version", 2}}, object{{"schema_version", "1"}}}) {
+    EXPECT_FALSE(check_schema(other));
+  }
 }
 
 TEST(Outcome, RefusesAnAnswerOfAnotherSchema) {

@@ -5,11 +5,24 @@
 
 #include <boost/json/parse.hpp>
 
-namespace saspd::ctl::gwm {
+#include "controller/report/json.hpp"
+
+namespace saspd::ctl {
 namespace {
 
 boost::json::object json(std::string_view text) {
   return boost::json::parse(text).as_object();
+}
+
+namespace of = report::gwm;
+
+template <class Answer>
+Answer read(const boost::json::object& answer) {
+  return report::from_json<Answer>(answer);
+}
+template <class Answer>
+Answer read(std::string_view text) {
+  return read<Answer>(json(text));
 }
 
 const std::string lbs = R"("lbs": [
@@ -35,7 +48,7 @@ TEST(RenderGwmStatus, TellsCountsLoadBalancersAndProblems) {
       "member_counts": {"all": 12, "available": 9, "quiesced": 1, "no_contact": 2,
                         "not_confident": 0}, "drained": ["web/10.0.0.1:80"], )" +
                            lbs + "}");
-  EXPECT_EQ(render_status(status, false),
+  EXPECT_EQ(render(read<of::Status>(status), false),
             "sasp-gwm 0.1.0 on 127.0.0.1:3860, [::1]:3860, 3 connections\n"
             "groups   2\n"
             "members  12: 9 available, 1 quiesced, 2 no contact\n"
@@ -45,7 +58,7 @@ TEST(RenderGwmStatus, TellsCountsLoadBalancersAndProblems) {
                 "\n"
                 "not healthy: weights: line 2: bad; the old weights stay\n"
                 "not healthy: load balancer d\\x1b2 is not connected\n");
-  EXPECT_EQ(problems(status).size(), 2U);
+  EXPECT_EQ(problems(read<of::Status>(status)).size(), 2U);
 }
 
 TEST(RenderGwmStatus, ListsWhoIsNotAvailable) {
@@ -58,7 +71,7 @@ TEST(RenderGwmStatus, ListsWhoIsNotAvailable) {
                        {"group": "web", "member": "tcp:10.0.0.9:80", "nearest": null}],
       "alarms": [{"name": "none_available", "urgent": true, "detail": "group 'web' of d1: none"}],
       "lbs": []})");
-  EXPECT_EQ(render_status(status, false),
+  EXPECT_EQ(render(read<of::Status>(status), false),
             "sasp-gwm 0.1.0 on 127.0.0.1:3860, 1 connections\n"
             "groups   1\n"
             "members  9: 9 no contact\n"
@@ -74,17 +87,17 @@ TEST(RenderGwmStatus, ListsWhoIsNotAvailable) {
 }
 
 TEST(RenderLbs, IsTheTableAlone) {
-  EXPECT_EQ(render_lbs(json("{" + lbs + "}"), false), lbs_shown);
-  EXPECT_EQ(render_lbs({}, false), "  no load balancers\n");
+  EXPECT_EQ(render(read<of::Lbs>("{" + lbs + "}"), false), lbs_shown);
+  EXPECT_EQ(render(of::Lbs{}, false), "  no load balancers\n");
 }
 
 TEST(RenderGwmGroups, CountsMembersByWhatTheyAre) {
-  EXPECT_EQ(render_groups(json(R"({"groups": [
+  EXPECT_EQ(render(read<of::Groups>(R"({"groups": [
               {"name": "web", "lb_uid": "director1",
                "member_counts": {"all": 2, "available": 1, "quiesced": 0, "no_contact": 0,
                                  "not_confident": 1}},
               {"name": "empty", "lb_uid": "director1", "member_counts": {"all": 0}}]})"),
-                          false),
+                   false),
             "  GROUP  LB UID     MEMBERS\n"
             "  web    director1  2: 1 available, 1 not known\n"
             "  empty  director1  0\n");
@@ -95,22 +108,22 @@ const std::string member = R"("address": "10.0.0.1", "port": 80, "protocol": "tc
     "confident": true}, "state": 0)";
 
 TEST(RenderGwmMembers, HasATableForEachGroup) {
-  EXPECT_EQ(
-      render_members(json(R"({"groups": [{"name": "web", "lb_uid": "d1", "members": [{)" + member +
-                          R"(}, {"address": "2001:db8::1", "port": 0, "protocol": null, "label": "",
+  EXPECT_EQ(render(read<of::Members>(
+                       R"({"groups": [{"name": "web", "lb_uid": "d1", "members": [{)" + member +
+                       R"(}, {"address": "2001:db8::1", "port": 0, "protocol": null, "label": "",
                             "weight": 64, "flags": {"contact": true, "quiesce": false,
                             "registered_by_lb": true, "confident": true}}]},
                           {"name": "db", "lb_uid": "d1", "members": []}], "left_out": 7})"),
-                     false),
-      "group web of d1\n"
-      "  MEMBER       PROTOCOL  LABEL  WEIGHT  STATE      REGISTERED BY\n"
-      "  10.0.0.1:80  tcp       s1     0       quiesced   member\n"
-      "  2001:db8::1  -         -      64      available  load balancer\n"
-      "\n"
-      "group db of d1\n"
-      "  no members\n"
-      "\n"
-      "7 more members are left out: ask for one group\n");
+                   false),
+            "group web of d1\n"
+            "  MEMBER       PROTOCOL  LABEL  WEIGHT  STATE      REGISTERED BY\n"
+            "  10.0.0.1:80  tcp       s1     0       quiesced   member\n"
+            "  2001:db8::1  -         -      64      available  load balancer\n"
+            "\n"
+            "group db of d1\n"
+            "  no members\n"
+            "\n"
+            "7 more members are left out: ask for one group\n");
 }
 
 TEST(RenderGwmWhy, TellsWhoSaidWhat) {
@@ -124,7 +137,7 @@ TEST(RenderGwmWhy, TellsWhoSaidWhat) {
          "agent": {"percent": 75, "health": "up", "admin": "drain"}},
         {"probe": "tcp", "endpoint": "10.0.0.1:80", "state": "unknown"}],
       "told": {"weight": 64, "contact": true, "quiesce": false, "confident": false}}]})");
-  EXPECT_EQ(render_why(why, false),
+  EXPECT_EQ(render(read<of::Why>(why), false),
             "web/10.0.0.1:80 of d1  s1\n"
             "  weight   0, quiesced\n"
             "  why      quiesced by the operator: no new work\n"
@@ -138,19 +151,23 @@ TEST(RenderGwmWhy, TellsWhoSaidWhat) {
 }
 
 TEST(RenderGwmDone, TellsWhatFollows) {
-  EXPECT_EQ(render_done(json(R"({"done": "drain", "member": "10.0.0.1:80", "members": 2})")),
-            "10.0.0.1:80 is drained in 2 groups: no new connections, until undrain or a restart of "
-            "sasp-gwm\n");
-  EXPECT_EQ(render_done(json(R"({"done": "undrain", "member": "10.0.0.1:80", "members": 1})")),
-            "10.0.0.1:80 is drained no more; whoever else quiesced it has to lift that\n");
+  EXPECT_EQ(
+      render(read<of::Drain>(R"({"done": "drain", "member": "10.0.0.1:80", "members": 2})"), false),
+      "10.0.0.1:80 is drained in 2 groups: no new connections, until undrain or a restart of "
+      "sasp-gwm\n");
+  EXPECT_EQ(
+      render(read<of::Undrain>(R"({"done": "undrain", "member": "10.0.0.1:80", "members": 1})"),
+             false),
+      "10.0.0.1:80 is drained no more; whoever else quiesced it has to lift that\n");
 }
 
 TEST(RenderGwm, ShowsWhatIsMissingAsADash) {
-  EXPECT_NE(render_status({}, true).find("sasp-gwm - on "), std::string::npos);
-  EXPECT_NE(render_why(json(R"({"members": [{}]})"), false).find("-/-"), std::string::npos);
-  EXPECT_NE(render_members(json(R"({"groups": [{"members": [{}]}]})"), false).find("group - of -"),
-            std::string::npos);
+  EXPECT_NE(render(of::Status{}, true).find("sasp-gwm - on "), std::string::npos);
+  EXPECT_NE(render(read<of::Why>(R"({"members": [{}]})"), false).find("-/-"), std::string::npos);
+  EXPECT_NE(
+      render(read<of::Members>(R"({"groups": [{"members": [{}]}]})"), false).find("group - of -"),
+      std::string::npos);
 }
 
 }  // namespace
-}  // namespace saspd::ctl::gwm
+}  // namespace saspd::ctl

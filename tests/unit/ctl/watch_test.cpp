@@ -3,14 +3,21 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/object.hpp>
+
+#include "controller/report/json.hpp"
+
 namespace saspd::ctl {
 namespace {
 
 TEST(Watch, ReadsItemsAsText) {
-  const boost::json::object answer{{"items", {{"a\x1b", "x\n"}, {"b", nullptr}, {"c", 7}}}};
-  EXPECT_EQ(watched(answer), (Watched{{"a\\x1b", "x\\x0a"}, {"b", "null"}, {"c", "7"}}));
-  EXPECT_TRUE(watched({}).empty());
-  EXPECT_TRUE(watched({{"items", "none"}}).empty());
+  const auto read = [](const boost::json::object& answer) {
+    return watched(report::from_json<report::Watch>(answer));
+  };
+  EXPECT_EQ(read({{"items", {{"a\x1b", "x\n"}, {"b", nullptr}, {"c", 7}}}}),
+            (Watched{{"a\\x1b", "x\\x0a"}}));
+  EXPECT_TRUE(read({}).empty());
+  EXPECT_TRUE(read({{"items", "none"}}).empty());
 }
 
 TEST(Watch, FindsWhatIsNewDifferentAndGone) {

@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "controller/gwm/metrics.hpp"
+#include "controller/report/commands.hpp"
 #include "tests/conformance/gwm/registry_fixture.hpp"
 
 namespace saspd::gwm {
@@ -237,6 +238,21 @@ TEST_F(Control, DrainsForWhomeverMayWrite) {
   EXPECT_EQ(weights("lb1", "web", 1)[0].flags & weight_flag::quiesce, 0);
 }
 
+TEST_F(Control, AnswersEveryCommandThatTheTableSaysItDoes) {
+  for (const auto& row : report::commands()) {
+    const auto support = row.of(report::Program::sasp_gwm);
+    const auto answer = ask(row.name);
+    const auto* code = answer.if_contains("exit_code");
+    const bool does = support == report::Support::reads || support == report::Support::writes;
+    EXPECT_TRUE(code != nullptr ? *code == 64 : does) << row.name;
+    EXPECT_EQ(does, !report::refusal(report::Program::sasp_gwm, row.name)) << row.name;
+    const auto unauthorized = ask({{"command", row.name}}, false);
+    const auto* forbidden = unauthorized.if_contains("exit_code");
+    EXPECT_EQ(support == report::Support::writes, forbidden != nullptr && *forbidden == 77)
+        << row.name;
+  }
+}
+
 TEST_F(Control, RefusesWhatItDoesNotKnow) {
   given_farm();
   EXPECT_EQ(ask(json::object{}).at("error"), "no command");
@@ -332,6 +348,116 @@ TEST_F(Control, TellsWhatTheFileSaidBefore) {
             "the weights file said 40, names it no more, and is remembered for 40 s");
   EXPECT_EQ(json::serialize(why.at("weights_file")),
             R"({"says":"weight","weight":40,"remembered_s":40})");
+}
+
+// Letter by letter: scripts rely on keys and values.
+TEST_F(Control, AnswersWithTheseKeys) {
+  given_farm();
+  advise();
+  around_.weights_file = "weights";
+  around_.authority_error = "authority: line 2: bad";
+  around_.unauthorized.count(*Endpoint::parse("192.0.2.9:4000"), "no right", now);
+  around_.alarms = {{alarm::partly_known, true, "lb1", "web", {}, "something"}};
+  for (int i = 0; i < 2; ++i) {
+    probed(http("192.0.2.1:80"), i == 0, "HTTP status 500");
+    probed(agent("192.0.2.1"), true, "75%", AgentReport{.percent = 75});
+  }
+  EXPECT_EQ(
+      json::serialize(member("drain", "web/192.0.2.2:80")),
+      R"({"schema_version":1,"program":"sasp-gwm","done":"drain","member":"web/192.0.2.2:80",)"
+      R"("members":1})");
+  EXPECT_EQ(
+      json::serialize(ask("status")),
+      R"({"schema_version":1,"program":"sasp-gwm","version":")" SASPD_VERSION
+      R"(","listen":["127.0.0.1:3860"],)"
+      R"("interval_s":10,"connections":3,"weights_file":"weights","weights_error":null,)"
+      R"("authority_file":null,"authority_error":"authority: line 2: bad","tls_error":null,)"
+      R"("alarms":[{"name":"partly_known","urgent":true,"detail":"something","lb_uid":"lb1",)"
+      R"("group":"web"},{"name":"unauthorized","urgent":true,)"
+      R"("detail":"1 request(s) without right to it, the last 0 s ago from 192.0.2.9:4000: no rig)"
+      R"(ht"}],"groups":3,"member_counts":{"all":5,"available":1,"quiesced":1,"no_contact":3,)"
+      R"("not_confident":0},"unavailable":[{"lb_uid":"lb1","group":"file","member":"192.0.2.3",)"
+      R"("label":"","detail":"not in contact: the weights file says down"},{"lb_uid":"lb1",)"
+      R"("group":"web","member":"tcp:192.0.2.1:80","label":"first",)"
+      R"("detail":"not in contact: http:/health 192.0.2.1:80 fails: HTTP status 500"},{)"
+      R"("lb_uid":"lb1","group":"web","member":"tcp:192.0.2.2:80","label":"",)"
+      R"("detail":"quiesced by the operator: no new work"},{"lb_uid":"lb2","group":"web",)"
+      R"("member":"tcp:192.0.2.1:80","label":"",)"
+      R"("detail":"not in contact: http:/health 192.0.2.1:80 fails: HTTP status 500"}],)"
+      R"("unavailable_left_out":0,"unregistered":[],"drained":["web/192.0.2.2:80"],"lbs":[{)"
+      R"("uid":"lb1","connected":true,"endpoint":"198.51.100.1:4000","forgotten_in_s":null,)"
+      R"("mode":"push","trust":true,"no_change":false,"health":127,"groups":2,"members":4,)"
+      R"("replacements":0},{"uid":"lb2","connected":false,"endpoint":null,"forgotten_in_s":300,)"
+      R"("mode":"pull","trust":false,"no_change":false,"health":127,"groups":1,"members":1,)"
+      R"("replacements":0}]})");
+  EXPECT_EQ(
+      json::serialize(ask("groups")),
+      R"({"schema_version":1,"program":"sasp-gwm","groups":[{"name":"file","lb_uid":"lb1",)"
+      R"("member_counts":{"all":2,"available":1,"quiesced":0,"no_contact":1,"not_confident":0}},{)"
+      R"("name":"web","lb_uid":"lb1","member_counts":{"all":2,"available":0,"quiesced":1,)"
+      R"("no_contact":1,"not_confident":0}},{"name":"web","lb_uid":"lb2","member_counts":{)"
+      R"("all":1,"available":0,"quiesced":0,"no_contact":1,"not_confident":0}}]})");
+  EXPECT_EQ(
+      json::serialize(ask({{"command", "members"}, {"group", "web"}})),
+      R"({"schema_version":1,"program":"sasp-gwm","groups":[{"name":"web","lb_uid":"lb1",)"
+      R"("members":[{"address":"192.0.2.1","port":80,"protocol":"tcp","label":"first",)"
+      R"("weight":0,"flags":{"contact":false,"quiesce":false,"registered_by_lb":true,)"
+      R"("confident":true},"state":0},{"address":"192.0.2.2","port":80,"protocol":"tcp",)"
+      R"("label":"","weight":0,"flags":{"contact":true,"quiesce":true,"registered_by_lb":true,)"
+      R"("confident":false},"state":0}]},{"name":"web","lb_uid":"lb2","members":[{)"
+      R"("address":"192.0.2.1","port":80,"protocol":"tcp","label":"","weight":0,"flags":{)"
+      R"("contact":false,"quiesce":false,"registered_by_lb":true,"confident":true},)"
+      R"("state":0}]}],"left_out":0})");
+  EXPECT_EQ(
+      json::serialize(ask("lbs")),
+      R"({"schema_version":1,"program":"sasp-gwm","lbs":[{"uid":"lb1","connected":true,)"
+      R"("endpoint":"198.51.100.1:4000","forgotten_in_s":null,"mode":"push","trust":true,)"
+      R"("no_change":false,"health":127,"groups":2,"members":4,"replacements":0},{"uid":"lb2",)"
+      R"("connected":false,"endpoint":null,"forgotten_in_s":300,"mode":"pull","trust":false,)"
+      R"("no_change":false,"health":127,"groups":1,"members":1,"replacements":0}]})");
+  weights("lb1", "file", 1);
+  weights("lb1", "web", 1);
+  EXPECT_EQ(
+      json::serialize(member("why", "web/192.0.2.1:80")),
+      R"({"schema_version":1,"program":"sasp-gwm","members":[{"address":"192.0.2.1","port":80,)"
+      R"("protocol":"tcp","label":"first","weight":0,"flags":{"contact":false,"quiesce":false,)"
+      R"("registered_by_lb":true,"confident":true},"state":0,"lb_uid":"lb1","group":"web",)"
+      R"("detail":"not in contact: http:/health 192.0.2.1:80 fails: HTTP status 500",)"
+      R"("quiesced_by":[],"weights_file":null,"probes":[{"probe":"http:/health",)"
+      R"("endpoint":"192.0.2.1:80","state":"down","state_since_s":0,"samples":2,"failures":1,)"
+      R"("run":1,"last":{"ok":false,"detail":"HTTP status 500","age_s":0,"duration_ms":3}},{)"
+      R"("probe":"agent:9777","endpoint":"192.0.2.1:9777","state":"up","state_since_s":0,)"
+      R"("samples":2,"failures":0,"run":2,"last":{"ok":true,"detail":"75%","age_s":0,)"
+      R"("duration_ms":3},"agent":{"percent":75,"health":"up","admin":"ready"}}],"told":{)"
+      R"("weight":0,"contact":false,"quiesce":false,"confident":true}},{"address":"192.0.2.1",)"
+      R"("port":80,"protocol":"tcp","label":"","weight":0,"flags":{"contact":false,)"
+      R"("quiesce":false,"registered_by_lb":true,"confident":true},"state":0,"lb_uid":"lb2",)"
+      R"("group":"web","detail":"not in contact: http:/health 192.0.2.1:80 fails: HTTP status 500)"
+      R"(","quiesced_by":[],"weights_file":null,"probes":[{"probe":"http:/health",)"
+      R"("endpoint":"192.0.2.1:80","state":"down","state_since_s":0,"samples":2,"failures":1,)"
+      R"("run":1,"last":{"ok":false,"detail":"HTTP status 500","age_s":0,"duration_ms":3}},{)"
+      R"("probe":"agent:9777","endpoint":"192.0.2.1:9777","state":"up","state_since_s":0,)"
+      R"("samples":2,"failures":0,"run":2,"last":{"ok":true,"detail":"75%","age_s":0,)"
+      R"("duration_ms":3},"agent":{"percent":75,"health":"up","admin":"ready"}}],"told":null}]})");
+  EXPECT_EQ(
+      json::serialize(member("why", "192.0.2.3")),
+      R"({"schema_version":1,"program":"sasp-gwm","members":[{"address":"192.0.2.3","port":0,)"
+      R"("protocol":null,"label":"","weight":0,"flags":{"contact":false,"quiesce":false,)"
+      R"("registered_by_lb":true,"confident":true},"state":0,"lb_uid":"lb1","group":"file",)"
+      R"("detail":"not in contact: the weights file says down","quiesced_by":[],"weights_file":{)"
+      R"("says":"down"},"probes":[],"told":{"weight":0,"contact":false,"quiesce":false,)"
+      R"("confident":true}}]})");
+  EXPECT_EQ(json::serialize(ask("watch")),
+            R"({"schema_version":1,"program":"sasp-gwm","items":{"lb lb1":"connected",)"
+            R"("lb lb2":"not connected","tcp:192.0.2.1:81 of lb1/file":"weight 40",)"
+            R"("192.0.2.3 of lb1/file":"weight 0, no contact",)"
+            R"("tcp:192.0.2.1:80 of lb1/web":"weight 0, no contact",)"
+            R"("tcp:192.0.2.2:80 of lb1/web":"weight 0, quiesced, not confident",)"
+            R"("tcp:192.0.2.1:80 of lb2/web":"weight 0, no contact"}})");
+  EXPECT_EQ(
+      json::serialize(member("undrain", "web/192.0.2.2:80")),
+      R"({"schema_version":1,"program":"sasp-gwm","done":"undrain","member":"web/192.0.2.2:80",)"
+      R"("members":1})");
 }
 
 TEST_F(Control, ShowsToPrometheusWhatItAdvises) {

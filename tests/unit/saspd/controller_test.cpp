@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/report/commands.hpp"
 #include "controller/saspd/control.hpp"
 #include "controller/saspd/controller_settings.hpp"
 #include "controller/saspd/service_spec.hpp"
@@ -207,9 +208,9 @@ TEST_F(ControllerTest, BytesBecomeWeightsAndLines) {
   EXPECT_LINE(lines, Level::info, "tcp:192.0.2.10:80 10.0.0.3:8080 weight 10 -> 20");
   EXPECT_EQ(count(lines, Level::error, "") + count(lines, Level::warning, ""), 0U)
       << printed(lines);
-  EXPECT_EQ(status(0).state, "established");
+  EXPECT_EQ(status(0).state, LinkState::established);
   EXPECT_EQ(status(0).last_message, now_);
-  EXPECT_EQ(status(1).state, "trying");
+  EXPECT_EQ(status(1).state, LinkState::trying);
   EXPECT_EQ(controller().status_line(),
             "1 of 2 GWMs up, 1 groups, 3 members, last change 2026-01-02T03:00:00Z");
 
@@ -257,7 +258,7 @@ TEST_F(ControllerTest, ABadMessageEndsTheConnectionAndChangesNoWeight) {
   EXPECT_EQ(plane_.written.size(), 0U);
   EXPECT_EQ(kernel(), "40 30 20");
   EXPECT_LINE(log(), Level::warning, "gwm gwm-1:3860: ");
-  EXPECT_EQ(status(0).state, "down_trying");
+  EXPECT_EQ(status(0).state, LinkState::down_trying);
   EXPECT_EQ(status(0).protocol_errors, 1U);
 }
 
@@ -268,10 +269,10 @@ TEST_F(ControllerTest, ALostGwmIsAWarningAndFurtherAttemptsAreNot) {
   ends(0, {"connection lost"});
   EXPECT_LINE(log(), Level::warning, "gwm gwm-1:3860: connection lost; next attempt in ");
   EXPECT_GE(delay_, 20s);
-  EXPECT_EQ(status(0).state, "down_trying");
+  EXPECT_EQ(status(0).state, LinkState::down_trying);
   now_ += delay_;
   controller().connecting(0, now_);
-  EXPECT_EQ(status(0).state, "connecting");
+  EXPECT_EQ(status(0).state, LinkState::connecting);
   ends(0, {"cannot connect"});
   const auto lines = log();
   EXPECT_LINE(lines, Level::info, "gwm gwm-1:3860: cannot connect; next attempt in ");
@@ -280,7 +281,7 @@ TEST_F(ControllerTest, ALostGwmIsAWarningAndFurtherAttemptsAreNot) {
 
   controller().connecting(1, now_);
   ends(1, {"TLS: no", true});
-  EXPECT_EQ(status(1).state, "tls_error");
+  EXPECT_EQ(status(1).state, LinkState::tls_error);
 }
 
 TEST_F(ControllerTest, AnotherLoadBalancerWithOurUidIsSuspected) {
@@ -288,12 +289,12 @@ TEST_F(ControllerTest, AnotherLoadBalancerWithOurUidIsSuspected) {
     connects(0);
     now_ += 1s;
     controller().lost(0, "the gwm closed the connection", now_);
-    EXPECT_EQ(status(0).state, "down_trying");
+    EXPECT_EQ(status(0).state, LinkState::down_trying);
     log();
     ends(0, {"the gwm closed the connection", false, true});
   }
   EXPECT_LINE(log(), Level::warning, "another load balancer seems to use the LB UID 'LB1'");
-  EXPECT_EQ(status(0).state, "down_duplicate");
+  EXPECT_EQ(status(0).state, LinkState::down_duplicate);
   EXPECT_TRUE(status(0).duplicate_suspected);
 }
 
@@ -576,6 +577,24 @@ TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
     }
     EXPECT_EQ(plane.table.at(web).destinations.size(), 300U);
     EXPECT_EQ(plane.applies - before == 1, backend == Backend::xdp) << plane.applies - before;
+  }
+}
+
+TEST_F(ControllerTest, AnswersEveryCommandThatTheTableSaysItDoes) {
+  Surroundings around;
+  around.work = [] { return Work{}; };
+  const auto code_of = [&](std::string_view command, bool may_write) {
+    const auto answer =
+        carry_out({{"command", command}}, {may_write, "x"}, controller(), around, now_);
+    const auto* code = answer.if_contains("exit_code");
+    return code != nullptr ? code->as_int64() : 0;
+  };
+  for (const auto& row : report::commands()) {
+    const auto support = row.of(report::Program::saspd);
+    const bool does = support == report::Support::reads || support == report::Support::writes;
+    const auto code = code_of(row.name, true);
+    EXPECT_TRUE(code == 64 || (does && code == 0)) << row.name << " " << code;
+    EXPECT_EQ(code_of(row.name, false) == 77, support == report::Support::writes) << row.name;
   }
 }
 

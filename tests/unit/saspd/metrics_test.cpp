@@ -51,7 +51,7 @@ class Metrics : public testing::Test {
 };
 
 TEST_F(Metrics, TellWhoTheyAreOf) {
-  status_.backend = "xdp";
+  status_.backend = Backend::xdp;
   EXPECT_EQ(lines("saspd_build_info"),
             "saspd_build_info{version=\"" SASPD_VERSION "\",backend=\"xdp\"} 1\n");
   EXPECT_EQ(lines("saspd_dry_run"), "saspd_dry_run 0\n");
@@ -62,14 +62,14 @@ TEST_F(Metrics, TellWhoTheyAreOf) {
 TEST_F(Metrics, TellTheStateOfEachGwm) {
   GwmStatus first;
   first.endpoint = "gwm:3860";
-  first.state = "established";
+  first.state = report::LinkState::established;
   first.last_message = now - 1500ms;
   first.interval = 10s;
   first.protocol_errors = 2;
   first.tolerances.add(sasp::Tolerance::trailing_bytes);
   GwmStatus second;
   second.endpoint = "[2001:db8::1]:3860";
-  second.state = "down_trying";
+  second.state = report::LinkState::down_trying;
   status_.gwms = {first, second};
   EXPECT_EQ(lines("saspd_gwm_connected"),
             "saspd_gwm_connected{gwm=\"gwm:3860\"} 1\n"
