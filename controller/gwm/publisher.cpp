@@ -35,20 +35,21 @@ void keep_news(GroupOfWeightEntries& weights, const std::vector<bool>& is_news) 
 
 std::size_t told_of(const Group& group) {
   return static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [](const auto& member) {
-    return member.second.told.has_value();
+    return static_cast<bool>(member.second.told);
   }));
 }
 
 }  // namespace
 
-std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std::string& lb_uid,
+std::vector<GroupOfWeightEntries> Publisher::answer(const LoadBalancer& lb,
+                                                    const std::string& lb_uid,
                                                     const std::vector<GroupData>& groups,
                                                     TimePoint now) {
   const bool all = groups.size() == 1 && groups[0].name.empty();
   std::vector<GroupOfWeightEntries> weights;
   weights.reserve(all ? lb.groups.size() : groups.size());  // a small question, a big answer
   const auto book = books_.find(lb_uid);
-  const auto add = [&](const std::string& name, Group& group) {
+  const auto add = [&](const std::string& name, const Group& group) {
     Update update = this->update(group, {lb_uid, name}, now);
     if (wants_news_only(lb)) keep_news(update.weights, update.is_news);
     weights.push_back(std::move(update.weights));
@@ -59,7 +60,7 @@ std::vector<GroupOfWeightEntries> Publisher::answer(LoadBalancer& lb, const std:
       add(name, lb.groups.find(name)->second);
       continue;
     }
-    for (auto& [each, group] : lb.groups)
+    for (const auto& [each, group] : lb.groups)
       add(each, group);
   }
   return weights;
@@ -72,26 +73,25 @@ std::size_t Publisher::Book::tell(const std::string& group, std::size_t members)
   return before;
 }
 
-Publisher::Update Publisher::update(Group& group, GroupData name, TimePoint now) const {
+Publisher::Update Publisher::update(const Group& group, GroupData name, TimePoint now) const {
   Update update;
   update.weights.items = weigher_.weigh(name.name, group, now);
   update.weights.group = std::move(name);
   update.is_news.reserve(group.size());
   auto entry = update.weights.items.begin();
-  for (auto& [key, member] : group) {
+  for (const auto& [key, member] : group) {
     const Told now_told = told(*entry++);
-    const bool is_news = member.told != now_told;
-    member.told = now_told;
+    const bool is_news = std::exchange(member.told.told_, now_told) != now_told;
     update.is_news.push_back(is_news);
     update.any_news = update.any_news || is_news;
   }
   return update;
 }
 
-void Publisher::start(LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
-  for (auto& [name, group] : lb.groups) {
-    for (auto& [key, member] : group)
-      member.told.reset();
+void Publisher::start(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
+  for (const auto& [name, group] : lb.groups) {
+    for (const auto& [key, member] : group)
+      member.told.told_.reset();
   }
   books_.erase(lb_uid);
   if (!wants_push(lb)) return;
@@ -122,7 +122,7 @@ std::vector<std::string> Publisher::due(TimePoint now) const {
   return due;
 }
 
-std::vector<SendWeights> Publisher::look(LoadBalancer& lb, const std::string& lb_uid,
+std::vector<SendWeights> Publisher::look(const LoadBalancer& lb, const std::string& lb_uid,
                                          TimePoint now) {
   Book& book = books_[lb_uid];
   while (book.interval_ends <= now)
@@ -130,7 +130,7 @@ std::vector<SendWeights> Publisher::look(LoadBalancer& lb, const std::string& lb
   book.look_at = book.interval_ends;
   std::erase_if(book.told, [&](const auto& group) { return !lb.groups.contains(group.first); });
   std::vector<SendWeights> messages;
-  for (auto& [name, group] : lb.groups) {
+  for (const auto& [name, group] : lb.groups) {
     const std::size_t known = told_of(group);
     const bool lost_one = known < book.tell(name, group.size());
     Update update = this->update(group, {lb_uid, name}, now);

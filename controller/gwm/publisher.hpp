@@ -31,12 +31,12 @@ class Publisher {
   Publisher(PublisherConfig config, const Weigher& weigher) : config_(config), weigher_(weigher) {}
 
   // The weights that answer a Get Weights for these groups of the LB, which exist.
-  std::vector<sasp::GroupOfWeightEntries> answer(LoadBalancer& lb, const std::string& lb_uid,
+  std::vector<sasp::GroupOfWeightEntries> answer(const LoadBalancer& lb, const std::string& lb_uid,
                                                  const std::vector<sasp::GroupData>& groups,
                                                  TimePoint now);
 
   // The LB has connected or set its state, so everything is news to it.
-  void start(LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
+  void start(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
   // Something happened that the LB must learn at once.
   void event(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
   void forget(const std::string& lb_uid) { books_.erase(lb_uid); }
@@ -47,7 +47,8 @@ class Publisher {
   std::vector<std::string> due(TimePoint now) const;
   // Messages with all news for the LB, which then count as sent; often none. Its next check is an
   // interval later.
-  std::vector<sasp::SendWeights> look(LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
+  std::vector<sasp::SendWeights> look(const LoadBalancer& lb, const std::string& lb_uid,
+                                      TimePoint now);
   // The LB cannot take a message now; its next check follows event() or resume().
   void suspend(const std::string& lb_uid);
   void resume(const std::string& lb_uid, TimePoint now);
@@ -72,7 +73,7 @@ class Publisher {
   };
 
   // What it returns counts as sent.
-  Update update(Group& group, sasp::GroupData name, TimePoint now) const;
+  Update update(const Group& group, sasp::GroupData name, TimePoint now) const;
   void pack(std::vector<sasp::SendWeights>& messages, sasp::GroupOfWeightEntries group) const;
 
   PublisherConfig config_;

@@ -57,7 +57,7 @@ const std::string* group_left_out(const Rights& rights, const std::string& lb_ui
   return nullptr;
 }
 
-LoadBalancer* Registry::find(std::string_view lb_uid) {
+const LoadBalancer* Registry::find(std::string_view lb_uid) const {
   const auto lb = lbs_.find(lb_uid);
   return lb == lbs_.end() ? nullptr : &lb->second;
 }

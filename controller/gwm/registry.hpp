@@ -59,6 +59,19 @@ struct Told {
   bool operator==(const Told&) const = default;
 };
 
+// The Publisher's memory of one member: all may read it, only the Publisher writes it. It is not part
+// of what was registered, so the Publisher too gets by with a const record; and it ends with the
+// record, so a member that is registered again is news.
+class LastTold {
+ public:
+  explicit operator bool() const { return told_.has_value(); }  // anything, on this connection
+  const Told* operator->() const { return &*told_; }
+
+ private:
+  friend class Publisher;
+  mutable std::optional<Told> told_;
+};
+
 struct Member {
   sasp::MemberData data;  // with label and address form as registered (row 2)
   bool registered_by_lb = true;
@@ -66,8 +79,8 @@ struct Member {
   // A quiesce belongs to its origin, and only its origin can lift it (row 40).
   bool quiesced_by_lb = false;
   bool quiesced_by_member = false;
-  std::uint8_t state = 0;      // opaque, the last one reported (RFC 4678 5.4)
-  std::optional<Told> told{};  // the Publisher's; empty if nothing was sent yet on this connection
+  std::uint8_t state = 0;  // opaque, the last one reported (RFC 4678 5.4)
+  LastTold told{};
   bool quiesced() const { return quiesced_by_lb || quiesced_by_member; }
 };
 
@@ -140,7 +153,7 @@ class Registry {
 
   const LoadBalancers& load_balancers() const { return lbs_; }
   const SelfRegistered& self_registered() const { return self_registered_; }
-  LoadBalancer* find(std::string_view lb_uid);  // nullptr: not known
+  const LoadBalancer* find(std::string_view lb_uid) const;  // nullptr: not known
   // The UID of the LB that a connection speaks for; nullptr if none.
   const std::string* attached_to(ConnectionId connection) const;
 

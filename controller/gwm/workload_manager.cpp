@@ -143,7 +143,7 @@ std::vector<Push> WorkloadManager::due(TimePoint now,
                                        const std::function<bool(ConnectionId)>& ready) {
   std::vector<Push> pushes;
   for (const std::string& lb_uid : publisher_.due(now)) {
-    LoadBalancer& lb = *registry_.find(lb_uid);
+    const LoadBalancer& lb = *registry_.find(lb_uid);
     if (!ready(*lb.connection)) {
       publisher_.suspend(lb_uid);
       continue;
