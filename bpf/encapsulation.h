@@ -63,7 +63,8 @@ static __always_inline void write_outer_ipv4(struct iphdr *outer, const struct i
 		.frag_off = inner->dont_fragment,
 		.ttl = OUTER_HOP_LIMIT,
 		.protocol = inner->protocol,
-		.saddr = bpf_htonl((__u32)prefix[0] << 24 | (__u32)prefix[1] << 16 | (hash & 0xFFFF)),
+		.saddr = bpf_htonl((__u32)prefix[0] << 24 | (__u32)prefix[1] << 16 |
+	                           (hash & 0xFFFF)),
 	};
 
 	__builtin_memcpy(&header.daddr, destination, 4);
@@ -76,7 +77,8 @@ static __always_inline void write_outer_ipv6(struct ipv6hdr *outer, const struct
                                              const struct lb_settings *settings)
 {
 	/* version, traffic class, flow label (RFC 6438: routers spread tunnels by it) */
-	*(__be32 *)outer = bpf_htonl(6u << 28 | (__u32)inner->traffic_class << 20 | (hash & 0xFFFFF));
+	*(__be32 *)outer = bpf_htonl(6u << 28 | (__u32)inner->traffic_class << 20 |
+	                             (hash & 0xFFFFF));
 	outer->payload_len = bpf_htons((__u16)inner->length);
 	outer->nexthdr = inner->protocol;
 	outer->hop_limit = OUTER_HOP_LIMIT;

@@ -73,8 +73,9 @@ static __always_inline bool is_echo_request(const struct packet *packet,
 	bool v4 = packet->flow.family == LB_IPV4;
 	__u32 plain = v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 
-	return message->type == (v4 ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST) && message->code == 0 &&
-	       packet->length - packet->transport_length == plain && is_answerable(&packet->flow);
+	return message->type == (v4 ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST) &&
+	       message->code == 0 && packet->length - packet->transport_length == plain &&
+	       is_answerable(&packet->flow);
 }
 
 /* The flow, as its client sends it, whose answer an ICMP error is about: the error embeds a packet that a
@@ -92,8 +93,8 @@ static __always_inline bool parse_embedded(struct xdp_md *ctx, const struct pack
 
 	if (!whole || about.fragment == LATER_FRAGMENT || !parse_ports(&about, end))
 		return false;
-	if (packet->transport_length < sizeof(struct icmp_message) + 8 +
-	                               (about.length - about.transport_length))
+	if (packet->transport_length <
+	    sizeof(struct icmp_message) + 8 + (about.length - about.transport_length))
 		return false;
 	flow->source = about.flow.destination;
 	flow->destination = about.flow.source;
@@ -264,8 +265,8 @@ static __noinline int answer_error_ipv6(struct xdp_md *ctx, __u32 type_and_code,
 	*message = error_message(type_and_code, mtu);
 	/* RFC 4443 2.3, with the pseudo header of RFC 8200 8.1 */
 	sum = sum_of((const __u32 *)&ip->saddr, 8) + bpf_htonl(length) + bpf_htonl(IPPROTO_ICMPV6);
-	message->checksum =
-		checksum_of(sum + sum_to(end, message, (sizeof(*message) + ICMPV6_ROOM) / 4));
+	message->checksum = checksum_of(sum +
+	                                sum_to(end, message, (sizeof(*message) + ICMPV6_ROOM) / 4));
 	return true;
 }
 
@@ -307,7 +308,8 @@ static __always_inline enum lb_reason answer_error(struct xdp_md *ctx, const str
 		                                 : ICMP_TIME_EXCEEDED << 8,
 		                             mtu);
 	else
-		answered = answer_error_ipv6(ctx, (mtu ? ICMPV6_TOO_BIG : ICMPV6_TIME_EXCEEDED) << 8,
+		answered = answer_error_ipv6(ctx,
+		                             (mtu ? ICMPV6_TOO_BIG : ICMPV6_TIME_EXCEEDED) << 8,
 		                             mtu && mtu < IPV6_MIN_MTU ? IPV6_MIN_MTU : mtu);
 	if (!answered)
 		return LB_DROP_INTERNAL;

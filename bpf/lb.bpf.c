@@ -50,7 +50,8 @@ static __always_inline bool choose_by_number(__u32 number, const struct lb_servi
 
 /* A dead server is not a draining one. A datagram finds another at once; a TCP connection can only end, and
  * does so at another server, which resets it. */
-static __always_inline bool ends_flow(const struct lb_backend *backend, const struct lb_flow_key *key,
+static __always_inline bool ends_flow(const struct lb_backend *backend,
+                                      const struct lb_flow_key *key,
                                       const struct lb_service *service)
 {
 	return backend->flags & LB_BACKEND_LOST &&
@@ -64,8 +65,7 @@ static __always_inline bool choose_by_flow(const struct lb_flow_key *key,
 	struct lb_flow *flow = bpf_map_lookup_elem(&flows, key);
 
 	return flow && choose_by_number(flow->backend, service, choice) &&
-	       choice->generation == flow->generation &&
-	       !ends_flow(choice->backend, key, service);
+	       choice->generation == flow->generation && !ends_flow(choice->backend, key, service);
 }
 
 /* LB_SENT_FLOW or LB_SENT_TABLE, if the packet can be sent; or why it is dropped. A flow that is `fresh`
@@ -79,7 +79,8 @@ static __always_inline enum lb_reason choose(const struct lb_flow_key *key,
 	struct lb_table *table;
 	__u32 *in_use;
 
-	if (!fresh && !(service->flags & LB_SERVICE_STATELESS) && choose_by_flow(key, service, choice))
+	if (!fresh && !(service->flags & LB_SERVICE_STATELESS) &&
+	    choose_by_flow(key, service, choice))
 		return LB_SENT_FLOW;
 	in_use = bpf_map_lookup_elem(&tables_in_use, &index);
 	if (!in_use)
@@ -148,9 +149,9 @@ static __always_inline enum lb_reason choose_by_fragment(const struct packet *pa
                                                          struct choice *choice)
 {
 	return choose_by_number(packet->first.backend, service, choice) &&
-	       choice->generation == packet->first.generation
-		       ? LB_SENT_FRAGMENT
-		       : LB_DROP_NO_BACKEND;
+	                       choice->generation == packet->first.generation
+	               ? LB_SENT_FRAGMENT
+	               : LB_DROP_NO_BACKEND;
 }
 
 /* So that the other fragments follow this one. False: there are too many. */
@@ -227,7 +228,8 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *pa
 	way->interface = backend->interface;
 	way->vlan = backend->vlan;
 	if (tunnel)
-		return encapsulate(ctx, packet, backend, lb_hash(&packet->flow, settings->seed), settings);
+		return encapsulate(ctx, packet, backend, lb_hash(&packet->flow, settings->seed),
+		                   settings);
 
 	eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
@@ -236,7 +238,8 @@ static __always_inline enum lb_reason send(struct xdp_md *ctx, struct packet *pa
 	return LB_UNDECIDED;
 }
 
-static __always_inline void count_sent(const struct packet *packet, const struct lb_service *service,
+static __always_inline void count_sent(const struct packet *packet,
+                                       const struct lb_service *service,
                                        const struct choice *choice, bool new_flow)
 {
 	__u32 service_number = service->number, number = choice->number;
@@ -356,8 +359,8 @@ static __always_inline bool is_dropped(enum lb_reason reason)
 
 /* What is passed or answered has the tag that it came with, what is sent on that of its way, and of its own
  * the priority. */
-static __always_inline enum lb_reason tag_again(struct xdp_md *ctx, enum lb_reason reason, __u32 tag,
-                                                const struct way *way)
+static __always_inline enum lb_reason tag_again(struct xdp_md *ctx, enum lb_reason reason,
+                                                __u32 tag, const struct way *way)
 {
 	if (is_dropped(reason))
 		return reason;

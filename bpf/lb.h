@@ -36,7 +36,7 @@ enum { LB_FORWARD_L2 = 1, LB_FORWARD_IPIP = 2 };
 enum {
 	LB_SERVICE_STATELESS = 1,   /* no flow is stored or looked up */
 	LB_SERVICE_INDEPENDENT = 2, /* how saspd builds its table; nothing to the program */
-	LB_SERVICE_DROP_LOST = 4,   /* the TCP flows of a lost backend end too, not only those of UDP */
+	LB_SERVICE_DROP_LOST = 4,   /* flows of a lost backend end: TCP too, not only UDP */
 };
 
 /* Never put in the place of an entry that stands there: the kernel would put another element into the hash,
@@ -44,7 +44,7 @@ enum {
  * array therefore; the rest is changed in place, under the lock (BPF_F_LOCK). */
 struct lb_service {
 	struct bpf_spin_lock lock; /* of the kernel's update; nobody else takes it */
-	__u32 number; /* of its counters and its tables: 0 up to max_services - 1 */
+	__u32 number;              /* of its counters and its tables: 0 up to max_services - 1 */
 	__u8 forward;
 	__u8 flags;
 	__u16 zero;
@@ -93,7 +93,7 @@ struct lb_backend {
 #define LB_DEVICE_MACS 4
 
 enum {
-	LB_DEVICE_ATTACHED = 1, /* it is what the program was attached to: not a VLAN of it, nor its member */
+	LB_DEVICE_ATTACHED = 1, /* the program is on it: no VLAN on another, nor a member */
 	LB_DEVICE_NATIVE = 2,   /* in native mode; nothing to the program */
 	LB_DEVICE_SIMPLE = 4,   /* it has one MAC */
 };
@@ -200,7 +200,7 @@ struct lb_settings {
 	__u32 max_backends;
 	__u32 max_flows;
 	__u32 new_flow_limit; /* stored per second and CPU; 0: no limit */
-	__u32 syn;            /* LB_SYN_STORE: a flow begins at its SYN; LB_SYN_DEFER: at its next packet */
+	__u32 syn; /* a flow begins at its SYN (LB_SYN_STORE) or next packet (LB_SYN_DEFER) */
 	/* The first bytes of the outer source address; the rest is made of the flow's hash, so that
 	 * receivers spread their load. */
 	__u8 outer_source_v4[2];

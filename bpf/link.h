@@ -66,7 +66,8 @@ static __noinline __u32 compare_all_macs(const struct lb_devices *there, const s
 }
 
 /* LB_UNDECIDED: the frame is for this host. */
-static __always_inline enum lb_reason check_macs(struct xdp_md *ctx, __u16 vlan, struct packet *packet)
+static __always_inline enum lb_reason check_macs(struct xdp_md *ctx, __u16 vlan,
+                                                 struct packet *packet)
 {
 	__u32 interface = ctx->ingress_ifindex, place = lb_device_place(interface, vlan), known;
 	const struct lb_devices *there = bpf_map_lookup_elem(&devices, &place);

@@ -38,9 +38,9 @@ struct fragment {
 
 struct packet {
 	struct lb_flow_key flow; /* without ports as long as parse_ports was not called */
-	void *transport;         /* behind the IP header; not yet compared with the end of the frame */
-	__u32 length;            /* of the IP packet, as its header says */
-	__u32 transport_length;  /* what of it is behind the IP header */
+	void *transport; /* behind the IP header; not yet compared with the end of the frame */
+	__u32 length;    /* of the IP packet, as its header says */
+	__u32 transport_length; /* what of it is behind the IP header */
 	__u32 frame_length;
 	__be32 fragment_id;
 	struct fragment first; /* of a later fragment */
@@ -113,7 +113,8 @@ static __always_inline bool is_extension(__u8 protocol)
 static __always_inline __u64 behind_extensions(__be32 fragment_id, __u32 length, __u8 fragment,
                                                __u8 protocol)
 {
-	return (__u64)fragment_id << 32 | (length & EXTENSIONS_MASK) << 16 | fragment << 8 | protocol;
+	return (__u64)fragment_id << 32 | (length & EXTENSIONS_MASK) << 16 | fragment << 8 |
+	       protocol;
 }
 
 /* The same number, of which the verifier knows nothing any more: so it goes on once, and not once for each
@@ -127,7 +128,8 @@ __noinline __u64 forget(__u64 number)
 /* Looks behind IPv6 extension headers that begin `offset` bytes into the frame, up to a number of them and
  * to `left` bytes. Not behind the fragment header of a later fragment, where no header is; nor behind a
  * routing header with segments left, whose packet ends elsewhere and is for the host's own stack. */
-static __noinline __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u32 left, __u32 protocol)
+static __noinline __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u32 left,
+                                        __u32 protocol)
 {
 	void *end = (void *)(long)ctx->data_end;
 	void *first = (void *)(long)ctx->data + EXTENSIONS_BEGIN + (offset & EXTENSIONS_MASK);

@@ -194,8 +194,7 @@ void Cli::with_config_file() {
   const auto path = text(0, PATH_MAX);
   add("--config", "FILE", assign_to(config_path_, path),
       "Read flags from FILE: one 'key = value' per line (the flag without its dashes); '#' starts "
-      "a "
-      "comment line; a value may be quoted; a flag on the command line replaces the key")
+      "a comment line; a value may be quoted; a flag on the command line replaces the key")
       .is_action = true;
   verb("--print-config", print_config_, true,
        "Print the effective values as a config file, and exit");

@@ -103,8 +103,7 @@ void add_service_options(cli::Cli& cli, Options& options) {
         return add_member(options.groups, value);
       },
       "a server, its static weight (0 to 65535) and its label for the GWM; with manage, it is "
-      "added "
-      "to the service. A label with commas must come last or be quoted: label=\"a, b\". Port 0: a "
+      "added to the service. A label with commas must come last or be quoted: label=\"a, b\". Port 0: a "
       "server without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read, and weights of other programs are overwritten", "5");

@@ -2,8 +2,8 @@
 // weight. The only owner of what we believe about the kernel.
 //
 //   update(weights)   remembers the advice
-//   work(now)         project -> desired, diff(actual, desired) -> plan, a chunk of it -> the
-//   kernel look_again()      forgets what the kernel said; the next work() lists it anew
+//   work(now)         project -> desired, diff(actual, desired) -> plan, a chunk of it -> kernel
+//   look_again()      forgets what the kernel said; the next work() lists it anew
 #pragma once
 
 #include <deque>

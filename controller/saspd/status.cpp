@@ -134,8 +134,7 @@ std::string explain(const Reconciler::MemberView& member) {
   switch (member.reason) {
     case Reason::leaving:
       return "it belongs to the managed service no more: no new connections, and it is removed "
-             "when "
-             "the last one has ended, or after drain=SECONDS";
+             "when the last one has ended, or after drain=SECONDS";
     case Reason::foreign_zero:
     case Reason::unclear_zero:
       return fmt::format(

@@ -139,8 +139,7 @@ class SaspMember : public ::testing::Test {
   std::string directory_;
 };
 
-// ---- run
-// ------------------------------------------------------------------------------------------
+// ---- run ---------------------------------------------------------------------------------------
 
 TEST_F(SaspMember, RegistersQuiescesAndDeregistersItsServer) {
   given_gwm();
@@ -273,8 +272,7 @@ TEST_F(SaspMember, KeepsToTheGwmThatIsThere) {
   EXPECT_FALSE(is_registered());
 }
 
-// ---- root
-// -----------------------------------------------------------------------------------------
+// ---- root --------------------------------------------------------------------------------------
 
 class StartedByRoot : public SaspMember {
  protected:
@@ -309,8 +307,7 @@ TEST_F(StartedByRoot, StaysRootWithoutCapabilitiesWhereThereIsNoUser) {
   EXPECT_EQ(said.find("staying root"), std::string::npos) << "it does not stay: " << said;
 }
 
-// ---- systemd
-// --------------------------------------------------------------------------------------
+// ---- systemd -----------------------------------------------------------------------------------
 
 class Supervised : public SaspMember {
  protected:
@@ -347,8 +344,7 @@ TEST_F(Supervised, IsReadyWhenItIsRegisteredIfWanted) {
   EXPECT_TRUE(manager_->hears("READY=1"));
 }
 
-// ---- one-shot commands
-// ------------------------------------------------------------------------------
+// ---- one-shot commands -------------------------------------------------------------------------
 
 TEST_F(SaspMember, DoesOneThingAtATime) {
   given_gwm();

@@ -198,8 +198,9 @@ TEST_F(LossOnIpvs, OfAllAdviceIsNotHealthy) {
   ASSERT_TRUE(gwm_becomes("established"));
   EXPECT_TRUE(raises("no_advice!"));
   EXPECT_EQ(check(), 1);
-  EXPECT_TRUE(logged("error: alarm: tcp:10.9.0.10:80 no_advice: no GWM steers it, and the weights "
-                     "stay as they are: the GWM knows the state of none of its servers"));
+  EXPECT_TRUE(
+      logged("error: alarm: tcp:10.9.0.10:80 no_advice: no GWM steers it, and the weights "
+             "stay as they are: the GWM knows the state of none of its servers"));
   advise({"40", "30", "20", "10"});
   ASSERT_TRUE(comes_to("40 30 20 10"));
   EXPECT_TRUE(drops("no_advice!"));

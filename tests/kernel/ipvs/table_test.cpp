@@ -158,10 +158,11 @@ TEST_F(IpvsTable, HasNoServerAtAnAddressThatNoHostHas) {
     add.destination.weight = 1;
     return ipvs_->apply({add}).empty();
   };
-  for (const auto* address : {"0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255",
-                              "255.255.255.255", "::", "ff02::1", "10.0.0.7", "240.0.0.1",
-                              "127.0.0.1", "2001:db8::7"})
-    EXPECT_EQ(kernel_takes(address), kind_of_no_host(*IpAddress::parse(address)).empty()) << address;
+  for (const auto* address :
+       {"0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255", "255.255.255.255", "::", "ff02::1",
+        "10.0.0.7", "240.0.0.1", "127.0.0.1", "2001:db8::7"})
+    EXPECT_EQ(kernel_takes(address), kind_of_no_host(*IpAddress::parse(address)).empty())
+        << address;
 }
 
 TEST_F(RoundTrip, ReachesBothEndsOfTheRange) {
