@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd {
@@ -37,11 +38,10 @@ std::optional<HostAndPort> ambiguous(std::string_view text) {
 }
 
 bool is_name(std::string_view host) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const auto fits = [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  const auto fits = [](char c) {
+    return ascii::is_letter(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
   };
-  return std::any_of(host.begin(), host.end(), is_letter) &&
+  return std::any_of(host.begin(), host.end(), ascii::is_letter) &&
          std::all_of(host.begin(), host.end(), fits);
 }
 

@@ -6,18 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
+
 namespace saspd {
 namespace {
 
 // Longer words are not names of ours, and the distance costs the product of the lengths.
 constexpr std::size_t longest_word = 64;
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool same(char a, char b) {
-  return lower(a) == lower(b);
+  return ascii::to_lower(a) == ascii::to_lower(b);
 }
 
 // Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`.

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "controller/base/ascii.hpp"
+
 namespace saspd::cli {
 namespace {
 
@@ -11,8 +13,7 @@ namespace {
 // dots.
 bool is_host_name(std::string_view host) {
   const auto is_letter = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return ascii::is_letter(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.';
   };
   return !host.empty() && host.size() <= 253 && host.front() != '-' && host.front() != '.' &&
          std::all_of(host.begin(), host.end(), is_letter);
@@ -79,8 +80,7 @@ Result<std::chrono::seconds> parse_seconds(std::string_view text, std::uint64_t 
   if (count && *count * size >= low && *count * size <= high) {
     return std::chrono::seconds(*count * size);
   }
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const bool tries_a_unit = !count && std::any_of(text.begin(), text.end(), is_letter);
+  const bool tries_a_unit = !count && std::any_of(text.begin(), text.end(), ascii::is_letter);
   return fail(std::errc::invalid_argument,
               fmt::format("'{}' is not a whole number of seconds from {} to {}{}", text, low, high,
                           tries_a_unit ? "; the units are s, m, h and d, as in 5m" : ""));

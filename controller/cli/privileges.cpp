@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/descriptor.hpp"
 
 namespace saspd::cli {
@@ -133,12 +134,8 @@ void give(const std::string& path, const Identity& identity) {
 std::string names_of(const Capabilities& capabilities) {
   std::vector<std::string> names;
   for (const unsigned capability : capabilities)
-    names.push_back(fmt::format("CAP_{}", capng_capability_to_name(capability)));
-  std::string text = fmt::format("{}", fmt::join(names, " and "));
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return text;
+    names.push_back("CAP_" + ascii::upper_case(capng_capability_to_name(capability)));
+  return fmt::format("{}", fmt::join(names, " and "));
 }
 
 Result<std::string> stay_root(const Needs& needs, const std::string& why) {

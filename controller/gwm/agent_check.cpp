@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd::gwm {
@@ -30,15 +31,6 @@ constexpr std::array admin_words{
     std::pair{std::string_view{"drain"}, AgentAdmin::drain},
     std::pair{std::string_view{"maint"}, AgentAdmin::maint},
 };
-
-// ASCII only, whatever the locale is.
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
 
 template <class Words>
 auto find_word(const Words& words, std::string_view text) {
@@ -66,7 +58,7 @@ std::uint16_t percent_of(std::string_view digits) {
 
 // False: not a word of the protocol.
 bool take_word(std::string_view original, AgentReport& report) {
-  const std::string word = lower(original);
+  const std::string word = ascii::lower_case(original);
   const auto health = find_word(health_words, word);
   if (health != health_words.end()) {
     report.health = AgentHealth{health->second, {}};

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/address.hpp"
+#include "controller/base/ascii.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd::gwm {
@@ -14,17 +15,9 @@ namespace {
 constexpr unsigned switching_protocols = 101;
 constexpr std::size_t shown = 40;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 // RFC 9110 5.6.2.
 bool is_token_character(char c) {
-  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
+  return ascii::is_digit(c) || ascii::is_letter(c) ||
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
@@ -35,20 +28,15 @@ std::string_view without_blanks(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
-bool is_length_name(std::string_view name) {
-  constexpr std::string_view length = "content-length";
-  return std::equal(name.begin(), name.end(), length.begin(), length.end(),
-                    [](char a, char b) { return lower(a) == b; });
-}
-
 // "HTTP/1.1 200 OK"; 0: it is none.
 unsigned status_of(std::string_view line) {
   if (!line.starts_with("HTTP/") || line.size() < 12) return 0;
-  if (!is_digit(line[5]) || line[6] != '.' || !is_digit(line[7]) || line[8] != ' ') return 0;
+  if (!ascii::is_digit(line[5]) || line[6] != '.' || !ascii::is_digit(line[7]) || line[8] != ' ')
+    return 0;
   line.remove_prefix(8);
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   const std::string_view digits = line.substr(0, line.find(' '));
-  if (digits.size() != 3 || !std::all_of(digits.begin(), digits.end(), is_digit)) return 0;
+  if (digits.size() != 3 || !std::all_of(digits.begin(), digits.end(), ascii::is_digit)) return 0;
   const auto number = parse_number(digits, 100, 999);
   return number ? static_cast<unsigned>(*number) : 0;
 }
@@ -107,11 +95,11 @@ void HttpAnswer::take_field(std::string_view line) {
         fmt::format("not an HTTP answer: '{}' is not a header", printable(line.substr(0, shown))));
   }
   has_field_ = true;
-  if (is_length_name(name)) take_length(without_blanks(line.substr(colon + 1)));
+  if (ascii::same("content-length", name)) take_length(without_blanks(line.substr(colon + 1)));
 }
 
 void HttpAnswer::take_length(std::string_view value) {
-  const bool number = !value.empty() && std::all_of(value.begin(), value.end(), is_digit);
+  const bool number = !value.empty() && std::all_of(value.begin(), value.end(), ascii::is_digit);
   if (!number || (length_ && *length_ != value)) {
     return refuse("not an HTTP answer: its Content-Length is not one number");
   }

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
+#include "controller/base/ip_protocol.hpp"
 #include "controller/base/version.hpp"
 
 namespace saspd::gwm {
@@ -125,12 +127,11 @@ void add_lbs(Families& families, const WorkloadManager& manager) {
 // --- members
 
 Labels labels_of(const std::string& uid, const std::string& group, const MemberKey& key) {
-  const std::string text = key.text();
   return {{"lb_uid", uid},
           {"group", group},
           {"remote_address", key.address.text()},
           {"remote_port", std::to_string(key.port)},
-          {"proto", key.protocol == 0 ? "" : metrics::capitals(text.substr(0, text.find(':')))}};
+          {"proto", key.protocol == 0 ? "" : ascii::upper_case(ip_protocol_text(key.protocol))}};
 }
 
 struct MemberFamilies {

@@ -17,6 +17,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/host_address.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
@@ -55,9 +56,7 @@ Outcome failed(std::string detail) {
 // "Connection refused" is meant to begin a sentence; ours continues one.
 std::string words(const error_code& code) {
   std::string text = code.message();
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') {
-    text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  }
+  if (!text.empty()) text[0] = ascii::to_lower(text[0]);
   return text;
 }
 

@@ -8,15 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
+#include "controller/base/ip_protocol.hpp"
+
 namespace saspd::lb {
 
 std::string_view name(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::tcp: return "tcp";
-    case Protocol::udp: return "udp";
-    case Protocol::sctp: return "sctp";
-  }
-  return "unknown";
+  const auto known = ip_protocol_name(static_cast<std::uint8_t>(protocol));
+  return known.empty() ? "unknown" : known;
 }
 
 std::string_view name(Forward forward) {
@@ -62,21 +61,6 @@ Family family(const ServiceKey& key) {
 
 namespace {
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-std::optional<Protocol> protocol_named(std::string_view text) {
-  for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
-    if (text == name(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
-
 // In decimal, or in hexadecimal as iptables and ip show it.
 Result<std::uint32_t> parse_mark(std::string_view text) {
   std::uint32_t mark = 0;
@@ -95,12 +79,12 @@ Result<std::uint32_t> parse_mark(std::string_view text) {
 
 Result<ServiceKey> parse_service(std::string_view text) {
   const auto colon = text.find(':');
-  const std::string kind = lower_case(text.substr(0, colon));
+  const std::string kind = ascii::lower_case(text.substr(0, colon));
   const std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon + 1);
-  if (const auto protocol = protocol_named(kind)) {
+  if (const auto protocol = parse_ip_protocol(kind)) {
     const auto endpoint = Endpoint::parse(rest);
     if (!endpoint) return fail(endpoint.error());
-    return ServiceKey{VirtualEndpoint{*protocol, *endpoint}};
+    return ServiceKey{VirtualEndpoint{static_cast<Protocol>(*protocol), *endpoint}};
   }
   if (kind == "fwmark" || kind == "fwmark6") {
     const auto mark = parse_mark(rest);

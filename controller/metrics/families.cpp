@@ -37,14 +37,6 @@ void add(Family& family, double value, const Labels& labels) {
   (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
 }
 
-std::string capitals(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return out;
-}
-
 std::string error_name(const std::error_code& code) {
   const bool of_system =
       code.category() == std::generic_category() || code.category() == std::system_category();

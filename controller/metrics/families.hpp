@@ -22,9 +22,6 @@ Family gauge(std::string name, std::string help);
 Family counter(std::string name, std::string help);
 void add(Family& family, double value, const Labels& labels = {});
 
-// "TCP" for "tcp", as node_exporter writes protocols.
-std::string capitals(std::string_view text);
-
 // "EPERM" for a system error, else the text of its category.
 std::string error_name(const std::error_code& code);
 

@@ -12,6 +12,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd::net {
@@ -50,13 +51,6 @@ std::string clean(std::string_view name) {
   return std::string(name);
 }
 
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
-
 std::string common_name(const X509_NAME* subject) {
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return {};
@@ -85,7 +79,9 @@ void add_alternative_name(PeerIdentity& identity, const GENERAL_NAME& name) {
   int type = 0;
   const auto* value = static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(&name, &type));
   switch (type) {
-    case GEN_DNS: add_if_clean(identity.dns_names, lower_case(clean(bytes_of(*value)))); break;
+    case GEN_DNS:
+      add_if_clean(identity.dns_names, ascii::lower_case(clean(bytes_of(*value))));
+      break;
     case GEN_URI: add_if_clean(identity.uris, clean(bytes_of(*value))); break;
     case GEN_EMAIL: add_if_clean(identity.emails, clean(bytes_of(*value))); break;
     case GEN_IPADD: add_address(identity.addresses, bytes_of(*value)); break;

@@ -1,10 +1,10 @@
 #include "controller/sasp/names.hpp"
 
-#include <algorithm>
 
 #include <fmt/format.h>
 
 #include "controller/base/host_address.hpp"
+#include "controller/base/ip_protocol.hpp"
 #include "controller/base/text.hpp"
 #include "controller/sasp/messages.hpp"
 
@@ -42,27 +42,17 @@ Result<void> check_group_name(std::string_view name) {
 
 namespace {
 
-// "TCP:" is "tcp:".
-bool has_prefix(std::string_view text, std::string_view prefix) {
-  const auto same = [](char c, char lower) {
-    return c == lower || (c >= 'A' && c <= 'Z' && c - 'A' + 'a' == lower);
-  };
-  return text.size() >= prefix.size() &&
-         std::equal(prefix.begin(), prefix.end(), text.begin(),
-                    [&](char lower, char c) { return same(c, lower); });
-}
-
 Result<MemberKey> parse_any_member(std::string_view text) {
   const auto system = parse_lone_address(text);
   if (system) return MemberKey{*system, 0, 0};
   if (IpAddress::parse(text)) return fail(system.error());  // or one with a port
   std::uint8_t protocol = 6;
   std::string_view rest = text;
-  for (const auto& [prefix, number] :
-       {std::pair{"tcp:", 6}, std::pair{"udp:", 17}, std::pair{"sctp:", 132}}) {
-    if (!has_prefix(text, prefix)) continue;
-    protocol = static_cast<std::uint8_t>(number);
-    rest.remove_prefix(std::string_view(prefix).size());
+  const auto colon = text.find(':');
+  if (const auto named = parse_ip_protocol(text.substr(0, colon));
+      named && colon != std::string_view::npos) {
+    protocol = *named;
+    rest.remove_prefix(colon + 1);
   }
   const auto endpoint = Endpoint::parse(rest);
   if (!endpoint || endpoint->port == 0) {

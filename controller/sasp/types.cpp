@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ip_protocol.hpp"
+
 namespace saspd::sasp {
 
 std::string_view name(Type type) {
@@ -86,13 +88,7 @@ CodeClass classify(ReturnCode code) {
 
 std::string MemberKey::text() const {
   if (protocol == 0 && port == 0) return address.text();
-  const std::string endpoint = Endpoint{address, port}.text();
-  switch (protocol) {
-    case 6: return "tcp:" + endpoint;
-    case 17: return "udp:" + endpoint;
-    case 132: return "sctp:" + endpoint;
-    default: return fmt::format("{}:{}", protocol, endpoint);
-  }
+  return fmt::format("{}:{}", ip_protocol_text(protocol), Endpoint{address, port}.text());
 }
 
 std::string_view name(Tolerance tolerance) {

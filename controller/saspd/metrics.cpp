@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/ascii.hpp"
 #include "controller/base/version.hpp"
 
 namespace saspd {
@@ -182,7 +183,7 @@ Labels labels_of(const std::string& group, const Reconciler::MemberView& member)
   labels.emplace_back("local_port", std::to_string(at != nullptr ? at->endpoint.port : 0));
   labels.emplace_back("remote_address", member.endpoint.address.text());
   labels.emplace_back("remote_port", std::to_string(member.endpoint.port));
-  labels.emplace_back("proto", at != nullptr ? metrics::capitals(lb::name(at->protocol)) : "FWM");
+  labels.emplace_back("proto", at != nullptr ? ascii::upper_case(lb::name(at->protocol)) : "FWM");
   labels.emplace_back("local_mark", mark != nullptr ? fmt::format("{:08X}", mark->mark) : "");
   // A mark is two services, one of each family; node_exporter has one series for both.
   if (mark != nullptr && mark->family == saspd::Family::v6) labels.emplace_back("family", "ipv6");

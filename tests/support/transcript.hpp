@@ -33,6 +33,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "controller/base/ip_protocol.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "tests/support/cuts.hpp"
 #include "tests/support/sasp_wire.hpp"
@@ -48,15 +49,11 @@ inline std::string dashed(std::string_view name) {
 
 // "10.0.0.1" or "tcp:10.0.0.1:80", as MemberKey::text() prints it.
 inline sasp::MemberKey member(std::string_view text) {
-  std::uint8_t protocol = 0;
-  for (const auto& [name, number] : {std::pair{"tcp:", 6}, {"udp:", 17}, {"sctp:", 132}}) {
-    if (!text.starts_with(name)) continue;
-    protocol = static_cast<std::uint8_t>(number);
-    text.remove_prefix(std::string_view(name).size());
-  }
-  if (protocol == 0) return {*IpAddress::parse(text), 0, 0};
-  const auto endpoint = *Endpoint::parse(text);
-  return {endpoint.address, protocol, endpoint.port};
+  const auto colon = text.find(':');
+  const auto protocol = parse_ip_protocol(text.substr(0, colon));
+  if (!protocol) return {*IpAddress::parse(text), 0, 0};
+  const auto endpoint = *Endpoint::parse(text.substr(colon + 1));
+  return {endpoint.address, *protocol, endpoint.port};
 }
 
 inline std::string describe(const sasp::WeightEntry& entry) {
