@@ -1,5 +1,5 @@
-// May a request be carried out? All checks, none of which changes anything. The order in which they
-// are made is the list at the head of registry.hpp.
+// Decides whether a request may be carried out. The checks change nothing; their order is the list at
+// the head of registry.hpp.
 #pragma once
 
 #include <optional>
@@ -32,7 +32,7 @@ Head head_of(const sasp::GetWeightsRequest& request);
 Head head_of(const sasp::SetMemberStateRequest& request);
 Head head_of(const sasp::SetLbStateRequest& request);
 
-// What a request is judged by.
+// The state that a request is judged by.
 struct Known {
   const RegistryConfig& config;
   const LoadBalancers& lbs;
@@ -48,7 +48,7 @@ struct Refusal {
 };
 using Verdict = std::optional<Refusal>;  // nothing: accepted
 
-// All that a check may look at.
+// Everything that a check may use.
 struct Case {
   const Known& known;
   const Head& head;

@@ -7,17 +7,17 @@
 
 namespace saspd::sasp {
 
-// How the picture of the GWM's registry changes: a new connection begins with `unknown`, its end is
-// `disconnected`, and in between what does not stand here changes nothing. next_request() says
-// what is asked for in each picture.
+// How the picture of the GWM's registry changes. A connection begins with `unknown` and ends with
+// `disconnected`; in between, a happening that is not listed for a picture changes nothing.
+// next_request() has what is asked in each picture.
 constexpr LbSession::Transition LbSession::transitions[] = {
     // The first full picture, and each new one
     {Picture::unknown, Happening::full_answer, Picture::learned},
     {Picture::unknown, Happening::weights_refused, Picture::current},
     {Picture::unknown, Happening::state_refused, Picture::aged},  // No-Change cannot be turned off
 
-    // Making the registry what is wanted; one comparison per picture, so that two who want
-    // different things do not fight without end
+    // Making the registry what is wanted. Each full answer is compared once, so that two load
+    // balancers that want different things do not fight without a pause
     {Picture::learned, Happening::nothing_to_ask, Picture::complete},
     {Picture::learned, Happening::change_answered, Picture::amended},
     {Picture::amended, Happening::nothing_to_ask, Picture::unverified},

@@ -20,7 +20,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -89,10 +88,11 @@ class LbSession {
   LbStep handle_bytes(ByteView bytes, TimePoint now);
   // Call it at deadline(), or later.
   LbStep handle_timeout(TimePoint now);
-  // May be called at any time, and has to be after each change of `wanted`: a difference is
-  // registered by the next exchange, which starts now. Costs nothing while the generation stays.
+  // May be called at any time, and must be called after each change of `wanted`, which is never
+  // null: the next exchange, which starts now, registers a difference. The cost is constant while the
+  // generation is the same.
   LbStep want(std::shared_ptr<const WantedRegistry> wanted, TimePoint now);
-  // The same with a registry of the session's own.
+  // The same, with a registry that the session keeps itself.
   LbStep want(WantedGroups groups, TimePoint now);
 
   // When handle_timeout() is due; nothing while disconnected.
@@ -106,27 +106,27 @@ class LbSession {
   std::uint64_t protocol_errors() const { return channel_.protocol_errors(); }
 
  private:
-  // What is known of the GWM's registry, and so what is asked next.
+  // What is known of the GWM's registry; what is asked next follows from it.
   enum class Picture : std::uint8_t {
     disconnected,
-    unknown,     // nothing, or nothing that can be relied on: everything is asked for
-    learned,     // a full answer is there, and is compared with what is wanted
-    amended,     // we registered or deregistered some of the difference
-    unverified,  // ... and all of it: what came of that is asked for
-    complete,    // handed out; changes are enough from now on, if No-Change is wanted
-    current,     // until the next poll
-    aged,        // the interval is over: news are asked for
+    unknown,     // nothing reliable: a full answer is needed
+    learned,     // a full answer has come, and is compared with what is wanted
+    amended,     // some of the difference was registered or deregistered
+    unverified,  // all of it was: another full answer shows the result
+    complete,    // the weights were handed out; No-Change can be turned on
+    current,     // nothing is asked before the next poll
+    aged,        // the poll is due
   };
   enum class Happening : std::uint8_t {
     full_answer,      // to a Get Weights without No-Change
     changes_only,     // with it
-    weights_refused,  // a Get Weights, though not the first
+    weights_refused,  // a Get Weights, but not the first of a connection
     state_answered,   // a Set LB State was accepted
-    state_refused,    // though not the first
-    change_answered,  // a Registration or DeRegistration, with whatever code
-    nothing_to_ask,   // the picture gives no reason for a request
-    doubted,          // what is wanted changed, or a message that is not repeated was lost
-    due,              // for the next poll
+    state_refused,    // a Set LB State, but not the first of a connection
+    change_answered,  // a Registration or DeRegistration, with any code
+    nothing_to_ask,   // next_request() has no request for this picture
+    doubted,          // what is wanted changed, or a message was lost that is not repeated
+    due,              // the next poll
   };
   struct Transition {
     Picture from;
@@ -135,13 +135,13 @@ class LbSession {
   };
   static const Transition transitions[];
   static Picture next_picture(Picture from, Happening what);
-  static bool asks_for_weights(Picture picture);
 
-  // The requests and answers of one Get Weights, of which there may be several (row 20).
+  // Get Weights for all groups: one request, or several (row 20).
   struct Round {
-    std::optional<std::string> reached;      // the groups up to here were answered
-    std::optional<std::string> alone_until;  // one of these is unknown: each is asked for alone
-    std::vector<std::string> asked;          // in flight; empty: all groups
+    std::optional<std::string> reached;  // the groups up to this one were answered
+    std::optional<std::string>
+        alone_until;                 // a group up to this one is unknown: each is asked alone
+    std::vector<std::string> asked;  // in flight; empty: all groups
     std::vector<GroupOfWeightEntries> answers;
     std::uint32_t message_id = 0;  // of the last answer
   };
@@ -156,7 +156,6 @@ class LbSession {
   void deregistration_answered(ReturnCode code, TimePoint now, LbStep& step);
   void weights_answered(GetWeightsReply&& reply, std::uint32_t id, TimePoint now, LbStep& step);
   void take_interval(const GetWeightsReply& reply);
-  void notice_refusal(std::string_view what, ReturnCode code, LbStep& step) const;
   // No group has an empty name: in a DeRegistration that would mean all groups (RFC 4678 7.2.1).
   bool is_ours(const GroupData& group) const {
     return group.lb_uid == config_.lb_uid && !group.name.empty();
@@ -194,14 +193,14 @@ class LbSession {
   // Of this connection.
   Picture picture_ = Picture::disconnected;
   bool established_ = false;
-  std::uint8_t asked_state_ = 0;       // the flags that were asked for last,
-  std::optional<std::uint8_t> state_;  // and that the GWM accepted last
+  std::uint8_t asked_state_ = 0;       // the flags of the last Set LB State
+  std::optional<std::uint8_t> state_;  // the flags that the GWM accepted last
   Round round_;
   std::optional<RegistryDifference> difference_;  // while learned or amended
   std::string changed_group_;                     // by the Registration in flight
   std::map<std::string, TimePoint> refused_;      // groups, and when to try them again
   std::optional<std::uint64_t> compared_;         // the generation that was compared last
-  bool lost_ = false;                             // a change, since the last full answer
+  bool lost_ = false;                             // a change was, since the last full answer
   unsigned delta_rounds_ = 0;                     // since the last full answer
   TimePoint next_poll_;                           // while current
 };

@@ -1,6 +1,5 @@
 #include "controller/sasp/names.hpp"
 
-
 #include <fmt/format.h>
 
 #include "controller/base/host_address.hpp"

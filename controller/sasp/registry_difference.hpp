@@ -1,5 +1,5 @@
-// What makes a GWM's registry equal to the one that is wanted, a request at a time (sasp-interop
-// row 35): first all that is missing, group by group, then the surplus.
+// The changes that make a GWM's registry equal to the wanted one, one request at a time (sasp-interop
+// row 35): first the missing members, group by group, then the surplus.
 #pragma once
 
 #include <cstddef>
@@ -16,23 +16,23 @@ namespace saspd::sasp {
 
 class RegistryDifference {
  public:
-  // Members of one group that are to be registered, or deregistered.
+  // Members of one group to register or to deregister.
   struct Change {
     bool registers = true;
     std::string group;
     std::vector<MemberData> members;  // at least one, at most as many as a request takes
   };
-  // Is nothing of this group to be registered for now?
+  // Whether no member of this group shall be registered for now.
   using HeldBack = std::function<bool(const std::string& group)>;
 
-  // `known` is all that the GWM lists for this load balancer.
+  // `known` is everything that the GWM lists for this load balancer.
   explicit RegistryDifference(const std::vector<GroupOfWeightEntries>& known);
 
-  // The next change; the same one again until it was answered. Nothing: there is no more. `wanted`
-  // may have become another one since the last call: what is added behind our back is not seen.
+  // The next change, which stays the same until it is answered; nothing at the end. `wanted` may
+  // change between calls; what is then added before the place that was reached is not found.
   std::optional<Change> next(const WantedGroups& wanted, std::size_t most,
                              const HeldBack& is_held_back);
-  // The GWM answered the last change, whatever it said of it.
+  // The GWM has answered the last change, with any code.
   void answered() { reached_ = next_; }
 
  private:
@@ -42,7 +42,7 @@ class RegistryDifference {
   };
   using KnownGroups = std::map<std::string, std::vector<Known>>;  // each key once, in order
 
-  // Behind this member of this group; without a member in front of the group.
+  // After this member of this group; without a member, before the group.
   struct Position {
     bool in_surplus = false;
     std::string group;
@@ -55,7 +55,7 @@ class RegistryDifference {
   std::optional<Change> next_surplus(const WantedGroups& wanted, std::size_t most) const;
 
   KnownGroups known_;
-  Position reached_;  // all before it was answered
+  Position reached_;  // everything before it was answered
   Position next_;     // the end of the last change
 };
 

@@ -1,5 +1,5 @@
-// Which message answers which (RFC 4678 4.2). Whoever handles requests asks here, so that a request
-// that is missing somewhere does not compile.
+// Which reply belongs to which request (RFC 4678 4.2). Code that handles requests uses these traits,
+// so that it does not compile when a request is missing.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +42,12 @@ concept IsRequest = requires {
 template <IsRequest Request>
 using ReplyTo = typename RequestTraits<Request>::Reply;
 
-// By the flags of a Registration, DeRegistration or Set Member State; else it is a member.
+// The sender that the flags of a Registration, DeRegistration or Set Member State name; else a member.
 constexpr bool is_from_lb(std::uint8_t flags) {
   return (flags & sender_flag::load_balancer) != 0;
 }
 
-// Each message is a request, the reply to one, or Send Weights, which stands alone.
+// Each message is a request, the reply to one, or Send Weights, which has no reply.
 template <class M, class... Ms>
 constexpr bool has_role(const std::variant<Ms...>*) {
   const auto is_reply_to = []<class Other>(std::type_identity<Other>) {
@@ -70,7 +70,7 @@ ReplyTo<Request> reply_with(ReturnCode code) {
   reply.code = code;
   return reply;
 }
-// The reply that is due to this type of request; nothing: it is no request.
+// The reply to this type of request; nothing if it is not a request.
 std::optional<Message> reply_to(Type request, ReturnCode code);
 
 }  // namespace saspd::sasp
