@@ -13,7 +13,6 @@ std::string_view kind_of_no_host(std::span<const std::uint8_t, 4> v4) {
   };
   if (is(0)) return "the unspecified address";
   if (is(0xFF)) return "the broadcast address";
-  if (v4[0] == 0) return "in 0.0.0.0/8, which is no host's";
   if (v4[0] >> 4U == 0xE) return "a multicast address";
   return {};
 }

@@ -8,9 +8,9 @@
 
 namespace saspd {
 
-// "a multicast address", and so on: of 0.0.0.0/8, 224.0.0.0/4, 255.255.255.255, ::, ff00::/8, and
-// of these IPv4 ones as ::ffff:a.b.c.d. Empty: a host may have it. The kernel refuses all of them
-// as servers (ip_vs_new_dest: inet_addr_type, ipv6_addr_type).
+// "a multicast address", and so on: 0.0.0.0, 224.0.0.0/4, 255.255.255.255, ::, ff00::/8, and these
+// IPv4 addresses as ::ffff:a.b.c.d. Empty: a host may have it. IPVS refuses exactly these as servers
+// (inet_addr_type and ipv6_addr_type in ip_vs_new_dest).
 std::string_view kind_of_no_host(const IpAddress& address);
 
 // The error says of which kind it is, and what is meant to stand there: `wanted`.

@@ -153,10 +153,12 @@ TEST_F(IpvsTable, HasNoServerAtAnAddressThatNoHostHas) {
     const IpAddress ip = *IpAddress::parse(address);
     const bool v4 = ip.family() == Family::v4;
     const auto key = service(v4 ? "tcp:10.0.0.1:80" : "tcp:[2001:db8::1]:80");
-    lb::Change add{.action = lb::Action::add_destination, .service = key};
-    add.destination.endpoint = {ip, 80};
-    add.destination.weight = 1;
-    return ipvs_->apply({add}).empty();
+    lb::Plan plan(1);
+    plan[0].action = lb::Action::add_destination;
+    plan[0].service = key;
+    plan[0].destination.endpoint = {ip, 80};
+    plan[0].destination.weight = 1;
+    return ipvs_->apply(plan).empty();
   };
   for (const auto* address :
        {"0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255", "255.255.255.255", "::", "ff02::1",
