@@ -36,7 +36,7 @@ Outcome no_answer(const Options& options, const Error& error, bool gwm_is_there)
                            "PATH{}",
                            program, start,
                            gwm_is_there && program == saspd_program
-                               ? "; for the sasp-gwm that is here: saspctl --of sasp-gwm"
+                               ? "; for the sasp-gwm on this machine: saspctl --of sasp-gwm"
                                : ""));
   }
   if (code == std::errc::permission_denied) {

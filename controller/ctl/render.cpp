@@ -188,10 +188,9 @@ void find_gwm_problems(const report::Status& status, Texts& found) {
   if (!established) found.emplace_back("no GWM is established");
   for (const auto& gwm : status.gwm) {
     if (!gwm.duplicate_uid) continue;
-    found.push_back(
-        fmt::format("another load balancer seems to use the LB UID {}: GWM {} ends our connection "
-                    "again and again",
-                    or_dash(status.lb_uid), or_dash(gwm.endpoint)));
+    found.push_back(fmt::format(
+        "another load balancer seems to use the LB UID {}: GWM {} keeps ending our connection",
+        or_dash(status.lb_uid), or_dash(gwm.endpoint)));
   }
 }
 
@@ -202,16 +201,14 @@ void find_errors(const report::Status& status, Texts& found) {
     found.push_back(or_dash(problem.detail));
   if (status.attach_request) found.push_back("the XDP program: " + *status.attach_request);
   if (status.ledger_error) {
-    found.push_back(
-        fmt::format("the ledger is known in memory alone: {}; after a restart weights "
-                    "of 0 would be unclear",
-                    *status.ledger_error));
+    found.push_back(fmt::format(
+        "the ledger is kept in memory only: {}; after a restart weights of 0 would be unclear",
+        *status.ledger_error));
   }
   if (status.keepalived_error) {
-    found.push_back(
-        fmt::format("the FIFO of keepalived cannot be read: {}; its zeros over those of saspd are "
-                    "not seen",
-                    *status.keepalived_error));
+    found.push_back(fmt::format(
+        "the FIFO of keepalived cannot be read: {}; its zeros over those of saspd go unnoticed",
+        *status.keepalived_error));
   }
   if (status.tls_error) {
     found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
@@ -343,7 +340,7 @@ std::string render(const report::Export& rules, bool) {
 }
 
 std::string render(const report::Undrain& done, bool) {
-  return fmt::format("{}: its weight 0 is given back to the advice\n", or_dash(done.member));
+  return fmt::format("{}: its weight of 0 is returned to the advice\n", or_dash(done.member));
 }
 
 }  // namespace saspd::ctl

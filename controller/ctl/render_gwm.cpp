@@ -109,12 +109,12 @@ std::string file_text(const std::optional<of::FileLine>& line) {
   return fmt::format(
       "  file     {} {}{}{}\n", left ? "said" : "says", or_dash(line->says),
       line->weight ? fmt::format(" {}", *line->weight) : "",
-      left ? fmt::format(", and names it no more; remembered for {}", duration(*left, "?")) : "");
+      left ? fmt::format(", and no longer names it; remembered for {}", duration(*left, "?")) : "");
 }
 
 std::string told_text(const std::optional<of::Told>& told) {
-  if (!told) return "  told     nothing yet on this connection\n";
-  return fmt::format("  told     weight {}{}\n", told->weight, doubts(*told));
+  if (!told) return "  sent     nothing yet on this connection\n";
+  return fmt::format("  sent     weight {}{}\n", told->weight, doubts(*told));
 }
 
 std::string render_case(const of::ExplainedMember& member, bool colors) {
@@ -149,7 +149,7 @@ std::string noteworthy(const of::Status& status, bool colors) {
     out += fmt::format("  and {} more, see saspctl members\n", status.unavailable_left_out);
   for (const auto& stray : status.unregistered) {
     out += painted(
-        fmt::format("the weights file names {}group {}, which nobody has registered{}\n",
+        fmt::format("the weights file names {}group {}, which is not registered{}\n",
                     stray.member ? fmt::format("{} of ", or_dash(stray.member)) : "",
                     or_dash(stray.group),
                     stray.nearest ? fmt::format("; did you mean {}?", or_dash(stray.nearest)) : ""),
@@ -165,8 +165,7 @@ std::vector<std::string> problems(const of::Status& status) {
   if (status.weights_error)
     found.push_back(fmt::format("{}; the old weights stay", *status.weights_error));
   if (status.authority_error) {
-    found.push_back(
-        fmt::format("{}; who may speak for whom stays as it was", *status.authority_error));
+    found.push_back(fmt::format("{}; the old rights stay", *status.authority_error));
   }
   if (status.tls_error)
     found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
@@ -238,7 +237,7 @@ std::string render(const of::Drain& done, bool) {
 }
 
 std::string render(const of::Undrain& done, bool) {
-  return fmt::format("{} is drained no more; whoever else quiesced it has to lift that\n",
+  return fmt::format("{} is no longer drained; a quiesce by another source must be lifted there\n",
                      or_dash(done.member));
 }
 

@@ -88,9 +88,9 @@ std::vector<report::gwm::Alarm> alarms(const Surroundings& around, TimePoint now
   }
   if (is_unauthorized_lately(around, now)) {
     const Unauthorized& unauthorized = around.unauthorized;
-    const auto detail = fmt::format("{} request(s) without right to it, the last {} s ago from {}",
-                                    unauthorized.requests,
-                                    seconds_between(unauthorized.last_at, now), unauthorized.last);
+    const auto detail =
+        fmt::format("{} unauthorized request(s), the last {} s ago from {}", unauthorized.requests,
+                    seconds_between(unauthorized.last_at, now), unauthorized.last);
     alarms.push_back({std::string(alarm::unauthorized), true, detail, {}, {}});
   }
   return alarms;

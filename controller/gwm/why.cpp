@@ -61,14 +61,14 @@ std::string not_confident_text(const Case& of) {
     const bool agent = target.spec.kind == ProbeSpec::Kind::agent;
     const auto state = health != nullptr ? health->state() : Health::State::unknown;
     if (state == Health::State::unknown) {
-      return fmt::format("{} has not had two samples yet", target.text());
+      return fmt::format("{} does not have two samples yet", target.text());
     }
     if (agent && state == Health::State::down) {
       return fmt::format("{} does not answer: {}", target.text(), sample_text(health));
     }
   }
   return of.of_file != nullptr ? "the weights file says unknown"
-                               : "neither a line of the weights file nor a probe tells of it";
+                               : "it has neither a line in the weights file nor a probe";
 }
 
 std::string share_text(const Case& of) {
@@ -81,19 +81,19 @@ std::string share_text(const Case& of) {
     return probe.second != nullptr && probe.second->agent().percent > of.agent_max;
   });
   if (over != of.probes.end()) {
-    text += fmt::format(", its agent says {}% and may say {}% (--agent-max)",
+    text += fmt::format(", its agent reports {}% and may report {}% (--agent-max)",
                         over->second->agent().percent, of.agent_max);
   }
   if (of.file_scale == 0) return text + "; weights are relative to the best member of the group";
-  return text + fmt::format(
-                    "; a whole share is {} here, the largest weight that the weights file "
-                    "gives in the group",
-                    of.file_scale);
+  return text +
+         fmt::format(
+             "; a full share is {} here, the largest weight in the weights file for the group",
+             of.file_scale);
 }
 
 std::string file_weight_text(const Case& of) {
   if (!of.remembered_s) return fmt::format("the weights file says {}", of.entry.weight);
-  return fmt::format("the weights file said {}, names it no more, and is remembered for {} s",
+  return fmt::format("the weights file said {}, no longer names it, and is remembered for {} s",
                      of.entry.weight, *of.remembered_s);
 }
 

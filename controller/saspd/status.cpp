@@ -133,30 +133,28 @@ std::string explain(const Reconciler::MemberView& member) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
     case Reason::leaving:
-      return "it belongs to the managed service no more: no new connections, and it is removed "
+      return "it no longer belongs to the managed service: no new connections, and it is removed "
              "when the last one has ended, or after drain=SECONDS";
     case Reason::foreign_zero:
     case Reason::unclear_zero:
       return fmt::format(
-          "its weight 0 is not the advice's to change: {}; saspctl undrain gives it "
-          "back to the advice",
+          "the advice may not change its weight of 0: {}; saspctl undrain returns it to the advice",
           explain(member.zero));
     case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
     case Reason::no_contact: return "the GWM cannot reach it: no new connections";
     case Reason::not_confident:
-      return member.effective_weight == 0 ? "the GWM does not know its state, but that of others "
-                                            "of the group: it is avoided "
-                                            "(RFC 4678 5.3)"
-                                          : "the GWM knows the state of no member of the group: "
-                                            "that is no advice, and the weight "
-                                            "stays (RFC 4678 5.3)";
+      return member.effective_weight == 0
+                 ? "the GWM does not know its state, but knows that of others in the group: it is "
+                   "avoided (RFC 4678 5.3)"
+                 : "the GWM knows the state of no member of the group: that is not advice, so the "
+                   "weight stays (RFC 4678 5.3)";
     case Reason::advice:
-      return advised == member.effective_weight ? fmt::format("the GWM advises weight {}", advised)
-                                                : fmt::format(
-                                                      "the GWM advises weight {}; it is {}: scaled "
-                                                      "for the scheduler of the service, or "
-                                                      "nearer than --min-change",
-                                                      advised, member.effective_weight);
+      return advised == member.effective_weight
+                 ? fmt::format("the GWM advises weight {}", advised)
+                 : fmt::format(
+                       "the GWM advises weight {}; it is {}: scaled for the service's scheduler, "
+                       "or closer than --min-change",
+                       advised, member.effective_weight);
     case Reason::static_weight:
       return member.advice
                  ? "static weight"
@@ -186,7 +184,7 @@ report::Trace trace_answer(const lb::Trace& trace) {
   if (trace.destination) path.destination = trace.destination->text();
   path.next_hop = trace.next_hop;
   answer.path = std::move(path);
-  answer.verdict = !trace.destination ? "drop: nobody of the service has a weight (no_backend)"
+  answer.verdict = !trace.destination ? "drop: no server of the service has a weight (no_backend)"
                    : !trace.reachable ? "drop: the next hop is not known (no_next_hop)"
                    : trace.known_flow ? "sent: the flow is known"
                                       : "sent: by its slot";

@@ -157,7 +157,7 @@ TEST(Outcome, ShowsWhatSaspGwmAnswersInItsOwnWay) {
       {Command::members, "  no groups\n"},
       {Command::why, ""},
       {Command::drain, "- is drained in 0 groups"},
-      {Command::undrain, "- is drained no more"},
+      {Command::undrain, "- is no longer drained"},
       {Command::plan, ""}};
   for (const auto& [command, text] : shown) {
     options.command = command;

@@ -78,8 +78,8 @@ TEST(RenderGwmStatus, ListsWhoIsNotAvailable) {
             "  tcp:10.0.0.2:80 of group web of d1: not in contact: tcp 10.0.0.2:80 fails: "
             "connection refused\n"
             "  and 8 more, see saspctl members\n"
-            "the weights file names group wbe, which nobody has registered; did you mean web?\n"
-            "the weights file names tcp:10.0.0.9:80 of group web, which nobody has registered\n"
+            "the weights file names group wbe, which is not registered; did you mean web?\n"
+            "the weights file names tcp:10.0.0.9:80 of group web, which is not registered\n"
             "\n"
             "  no load balancers\n"
             "\n"
@@ -137,17 +137,17 @@ TEST(RenderGwmWhy, TellsWhoSaidWhat) {
          "agent": {"percent": 75, "health": "up", "admin": "drain"}},
         {"probe": "tcp", "endpoint": "10.0.0.1:80", "state": "unknown"}],
       "told": {"weight": 64, "contact": true, "quiesce": false, "confident": false}}]})");
-  EXPECT_EQ(render(read<of::Why>(why), false),
-            "web/10.0.0.1:80 of d1  s1\n"
-            "  weight   0, quiesced\n"
-            "  why      quiesced by the operator: no new work\n"
-            "  quiesced by the operator, the agent\n"
-            "  file     says weight 40\n"
-            "  probe    agent:9777 10.0.0.1:9777: up for 2 min 10 s, 1 of 9 failed; it says up, "
-            "drain, 75%\n"
-            "           last 1 s ago: 75% drain, in 3 ms\n"
-            "  probe    tcp 10.0.0.1:80: unknown, not probed yet\n"
-            "  told     weight 64, not confident\n");
+  EXPECT_EQ(
+      render(read<of::Why>(why), false),
+      "web/10.0.0.1:80 of d1  s1\n"
+      "  weight   0, quiesced\n"
+      "  why      quiesced by the operator: no new work\n"
+      "  quiesced by the operator, the agent\n"
+      "  file     says weight 40\n"
+      "  probe    agent:9777 10.0.0.1:9777: up for 2 min 10 s, 1 of 9 failed; it says up, "
+      "drain, 75%\n"
+      "           last 1 s ago: 75% drain, in 3 ms\n"
+      "  probe    tcp 10.0.0.1:80: unknown, not probed yet\n  sent     weight 64, not confident\n");
 }
 
 TEST(RenderGwmDone, TellsWhatFollows) {
@@ -158,7 +158,7 @@ TEST(RenderGwmDone, TellsWhatFollows) {
   EXPECT_EQ(
       render(read<of::Undrain>(R"({"done": "undrain", "member": "10.0.0.1:80", "members": 1})"),
              false),
-      "10.0.0.1:80 is drained no more; whoever else quiesced it has to lift that\n");
+      "10.0.0.1:80 is no longer drained; a quiesce by another source must be lifted there\n");
 }
 
 TEST(RenderGwm, ShowsWhatIsMissingAsADash) {

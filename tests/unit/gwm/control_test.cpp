@@ -171,7 +171,7 @@ TEST_F(Control, SaysWhyAMemberHasItsWeight) {
             R"([{"probe":"http:/health","endpoint":"192.0.2.1:80","state":"unknown"},)"
             R"({"probe":"agent:9777","endpoint":"192.0.2.1:9777","state":"unknown"}])");
   EXPECT_EQ(detail("web/192.0.2.1:80"),
-            "not known: http:/health 192.0.2.1:80 has not had two samples yet");
+            "not known: http:/health 192.0.2.1:80 does not have two samples yet");
   EXPECT_EQ(detail("file/192.0.2.1:81"), "the weights file says 40");
   EXPECT_EQ(detail("192.0.2.3"), "not in contact: the weights file says down");
 
@@ -295,7 +295,7 @@ TEST_F(Control, ListsWhoIsNotAvailableAndWhy) {
             R"({"lb_uid":"lb1","group":"file","member":"192.0.2.3","label":"",)"
             R"("detail":"not in contact: the weights file says down"})");
   EXPECT_EQ(unavailable.at(1).at("detail"),
-            "not known: http:/health 192.0.2.1:80 has not had two samples yet");
+            "not known: http:/health 192.0.2.1:80 does not have two samples yet");
   EXPECT_EQ(status.at("unavailable_left_out"), 0U);
 }
 
@@ -345,7 +345,7 @@ TEST_F(Control, TellsWhatTheFileSaidBefore) {
   now += 20s;
   const auto why = member("why", "192.0.2.1:81").at("members").at(0);
   EXPECT_EQ(why.at("detail"),
-            "the weights file said 40, names it no more, and is remembered for 40 s");
+            "the weights file said 40, no longer names it, and is remembered for 40 s");
   EXPECT_EQ(json::serialize(why.at("weights_file")),
             R"({"says":"weight","weight":40,"remembered_s":40})");
 }
@@ -374,7 +374,7 @@ TEST_F(Control, AnswersWithTheseKeys) {
       R"("authority_file":null,"authority_error":"authority: line 2: bad","tls_error":null,)"
       R"("alarms":[{"name":"partly_known","urgent":true,"detail":"something","lb_uid":"lb1",)"
       R"("group":"web"},{"name":"unauthorized","urgent":true,)"
-      R"("detail":"1 request(s) without right to it, the last 0 s ago from 192.0.2.9:4000: no rig)"
+      R"("detail":"1 unauthorized request(s), the last 0 s ago from 192.0.2.9:4000: no rig)"
       R"(ht"}],"groups":3,"member_counts":{"all":5,"available":1,"quiesced":1,"no_contact":3,)"
       R"("not_confident":0},"unavailable":[{"lb_uid":"lb1","group":"file","member":"192.0.2.3",)"
       R"("label":"","detail":"not in contact: the weights file says down"},{"lb_uid":"lb1",)"

@@ -202,8 +202,8 @@ TEST(WhyAnswer, ExplainsAMemberInEachGroup) {
       R"("label":"s1","service":"tcp:192.0.2.10:80","advice":{"weight":60001,"flags":{)"
       R"("contact":true,"quiesce":false,"registered_by_lb":false,"confident":true},"state":7,)"
       R"("age_s":4},"effective_weight":60,"kernel_weight":50,"reason":"advice","zero":null,)"
-      R"("group":"web","detail":"the GWM advises weight 60001; it is 60: scaled for the scheduler)"
-      R"( of the service, or nearer than --min-change"},{"address":"10.0.0.1","port":80,)"
+      R"("group":"web","detail":"the GWM advises weight 60001; it is 60: scaled for the service's )"
+      R"(scheduler, or closer than --min-change"},{"address":"10.0.0.1","port":80,)"
       R"("protocol":null,"label":"","service":"fwmark:7","advice":null,"effective_weight":0,)"
       R"("kernel_weight":null,"reason":"unbound","zero":null,"group":"db",)"
       R"("detail":"it is not in the kernel's table"}],"program":"saspd"})");
