@@ -226,10 +226,9 @@ Status Controller::status(TimePoint now) const {
   status.kernel_settings = reconciler_.kernel_settings();
   for (const auto& gwm : gwms_) {
     const auto view = gwm.standing.view(now);
-    status.gwms.push_back({gwm.name, view.state, view.state_since,
-                           view.last_message, gwm.session.interval(), view.last_error,
-                           gwm.session.protocol_errors(), gwm.session.tolerances(),
-                           view.duplicate_suspected});
+    status.gwms.push_back({gwm.name, view.state, view.state_since, view.last_message,
+                           gwm.session.interval(), view.last_error, gwm.session.protocol_errors(),
+                           gwm.session.tolerances(), view.duplicate_suspected});
   }
   return status;
 }

@@ -302,9 +302,9 @@ std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, con
   return fmt::format("{} {} {} {} {} {} {}{}{}{}\n", lb::text(service), endpoint.text(),
                      presences.at(static_cast<std::size_t>(record.presence)),
                      authors.at(static_cast<std::size_t>(record.zero)),
-                     doubts.at(static_cast<std::size_t>(record.doubt)), record.static_weight, record.last_positive,
-                     record.others_zero ? " others_zero" : "", record.held_down ? " held_down" : "",
-                     record.avoided ? " avoided" : "");
+                     doubts.at(static_cast<std::size_t>(record.doubt)), record.static_weight,
+                     record.last_positive, record.others_zero ? " others_zero" : "",
+                     record.held_down ? " held_down" : "", record.avoided ? " avoided" : "");
 }
 
 struct Line {
