@@ -81,6 +81,14 @@ class Dataplane {
   Dataplane& operator=(const Dataplane&) = delete;
   virtual ~Dataplane() = default;
 
+  // How it is to be used.
+  struct Traits {
+    bool own_table = false;  // nobody else writes it
+    // So many changes at once are a bounded stall: one batch of the kernel's.
+    std::size_t chunk = 256;
+  };
+  virtual Traits traits() const { return {}; }
+
   // Those of `services` that exist, with all their destinations. A service that does not exist is
   // absent from the table, which is not an error; one without destinations is present and empty.
   virtual Result<Table> list(std::span<const ServiceKey> services) = 0;

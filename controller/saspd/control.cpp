@@ -78,15 +78,12 @@ json::object trace(const json::object& request, Controller& controller) {
 }
 
 // What the periodic pass does, now: the listing and the first chunk of writes.
-json::object reconcile(const Asker& asker, Controller& controller, const Surroundings& around,
-                       TimePoint now) {
-  const auto plan = controller.reconcile(asker.name, now);
-  if (!plan) return not_listed(plan.error());
+json::object reconcile(const Asker& asker, Controller& controller, const Surroundings& around) {
+  controller.reconcile(asker.name);
   Work done = around.work();
+  if (done.list_error) return not_listed(*done.list_error);
   done.failures.insert(done.failures.end(), done.no_room.begin(), done.no_room.end());
-  return report::to_json(reconcile_answer(
-      done, controller.dry_run(),
-      plan->size() - done.applied.size() - done.failures.size() - done.overtaken.size()));
+  return report::to_json(reconcile_answer(done, controller.dry_run(), done.remaining));
 }
 
 // The operator says that a weight of 0 is the advice's to change, whoever wrote it.
@@ -134,7 +131,7 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
     case Command::export_rules: return export_rules(controller);
     case Command::plan: return plan(controller, now);
     case Command::trace: return trace(request, controller);
-    case Command::reconcile: return reconcile(asker, controller, around, now);
+    case Command::reconcile: return reconcile(asker, controller, around);
     case Command::undrain: return undrain(request, asker, controller);
     default: return net::control_error(ExitCode::internal, "no answer to this command");
   }

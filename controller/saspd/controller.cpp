@@ -172,7 +172,7 @@ Work Controller::work(TimePoint now, WallTime wall) {
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
   news_.work(done);
   news_.zeros(reconciler_.held_zeros(), reconciler_.actual());
-  news_.alarms(reconciler_.alarms());
+  news_.alarms(reconciler_.alarms(plane_.unreachable()));
   if (ledger_ != nullptr && !dry_run()) news_.ledger(ledger_->error());
   tell_what_is_wanted(now);
   output_.work = output_.work || done.more;
@@ -180,9 +180,9 @@ Work Controller::work(TimePoint now, WallTime wall) {
 }
 
 void Controller::tell_what_is_wanted(TimePoint now) {
-  const auto wanted = reconciler_.wanted();
+  wanted_->assign(reconciler_.wanted());
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
-    auto step = gwms_[gwm].session.want(wanted, now);
+    auto step = gwms_[gwm].session.want(wanted_, now);
     if (!gwms_[gwm].connected) continue;  // the next connection comes round to it
     output_.links.emplace_back(gwm, take(gwm, std::move(step), now));
   }
@@ -199,17 +199,13 @@ std::size_t Controller::undrain(const MemberName& member, std::string_view asked
   return services;
 }
 
-Result<lb::Plan> Controller::reconcile(std::string_view asked_by, TimePoint now) {
+void Controller::reconcile(std::string_view asked_by) {
   log_.info("reconcile, asked by {}", asked_by);
-  look_for_problems();
-  auto plan = reconciler_.preview(now);
-  if (!plan) news_.kernel(plan.error().detail);
-  return plan;
+  look_again();
 }
 
-// By a copy: what it sees of the kernel is nothing to act on before the next pass.
 Result<lb::Plan> Controller::plan(TimePoint now) const {
-  return Reconciler(reconciler_).preview(now);
+  return reconciler_.plan(now);
 }
 
 Status Controller::status(TimePoint now) const {
@@ -222,7 +218,9 @@ Status Controller::status(TimePoint now) const {
   status.keepalived_error = news_.keepalived_error();
   status.problems = problems();
   status.packets = plane_.packet_counters();
-  status.groups = reconciler_.view();
+  status.groups = reconciler_.view(plane_.unreachable());
+  for (auto& group : status.groups)
+    add_states(group);
   status.kernel_settings = reconciler_.kernel_settings();
   for (const auto& gwm : gwms_) {
     const auto view = gwm.standing.view(now);
@@ -231,6 +229,18 @@ Status Controller::status(TimePoint now) const {
                            gwm.session.tolerances(), view.duplicate_suspected});
   }
   return status;
+}
+
+// What the data plane tells of destinations.
+void Controller::add_states(GroupView& group) const {
+  std::map<lb::ServiceKey, std::map<Endpoint, lb::DestinationState>> states;
+  for (const auto& service : group.services)
+    states[service.key] = plane_.states(service.key);
+  for (auto& member : group.members) {
+    const auto& of_service = states[member.service];
+    const auto found = of_service.find(member.endpoint);
+    if (found != of_service.end()) member.state = found->second;
+  }
 }
 
 // The time of the last change is a time of day, because its age would need a line per second.

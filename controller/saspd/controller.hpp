@@ -8,6 +8,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -82,10 +84,9 @@ class Controller {
   // The operator takes a weight 0 back for the advice: see Reconciler::give_back. `asked_by` is for
   // the log.
   std::size_t undrain(const MemberName& member, std::string_view asked_by);
-  // The operator does not want to wait for the next look: the next work() has one. What it would
-  // write if there were nothing to be written in chunks.
-  Result<lb::Plan> reconcile(std::string_view asked_by, TimePoint now);
-  // The same, and everything stays as if nobody had looked.
+  // The operator does not want to wait for the next look: the next work() has one.
+  void reconcile(std::string_view asked_by);
+  // What would be written if the kernel were listed now. Nothing is different afterwards.
   Result<lb::Plan> plan(TimePoint now) const;
 
   lb::Dataplane& plane() { return plane_; }
@@ -112,6 +113,7 @@ class Controller {
   void disconnected(std::size_t gwm);
   void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
   void tell_what_is_wanted(TimePoint now);
+  void add_states(GroupView& group) const;
 
   const Settings settings_;
   lb::Dataplane& plane_;
@@ -119,6 +121,7 @@ class Controller {
   News news_;
   Reconciler reconciler_;
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept
+  std::shared_ptr<sasp::WantedRegistry> wanted_ = std::make_shared<sasp::WantedRegistry>();
   std::vector<Gwm> gwms_;
   std::optional<WallTime> last_change_;  // that the kernel took
   Output output_;

@@ -5,7 +5,8 @@
 namespace saspd {
 namespace {
 
-Reconciler::Settings reconciler_settings(const Options& options) {
+Reconciler::Settings reconciler_settings(const Options& options,
+                                         const lb::Dataplane::Traits& plane) {
   Reconciler::Settings settings;
   settings.groups = options.groups;
   settings.policy = options.policy;
@@ -13,9 +14,8 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;
-  settings.own_table = options.backend == Backend::xdp;
-  // A message is one new table per service of the XDP program, however many destinations it has.
-  if (settings.own_table) settings.chunk = std::numeric_limits<std::size_t>::max();
+  settings.own_table = plane.own_table;
+  settings.chunk = plane.chunk;
   // Nothing is written that would take its time: the plan is shown whole.
   if (options.dry_run) settings.chunk = std::numeric_limits<std::size_t>::max();
   return settings;
@@ -33,9 +33,10 @@ sasp::LbSessionConfig session_config(const Options& options) {
 
 }  // namespace
 
-Controller::Settings controller_settings(const Options& options, std::uint64_t seed) {
+Controller::Settings controller_settings(const Options& options, const lb::Dataplane::Traits& plane,
+                                         std::uint64_t seed) {
   Controller::Settings settings;
-  settings.reconciler = reconciler_settings(options);
+  settings.reconciler = reconciler_settings(options, plane);
   settings.session = session_config(options);
   settings.gwms.clear();
   for (const auto& gwm : options.gwms)

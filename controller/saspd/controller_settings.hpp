@@ -1,4 +1,4 @@
-// What the options say to the controller.
+// What the options, and the data plane, say to the controller.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 namespace saspd {
 
 // `seed`: see Controller::Settings.
-Controller::Settings controller_settings(const Options& options, std::uint64_t seed);
+Controller::Settings controller_settings(const Options& options, const lb::Dataplane::Traits& plane,
+                                         std::uint64_t seed);
 
 }  // namespace saspd

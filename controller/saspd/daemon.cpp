@@ -64,7 +64,8 @@ Daemon::Daemon(host::Host& host, const Options& options, lb::Dataplane& plane, c
       log_(log),
       plane_(plane),
       needs_(std::move(needs)),
-      controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
+      controller_(plane, controller_settings(options, plane.traits(), net::random_seed()),
+                  Clock::now()),
       reconcile_timer_(host.io()) {
   if (!options.xdp.attach_request.empty() && options.backend == Backend::xdp && !options.dry_run)
     attach_request_.emplace(options.xdp.attach_request);

@@ -2,6 +2,7 @@
 // determine how each destination is reached.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@ class XdpPlane final : public lb::Dataplane {
   // Errors: those of bpf::Xdp::open, and address_in_use: another process writes these maps.
   static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
 
+  // A message is one new table per service of the program, however many destinations it has.
+  Traits traits() const override { return {true, std::numeric_limits<std::size_t>::max()}; }
   // Listing also keeps the neighbours of idle destinations resolved.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;

@@ -38,9 +38,15 @@ class Kernel : public FakeDataplane {
  public:
   std::vector<lb::Problem> problems() override { return problems_now; }
   Result<Events> handle_events() override { return std::exchange(events, Events{}); }
+  Result<void> tidy() override { return tidied; }
+  std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey&) override {
+    return states_now;
+  }
 
   std::vector<lb::Problem> problems_now;
   Result<Events> events = Events{};
+  Result<void> tidied;
+  std::map<Endpoint, lb::DestinationState> states_now;
 };
 
 // One that answers honestly what it is asked.
@@ -530,6 +536,34 @@ TEST_F(ControllerTest, AnOperatorReconcilesNow) {
   EXPECT_EQ(carry_out(request, {true, "x"}, controller(), around, now_).at("exit_code"), 74);
   settle();
   EXPECT_LINE(log(), Level::error, "list failed on purpose");
+}
+
+// What is left is counted by the plan, whatever else fails.
+TEST_F(ControllerTest, AnOperatorIsToldHowMuchIsLeft) {
+  settings_.reconciler.chunk = 2;
+  advises(0, {40, 30, 20});
+  connects(0);
+  for (unsigned n = 1; n <= 3; ++n)
+    set(n, 10);
+  Surroundings around;
+  around.work = [this] { return controller().work(now_, wall_); };
+  const boost::json::object request{{"command", "reconcile"}};
+  EXPECT_EQ(carry_out(request, {true, "x"}, controller(), around, now_).at("remaining"), 1);
+  settle();
+  EXPECT_EQ(kernel(), "40 30 20");
+  plane_.tidied = fail(std::errc::io_error, "cannot be tidied");
+  const auto answer = carry_out(request, {true, "x"}, controller(), around, now_);
+  EXPECT_EQ(answer.at("failures").as_array().size(), 1U);
+  EXPECT_EQ(answer.at("remaining"), 0);
+}
+
+TEST_F(ControllerTest, WhatTheDataPlaneTellsOfDestinationsIsInTheStatus) {
+  plane_.states_now[server(2)].packets = 7;
+  const auto members = controller().status(now_).groups.at(0).members;
+  ASSERT_EQ(members.size(), 3U);
+  EXPECT_FALSE(members[0].state);
+  ASSERT_TRUE(members[1].state);
+  EXPECT_EQ(members[1].state->packets, 7U);
 }
 
 TEST_F(ControllerTest, WhatTheProcessKnowsIsInTheStatus) {

@@ -37,7 +37,7 @@ class Loss : public ReconcilerTest {
   // "name" or "name!" if it is urgent, of each alarm.
   std::string alarms() {
     std::string text;
-    for (const auto& [group, alarms] : reconciler().alarms()) {
+    for (const auto& [group, alarms] : reconciler().alarms(plane_.unreachable())) {
       for (const auto& alarm : alarms) {
         text += (text.empty() ? "" : " ") + std::string(alarm.name) + (alarm.urgent ? "!" : "");
         detail_ = alarm.detail;

@@ -195,7 +195,7 @@ TEST_F(Managed, LeavesOtherServicesAlone) {
 TEST_F(Managed, OnlyTellsWhatItWouldDoInADryRun) {
   settings_.dry_run = true;
   configure({1});
-  const auto planned = reconciler().preview(now_);
+  const auto planned = reconciler().plan(now_);
   ASSERT_TRUE(planned);
   EXPECT_EQ(planned->at(0).text(), "tcp:192.0.2.10:80 created: scheduler mh, mh-fallback");
   pass();

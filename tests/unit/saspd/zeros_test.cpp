@@ -178,6 +178,26 @@ TEST_F(Zeros, OfOursComeBackWithATableThatIsRestoredSlowly) {
   EXPECT_EQ(kernel(), "40 30 20 10");
 }
 
+// Who only asks what would be written leaves no trace, whatever the kernel shows in that moment.
+TEST_F(Zeros, OfOursAreNotTouchedByAPlan) {
+  quiesce_second();
+  const auto table = plane_.table;
+  const auto text = ledger_.text;
+  plane_.table[web].destinations.erase(server(2));
+  ASSERT_TRUE(reconciler().plan(now_));
+  plane_.table[web].destinations[server(2)] = table.at(web).destinations.at(server(2));
+  ASSERT_TRUE(reconciler().plan(now_));
+  set(web, 3, 0);  // somebody else's
+  ASSERT_TRUE(reconciler().plan(now_));
+  plane_.table = table;
+  EXPECT_EQ(ledger_.text, text);
+  EXPECT_EQ(zero(2).author, ZeroAuthor::ours);
+  plane_.written.clear();
+  lift();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+  EXPECT_EQ(plane_.written.size(), 1U);
+}
+
 TEST_F(Zeros, OfOursComeBackAfterABoot) {
   quiesce_second();
   const auto saved = plane_.table;

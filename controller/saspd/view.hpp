@@ -1,0 +1,52 @@
+// What is known and decided of each group, service and member, for status and why. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/saspd/alarms.hpp"
+#include "controller/saspd/knowledge.hpp"
+
+namespace saspd {
+
+// Weights that the kernel took since the start, by the rule that decided them.
+using WeightChanges = std::map<Reason, std::uint64_t>;
+
+struct MemberView {
+  Endpoint endpoint;
+  std::uint8_t protocol = 0;
+  std::string label;
+  lb::ServiceKey service;
+  std::optional<Advice> advice;
+  std::uint32_t effective_weight = 0;
+  std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
+  Reason reason = Reason::unbound;
+  Zero zero;                                  // whose its weight 0 is
+  std::optional<lb::DestinationState> state;  // where the data plane tells; not filled in here
+};
+
+struct ServiceView {
+  lb::ServiceKey key;
+  bool present = false;
+  bool managed = false;
+  std::string scheduler;
+  std::optional<Reason> held;  // why advice is held back, if it is
+  WeightChanges weight_changes;
+};
+
+struct GroupView {
+  std::string name;
+  std::optional<std::size_t> gwm;  // whose advice counts; nothing: none has advised yet
+  std::vector<ServiceView> services;
+  std::vector<MemberView> members;
+  std::vector<Alarm> alarms;
+};
+
+std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,
+                            const std::map<lb::ServiceKey, WeightChanges>& weight_changes,
+                            const AlarmsByGroup& alarms);
+
+}  // namespace saspd
