@@ -40,27 +40,27 @@ Notifier Notifier::from_environment() {
   return Notifier(environment("NOTIFY_SOCKET"), wanted_watchdog());
 }
 
-void Notifier::tell(std::string_view lines, std::chrono::seconds patience) const {
+bool Notifier::tell(std::string_view lines, std::chrono::seconds patience) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (socket_.empty() || socket_.size() >= sizeof address.sun_path) return;
+  if (socket_.empty() || socket_.size() >= sizeof address.sun_path) return false;
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
   if (socket_.front() == '@') address.sun_path[0] = '\0';
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
   const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return;
+  if (!socket) return false;
   const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  ::sendto(socket.get(), lines.data(), lines.size(),
-           MSG_NOSIGNAL | (patience == no_time ? MSG_DONTWAIT : 0),
-           reinterpret_cast<const sockaddr*>(&address), size);
+  return ::sendto(socket.get(), lines.data(), lines.size(),
+                  MSG_NOSIGNAL | (patience == no_time ? MSG_DONTWAIT : 0),
+                  reinterpret_cast<const sockaddr*>(&address), size) >= 0;
 }
 
-void Notifier::status(std::string_view text) const {
+bool Notifier::status(std::string_view text) const {
   std::string line = "STATUS=";
   for (const char c : text)
     line += c == '\n' ? ' ' : c;
-  tell(line, no_time);
+  return tell(line, no_time);
 }
 
 // notify-reload of systemd 253 recognizes by the time that this is the answer to its signal.
@@ -94,8 +94,7 @@ StatusLine::StatusLine(boost::asio::io_context& io, const Notifier& notifier,
 void StatusLine::start(Duration every) {
   if (!notifier_.is_heard()) return;
   std::string text = text_();
-  if (text != told_) notifier_.status(text);
-  told_ = std::move(text);
+  if (text != told_ && notifier_.status(text)) told_ = std::move(text);
   timer_.expires_after(every);
   timer_.async_wait([this, every](boost::system::error_code ec) {
     if (!ec) start(every);

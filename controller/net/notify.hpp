@@ -32,8 +32,8 @@ class Notifier {
   void stopping(std::chrono::microseconds time) const;
   // For messages that repeat: dropped if there is no room.
   void alive() const { tell("WATCHDOG=1", no_time); }
-  // "STATUS=…", one line of text for systemctl status.
-  void status(std::string_view text) const;
+  // "STATUS=…", one line of text for systemctl status. Returns false if there is no room.
+  bool status(std::string_view text) const;
 
   bool is_heard() const { return !socket_.empty(); }
   // Within this time the service manager expects the next WATCHDOG=1; empty if it expects none.
@@ -43,7 +43,7 @@ class Notifier {
   static constexpr std::chrono::seconds no_time{0};
   static constexpr std::chrono::seconds a_moment{1};
 
-  void tell(std::string_view lines, std::chrono::seconds patience) const;
+  bool tell(std::string_view lines, std::chrono::seconds patience) const;
 
   std::string socket_;
   std::optional<Duration> watchdog_;
@@ -63,7 +63,7 @@ class Watchdog {
 };
 
 // Keeps the line of systemctl status up to date: asks for the text every `period`, if there is a
-// service manager, and sends it when it has changed. It should contain nothing that changes by
+// service manager, and sends it when it has changed, until there is room for it. It should contain nothing that changes by
 // itself, like an age.
 class StatusLine {
  public:

@@ -192,5 +192,24 @@ TEST(StatusLine, IsToldWhenItChanges) {
   EXPECT_EQ(idle.run(), 0U);
 }
 
+// Nothing repeats it, so it is not over when there was no room.
+TEST(StatusLine, IsSentOnceThereIsRoom) {
+  const ServiceManager manager(unique("@late"));
+  const Notifier notifier(manager.name());
+  for (int i = 0; i < 5000; ++i)
+    notifier.alive();
+  boost::asio::io_context io;
+  StatusLine line(io, notifier, [] { return std::string("1 of 1 GWMs up"); });
+  line.start(milliseconds{5});
+  while (!manager.hears().empty()) {
+  }
+  EXPECT_TRUE(test::eventually([&] {
+    io.run_one();
+    return manager.hears() == "STATUS=1 of 1 GWMs up";
+  }));
+  io.run_one();
+  EXPECT_EQ(manager.hears(), "") << "and once only";
+}
+
 }  // namespace
 }  // namespace saspd::net
