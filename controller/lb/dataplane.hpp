@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -86,6 +87,10 @@ class Dataplane {
     bool own_table = false;  // nobody else writes it
     // So many changes at once are a bounded stall: one batch of the kernel's.
     std::size_t chunk = 256;
+    // A service is written as one new table, however many of its destinations change.
+    static constexpr Traits of_own_table() {
+      return {true, std::numeric_limits<std::size_t>::max()};
+    }
   };
   virtual Traits traits() const { return {}; }
 

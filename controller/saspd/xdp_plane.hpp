@@ -2,7 +2,6 @@
 // determine how each destination is reached.
 #pragma once
 
-#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,8 +19,7 @@ class XdpPlane final : public lb::Dataplane {
   // Errors: those of bpf::Xdp::open, and address_in_use: another process writes these maps.
   static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
 
-  // A message is one new table per service of the program, however many destinations it has.
-  Traits traits() const override { return {true, std::numeric_limits<std::size_t>::max()}; }
+  Traits traits() const override { return Traits::of_own_table(); }
   // Listing also keeps the neighbours of idle destinations resolved.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;

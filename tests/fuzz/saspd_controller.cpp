@@ -5,6 +5,7 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "controller/report/json.hpp"
 #include "controller/saspd/controller.hpp"
 #include "tests/fuzz/check.hpp"
 #include "tests/support/fake_dataplane.hpp"
@@ -53,7 +54,7 @@ class Director {
   void check_status() {
     const auto status = controller_.status(now_);
     check(status.kernel_error.empty());
-    check(!boost::json::serialize(status_json(status, now_)).empty());
+    check(!boost::json::serialize(report::to_json(status_answer(status, now_))).empty());
     check(!controller_.status_line().empty());
   }
 

@@ -16,6 +16,7 @@ namespace saspd::test {
 
 class FakeDataplane : public lb::Dataplane {
  public:
+  Traits traits_now;
   lb::Table table;
   lb::Plan written;  // every change that reached the kernel, in order
   std::size_t lists = 0;
@@ -45,6 +46,8 @@ class FakeDataplane : public lb::Dataplane {
   std::function<void(lb::Table&)> tears_next_list;
   // Somebody else acts between our listing and our next write.
   std::function<void()> before_apply;
+
+  Traits traits() const override { return traits_now; }
 
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override {
     ++lists;

@@ -593,6 +593,7 @@ TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
     FakeDataplane plane;
     Options options;
     options.backend = backend;
+    if (backend == Backend::xdp) plane.traits_now = FakeDataplane::Traits::of_own_table();
     const std::string manage = backend == Backend::ipvs ? ",manage,forward=route" : "";
     ASSERT_TRUE(add_service(options.groups, "web=tcp:192.0.2.10:80" + manage, backend));
     for (unsigned n = 0; n < 300; ++n) {
@@ -600,7 +601,7 @@ TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
       ASSERT_TRUE(add_member(options.groups, member));
     }
     options.gwms = {{"127.0.0.1", 3860}};
-    Controller controller(plane, controller_settings(options, 1), {});
+    Controller controller(plane, controller_settings(options, plane.traits(), 1), {});
     (void)controller.work({}, {});
     controller.look_again();
     const auto before = plane.applies;
