@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <random>
 #include <utility>
 
@@ -23,6 +24,18 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// Asio's resolver works in a thread of its own, which would take signals too: of two that follow each other,
+// SIGTERM might then overtake SIGHUP. The thread starts with the first question and inherits what is blocked.
+void start_resolver(asio::io_context& io) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  asio::ip::tcp::resolver(io).async_resolve("127.0.0.1", "0", asio::ip::tcp::resolver::numeric_host,
+                                            [](const error_code&, const auto&) {});
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 bool is_connected(const asio::ip::tcp::socket& socket) {
   error_code ec;
@@ -124,8 +137,12 @@ asio::awaitable<void> Link::Wire::run() {
 }
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
-// DNS is silent the last good answer is better than nothing.
+// DNS is silent the last good answer is better than nothing. An address needs no resolver.
 asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::Wire::resolve() {
+  error_code not_an_address;
+  const auto address = asio::ip::make_address(settings_.host, not_an_address);
+  if (!not_an_address) co_return std::vector{Tcp::endpoint(address, settings_.port)};
+  start_resolver(io_);
   Tcp::resolver resolver(io_);
   const auto [ec, results] = co_await resolver.async_resolve(
       settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);

@@ -252,7 +252,8 @@ TEST_F(Weights, OfSomeMembersOnlyRaiseAnAlarm) {
   given_gwm();
   given_members(2, "tcp:192.0.2.10:80");
   EXPECT_EQ(weights(), (std::vector{40, 0}));
-  EXPECT_TRUE(logs("error: alarm partly_known: group 'tcp:192.0.2.10:80' of lb1: 1 of 2 members"));
+  EXPECT_TRUE(logs(
+      "error: alarm partly_known: group 'tcp:192.0.2.10:80' of lb1: the state of 1 of 2 members"));
   const auto status = ask({"status", "--check"});
   EXPECT_EQ(status.code, 1);
   EXPECT_NE(status.text.find("not healthy: partly_known: "), std::string::npos) << status.text;
