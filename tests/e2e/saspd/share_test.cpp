@@ -14,9 +14,12 @@
 #include "bpf/attach.hpp"
 #include "bpf/attachment.hpp"
 #include "bpf/links.hpp"
+#include "tests/e2e/saspd/sweep.hpp"
+#include "tests/support/crowd.hpp"
 #include "tests/support/director_network.hpp"
 #include "tests/support/kernel_traffic.hpp"
 #include "tests/support/program.hpp"
+#include "tests/support/strace.hpp"
 
 namespace saspd::test {
 namespace {
@@ -68,6 +71,18 @@ class SaspdShares : public testing::Test {
         saspd({"--attach", "--share", "--interface", "c0", "--xdp-mode", "native"});
     ASSERT_EQ(code, 0) << words;
     ASSERT_NE(words.find("c0: attached in native mode"), std::string::npos) << words;
+  }
+  // Exit code.
+  int attach_under(const Strace& strace) const {
+    Arguments arguments = strace.in_front();
+    arguments.insert(arguments.end(), {programs + "/saspd", "--attach", "--share", "--interface",
+                                       "c0", "--xdp-mode", "native", "--pins", pins_});
+    int code = -1;
+    network_.director.run([&] {
+      Program program(arguments, "/tmp/ctl.log");
+      code = program.wait(seconds{300}).value_or(-1);
+    });
+    return code;
   }
   void reattach() const {
     const auto [code, words] = saspd({"--reattach"});
@@ -237,6 +252,44 @@ TEST_F(SaspdShares, WhatOthersDoToTheDispatcherIsNoticed) {
   reattach();
   EXPECT_EQ(problems(), Names{});
   EXPECT_EQ(ours(), 1U) << sharing();
+}
+
+// Whatever call of an attach is the last one: packets go by the old program or by the new one, and
+// the next attach leaves one of them.
+TEST_F(SaspdShares, AnAttachThatIsKilledHarmsNobody) {
+  in_director("xdp-filter load --mode native --features tcp c0");
+  attach();
+  serve();
+  ASSERT_TRUE(both_answer()) << sharing();
+  const std::string calls = "bpf,mkdir,rmdir,unlink,rename";
+  const Strace without(calls, std::nullopt, "/tmp/calls");
+  ASSERT_EQ(attach_under(without), 0);
+  auto seen = distinct(without.calls());
+  ASSERT_GT(seen.size(), 60U);
+  constexpr std::size_t last = 50;  // what comes before vanishes with the process
+  seen.erase(seen.begin(), seen.end() - last);
+  std::vector<Fault> kills;
+  for (const auto& call : seen)
+    kills.push_back({call.name, call.nth, "signal=KILL"});
+  const auto faults = Sweep::asked_for().of(kills, 6);
+  kernel::Crowd crowd(at(80), &network_.client);
+  std::size_t done = 0, killed = 0;
+  for (const auto& fault : faults) {
+    SCOPED_TRACE(fault.text());
+    Sweep::tell(++done, faults.size(), fault);
+    killed += attach_under({calls, fault, "/tmp/calls"}) == 128 + SIGKILL ? 1 : 0;
+    EXPECT_EQ(answering(at(80), 20), (std::set<unsigned>{0, 2})) << sharing();
+    EXPECT_GE(ours(), 1U) << sharing();
+    attach();
+    EXPECT_EQ(problems(), Names{});
+    EXPECT_EQ(ours(), 1U) << sharing();
+    EXPECT_NE(sharing().find("xdpfilt_alw"), std::string::npos) << sharing();
+    ASSERT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+  }
+  crowd.go_home();
+  std::cout << killed << " killed, " << crowd.worked << " connections\n";
+  EXPECT_GE(killed, 1U);
+  EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
 }
 
 TEST_F(SaspdShares, IsNotBesideAProgramWithoutADispatcher) {
