@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attaches the XDP program to its interfaces and detaches it: the privileged part (CAP_BPF,
 // CAP_NET_ADMIN and the right to write to the bpf file system).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks whether what attach() attached is still there. Needs no capability.
 #pragma once
 

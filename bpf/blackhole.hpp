@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attach() with `blackhole`: drops packets for a service address that would otherwise be routed
 // (netlink/blackhole.hpp), as long as something is attached.
 #pragma once

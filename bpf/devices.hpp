@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The map of devices (lb.h): which frames the XDP program accepts as its own.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The maps of layout 1 (lb.h), which earlier builds pinned, and how the current program takes them
 // over.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Links between a program and its interfaces.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loads a BPF object, and reports why the kernel refused it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slot tables: the backend to which the flows of each slot go. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A typed BPF map of the kernel. Keys and values are the structs of lb.h.
 #pragma once
 

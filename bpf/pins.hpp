@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The contents of a directory of pins besides the maps: a link for each interface (link_eth0),
 // which holds the program there and belongs to root; and the record of everything that attach() has
 // put there, by which any process can check later whether it is still there. Names that begin with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps attaching apart from reading what is attached, and from writing to it.
 #pragma once
 

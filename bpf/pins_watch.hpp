@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notices at once when what is pinned in a directory is replaced or removed.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs our program beside others on one interface: in the dispatcher of libxdp, where it replaces
 // one function (freplace). The programs in a dispatcher change only with a new dispatcher, so its
 // number shows whether anything has changed.

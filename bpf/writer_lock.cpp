@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "bpf/writer_lock.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ensures one writer of the pinned maps, in whatever network or process namespace it runs.
 #pragma once
 

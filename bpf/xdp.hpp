@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The maps of the attached XDP program as a Dataplane. It needs no capability, only the pins, whose
 // owner may read and write the maps (kernel 5.19 and later; before that, CAP_BPF).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads states, traces and counters from the maps.
 #include <array>
 #include <utility>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "bpf/xdp_maps.hpp"
 
 #include <sys/utsname.h>

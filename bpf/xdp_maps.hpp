@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The pinned maps as their writer opens them, and everything in them that decides where packets go.
 #pragma once
 

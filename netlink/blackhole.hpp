@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps this host from routing packets for service addresses back to where they came from: routes
 // to a device that drops everything, in a table of their own, and rules that lead to that table
 // from the interfaces on which clients' packets arrive. Works in the current network namespace.

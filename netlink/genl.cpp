@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "netlink/genl.hpp"
 
 #include <libmnl/libmnl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A generic netlink socket: requests out, answers in. Every wait is bounded.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The IPVS of the current network namespace as a Dataplane.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IPVS values <-> generic netlink attributes, as include/uapi/linux/ip_vs.h numbers them. Pure.
 //
 // Ports are big-endian on the wire; everything else is in host order. IPv4 addresses are sent as 4

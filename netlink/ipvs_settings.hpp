@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sysctls of IPVS that determine what becomes of connections to a server of weight 0.
 #pragma once
 

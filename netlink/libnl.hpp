@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shared by the files that use libnl: owners of its objects, and conversion of its addresses.
 #pragma once
 

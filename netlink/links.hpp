@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Network interfaces of the current network namespace as rtnetlink describes them, and which frames
 // on one are for this host.
 #pragma once

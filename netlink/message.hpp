@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generic netlink messages as bytes: writes requests, reads and judges answers. Pure; the socket is
 // in genl.hpp. libmnl writes and walks attributes and headers.
 #pragma once

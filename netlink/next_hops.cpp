@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "netlink/next_hops.hpp"
 
 #include <linux/neighbour.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The next hops of packets to backends, as the kernel would send them: watches its routes,
 // neighbours and interfaces through rtnetlink, in the current network namespace.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether the kernel drops what comes in by another way than an answer would go (RFC 3704):
 // net.ipv4.conf.*.rp_filter. IPv6 has none. Of the current network namespace, and asked for by
 // netlink: the units do not see /proc/sys.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "netlink/vlan_tags.hpp"
 
 #include <linux/ethtool.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a program on an interface sees the VLAN tags of its frames.
 #pragma once
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "netlink/xdp_features.hpp"
 
 #include <libmnl/libmnl.h>

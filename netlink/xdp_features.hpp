@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a device can transmit frames that an XDP program in native mode redirects to it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The show of packaging/demo. It is the client: it opens real connections to the virtual address
 // all the time, changes the GWM's advice from phase to phase, stops a server and starts it again,
 // and compares who answered with the advice as it was written. Beside that it starts no process: in

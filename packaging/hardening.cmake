@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Protections of the built programs, whatever the distribution's own defaults are: Debian 12's and those of an
 # RPM built on it lack some. A flag that this compiler does not know is left out (GCC 11 has no
 # auto-var-init); ctest check.hardening looks at what came out.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where. Packages choose other places by these variables and those of
 # GNUInstallDirs; the lists of packaging/debian and packaging/rpm say what belongs to which package.
 include(GNUInstallDirs)

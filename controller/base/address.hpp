@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IP addresses and endpoints as values: parsed, printed, compared. No sockets.
 #pragma once
 

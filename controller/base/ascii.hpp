@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The letters and digits of ASCII, whatever the locale is: names of protocols are made of them.
 #pragma once
 

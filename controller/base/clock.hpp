@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The clock of the project. Pure code never reads it: time is a parameter.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One error type for all programs: a code for machines, a sentence for people.
 #pragma once
 

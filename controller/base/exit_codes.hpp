@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exit codes of all programs, with the numbers of sysexits.h. Scripts and systemd units rely on
 // them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notices that files were replaced, by checking them from time to time.
 #pragma once
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/base/host_address.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A range of IP addresses with a common prefix, as a value.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The transport protocols that services and members have names for, by their IANA numbers.
 #pragma once
 

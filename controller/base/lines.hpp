@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads files that people write: one item per line, "#" for comments.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Members as operators name them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds text in files and command lines that probably means something other than what it says, so
 // that it is refused with the text that was meant, and never silently misread.
 #pragma once

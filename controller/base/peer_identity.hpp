@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who a peer is, according to its verified certificate. What it may do is decided elsewhere.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text from outside: whether it is well formed, and how it is shown safely.
 #pragma once
 

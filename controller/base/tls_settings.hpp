@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the --tls flags say, as values: controller/cli reads them, controller/net acts on them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Alone in here, so that another version compiles nothing else again.
 #include "controller/base/version.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line and the config file of a program, which are one thing: every flag is a key.
 // CLI11 reads the arguments and prints the help; this class knows where a value came from, and
 // names the place in errors.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The form of a config file: one "key = value" per line. What the keys mean is the business of Cli.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The last place for an exception.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of a program for people and the journal, on stderr.
 #pragma once
 

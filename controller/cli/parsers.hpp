@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values of flags. Each function returns a parser for Cli::option and Cli::list, whose error
 // names the value and the accepted form.
 #pragma once

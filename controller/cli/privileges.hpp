@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Least privilege: what a program may still do once it has opened what only root may open.
 #pragma once
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/cli/standard_streams.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The three streams that a program is started with, which may be closed or full.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The --tls flags of the programs that speak SASP.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspctl: one question to a running saspd or sasp-gwm, and its answer.
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How saspctl ends: what it prints and its exit code, from what the daemon said or why it did not.
 #pragma once
 

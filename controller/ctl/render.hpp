@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of saspd as people read them. Pure. Text in an answer comes from peers and
 // configuration, and is escaped by then (report::from_json). Text that is empty or absent is shown
 // as "-".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of sasp-gwm as people read them, as in render.hpp.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all answers have in common when they are shown: cells, colours and tables.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What has changed between two answers to "watch". Pure.
 #pragma once
 

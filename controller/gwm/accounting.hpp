@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts what load balancers have, and what members registered themselves, against the limits. Pure.
 #pragma once
 

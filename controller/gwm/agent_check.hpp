@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The agent-check protocol of HAProxy (its configuration manual 5.2, "agent-check"): an agent on a
 // server answers a connection with one line of words about itself. Pure.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is wrong with the advice although each of its messages is right: for the log, saspctl,
 // Prometheus and `saspctl status --check`. Pure.
 #pragma once

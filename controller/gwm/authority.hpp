@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may speak for whom. SASP itself has no security (RFC 4678 10): any peer that knows an LB UID
 // can take over its connection and its traffic. Here, a peer's certificate and address determine
 // what it may do. Pure.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/gwm/carry_out.hpp"
 
 #include "controller/gwm/accounting.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out a request that was judged and accepted, so that nothing can fail.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The peers of sasp-gwm: who is connected, what each may do, what it asked for, and what the log is
 // told of that.
 #pragma once

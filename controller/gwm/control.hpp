@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers saspctl's requests to sasp-gwm. Pure: the socket is elsewhere.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Detects two load balancers that use the same LB UID. Pure.
 #pragma once
 

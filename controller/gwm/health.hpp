@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known about a target from its probes: rise and fall. Pure.
 #pragma once
 

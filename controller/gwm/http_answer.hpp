@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The head of an HTTP answer, as far as a probe needs it: the status, read as generously as curl
 // and HAProxy do (tests/conformance/gwm/http_probe_test.cpp compares with both). Pure.
 //

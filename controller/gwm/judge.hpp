@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decides whether a request may be carried out. The checks change nothing; their order is the list at
 // the head of registry.hpp.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log of what peers cause: they decide how often something happens, not how much is logged.
 #pragma once
 

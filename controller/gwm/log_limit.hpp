@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits log lines: peers decide how often something happens, not how much is logged.
 #pragma once
 

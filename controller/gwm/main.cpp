@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm: a Group Workload Manager.
 
 #include "controller/cli/guarded.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm's metrics for Prometheus. Pure. The labels of members are those of saspd's metrics.
 #pragma once
 

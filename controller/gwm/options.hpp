@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of sasp-gwm, checked as far as possible without files and the network.
 #pragma once
 

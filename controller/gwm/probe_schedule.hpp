@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which target is probed when, and the outcomes. Pure: no sockets; time is a parameter.
 //
 // A target is probed every `interval`, measured from the start of its last probe and up to 5 %

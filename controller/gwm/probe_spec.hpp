@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values of --probe, and what they mean for a member. Pure.
 //
 //   --probe tcp                  every group without a --probe of its own: a TCP connection

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Probes targets over the network: connects, asks, and keeps their Health.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm at work: connects the workload manager with its peers, probes and files, and answers for
 // it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was sent to each load balancer about its members, and when news is sent. Pure.
 //
 // An LB in push mode (RFC 4678 7.6.1) is checked every interval, and soon after an event: a member

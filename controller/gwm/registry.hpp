@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What load balancers and members have registered with the GWM: who exists, who registered what,
 // who is quiesced. Pure: requests in, replies out. A request is carried out as a whole or not at
 // all (sasp-interop row 21).

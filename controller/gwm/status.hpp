@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What sasp-gwm answers to saspctl. Pure.
 #pragma once
 

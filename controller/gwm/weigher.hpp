@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known about the members, and the weights that follow from it (RFC 4678 5.3). Pure.
 //
 // Three kinds of advisors judge a member: the weights file, probes (their readings), and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which advice of the weights file takes effect. Pure: tables and time come in.
 //
 // A file that lost more than half of its members at once is probably truncated, or was written by a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/gwm/weights_file.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The weights file: advice written by hand or by a script. Pure; reading it is the program's
 // business.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The weights file while sasp-gwm runs: read again when it changes, believed or held back, and what
 // the log is told of that.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a member came to its weight: all that was said about it, and the rule that decided. Pure.
 #pragma once
 

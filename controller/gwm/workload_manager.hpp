@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Group Workload Manager without its sockets, files and clocks: connects registry, weigher and
 // publisher. Pure: requests, readings and time come in, replies and messages come out.
 #pragma once

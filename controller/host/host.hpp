@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every program is on the outside: a process with one event loop, which hears signals, speaks
 // to its service manager, answers saspctl and Prometheus, and ends in one way.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The seam between what we want and how a kernel is told. Each backend implements it; tests make it
 // fail on purpose.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must be written to bring the kernel to the desired state.
 #pragma once
 

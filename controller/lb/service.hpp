@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vocabulary of load balancing in the kernel, as plain values. Names are the kernel's.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-member run: keeps the members registered until a signal ends it.
 #pragma once
 

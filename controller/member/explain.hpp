@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Translates a return code of a GWM into words for the operator who must act on it, and into an
 // exit code.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The connections of a member to all its GWMs, each of which is to reach the same goal.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The load of this machine as one byte: 0 idle, 255 overloaded.
 //
 // It is 255 times the worst of four fractions, each from 0 to 1:

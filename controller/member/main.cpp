@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-member: tells GWMs about the servers of this machine, for long or once.
 
 #include "controller/cli/guarded.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of sasp-member that do one thing at every GWM and exit.
 #pragma once
 

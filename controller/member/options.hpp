@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of sasp-member, checked as far as possible without the network.
 #pragma once
 

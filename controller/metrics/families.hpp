@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Metrics as Prometheus reads them. They are computed from the state at each request, so nothing is
 // kept twice; only what is kept nowhere else is counted for them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every exporter reports about its own process, under the names that dashboards know.
 #pragma once
 

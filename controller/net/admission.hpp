@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may connect to a GWM, and how much of it its peers may take. Pure.
 //
 // The limits of an address spare this host unless told otherwise; IPv6 gives a host a /64, which

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // X.509 certificates and revocation lists as values, which OpenSSL reads.
 #pragma once
 

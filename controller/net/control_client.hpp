@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The client side of a control socket, for a program that does nothing else meanwhile.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The protocol of a control socket: each request and each answer is a JSON object on a line. Pure.
 #pragma once
 

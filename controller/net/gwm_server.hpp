@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sockets of a GWM: accepts connections, cuts what arrives into requests, writes the replies
 // and what the GWM sends by itself. What a request means is the owner's business.
 #pragma once

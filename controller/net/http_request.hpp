@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a request for metrics asks for, and what it gets. Pure: Beast parses the bytes.
 #pragma once
 

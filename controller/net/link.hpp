@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps one connection to a GWM: resolve, connect, read, write, wait, again, over TCP or TLS. What
 // is said over it, and when it is tried again, its owner decides; this is the socket and the
 // timers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one accept loop of all servers, and the places that clients occupy.
 #pragma once
 

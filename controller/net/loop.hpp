@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event loop as programs use it: to wait for a time or a descriptor takes nothing of Asio,
 // whose headers are slow to compile.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The metrics of a running program over HTTP, as Prometheus asks for them: GET /metrics, read only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program reports to its service manager: the protocol of sd_notify(3), one datagram at a
 // time.
 #pragma once

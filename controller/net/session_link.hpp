@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A link with the session that speaks over it and the back-off, for who has no more to decide about
 // a connection than that.
 #pragma once

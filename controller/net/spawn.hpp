@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts and runs coroutines: the one place for their exceptions.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One connection, in the clear or over TLS, with the few operations that its users need.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every TCP connection of ours has in common.
 #pragma once
 

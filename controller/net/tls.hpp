@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the TLS connections of a program have in common: our certificate, whom we believe, and the
 // rules for OpenSSL. See Stream for one connection.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a TLS connection failed, for an operator who must do something about it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of saspctl, a row each: what it takes, which program answers it and what right that
 // needs. Parser, help, completion, dispatch and refusals come from here.
 #pragma once

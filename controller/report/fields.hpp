@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fields of answers are made of, beside plain values. A std::optional without a value is
 // null in JSON.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of sasp-gwm, as those of saspd in saspd.hpp.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers as JSON, and back, for each of SASPD_ANSWERS and SASP_GWM_ANSWERS and for those that are
 // named in json.cpp: it alone compiles the conversion.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of saspd, a struct each. A field's name is its key, and scripts rely on it: fields
 // may be added, none is renamed. An answer begins with a schema version, and names its program.
 #pragma once

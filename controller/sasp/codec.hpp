@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes of one SASP message <-> Frame. Strict in writing, generous in reading: every generosity is
 // a Tolerance and is counted. No allocation depends on an announced length or count.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can be wrong with SASP bytes. Tests compare these codes, never the text.
 #pragma once
 

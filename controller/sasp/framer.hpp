@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cuts a TCP stream into SASP messages by the Message Length of their headers (RFC 4678 4.3).
 #pragma once
 

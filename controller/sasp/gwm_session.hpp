@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The GWM's side of one SASP connection, whether the peer is a load balancer or a member. No socket
 // and no clock: bytes and time come in, and their meaning comes out one message at a time, so that
 // the owner writes each answer before the next request is read, and a peer that asks without

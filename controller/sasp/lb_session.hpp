@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The load balancer's side of one SASP connection. No socket and no clock: bytes and time come in,
 // bytes and events come out.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the connection to one GWM stands, and when the next one is tried. Pure: the socket is
 // elsewhere, and its owner says here what became of it.
 #pragma once

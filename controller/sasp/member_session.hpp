@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A member's side of one SASP connection: it brings the GWM's registry to the state that its owner
 // wants. No socket and no clock: bytes and time come in, bytes and events come out.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The messages and components of RFC 4678 as plain structs, fields in wire order, each with the
 // type of its TLV. Counts and lengths are not fields: they follow from the vectors and strings.
 // format.md draws the bytes.

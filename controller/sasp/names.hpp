@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of SASP as operators write them, for command lines and files.
 #pragma once
 

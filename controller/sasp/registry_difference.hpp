@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The changes that make a GWM's registry equal to the wanted one, one request at a time (sasp-interop
 // row 35): first the missing members, group by group, then the surplus.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The requesting side of one SASP connection, of a load balancer or a member: it keeps one request
 // in flight, and picks the messages that matter from what the GWM sends. No socket and no clock.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which reply belongs to which request (RFC 4678 4.2). Code that handles requests uses these traits,
 // so that it does not compile when a request is missing.
 #pragma once

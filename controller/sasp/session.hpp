@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the sessions of load balancers and members have in common for the owner of their socket.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of RFC 4678. format.md draws their places in a message.
 #pragma once
 

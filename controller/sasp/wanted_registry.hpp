@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a load balancer wants registered. Its owner changes it, and the sessions with all GWMs read
 // it; the generation shows them at once whether anything has changed.
 #pragma once

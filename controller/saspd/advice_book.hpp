@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who belongs to which group, and what the GWMs say about them. Pure.
 #pragma once
 

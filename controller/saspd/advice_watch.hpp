@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a GWM steers a service at all. Weights that nobody steers stay as they are, and that
 // looks well from outside. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operator must know or change about a group. Pure.
 #pragma once
 

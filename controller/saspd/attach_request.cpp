@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/saspd/attach_request.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How saspd, which may not attach, gets the XDP program attached again: it writes a file, whose
 // watcher runs saspd --reattach as root (saspd-xdp-reattach.path).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saspctl asks saspd for. Pure: the socket is elsewhere.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd without its sockets, timers and files: the sessions with the GWMs, and the reconciler that
 // follows their advice. Pure but for the data plane, which stands behind its seam: bytes, the
 // kernel's answers and time in; bytes, writes and lines for the log out.

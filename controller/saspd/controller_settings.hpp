@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the options, and the data plane, say to the controller.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The running saspd: what the host and the kernel say, handed to the Controller, and what it wants
 // done.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what is known to what shall be, and so to what is to be written. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is logged about one GWM: a change of its state at once and as a warning; what repeats, once
 // a minute with its count. Pure.
 #pragma once

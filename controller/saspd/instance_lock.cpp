@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/saspd/instance_lock.hpp"
 
 #include <pwd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One writer: at most one saspd per backend and network namespace.
 #pragma once
 

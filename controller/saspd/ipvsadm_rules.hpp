@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The IPVS table as text for `ipvsadm -R`, in the words of ipvsadm 1.31 (ipvsadm(8)).
 #pragma once
 

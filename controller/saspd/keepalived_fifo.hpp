@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What keepalived reports about its checks (lvs_notify_fifo of keepalived.conf(5)): the only way to
 // know that it holds a server at 0 where our own zero already is.
 #pragma once

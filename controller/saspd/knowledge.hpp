@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saspd knows, and decides from: advice, the kernel's table, what was written and seen of it.
 // A value: a copy of it tells what would be decided, and disturbs nothing. Pure.
 #pragma once

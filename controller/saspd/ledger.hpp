@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What we wrote and saw of each destination, and so whose its weight 0 is: the kernel does not say.
 // Pure; the text is kept by a LedgerKeeper, before the kernel is written.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ledger on disk. A text is written aside, synchronised and renamed, so that there is always a
 // whole one, and only one saspd writes it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Log lines as values: pure code collects them, and the owner of the log writes them.
 #pragma once
 

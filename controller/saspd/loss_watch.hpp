@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Detects advice that takes away much of a service's weight at once. Pure.
 #pragma once
 

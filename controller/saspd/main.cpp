@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd: builds every part once and runs them.
 
 #include <grp.h>

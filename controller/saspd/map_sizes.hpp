@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Determines the sizes of the XDP maps.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd's metrics for Prometheus: decisions, and how the work goes. Pure. IPVS traffic is left to
 // node_exporter, whose labels the members have here, so that both can be joined.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is logged of the kernel, the advice and what goes with them: each trouble once when it
 // begins, and once when it ends. Pure.
 #pragma once

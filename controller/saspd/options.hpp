@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the operator asked for, checked as far as it can be without the kernel and the network.
 #pragma once
 

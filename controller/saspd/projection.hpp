@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Advice and policy in, weights out. Pure: this is where every "must" about weights is decided.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the kernel's weights what the advice says. The only writer of the data plane, and the only
 // owner of what is believed about it. A pass is:
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a data plane has no room for: reported by name, while everything else follows its advice.
 // Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SASP weights have 16 bits, but some IPVS schedulers fail long before that. Weights are only
 // scaled down, and only for those schedulers (net/netfilter/ipvs of Linux 6.1 and 6.12; measured).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The members of a group that registered themselves with the GWM, as the trust flag allows (RFC
 // 4678 7.6.1), and when they are gone.
 #pragma once

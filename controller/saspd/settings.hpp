@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operator's settings of groups, services and members, as values.
 #pragma once
 

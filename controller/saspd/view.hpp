@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known and decided of each group, service and member, for status and why. Pure.
 #pragma once
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "controller/saspd/xdp_plane.hpp"
 
 #include <sys/epoll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The XDP data plane as saspd runs it: the maps, and the kernel's routes and neighbours, which
 // determine how each destination is reached.
 #pragma once

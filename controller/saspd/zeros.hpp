@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The zeros that are not ours to raise, in words.
 #pragma once
 

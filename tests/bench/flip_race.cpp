@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a packet can miss its service while tables flip at full rate; as root:
 //
 //   cmake --build --preset release --target bench-flip-race && sudo

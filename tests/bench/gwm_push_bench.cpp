@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 1 000 load balancers with 100 members each get a push each second from one sasp-gwm: what that
 // costs it, as processor time of one core. The floor is a loop that writes the same bytes, made
 // beforehand, to as many connections; the ratio is what deciding and encoding costs on top.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table builders, against the floor of writing 65 537 slots once in the same run. Arguments:
 // how many backends; weights equal (0), 1..100 (1), one of 65535 beside ones (2), 1..65535 (3).
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Send Weights of 10 000 members: decoding and encoding it, against the floor of reading its
 // bytes once in the same run.
 #include <algorithm>

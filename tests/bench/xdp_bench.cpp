@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The XDP program and the switch of its tables, on this machine's kernel, as root:
 //
 //   cmake --build --preset release --target bench-xdp && sudo build/release/tests/bench-xdp

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever text comes from outside is shown without harm, and what parses prints as itself.
 #include <string_view>
 

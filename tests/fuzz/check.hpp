@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An invariant of a fuzz target: unlike assert, it holds in every build.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A config file is refused with words that are safe to show, those about a line with its number; or
 // --print-config shows every line of it, and reads as the same again. The first byte chooses whose
 // config file it is.

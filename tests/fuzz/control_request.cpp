@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A line on the control socket is answered by both programs with an object that can be written
 // down, and changes something only by a command that writes, of one who may.
 #include <string_view>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a program answers, saspctl shows it in lines of harmless text, and ends with a code of
 // its own.
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever an agent sends is a report, or an error that is safe to show; a report is a fixed point.
 #include <string_view>
 

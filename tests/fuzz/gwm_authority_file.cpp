@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An authority file is taken as a whole or refused with the number of a line that it has, in words
 // that are safe to show. A peer may do what at least one of the lines alone allows, and nothing
 // else; without a certificate it has only what is granted to every peer.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of --probe, one a line: each is taken, and what it prints as means the same; or it is
 // refused with words that are safe to show and without a trace.
 #include <algorithm>

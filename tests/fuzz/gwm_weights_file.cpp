@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A weights file is taken as a whole or refused with the number of a line that it has.
 #include <algorithm>
 #include <string_view>

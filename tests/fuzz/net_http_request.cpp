@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a client of the metrics sends is judged, as the server cuts it, and nothing follows a
 // request that was not understood.
 #include <string>

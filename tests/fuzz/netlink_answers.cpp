@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a datagram of the kernel holds, reading it stays inside and ends.
 #include "netlink/ipvs_codec.hpp"
 

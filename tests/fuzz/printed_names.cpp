@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names, labels and errors come from peers, agents and the kernel. Whatever they hold: an answer on
 // the control socket is one line of clean JSON that gives them back, saspctl shows it in harmless
 // lines, Prometheus reads its metrics, ipvsadm its rules, and the log has one line for one event.

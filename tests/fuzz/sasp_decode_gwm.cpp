@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stricter a reader is, the less it accepts, and what it accepts it reads as the others do.
 #include "controller/sasp/codec.hpp"
 #include "tests/fuzz/check.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a load balancer accepts can be written strictly, and that reads the same.
 #include "controller/sasp/codec.hpp"
 #include "tests/fuzz/check.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever can be decoded has the envelope that was read first; without an envelope nothing
 // decodes.
 #include "controller/sasp/codec.hpp"

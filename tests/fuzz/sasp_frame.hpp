@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fuzz input as the framer would hand it to the decoder: the Message Length says the size.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stream gives the same messages and the same error however it is cut. The first 4 bytes of the
 // input are the sizes of the pieces, in turn.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a peer sends a GWM, each message becomes one event, and what is refused is answered with
 // a reply of the right id that reads strictly. The first byte is the size of the pieces.
 #include <algorithm>

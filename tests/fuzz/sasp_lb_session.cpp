@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a GWM sends a load balancer, all that the load balancer says in return reads strictly,
 // and it has something to wait for or has closed. The input is cut by size bytes: a zero lets time
 // pass to the next deadline.

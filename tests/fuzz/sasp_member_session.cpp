@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a GWM sends a member, all that the member says in return reads strictly, and while the
 // connection lasts the member either waits for something or has what it wants. The input is cut by
 // size bytes: a zero lets time pass to the next deadline, a one makes the next byte the goal.

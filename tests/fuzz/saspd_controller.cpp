@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a GWM sends saspd, nothing but weights is written, of destinations that exist, and never
 // over somebody else's zero; what saspd says in return reads strictly, and its status can be shown.
 // The input is cut by size bytes: a zero lets time pass to the next deadline.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is true of text that somebody or something reads, whatever names are in it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bpf(2) calls of this process, counted, and one of them failed on purpose: libbpf makes them
 // by syscall(), which this header defines in place of the C library's. Include it in one source
 // file of a test that has threads nowhere near.

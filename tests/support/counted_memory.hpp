@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts every allocation of the program that includes it, in one file of it.
 #pragma once
 

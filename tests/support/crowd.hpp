@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Clients that connect without end, beside what a test does.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways in which a stream may arrive: nothing that reads it may tell the difference.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client, a director and servers, each a host of its own: network namespaces joined by veth
 // pairs. The service address stands on every server, which answers the client itself through the
 // director's ordinary routing (Direct Server Return).

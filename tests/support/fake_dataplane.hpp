@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A kernel in memory, behind the real seam, that can be told to misbehave. What a write does to it
 // is written down here once more, from the kernel's behaviour: the product's own lb::apply() is
 // what is tested against it.

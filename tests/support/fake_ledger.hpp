@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A disk for the ledger, in memory: it outlives the reconciler, and can be full.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packets of many services on one CPU while their tables are flipped without pause on another: how
 // many of them did not find their service, or a table of it.
 #pragma once

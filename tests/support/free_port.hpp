@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TCP port of 127.0.0.1 that nobody listens on now.
 #pragma once
 

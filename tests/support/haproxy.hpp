@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A real HAProxy that checks servers, and what it makes of them.
 #pragma once
 

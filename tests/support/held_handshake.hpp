@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One end of a TLS handshake that keeps its last flight back until the test lets it go.
 #pragma once
 

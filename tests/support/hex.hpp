@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes as tests write them: hex digits in pairs, spaces and line ends between them, # comments.
 #pragma once
 

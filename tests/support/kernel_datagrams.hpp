@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real UDP datagrams, and servers that tell who got them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network namespace per test, and ipvsadm in it. The kernel's tables are changed by hand here, as
 // an operator would; only what is under test uses our own code.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real TCP connections: servers that say who they are, and clients that listen to them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text format of Prometheus, read as strictly as its own promtool does.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // openssl s_server on 127.0.0.1, which demands a client's certificate.
 #pragma once
 

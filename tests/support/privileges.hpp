@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a running program may do, as the kernel has it, and machines with and without a user.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One of our programs, started as an operator starts it: with arguments, a log, signals, an exit
 // code.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel does with packets, read from the pinned maps without any code that writes them:
 // the judge of tests.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A peer of a GWM that sends what it is told, right or wrong, over a real TCP connection, and
 // waits.
 #pragma once

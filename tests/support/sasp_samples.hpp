@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random SASP messages: every type, every size from empty to the largest text, and damage to their
 // bytes. The same seed gives the same messages; a failing test prints it, and SASPD_TEST_SEED
 // repeats.

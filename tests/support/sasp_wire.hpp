@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Edits of SASP bytes for tests, kept apart from our encoder: each returns a changed copy, on the
 // heap and of the exact size.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ear of a service manager: programs that are started as long as it lives tell it what they
 // tell systemd (sd_notify(3)).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // strace(1) at a program: one of its system calls fails, or is its last.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Certificates made by packaging/test-pki, in a folder that ends with this object.
 #pragma once
 

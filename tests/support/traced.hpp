@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process that is met at one of its system calls: killed before or after it, or the call fails.
 // So that a sweep reaches every state that a crash can leave. x86-64.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a scripted conversation against a session: what a GWM sends goes in, what the session
 // sends and reports is compared line by line. One script reads as the RFC's own flows do. A Role
 // knows its session: LbRole is here, that of a member stands with its test.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packets as values, and as bytes: what a program should send is the packet it got with some fields
 // changed, written anew. Checksums are computed here from scratch.
 #pragma once

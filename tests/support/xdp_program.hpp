@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A loaded XDP program that is attached nowhere: frames are put through it by the kernel's test
 // run, and its maps are filled by hand.
 #pragma once

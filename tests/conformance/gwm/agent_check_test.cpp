@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The agent-check protocol is what HAProxy makes of it: a real HAProxy and our AgentState are given
 // the same answers, and have to come to the same view of the server.
 #include "controller/gwm/agent_check.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A GWM and load balancers, our own sessions on both sides, wired back to back in simulated time.
 // Connections break at any byte, either side restarts and forgets, members come and go, advice
 // changes all the while. Once it is quiet every load balancer believes what the GWM believes.

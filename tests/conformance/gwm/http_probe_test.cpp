@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An HTTP server is up where others find it up: a table of servers, good and sloppy and bad, is
 // asked by curl, by HAProxy's `option httpchk` and by our probe.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm's operator: saspctl and Prometheus on the running program.
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm as it runs: real connections over loopback, real files, real signals. What goes over the
 // wire is checked against bytes written by hand from RFC 4678 first, then with our codec.
 #include <arpa/inet.h>

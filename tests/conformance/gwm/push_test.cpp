@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a load balancer is sent without asking, and what No-Change leaves out (RFC 4678 7.4, 7.6.1;
 // sasp-interop rows 11, 20, 32).
 #include "controller/sasp/codec.hpp"

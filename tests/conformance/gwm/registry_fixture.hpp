@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A workload manager with some load balancers in it, and requests as short as they are in the
 // tables.
 #pragma once

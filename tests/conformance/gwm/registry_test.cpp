@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the registry answers over time: flows of RFC 4678 section 9, who lifts which quiesce, what
 // is kept when a connection ends, what is echoed.
 #include <functional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Request by request and condition by condition: the return code (RFC 4678 7.1 to 7.6, in the order
 // of sasp-interop row 27) and what is registered afterwards.
 #include <iostream>

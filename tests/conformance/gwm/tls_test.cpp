@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-gwm with TLS as it runs: the link of saspd, openssl s_client and plain peers against it,
 // over loopback. Who is refused is told on both sides.
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The weights file as people and scripts write it, and what a real sasp-gwm makes of it: for a load
 // balancer, for the log, and for saspctl.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The frame of a process, of all programs and from outside: which event ends it with which exit
 // code, what it says, what a service manager hears, and what is left behind. A row holds for the
 // program that it names; where a program differs from the others for no good reason, `why` says so.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One of the four programs as a process of a machine: what it is given, what happens to it, and how
 // it is seen from outside. Everything is in a network namespace, so ports are the usual ones.
 #pragma once

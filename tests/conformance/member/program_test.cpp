@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-member as it runs, with a real sasp-gwm over loopback. What the GWM knows is read as a load
 // balancer reads it: by Get Weights.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-member over TLS as it runs: openssl s_server as a GWM that it must not believe, or that does
 // not believe it, and a real sasp-gwm while certificates are replaced.
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each golden frame was written by hand from the RFC. Decoding one gives the value that stands
 // here, and encoding that value gives the same bytes.
 #include <algorithm>

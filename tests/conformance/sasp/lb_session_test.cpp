@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every scripted conversation of tests/conformance/sasp/lb, fed whole, byte by byte, in odd pieces
 // and cut at random: the session must not tell the difference.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every scripted conversation of tests/conformance/sasp/member, fed whole, byte by byte, in odd
 // pieces and cut at random. Besides what tests/support/transcript.hpp knows:
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rows.md says which tests show each row of sasp-interop.md. This keeps it true.
 
 // GCC 12 sees uninitialised members in its own <regex> when it builds with sanitizers.

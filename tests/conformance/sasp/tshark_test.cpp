@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The golden frames before a decoder that is not ours: tshark, asked by tests/support/sasp-oracle.
 // And the oracle itself: frames that are wrong in one place must not pass.
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd's Controller with its GWM and a kernel of memory: bytes in, weights in the kernel out. The
 // GWM answers honestly, except where a test speaks for it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a GWM sends wrongly changes no traffic, unless the decision in sasp-interop.md says how it
 // follows, and good advice that comes afterwards counts again. Each name begins with its row; each
 // case is fed whole, byte by byte and cut at random, and whatever can stand in any message of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two flows of RFC 4678 section 9 with all three programs over TCP, and
 // what becomes of them in the kernel. The members' weights are those of the
 // RFC; the quiesced one gets 0, against its figure (sasp-interop row 6).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sasp-member around a real nginx: servers register themselves, and one that is
 // stopped as its unit would stop it loses no request. A client, a director with
 // sasp-gwm and saspd, and two servers, in namespaces of tests/support/farm. Run

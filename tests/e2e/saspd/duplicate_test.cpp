@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two load balancers with one LB UID, and what only looks like them.
 
 #include <sys/time.h>

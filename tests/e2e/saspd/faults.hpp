@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saspd must survive whatever it writes to: kills at any moment, and one of its system calls
 // that fails or is its last. Judged by what the kernel does and by clients that connect without
 // end. Short in the usual run; SASPD_KILLS=200 and SASPD_SWEEP make it long (tests/run --long).

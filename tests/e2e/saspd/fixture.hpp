@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixture of the end-to-end tests: saspd, sasp-gwm and saspctl as an operator runs them, in a
 // namespace with a virtual server 10.9.0.10:80 and four real ones, 10.9.1.1 to 10.9.1.4.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd, sasp-gwm and saspctl as an operator runs them, on real IPVS with real connections. What is
 // promised in the README is looked at from outside: with ipvsadm, with clients, with exit codes.
 

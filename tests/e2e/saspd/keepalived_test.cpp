@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beside the real keepalived with inhibit_on_failure: whatever the order of a quiesce by the GWM
 // and a failed check of keepalived, a server that either holds at 0 stays there, and comes back
 // when both have ended.

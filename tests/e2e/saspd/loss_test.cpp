@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers that are lost, in every way there is, on real IPVS: who gets the connections, and whether
 // saspd, its log and `saspctl status --check` say so.
 

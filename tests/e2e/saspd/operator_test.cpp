@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operator asks saspctl for, on real IPVS: its text, its JSON and its exit codes.
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd as a process of the system, on real IPVS: what its service manager hears, and what it may
 // do.
 

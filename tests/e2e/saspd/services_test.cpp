@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd with every kind of service, as an operator sees it: beside ipvsadm, and managing its own.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd --attach --share beside other XDP programs: real ones of xdp-tools, loaded by libxdp, and
 // real connections. In a guest whose kernel and libxdp suit each other.
 #include <linux/capability.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which faults a sweep over the system calls of a program meets: a few in the usual run, all with
 // SASPD_SWEEP=all, and every third of them from the second on with SASPD_SWEEP=2/3.
 #pragma once

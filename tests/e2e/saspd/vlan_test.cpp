@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real clients and servers in VLANs, with tags in the frames, as trunks have them.
 #include <sstream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kills and failing system calls on XDP.
 
 #include "tests/e2e/saspd/faults.hpp"

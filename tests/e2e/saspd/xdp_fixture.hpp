@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixture of the end-to-end tests on XDP: saspd, sasp-gwm and saspctl as an operator runs them,
 // with a client, a director and four servers, 10.0.1.2 to 10.0.4.2, in namespaces.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saspd --backend xdp as an operator runs it: client, director and servers in namespaces, real
 // connections, on this machine's own kernel.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose a weight 0 is, on real IPVS: what saspd wrote comes back whatever ended it, what somebody
 // else wrote does not. Judged by ipvsadm, by clients and by exit codes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What lb::Dataplane promises (controller/lb/dataplane.hpp), in one set of statements for all that
 // implement it. They are judged from outside: `Kernel` knows by other means than the Dataplane what
 // the kernel has.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel in memory that tests of the reconciler write to keeps the contract too: what they find
 // out about it holds for the real ones.
 #include "tests/kernel/contract/contract.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ipvs keeps the contract of a Dataplane: ipvsadm is the judge.
 #include <sstream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Xdp keeps the contract of a Dataplane. Judged by the raw maps, read without any code of it, and
 // by packets that the attached program is put to.
 #include <net/if.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP connects a socket with itself when the kernel chooses the port that is connected to as the
 // socket's own. In a namespace that has two ports to choose from this happens all the time.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Edits by somebody else, at every moment: none is undone by a write of ours. The kernel is judged
 // by ipvsadm. mnl_socket_sendto() is wrapped (CMakeLists.txt), so that a test can act between any
 // two of our calls, and hold others back in the one window that the kernel leaves open.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every scheduler of Linux 6.1 under the weights that saspd writes: where connections go.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixture of the kernel tests: a namespace, ipvsadm, and our Ipvs beside it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ipvs against the kernel's own table. Tables are made, changed and shown by ipvsadm.
 #include <gtest/gtest.h>
 

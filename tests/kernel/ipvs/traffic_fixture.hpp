@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What weights do to real connections and datagrams. Clients, director and servers share a
 // namespace: virtual and real addresses stand on lo, IPVS schedules what its own host sends, and
 // masquerades.

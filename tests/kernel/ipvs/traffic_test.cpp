@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connections while weights change.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The twos scheduler, which Linux 6.1 does not have: of two servers drawn by weight it takes the
 // one with fewer connections for its weight.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Blackhole routes and the rules that lead to them, judged by what the kernel does with routes and
 // packets.
 #include "netlink/blackhole.hpp"

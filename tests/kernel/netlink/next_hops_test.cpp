@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel's own routes and neighbours, in namespaces of this machine: a director, whose next
 // hops are asked for, and a peer at the other end of its eth0.
 #include "netlink/next_hops.hpp"

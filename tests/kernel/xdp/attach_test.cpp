@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attach step and what becomes of it: bigger maps, names, refusals, locks, and everything that
 // can happen to a program behind our back.
 #include <gtest/gtest.h>

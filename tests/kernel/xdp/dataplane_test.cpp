@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attach, detach and the maps as a Dataplane, on this machine's kernel: namespaces, veth pairs and
 // a bpf file system of the test's own.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables that flip while packets run: the flip is one byte in an array, never an entry of a hash.
 #include <gtest/gtest.h>
 

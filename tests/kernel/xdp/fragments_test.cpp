@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fragments, and IPv6 extension headers.
 #include <array>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ICMP: what is answered, and where errors go.
 #include <array>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which frames are for this host: by MAC and VLAN; and with which tag they go on.
 
 #include "tests/kernel/xdp/packets_fixture.hpp"

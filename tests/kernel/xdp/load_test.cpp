@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the operator reads when the kernel refuses the XDP program.
 #include "bpf/load.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The XDP program with its maps, filled by hand: every verdict, every reason and every byte of what
 // it sends, against packets that are made here. It runs in this machine's own kernel and is
 // attached to nothing. The tests are cut by chapter.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is sent on, passed and dropped, and that nothing else happens.
 #include <random>
 #include <set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every bpf(2) call of what saspd does to its maps fails in turn, or is its last: within two passes
 // the kernel leads packets as it was told to. Judged by the raw maps and by packets that the
 // attached program is put to. At each call one of a few faults is tried, with SASPD_SWEEP=all every

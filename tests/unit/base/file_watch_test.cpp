@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When files are read again.
 #include "controller/base/file_watch.hpp"
 

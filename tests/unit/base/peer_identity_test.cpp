@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a peer is called in logs.
 #include "controller/base/peer_identity.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold of every table, on random members. A failure prints the seed that made them.
 #include "bpf/maglev.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program's command line and config file as its users meet them: text in, values or an exit code
 // out.
 #include "controller/cli/cli.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of a config file, and the reading of files that may be anything.
 #include "controller/cli/config_file.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Log lines on real pipes and sockets, also when nobody reads them.
 #include "controller/cli/log.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values of flags: what is taken, what is refused, and how that is said.
 #include "controller/cli/parsers.hpp"
 

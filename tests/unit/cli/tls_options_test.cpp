@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The --tls flags: what they mean, and which of them need each other.
 #include "controller/cli/tls_options.hpp"
 

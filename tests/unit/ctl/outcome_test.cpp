@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saspctl prints and the code with which it ends.
 #include "controller/ctl/outcome.hpp"
 

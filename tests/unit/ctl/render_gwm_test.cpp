@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables of saspctl for sasp-gwm, letter by letter.
 #include "controller/ctl/render_gwm.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables of saspctl, letter by letter.
 #include "controller/ctl/render.hpp"
 

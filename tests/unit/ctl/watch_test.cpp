@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What saspctl watch prints.
 #include "controller/ctl/watch.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is wrong with the advice, though no message of it is.
 #include "controller/gwm/alarms.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What sasp-gwm answers to saspctl, and what it shows to Prometheus.
 #include "controller/gwm/control.hpp"
 

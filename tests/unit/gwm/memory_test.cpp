@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a load balancer sends bounds what the workload manager has of it, from the bytes received to
 // the bytes of the reply or the push, with all that is kept of it: at most 16 times the bytes
 // received, plus a constant. This program counts every allocation.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real servers on loopback, good and bad. They and the prober share one io_context and the thread
 // of the test.
 #include "controller/gwm/prober.hpp"

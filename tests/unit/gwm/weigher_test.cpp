@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the advisors say together, and what that is as weights: tables.
 #include "controller/gwm/weigher.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of a weights file that was read: believed, held back, remembered.
 #include "controller/gwm/weights_book.hpp"
 

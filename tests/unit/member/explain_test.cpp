@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every code that a GWM may answer: what the operator reads, and what a script gets.
 
 #include "controller/member/explain.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each way to say it, right and wrong: exit code, and an error with the flag, the value and the
 // accepted form.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process tells of itself.
 #include "controller/metrics/process.hpp"
 

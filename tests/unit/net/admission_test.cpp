@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may come in, by each limit.
 #include "controller/net/admission.hpp"
 

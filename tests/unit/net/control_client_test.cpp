@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asking over a control socket, and every way in which there is no answer.
 #include "controller/net/control_client.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The control socket against real clients on a real Unix socket, the hostile ones among them.
 #include "controller/net/control_server.hpp"
 

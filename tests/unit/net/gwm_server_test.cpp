@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Peers that behave badly, over real connections; limits are short, so that the tests are.
 #include "controller/net/gwm_server.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Coroutines, the accept loop and the places of clients when something throws.
 #include "controller/net/listener.hpp"
 

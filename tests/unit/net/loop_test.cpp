@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Waiting for a time and for a descriptor.
 #include "controller/net/loop.hpp"
 

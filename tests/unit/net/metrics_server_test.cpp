@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The metrics server against real clients on loopback, the hostile ones among them.
 #include "controller/net/metrics_server.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a service manager hears, by a socket as it has one.
 
 #include "controller/net/notify.hpp"

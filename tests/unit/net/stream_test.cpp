@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Streams against each other and against openssl s_client and s_server: real handshakes over
 // loopback. Every way to fail is told in words that an operator can act on.
 #include "controller/net/stream.hpp"

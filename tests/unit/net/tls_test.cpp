@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of TLS: which are taken, which are refused and in which words, and how they are
 // replaced. Certificates are made by packaging/test-pki.
 #include "controller/net/tls.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Netlink bytes written by hand, a number at a time: bytes(6_u16, 1_u16, 2_u16, 0_u16).
 // _uN are in the host's order, _beN in network order.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Against the running kernel: its controller family (nlctrl) is always there and needs no rights.
 #include "netlink/genl.hpp"
 

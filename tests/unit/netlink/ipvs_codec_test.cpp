@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The golden tables are written from include/uapi/linux/ip_vs.h, not from our encoder.
 #include "netlink/ipvs_codec.hpp"
 

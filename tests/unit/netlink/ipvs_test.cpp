@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Ipvs says where it cannot work. Where it can it is tested by tests/kernel.
 #include "netlink/ipvs.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of commands: what it says, and that it is whole.
 #include "controller/report/commands.hpp"
 

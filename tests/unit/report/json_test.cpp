@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers survive the way to JSON and back; and whatever stands in an answer instead is harmless.
 #include "controller/report/json.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page saspctl(8) names every key of every answer, under JSON, and no key that there is not.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where RFC 4678 is ambiguous or misprinted: what we send, what we accept, and that it is counted.
 // The rows are those of controller/sasp/sasp-interop.md.
 #include <gtest/gtest.h>

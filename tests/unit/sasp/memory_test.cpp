@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a peer sends bounds what we allocate: at most 16 times the bytes received, plus a constant,
 // whatever lengths and counts it announces. This program counts every allocation.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold for every message, tried with the golden frames and with random ones.
 #include <algorithm>
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a peer sends bounds what we do about it: the steps of reading are linear in the bytes
 // received, whatever they announce and however they are cut. What a load balancer's session does
 // grows with what changed, not with what there is. The sources of codec and session are compiled

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Services that no GWM steers, over time: who says so, and when.
 #include "controller/saspd/advice_watch.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole line of saspd, without socket: bytes of a GWM in, writes to a kernel of memory, its
 // answers, and what is then said, logged and shown.
 #include "controller/saspd/controller.hpp"

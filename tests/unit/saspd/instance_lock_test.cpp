@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One holder at a time, and who it is.
 #include "controller/saspd/instance_lock.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words of ipvsadm; that it takes them, and what it makes of them, is shown with a kernel.
 #include "controller/saspd/ipvsadm_rules.hpp"
 

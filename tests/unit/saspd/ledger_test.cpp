@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ledger's text, and its file.
 
 #include <fcntl.h>

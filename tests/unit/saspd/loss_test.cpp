@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers that are lost, one by one or together, over time: who goes on serving, and who says so.
 #include <algorithm>
 

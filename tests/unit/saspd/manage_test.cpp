@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Managed services: made by saspd, filled with the configured members and those that registered
 // themselves, and emptied gently.
 

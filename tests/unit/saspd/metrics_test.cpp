@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Prometheus reads of saspd.
 #include "controller/saspd/metrics.hpp"
 

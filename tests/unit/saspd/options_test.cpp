@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every way to say it wrongly that the issue names: exit code, and an error with the flag, the
 // value and the accepted form.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each rule of "what must always hold" about one service's weights, as a row: members in, weights
 // and reasons out.
 

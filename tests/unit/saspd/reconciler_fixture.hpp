@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A reconciler above a kernel in memory, and a GWM that says what the test says.
 #pragma once
 

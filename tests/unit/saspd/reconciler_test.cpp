@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
 namespace saspd {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A data plane with less room than is wanted: what fits is steered, the rest has an alarm.
 
 #include <algorithm>

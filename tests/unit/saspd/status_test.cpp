@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The answers of saspd, letter by letter: scripts rely on their keys and values.
 #include "controller/saspd/status.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose a weight 0 is: ours after every end and start, somebody else's never raised, and said to be
 // unclear where that cannot be told.
 
