@@ -424,7 +424,7 @@ const Step a_gwm = [](Scene& scene) {
   scene.helper("saspd", {"--control", scene.path("lb-control"), "--lb-uid", "lb1", "--trust"});
 };
 void ended_when_registered(Scene& scene) {
-  ASSERT_TRUE(scene.tells("STATUS=.*: registered with 1 of 1 gwm"));
+  ASSERT_TRUE(scene.tells("STATUS=.*: registered with 1 of 1 GWM"));
   scene.subject().send(SIGTERM);
 }
 
@@ -449,7 +449,7 @@ std::vector<Event> of_every_daemon(const std::string& program) {
   const std::string status = p == "saspd"      ? "STATUS=0 of 1 GWMs up, 1 groups, [01] members, "
                              : p == "sasp-gwm" ? "STATUS=0 of 0 load balancers connected, "
                                                : "STATUS=tcp:10.0.0.1:80 of group 'web' of 'lb1': "
-                                                 "registered with 0 of 1 gwm";
+                                                 "registered with 0 of 1 GWM";
   return {
       {program, "SIGTERM", at_once<SIGTERM>, 0, stopped, stopping},
       {program, "SIGINT", at_once<SIGINT>, 0, stopped, stopping},
