@@ -63,6 +63,10 @@ class Word {
   Word() = default;
   Word(Enum known) : value_(known) {}
   explicit Word(std::string unknown) : value_(std::move(unknown)) {}
+  Word& operator=(Enum known) {
+    value_ = known;
+    return *this;
+  }
 
   std::optional<Enum> known() const {
     const auto* known = std::get_if<Enum>(&value_);
