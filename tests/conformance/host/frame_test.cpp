@@ -559,7 +559,7 @@ std::vector<Event> all_events() {
        ended_when_registered,
        0,
        "deregistered(.*\n)*.*stopped\n$",
-       "STATUS=.*: deregistered from 1 of 1 gwm",
+       "STATUS=.*: deregistered from 1 of 1 GWM",
        false,
        "",
        {},

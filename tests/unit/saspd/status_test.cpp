@@ -298,7 +298,7 @@ TEST(TraceAnswer, TellsWhatDecided) {
       text(trace_answer(trace)),
       R"({"schema_version":1,"is_service":true,"forward":"l2","slot":17,"known_flow":false,)"
       R"("destination":null,"next_hop":"",)"
-      R"_("verdict":"drop: nobody of the service has a weight (no_backend)","program":"saspd"})_");
+      R"_("verdict":"drop: no server of the service has a weight (no_backend)","program":"saspd"})_");
   trace.forward = lb::Forward::tunnel;
   trace.destination = *Endpoint::parse("10.0.0.1:80");
   trace.next_hop = "02:00:00:00:00:01 on eth0";
