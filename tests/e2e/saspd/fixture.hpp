@@ -142,7 +142,7 @@ class SaspdOnIpvs : public testing::Test {
     return weights;
   }
   static bool comes_to(const std::string& weights) {
-    return eventually([&] { return kernel_weights() == weights; }) ||
+    return eventually([&] { return kernel_weights() == weights; }, seconds{120}) ||
            (ADD_FAILURE() << "the kernel has " << kernel_weights() << ", not " << weights, false);
   }
 

@@ -72,7 +72,7 @@ class FaultyAttach : public OnXdp {
     int code = -1;
     network_.director.run([&] {
       Program program(arguments, path("attach.log"));
-      code = program.wait(seconds{60}).value_or(-1);
+      code = program.wait(seconds{300}).value_or(-1);
     });
     return code;
   }

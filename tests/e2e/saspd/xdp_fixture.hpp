@@ -68,7 +68,7 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
     int code = -1;
     network_.director.run([&] {
       Program program(arguments, path("ctl.log"));
-      code = program.wait(seconds{20}).value_or(-1);
+      code = program.wait(seconds{120}).value_or(-1);
       if (output != nullptr) *output = program.log();
     });
     return code;
