@@ -183,7 +183,7 @@ TEST_F(XdpDataplane, IsReplacedOnlyOnDemand) {
   settings_.sizes.backends = 10;
   const Error error = refused();
   EXPECT_NE(error.detail.find("--replace"), std::string::npos) << error.detail;
-  EXPECT_NE(error.detail.find("holds 21, and 11 are wanted"), std::string::npos) << error.detail;
+  EXPECT_NE(error.detail.find("holds 21, but 11 are wanted"), std::string::npos) << error.detail;
   EXPECT_EQ(actual().size(), 1U);
   settings_.replace = true;
   EXPECT_EQ(refused().code, std::errc::address_in_use) << "it is being written";
