@@ -13,28 +13,12 @@
 namespace saspd::gwm {
 
 namespace json = boost::json;
+using net::control_refusal;
+using net::text_of;
 using report::Command;
 using report::Program;
 
 namespace {
-
-std::optional<std::string_view> text_of(const json::object& request, std::string_view key) {
-  const auto* value = request.if_contains(key);
-  const auto* text = value != nullptr ? value->if_string() : nullptr;
-  if (text == nullptr) return std::nullopt;
-  return *text;
-}
-
-// What is wrong with a name is usage, that there is nothing of that name data.
-json::object refusal(const Error& error) {
-  const bool usage = error.code == std::errc::invalid_argument;
-  return net::control_error(usage ? ExitCode::usage : ExitCode::data, error.detail);
-}
-
-template <class Answer>
-json::object answer_or_refusal(const Result<Answer>& answer) {
-  return answer ? report::to_json(*answer) : refusal(answer.error());
-}
 
 Result<MemberName> member_of(const json::object& request) {
   const auto text = text_of(request, "member");
@@ -45,13 +29,13 @@ Result<MemberName> member_of(const json::object& request) {
 json::object why(const json::object& request, const WorkloadManager& manager,
                  const Surroundings& around, TimePoint now) {
   const auto name = member_of(request);
-  if (!name) return refusal(name.error());
-  return answer_or_refusal(why_answer(manager, around, *name, now));
+  if (!name) return control_refusal(name.error());
+  return net::answer_or_refusal(why_answer(manager, around, *name, now));
 }
 
 json::object members(const json::object& request, const WorkloadManager& manager, TimePoint now) {
   const auto group = text_of(request, "group");
-  return answer_or_refusal(
+  return net::answer_or_refusal(
       members_answer(manager, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
@@ -66,11 +50,11 @@ json::object done(const MemberName& name, std::size_t members) {
 // sasp-interop row 40: the operator's quiesce is separate, and only the operator lifts it.
 ControlOutcome drain(const json::object& request, WorkloadManager& manager, TimePoint now) {
   const auto name = member_of(request);
-  if (!name) return {refusal(name.error()), {}};
+  if (!name) return {control_refusal(name.error()), {}};
   const auto members = manager.drain(*name, now);
   if (members == 0) {
-    return {refusal(fail(std::errc::no_such_device_or_address,
-                         fmt::format("no member '{}'", name->text()))),
+    return {control_refusal(fail(std::errc::no_such_device_or_address,
+                                 fmt::format("no member '{}'", name->text()))),
             {}};
   }
   return {done<report::gwm::Drain>(*name, members),
@@ -79,10 +63,10 @@ ControlOutcome drain(const json::object& request, WorkloadManager& manager, Time
 
 ControlOutcome undrain(const json::object& request, WorkloadManager& manager, TimePoint now) {
   const auto name = member_of(request);
-  if (!name) return {refusal(name.error()), {}};
+  if (!name) return {control_refusal(name.error()), {}};
   if (!manager.undrain(*name, now)) {
-    return {refusal(fail(std::errc::no_such_device_or_address,
-                         fmt::format("'{}' is not drained under that name", name->text()))),
+    return {control_refusal(fail(std::errc::no_such_device_or_address,
+                                 fmt::format("'{}' is not drained under that name", name->text()))),
             {}};
   }
   return {done<report::gwm::Undrain>(*name, 1),

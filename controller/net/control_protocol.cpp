@@ -27,6 +27,11 @@ json::object control_error(ExitCode code, std::string_view text) {
   return {{"error", text}, {"exit_code", static_cast<int>(code)}};
 }
 
+json::object control_refusal(const Error& error) {
+  const bool usage = error.code == std::errc::invalid_argument;
+  return control_error(usage ? ExitCode::usage : ExitCode::data, error.detail);
+}
+
 json::object control_forbidden(std::string_view command) {
   return control_error(ExitCode::no_permission,
                        fmt::format("{} is for root and the group {}", command, admin_group));
@@ -47,10 +52,16 @@ Result<json::object> parse_control_request(std::string_view line) {
   return std::move(request.get_object());
 }
 
+std::optional<std::string_view> text_of(const json::object& request, std::string_view key) {
+  const auto* value = request.if_contains(key);
+  const auto* text = value != nullptr ? value->if_string() : nullptr;
+  if (text == nullptr) return std::nullopt;
+  return *text;
+}
+
 bool only_reads(const json::object& request) {
-  const auto* command = request.if_contains("command");
-  const auto* name = command != nullptr ? command->if_string() : nullptr;
-  return name != nullptr && report::only_reads(std::string_view(*name));
+  const auto command = text_of(request, "command");
+  return command && report::only_reads(*command);
 }
 
 std::string control_line(const json::object& answer, std::size_t max_answer) {

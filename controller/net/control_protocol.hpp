@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 
 #include "controller/base/error.hpp"
 #include "controller/base/exit_codes.hpp"
+#include "controller/report/json.hpp"
 
 namespace saspd::net {
 
@@ -26,6 +28,9 @@ struct ControlPeer {
 // deeper than 8.
 Result<boost::json::object> parse_control_request(std::string_view line);
 
+// A field of a request that is a text; nothing if it lacks it, or if it is none.
+std::optional<std::string_view> text_of(const boost::json::object& request, std::string_view key);
+
 // Whether this request only reads. An unknown command counts as one that changes something.
 bool only_reads(const boost::json::object& request);
 
@@ -35,6 +40,14 @@ std::string control_line(const boost::json::object& answer, std::size_t max_answ
 
 // {"error": text, "exit_code": N}: what a client program prints, and its exit code.
 boost::json::object control_error(ExitCode code, std::string_view text);
+
+// For a question that cannot be answered: what is wrong with a name (invalid_argument) is usage, that
+// there is nothing of that name data.
+boost::json::object control_refusal(const Error& error);
+template <class Answer>
+boost::json::object answer_or_refusal(const Result<Answer>& answer) {
+  return answer ? report::to_json(*answer) : control_refusal(answer.error());
+}
 
 // Who may write besides root and the program's own user.
 inline constexpr std::string_view admin_group = "saspd-admin";

@@ -15,41 +15,27 @@
 namespace saspd {
 
 namespace json = boost::json;
+using net::text_of;
 using report::Command;
 using report::Program;
 
 namespace {
-
-std::optional<std::string_view> text_of(const json::object& request, std::string_view key) {
-  const auto* value = request.if_contains(key);
-  const auto* text = value != nullptr ? value->if_string() : nullptr;
-  if (text == nullptr) return std::nullopt;
-  return *text;
-}
 
 json::object not_listed(const Error& error) {
   return net::control_error(ExitCode::io,
                             fmt::format("the kernel's table cannot be listed: {}", error.detail));
 }
 
-// What is wrong with a name is usage, that there is nothing of that name data.
-template <class Answer>
-json::object answer_or_refusal(const Result<Answer>& answer) {
-  if (answer) return report::to_json(*answer);
-  const bool usage = answer.error().code == std::errc::invalid_argument;
-  return net::control_error(usage ? ExitCode::usage : ExitCode::data, answer.error().detail);
-}
-
 json::object members(const json::object& request, const Status& status, TimePoint now) {
   const auto group = text_of(request, "group");
-  return answer_or_refusal(
+  return net::answer_or_refusal(
       members_answer(status, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
 json::object why(const json::object& request, const Status& status, TimePoint now) {
   const auto member = text_of(request, "member");
   if (!member) return net::control_error(ExitCode::usage, "why needs a member");
-  return answer_or_refusal(why_answer(status, *member, now));
+  return net::answer_or_refusal(why_answer(status, *member, now));
 }
 
 json::object export_rules(Controller& controller) {

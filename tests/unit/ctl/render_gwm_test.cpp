@@ -4,27 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/json/parse.hpp>
-
-#include "controller/report/json.hpp"
+#include "tests/unit/ctl/answers.hpp"
 
 namespace saspd::ctl {
 namespace {
 
-boost::json::object json(std::string_view text) {
-  return boost::json::parse(text).as_object();
-}
-
 namespace of = report::gwm;
-
-template <class Answer>
-Answer read(const boost::json::object& answer) {
-  return report::from_json<Answer>(answer);
-}
-template <class Answer>
-Answer read(std::string_view text) {
-  return read<Answer>(json(text));
-}
 
 const std::string lbs = R"("lbs": [
     {"uid": "director1", "connected": true, "endpoint": "192.0.2.9:4000", "forgotten_in_s": null,

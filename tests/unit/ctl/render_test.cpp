@@ -4,27 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/json/parse.hpp>
-
-#include "controller/report/json.hpp"
+#include "tests/unit/ctl/answers.hpp"
 
 namespace saspd::ctl {
 namespace {
-
-boost::json::object json(std::string_view text) {
-  boost::json::parse_options options;
-  options.allow_invalid_utf8 = true;
-  return boost::json::parse(text, {}, options).as_object();
-}
-
-template <class Answer>
-Answer read(const boost::json::object& answer) {
-  return report::from_json<Answer>(answer);
-}
-template <class Answer>
-Answer read(std::string_view text) {
-  return read<Answer>(json(text));
-}
 
 std::string render_status(const boost::json::object& answer, bool colors) {
   return render(read<report::Status>(answer), colors);
