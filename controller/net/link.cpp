@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -27,8 +28,9 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
-// Asio's resolver works in a thread of its own, which would take signals too: of two that follow each other,
-// SIGTERM might then overtake SIGHUP. The thread starts with the first question and inherits what is blocked.
+// Asio's resolver works in a thread of its own, which would take signals too: of two that follow each
+// other, SIGTERM might then overtake SIGHUP. The thread starts with the first question, and inherits
+// what is blocked.
 void start_resolver(asio::io_context& io) {
   sigset_t all;
   sigset_t before;
@@ -37,6 +39,13 @@ void start_resolver(asio::io_context& io) {
   asio::ip::tcp::resolver(io).async_resolve("127.0.0.1", "0", asio::ip::tcp::resolver::numeric_host,
                                             [](const error_code&, const auto&) {});
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+std::optional<asio::ip::tcp::endpoint> as_address(const LinkSettings& settings) {
+  error_code ec;
+  const auto address = asio::ip::make_address(settings.host, ec);
+  if (ec) return std::nullopt;
+  return asio::ip::tcp::endpoint(address, settings.port);
 }
 
 bool is_connected(const asio::ip::tcp::socket& socket) {
@@ -78,6 +87,7 @@ class Link::Wire {
 
   asio::io_context& io_;
   LinkSettings settings_;
+  std::optional<Tcp::endpoint> address_;  // nothing: the host is a name
   LinkOwner& owner_;
 
   std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
@@ -118,11 +128,13 @@ void Link::check_certificate_again() {
 Link::Wire::Wire(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
     : io_(io),
       settings_(std::move(settings)),
+      address_(as_address(settings_)),
       owner_(owner),
       session_timer_(io),
       retry_timer_(io) {}
 
 void Link::Wire::start() {
+  if (!address_) start_resolver(io_);
   spawn(io_, run());
 }
 
@@ -141,10 +153,7 @@ asio::awaitable<void> Link::Wire::run() {
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
 // DNS is silent the last good answer is better than nothing. An address needs no resolver.
 asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::Wire::resolve() {
-  error_code not_an_address;
-  const auto address = asio::ip::make_address(settings_.host, not_an_address);
-  if (!not_an_address) co_return std::vector{Tcp::endpoint(address, settings_.port)};
-  start_resolver(io_);
+  if (address_) co_return std::vector{*address_};
   Tcp::resolver resolver(io_);
   const auto [ec, results] = co_await resolver.async_resolve(
       settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);

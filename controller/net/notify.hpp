@@ -56,7 +56,6 @@ class Watchdog {
  public:
   Watchdog(boost::asio::io_context& io, const Notifier& notifier);  // both outlive it
   void start();
-  void stop() { timer_.cancel(); }
 
  private:
   const Notifier& notifier_;
@@ -64,8 +63,8 @@ class Watchdog {
 };
 
 // Keeps the line of systemctl status up to date: asks for the text every `period`, if there is a
-// service manager, and sends it when it has changed, until there is room for it. It should contain nothing that changes by
-// itself, like an age.
+// service manager, and sends it when it has changed, until there is room for it. It should contain
+// nothing that changes by itself, like an age.
 class StatusLine {
  public:
   static constexpr Duration period = std::chrono::seconds{2};
