@@ -103,14 +103,11 @@ Result<void> dump(nl_sock* socket, nl_msg* request, Take take, Entries& entries)
         return static_cast<int>(NL_OK);
       },
       &sink);
-  constexpr int max_dumps = 5;
-  int code = -NLE_DUMP_INTR;  // they changed meanwhile
-  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
+  const int code = netlink::dump(socket, [&] {
     fresh = {};
     nlmsg_hdr(request)->nlmsg_seq = NL_AUTO_SEQ;
-    code = nl_send_auto(socket, request);
-    if (code >= 0) code = nl_recvmsgs_default(socket);
-  }
+    return nl_send_auto(socket, request);
+  });
   const bool absent =
       code == -NLE_OBJ_NOTFOUND || code == -NLE_AF_NOSUPPORT || code == -NLE_OPNOTSUPP;
   if (code < 0 && !absent) return failed("reading routes and rules", code);

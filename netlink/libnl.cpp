@@ -56,6 +56,16 @@ Result<NlSocket> rtnetlink_socket() {
   return socket;
 }
 
+int dump(nl_sock* socket, const std::function<int()>& ask) {
+  constexpr int max_dumps = 5;
+  int code = -NLE_DUMP_INTR;
+  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
+    code = ask();
+    if (code >= 0) code = nl_recvmsgs_default(socket);
+  }
+  return code;
+}
+
 int family_of(const IpAddress& address) {
   return address.family() == Family::v4 ? AF_INET : AF_INET6;
 }

@@ -2,6 +2,7 @@
 // Shared by the files that use libnl: owners of its objects, and conversion of its addresses.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -38,6 +39,10 @@ using NlRule = std::unique_ptr<rtnl_rule, Release>;
 // Connected to rtnetlink. Each answer is waited for no longer than a second: the kernel answers
 // within the call, and one that it could not deliver never comes.
 Result<NlSocket> rtnetlink_socket();
+
+// A dump: `ask` sends the request and returns libnl's code; the socket's callback is given the answers. When the
+// tables change meanwhile it is asked again, five times at most. Returns libnl's code.
+int dump(nl_sock* socket, const std::function<int()>& ask);
 
 // AF_INET or AF_INET6.
 int family_of(const IpAddress& address);

@@ -143,7 +143,6 @@ std::optional<std::pair<unsigned, Link>> link_in(nl_msg* message) {
 }
 
 Result<Links> read_links() {
-  constexpr int max_dumps = 5;
   const auto failed = [](int code) {
     return fail(std::errc::io_error, fmt::format("reading interfaces: {}", nl_geterror(code)));
   };
@@ -160,12 +159,10 @@ Result<Links> read_links() {
         return static_cast<int>(NL_OK);
       },
       &links);
-  int code = -NLE_DUMP_INTR;  // they changed meanwhile
-  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
+  const int code = dump(socket, [&] {
     links.clear();
-    code = nl_rtgen_request(socket, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
-    if (code >= 0) code = nl_recvmsgs_default(socket);
-  }
+    return nl_rtgen_request(socket, RTM_GETLINK, AF_UNSPEC, NLM_F_DUMP);
+  });
   if (code < 0) return failed(code);
   return links;
 }

@@ -27,7 +27,6 @@ namespace saspd::netlink {
 namespace {
 
 constexpr int event_buffer = 1024 * 1024;  // as far as net.core.rmem_max allows
-constexpr int max_dumps = 5;
 constexpr std::uint16_t discard_port = 9;
 
 Error library_error(std::string_view what, int code) {
@@ -340,16 +339,14 @@ Result<void> NextHops::dump(int type, int family) {
   const auto socket = rtnetlink_socket();
   if (!socket) return fail(socket.error());
   nl_socket_modify_cb(socket->get(), NL_CB_VALID, NL_CB_CUSTOM, &NextHops::on_message, this);
-  int code = -NLE_DUMP_INTR;  // the kernel's tables changed meanwhile
-  for (int i = 0; i < max_dumps && code == -NLE_DUMP_INTR; ++i) {
-    // With anything shorter a forwarding table seems to be empty.
-    ndmsg neighbours{};
-    neighbours.ndm_family = static_cast<std::uint8_t>(family);
-    code = type == RTM_GETNEIGH
+  // With anything shorter a forwarding table seems to be empty.
+  ndmsg neighbours{};
+  neighbours.ndm_family = static_cast<std::uint8_t>(family);
+  const int code = netlink::dump(socket->get(), [&] {
+    return type == RTM_GETNEIGH
                ? nl_send_simple(socket->get(), type, NLM_F_DUMP, &neighbours, sizeof neighbours)
                : nl_rtgen_request(socket->get(), type, family, NLM_F_DUMP);
-    if (code >= 0) code = nl_recvmsgs_default(socket->get());
-  }
+  });
   if (code < 0) return fail(library_error("reading interfaces and neighbours", code));
   return {};
 }
