@@ -7,7 +7,7 @@
 
 #include "controller/base/host_address.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 Endpoint endpoint_of(const sasp::MemberKey& member) {
@@ -189,4 +189,4 @@ bool AdviceBook::has(const lb::ServiceKey& service) const {
   return groups_.contains(lb::text(service)) || is_configured(service);
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

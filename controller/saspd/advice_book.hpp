@@ -16,7 +16,7 @@
 #include "controller/saspd/self_registered.hpp"
 #include "controller/saspd/settings.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct Group {
   GroupSettings settings;
@@ -84,4 +84,4 @@ class AdviceBook {
   std::vector<sasp::Heard> heard_;  // by GWM
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after) {
   constexpr Duration shortest = std::chrono::minutes{3};
@@ -65,4 +65,4 @@ std::string explain_lack(Guidance lack, const std::string& group) {
   return {};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

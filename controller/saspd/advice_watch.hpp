@@ -13,7 +13,7 @@
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/projection.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // How long nobody waits for a GWM: --stale-after, or else three times its interval and at least
 // three minutes.
@@ -45,4 +45,4 @@ class AdviceWatch {
 // What is the matter, and what helps.
 std::string explain_lack(Guidance lack, const std::string& group);
 
-}  // namespace saspd
+}  // namespace saspd::director

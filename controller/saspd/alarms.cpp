@@ -12,7 +12,7 @@
 #include "controller/saspd/scaling.hpp"
 #include "controller/saspd/self_registered.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Alarms = std::vector<Alarm>;
@@ -327,4 +327,4 @@ std::vector<AlarmChange> changes_between(const AlarmsByGroup& before, const Alar
   return changes;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

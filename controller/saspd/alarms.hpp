@@ -19,7 +19,7 @@
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // `urgent`: connections are lost or refused, or advice is not followed: not healthy.
 struct Alarm {
@@ -59,4 +59,4 @@ struct AlarmChange {
 };
 std::vector<AlarmChange> changes_between(const AlarmsByGroup& before, const AlarmsByGroup& now);
 
-}  // namespace saspd
+}  // namespace saspd::director

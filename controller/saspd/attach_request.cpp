@@ -13,7 +13,7 @@
 
 #include "controller/base/descriptor.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // "eth0 (not_attached), eth1 (not_attached)"; empty: attaching again mends nothing.
@@ -91,4 +91,4 @@ Result<void> AttachRequest::write(const std::string& what) const {
   return {};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/lb/dataplane.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class AttachRequest {
  public:
@@ -48,4 +48,4 @@ class AttachRequest {
   std::optional<TimePoint> well_since_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -12,7 +12,7 @@
 #include "controller/report/commands.hpp"
 #include "controller/report/json.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 namespace json = boost::json;
 using net::text_of;
@@ -125,4 +125,4 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
   }
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 
 #include "controller/saspd/controller.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // What only the process knows, and does.
 struct Surroundings {
@@ -32,4 +32,4 @@ Status full_status(const Controller& controller, const Surroundings& around, Tim
 boost::json::object carry_out(const boost::json::object& request, const Asker& asker,
                               Controller& controller, const Surroundings& around, TimePoint now);
 
-}  // namespace saspd
+}  // namespace saspd::director

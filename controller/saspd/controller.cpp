@@ -7,7 +7,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 Controller::Settings consistent(Controller::Settings settings) {
@@ -266,4 +266,4 @@ std::string Controller::status_line() const {
   return news_.kernel_error().empty() ? line : fmt::format("{}; {}", line, news_.kernel_error());
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

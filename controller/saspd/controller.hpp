@@ -28,7 +28,7 @@
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/status.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 using WallTime = std::chrono::system_clock::time_point;
 
@@ -128,4 +128,4 @@ class Controller {
   Output output_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 Reconciler::Settings reconciler_settings(const Options& options,
@@ -52,4 +52,4 @@ Controller::Settings controller_settings(const Options& options, const lb::Datap
   return settings;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

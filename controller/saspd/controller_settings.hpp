@@ -7,10 +7,10 @@
 #include "controller/saspd/controller.hpp"
 #include "controller/saspd/options.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // `seed`: see Controller::Settings.
 Controller::Settings controller_settings(const Options& options, const lb::Dataplane::Traits& plane,
                                          std::uint64_t seed);
 
-}  // namespace saspd
+}  // namespace saspd::director

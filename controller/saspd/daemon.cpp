@@ -10,7 +10,7 @@
 #include "controller/net/link.hpp"
 #include "controller/saspd/controller_settings.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 namespace json = boost::json;
 
@@ -214,4 +214,4 @@ json::object Daemon::answer(const json::object& request, const net::ControlPeer&
   return answer;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

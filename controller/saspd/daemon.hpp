@@ -18,7 +18,7 @@
 #include "controller/saspd/metrics.hpp"
 #include "controller/saspd/options.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class Daemon final : public host::Program {
  public:
@@ -68,4 +68,4 @@ class Daemon final : public host::Program {
   bool work_posted_ = false;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // A GWM that was restarted takes two samples of each member first. One that knows nobody for longer
@@ -179,4 +179,4 @@ Decisions decide(const Knowledge& known, const DecisionSettings& settings, TimeP
   return decisions;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include "controller/saspd/knowledge.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct DecisionSettings {
   ProjectionPolicy policy;
@@ -16,4 +16,4 @@ struct DecisionSettings {
 
 Decisions decide(const Knowledge& known, const DecisionSettings& settings, TimePoint now);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 
 std::optional<GwmNews::Line> GwmNews::notice(const sasp::Notice& notice, TimePoint now) {
   using Kind = sasp::Notice::Kind;
@@ -37,4 +37,4 @@ GwmNews::Line GwmNews::down(std::string_view text, TimePoint now) {
   return {true, std::string(text)};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

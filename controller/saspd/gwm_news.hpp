@@ -12,7 +12,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/sasp/session.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class GwmNews {
  public:
@@ -42,4 +42,4 @@ class GwmNews {
   std::optional<TimePoint> warned_of_down_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

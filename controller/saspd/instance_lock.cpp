@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // "pid 4711 of user saspd", as it was when it took the lock; empty: not known.
@@ -51,4 +51,4 @@ Result<InstanceLock> InstanceLock::take(std::string_view backend) {
   return InstanceLock(std::move(socket));
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 #include "controller/base/descriptor.hpp"
 #include "controller/base/error.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // Takes a lock that a killed predecessor may still hold until it has ended: tries again for this
 // long, then the last answer of `take` counts. `sleep` waits for the given time.
@@ -40,4 +40,4 @@ class InstanceLock {
   Descriptor socket_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

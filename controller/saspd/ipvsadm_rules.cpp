@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 std::string service_option(const lb::ServiceKey& key) {
@@ -106,4 +106,4 @@ std::vector<std::string> ipvsadm_rules(const lb::Table& table) {
   return rules;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

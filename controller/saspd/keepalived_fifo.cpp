@@ -14,7 +14,7 @@
 
 #include "controller/base/lines.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 constexpr std::size_t max_line = 1024;  // keepalived's own buffer for a service is half of it
@@ -133,4 +133,4 @@ void KeepalivedFifo::drain(std::vector<KeepalivedNews>& news) {
   }
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

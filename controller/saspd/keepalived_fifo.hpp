@@ -12,7 +12,7 @@
 #include "controller/base/descriptor.hpp"
 #include "controller/lb/service.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct KeepalivedNews {
   Endpoint server;
@@ -63,4 +63,4 @@ class KeepalivedFifo {
   std::string error_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

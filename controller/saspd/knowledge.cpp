@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 bool is_avoided(const Decision& decision) {
@@ -178,4 +178,4 @@ void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
   seen_[change.service][endpoint].idle = false;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

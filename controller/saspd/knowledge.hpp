@@ -15,7 +15,7 @@
 #include "controller/saspd/projection.hpp"
 #include "controller/saspd/zeros.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // What follows from what is known.
 struct Decisions {
@@ -104,4 +104,4 @@ class Knowledge {
   std::map<lb::ServiceKey, TimePoint> unknown_since_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

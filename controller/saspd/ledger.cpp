@@ -14,7 +14,7 @@
 #include "controller/base/lines.hpp"
 #include "controller/base/text.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Record = Ledger::Record;
@@ -413,4 +413,4 @@ Result<Ledger> Ledger::parse(std::string_view text, const LedgerPlace& here) {
   return ledger;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -28,7 +28,7 @@
 #include "controller/lb/service.hpp"
 #include "controller/report/words.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 using report::Doubt;
 using report::ZeroAuthor;
@@ -137,4 +137,4 @@ class LedgerKeeper {
   virtual const std::string& error() const = 0;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -16,7 +16,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 constexpr off_t max_size = 64 << 20;
@@ -201,4 +201,4 @@ Result<void> LedgerFile::write(const std::string& text) const {
   return {};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

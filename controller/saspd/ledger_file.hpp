@@ -9,7 +9,7 @@
 #include "controller/base/descriptor.hpp"
 #include "controller/saspd/ledger.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // Identifies the table that this process sees.
 LedgerPlace ledger_place(std::string backend);
@@ -44,4 +44,4 @@ class LedgerFile : public LedgerKeeper {
   std::string error_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 
 #include "controller/cli/log.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct LogLine {
   cli::Level level = cli::Level::info;
@@ -63,4 +63,4 @@ class LogLines {
   std::vector<LogLine> lines_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

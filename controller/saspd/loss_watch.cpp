@@ -2,7 +2,7 @@
 
 #include "controller/saspd/loss_watch.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // Whether a weight of 0 by this rule is what the GWM wants.
@@ -54,4 +54,4 @@ std::optional<SuddenLoss> LossWatch::compare(const ServiceDecision& decision, Ti
   return loss;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -12,7 +12,7 @@
 #include "controller/lb/service.hpp"
 #include "controller/saspd/projection.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // A loss of more than a third of the weight, and what became of it.
 struct SuddenLoss {
@@ -44,4 +44,4 @@ class LossWatch {
   std::optional<SuddenLoss> loss_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

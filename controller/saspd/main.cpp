@@ -27,11 +27,11 @@
 
 namespace {
 
-using saspd::Attachment;
-using saspd::Backend;
 using saspd::ExitCode;
-using saspd::Options;
-using saspd::XdpOptions;
+using saspd::director::Attachment;
+using saspd::director::Backend;
+using saspd::director::Options;
+using saspd::director::XdpOptions;
 
 constexpr std::string_view program = "saspd";
 
@@ -68,7 +68,7 @@ saspd::Result<Owner> owner_of_pins(const std::string& user) {
 saspd::bpf::Sizes sizes_of(const Options& options) {
   const saspd::bpf::Sizes least;
   const auto present = saspd::bpf::attached_sizes(options.xdp.pins).value_or(least);
-  const auto sizes = saspd::map_sizes(
+  const auto sizes = saspd::director::map_sizes(
       options, {std::max(present.services, least.services),
                 std::max(present.backends, least.backends), std::max(present.flows, least.flows)});
   return {sizes.services, sizes.backends, sizes.flows};
@@ -194,7 +194,7 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
 saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& options) {
   std::unique_ptr<saspd::lb::Dataplane> plane;
   if (options.backend == Backend::xdp) {
-    auto xdp = saspd::XdpPlane::open(options.xdp.pins);
+    auto xdp = saspd::director::XdpPlane::open(options.xdp.pins);
     if (!xdp) return saspd::fail(xdp.error());
     plane = std::move(*xdp);
   } else {
@@ -219,9 +219,9 @@ saspd::cli::Needs needs_of(const Options& options) {
 
 ExitCode run(saspd::host::Host& host, const Options& options, saspd::cli::Log& log) {
   const bool xdp = options.backend == Backend::xdp;
-  const auto lock =
-      saspd::take_patiently([xdp] { return saspd::InstanceLock::take(xdp ? "xdp" : "ipvs"); },
-                            [](auto time) { std::this_thread::sleep_for(time); });
+  const auto lock = saspd::director::take_patiently(
+      [xdp] { return saspd::director::InstanceLock::take(xdp ? "xdp" : "ipvs"); },
+      [](auto time) { std::this_thread::sleep_for(time); });
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;
     log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "
@@ -237,16 +237,16 @@ ExitCode run(saspd::host::Host& host, const Options& options, saspd::cli::Log& l
   }
   auto needs = needs_of(options);
   if (options.backend == Backend::ipvs && !options.ledger.empty() && !options.dry_run) {
-    const auto folder = saspd::LedgerFile::make_folder(options.ledger);
+    const auto folder = saspd::director::LedgerFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }
-  saspd::Daemon daemon(host, options, **plane, std::move(needs), log);
+  saspd::director::Daemon daemon(host, options, **plane, std::move(needs), log);
   saspd::cli::end(program, host.run(daemon));
 }
 
 ExitCode perform(const Options& options) {
   saspd::cli::Log log(options.log);
-  for (const auto& doubt : saspd::doubts(options))
+  for (const auto& doubt : saspd::director::doubts(options))
     log.warning("{}", doubt);
   if (options.attachment) {
     switch (*options.attachment) {
@@ -265,7 +265,7 @@ ExitCode perform(const Options& options) {
 
 int main(int argc, char** argv) {
   return saspd::cli::guarded(program, [&] {
-    const auto parsed = saspd::parse_options(argc, argv);
+    const auto parsed = saspd::director::parse_options(argc, argv);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
     return perform(std::get<Options>(parsed));
   });

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstddef>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 std::uint32_t room_for(std::size_t configured, std::uint32_t least, std::uint32_t most) {
@@ -29,4 +29,4 @@ MapSizes map_sizes(const Options& options, const MapSizes& least) {
           xdp.max_flows.value_or(least.flows)};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

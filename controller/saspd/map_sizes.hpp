@@ -6,7 +6,7 @@
 
 #include "controller/saspd/options.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct MapSizes {
   std::uint32_t services = 0;
@@ -20,4 +20,4 @@ struct MapSizes {
 // never less than `least`.
 MapSizes map_sizes(const Options& options, const MapSizes& least);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -11,7 +11,7 @@
 #include "controller/base/ascii.hpp"
 #include "controller/base/version.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 using metrics::add;
 using metrics::counter;
@@ -272,4 +272,4 @@ Families metric_families(const Status& status, const MetricCounters& counters, b
   return families;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

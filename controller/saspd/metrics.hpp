@@ -11,7 +11,7 @@
 #include "controller/metrics/process.hpp"
 #include "controller/saspd/status.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // Counts of events that are kept nowhere else. Errors are counted by name (metrics::error_name).
 struct MetricCounters {
@@ -30,4 +30,4 @@ struct MetricCounters {
 metrics::Families metric_families(const Status& status, const MetricCounters& counters,
                                   bool with_members, TimePoint now, metrics::WallTime wall);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // Beyond this the single changes of one pass are for debugging; the journal gets their number.
@@ -137,4 +137,4 @@ void News::keepalived(const std::string& error) {
   }
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -13,7 +13,7 @@
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/zeros.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class News {
  public:
@@ -57,4 +57,4 @@ class News {
   std::string keepalived_error_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

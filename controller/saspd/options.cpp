@@ -20,7 +20,7 @@
 #include "controller/sasp/names.hpp"
 #include "controller/saspd/service_spec.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 Error refuse(std::string text) {
@@ -400,4 +400,4 @@ Parsed parse_options(int argc, const char* const* argv) {
   return parsed;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

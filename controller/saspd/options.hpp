@@ -11,7 +11,7 @@
 #include "controller/host/options.hpp"
 #include "controller/saspd/reconciler.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // What root does for the XDP program, in place of a run.
 enum class Attachment { attach, reattach, detach };
@@ -71,4 +71,4 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
 // What may be meant so and probably is not, for a warning each.
 std::vector<std::string> doubts(const Options& options);
 
-}  // namespace saspd
+}  // namespace saspd::director

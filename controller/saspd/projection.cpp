@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // A weight before scaling.
@@ -150,4 +150,4 @@ bool is_withdrawn(Reason reason) {
          reason == Reason::unclear_zero || reason == Reason::leaving;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

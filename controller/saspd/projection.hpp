@@ -13,7 +13,7 @@
 #include "controller/sasp/types.hpp"
 #include "controller/saspd/scaling.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // A GWM's last advice for one member.
 struct Advice {
@@ -80,4 +80,4 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool adv
                         const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
                         TimePoint now);
 
-}  // namespace saspd
+}  // namespace saspd::director

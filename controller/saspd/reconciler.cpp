@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // An IPv6 address that SASP takes for IPv4 would come back as another member (row 2).
@@ -117,10 +117,10 @@ void Reconciler::decide(TimePoint now) {
 Decisions Reconciler::decide(Knowledge& known, TimePoint now) const {
   known.advice().choose_gwms();
   const TimePoint started = started_.value_or(now);
-  return saspd::decide(known,
-                       {settings_.policy, settings_.own_table, started + settings_.advice_wait,
-                        settings_.stale_after},
-                       now);
+  return director::decide(known,
+                          {settings_.policy, settings_.own_table, started + settings_.advice_wait,
+                           settings_.stale_after},
+                          now);
 }
 
 // --- writing it
@@ -269,7 +269,7 @@ AlarmsByGroup Reconciler::alarms(const std::set<IpAddress>& unreachable) const {
 }
 
 std::vector<GroupView> Reconciler::view(const std::set<IpAddress>& unreachable) const {
-  return saspd::view(known_, decisions_, weight_changes_, alarms(unreachable));
+  return director::view(known_, decisions_, weight_changes_, alarms(unreachable));
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -24,7 +24,7 @@
 #include "controller/saspd/room.hpp"
 #include "controller/saspd/view.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // What one call of work() did.
 struct Work {
@@ -42,10 +42,10 @@ struct Work {
 
 class Reconciler {
  public:
-  using WeightChanges = saspd::WeightChanges;
-  using MemberView = saspd::MemberView;
-  using ServiceView = saspd::ServiceView;
-  using GroupView = saspd::GroupView;
+  using WeightChanges = director::WeightChanges;
+  using MemberView = director::MemberView;
+  using ServiceView = director::ServiceView;
+  using GroupView = director::GroupView;
 
   struct Settings {
     std::vector<GroupSettings> groups;
@@ -137,4 +137,4 @@ class Reconciler {
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

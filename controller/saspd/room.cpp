@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // Beyond these only their number is said.
@@ -44,4 +44,4 @@ std::optional<Alarm> NoRoom::alarm(const lb::ServiceKey& key) const {
                                    servers.size() == 1 ? "gets" : "get", why)};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

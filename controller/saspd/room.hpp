@@ -10,7 +10,7 @@
 #include "controller/lb/dataplane.hpp"
 #include "controller/saspd/alarms.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class NoRoom {
  public:
@@ -30,4 +30,4 @@ class NoRoom {
   std::map<lb::ServiceKey, Service> services_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

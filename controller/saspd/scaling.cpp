@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <numeric>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // Errors of a share up to here are left alone rather than rescaling the whole service.
@@ -137,4 +137,4 @@ Scale::Factor Scale::for_turn(std::span<const std::uint32_t> weights, std::uint6
   return {low, denominator};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace saspd {
+namespace saspd::director {
 
 // The limits that keep a scheduler close to the advised shares. Without either, it accepts any
 // weight.
@@ -68,4 +68,4 @@ class Scale {
   Factor factor_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

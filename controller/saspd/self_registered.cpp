@@ -4,7 +4,7 @@
 
 #include <iterator>
 
-namespace saspd {
+namespace saspd::director {
 
 void SelfRegistered::told(std::uint64_t connection,
                           const std::map<sasp::MemberKey, std::string>& members, bool full,
@@ -33,4 +33,4 @@ void SelfRegistered::forget_missing(std::uint64_t connection,
   }
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

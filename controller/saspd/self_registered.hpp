@@ -11,7 +11,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/sasp/types.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class SelfRegistered {
  public:
@@ -48,4 +48,4 @@ class SelfRegistered {
   std::size_t left_out_ = 0;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -14,7 +14,7 @@
 #include "controller/base/text.hpp"
 #include "controller/cli/parsers.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 Error refuse(std::string text) {
@@ -489,4 +489,4 @@ Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view val
   return {};
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

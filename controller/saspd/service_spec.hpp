@@ -9,7 +9,7 @@
 #include "controller/base/error.hpp"
 #include "controller/saspd/settings.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 inline constexpr std::string_view service_form = "GROUP=SPEC[,option...]";
 inline constexpr std::string_view member_form = "GROUP=ADDR:PORT[,weight=N][,label=TEXT]";
@@ -22,4 +22,4 @@ Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view va
 // Adds a member to its group, which an earlier service must have named.
 Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view value);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace saspd {
+namespace saspd::director {
 
 ServiceSettings plain_service(const lb::ServiceKey& key) {
   const auto* at = std::get_if<lb::VirtualEndpoint>(&key);
@@ -30,4 +30,4 @@ bool fits(const GroupSettings& group, const ServiceSettings& service,
                       [&](const auto& other) { return lb::family(other.key) == family; });
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -13,7 +13,7 @@
 #include "controller/report/words.hpp"
 #include "controller/sasp/types.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // The operator's settings of one member; both may be absent.
 struct MemberSettings {
@@ -61,4 +61,4 @@ sasp::MemberKey member_of(const ServiceSettings& service, const Endpoint& destin
 bool fits(const GroupSettings& group, const ServiceSettings& service,
           const sasp::MemberKey& member);
 
-}  // namespace saspd
+}  // namespace saspd::director

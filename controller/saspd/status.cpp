@@ -10,7 +10,7 @@
 #include "controller/base/version.hpp"
 #include "controller/saspd/ipvsadm_rules.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using report::seconds_between;
@@ -316,4 +316,4 @@ report::Reconcile reconcile_answer(const Work& done, bool dry_run, std::size_t r
   return answer;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

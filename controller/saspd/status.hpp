@@ -11,7 +11,7 @@
 #include "controller/report/saspd.hpp"
 #include "controller/saspd/reconciler.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct GwmStatus {
   std::string endpoint;
@@ -71,4 +71,4 @@ report::Undrain undrain_answer(std::string_view member, std::size_t services);
 // written: `done` tells what would be.
 report::Reconcile reconcile_answer(const Work& done, bool dry_run, std::size_t remaining);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include <set>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 template <class Map, class Key>
@@ -74,4 +74,4 @@ std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,
   return views;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

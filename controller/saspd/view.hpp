@@ -11,7 +11,7 @@
 #include "controller/saspd/alarms.hpp"
 #include "controller/saspd/knowledge.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 // Weights that the kernel took since the start, by the rule that decided them.
 using WeightChanges = std::map<Reason, std::uint64_t>;
@@ -50,4 +50,4 @@ std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,
                             const std::map<lb::ServiceKey, WeightChanges>& weight_changes,
                             const AlarmsByGroup& alarms);
 
-}  // namespace saspd
+}  // namespace saspd::director

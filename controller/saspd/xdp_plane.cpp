@@ -13,7 +13,7 @@
 #include "bpf/attachment.hpp"
 #include "bpf/pins_lock.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 bpf::NextHop of_kernel(const netlink::NextHop& way) {
@@ -182,4 +182,4 @@ std::vector<std::pair<std::string, std::uint64_t>> XdpPlane::packet_counters() {
   return xdp_->packet_counters();
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

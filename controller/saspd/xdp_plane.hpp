@@ -13,7 +13,7 @@
 #include "controller/lb/dataplane.hpp"
 #include "netlink/next_hops.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 class XdpPlane final : public lb::Dataplane {
  public:
@@ -61,4 +61,4 @@ class XdpPlane final : public lb::Dataplane {
   std::vector<lb::Problem> problems_;           // as last seen
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -8,7 +8,7 @@
 
 #include "controller/base/member_name.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 constexpr std::size_t max_lines = 20;
@@ -84,4 +84,4 @@ std::vector<ZeroNews> zero_news(const HeldZeros& before, const HeldZeros& now,
   return news;
 }
 
-}  // namespace saspd
+}  // namespace saspd::director

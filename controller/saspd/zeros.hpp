@@ -9,7 +9,7 @@
 
 #include "controller/saspd/ledger.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 struct HeldZero {
   std::string group;
@@ -33,4 +33,4 @@ struct ZeroNews {
 std::vector<ZeroNews> zero_news(const HeldZeros& before, const HeldZeros& now,
                                 const lb::Table& actual);
 
-}  // namespace saspd
+}  // namespace saspd::director

@@ -24,6 +24,7 @@
 namespace {
 
 using namespace saspd;
+using namespace saspd::director;
 using saspd::fuzz::check;
 
 // A file without a place in the file system.

@@ -15,6 +15,7 @@ namespace {
 
 namespace json = boost::json;
 using namespace saspd;
+using namespace saspd::director;
 using saspd::fuzz::check;
 
 const TimePoint now{std::chrono::hours{1}};

@@ -31,6 +31,7 @@ namespace {
 
 namespace json = boost::json;
 using namespace saspd;
+using namespace saspd::director;
 using saspd::ctl::Command;
 using saspd::fuzz::check;
 

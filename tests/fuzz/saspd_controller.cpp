@@ -15,6 +15,7 @@
 namespace {
 
 using namespace saspd;
+using namespace saspd::director;
 using saspd::fuzz::check;
 
 const lb::ServiceKey web = *lb::parse_service("tcp:192.0.2.10:80");

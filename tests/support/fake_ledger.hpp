@@ -10,17 +10,17 @@
 
 namespace saspd::test {
 
-class FakeLedger : public LedgerKeeper {
+class FakeLedger : public director::LedgerKeeper {
  public:
   // What a ledger that knows of no destination says; with "": it is lost.
-  std::string text = Ledger::empty().text(place());
-  LedgerPlace here = place();
+  std::string text = director::Ledger::empty().text(place());
+  director::LedgerPlace here = place();
   std::size_t writes = 0;
   bool full = false;
 
-  static LedgerPlace place() { return {"ipvs", "boot1", "cookie:1", ""}; }
+  static director::LedgerPlace place() { return {"ipvs", "boot1", "cookie:1", ""}; }
   void reset() {
-    text = Ledger::empty().text(place());
+    text = director::Ledger::empty().text(place());
     here = place();
     full = false;
     killing_ = std::numeric_limits<std::size_t>::max();
@@ -31,11 +31,11 @@ class FakeLedger : public LedgerKeeper {
     after_ = after;
   }
 
-  Ledger load() const {
-    auto ledger = Ledger::parse(text, here);
-    return ledger ? std::move(*ledger) : Ledger();
+  director::Ledger load() const {
+    auto ledger = director::Ledger::parse(text, here);
+    return ledger ? std::move(*ledger) : director::Ledger();
   }
-  bool keep(const Ledger& ledger) override {
+  bool keep(const director::Ledger& ledger) override {
     error_ = full ? "full" : "";
     if (full) return false;
     const bool kills = writes++ == killing_;

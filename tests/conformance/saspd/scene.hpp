@@ -191,16 +191,16 @@ class Scene {
     return pool;
   }
 
-  static Controller::Settings settings(sasp::LbSessionConfig session, Service kind) {
-    GroupSettings group;
+  static director::Controller::Settings settings(sasp::LbSessionConfig session, Service kind) {
+    director::GroupSettings group;
     group.name = "web";
-    group.services = {plain_service(service)};
+    group.services = {director::plain_service(service)};
     if (kind == Service::managed) {
       group.services[0].manage.emplace().service.scheduler = "wlc";
       for (unsigned n = 1; n <= 3; ++n)
         group.members[endpoint(n)];
     }
-    Controller::Settings settings;
+    director::Controller::Settings settings;
     settings.session = std::move(session);
     settings.session.lb_uid = "LB1";
     settings.session.refused_retry = std::chrono::seconds{1};
@@ -250,7 +250,7 @@ class Scene {
   Cuts cuts_;
   FakeDataplane plane_;
   TimePoint now_;
-  Controller controller_;
+  director::Controller controller_;
   bool connected_ = false;
   unsigned connections_ = 0;
   sasp::Framer heard_;

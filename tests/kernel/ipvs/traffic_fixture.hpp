@@ -60,7 +60,7 @@ class Traffic : public IpvsTable {
   // As saspd would write them; returns what was written.
   Weights advise(const Weights& advised, std::optional<std::uint32_t> max = {}) {
     const std::string scheduler = list({spec_}).at(service(spec_)).scheduler;
-    Weights scaled = Scale().scale(advised, limits_of(scheduler, max));
+    Weights scaled = director::Scale().scale(advised, director::limits_of(scheduler, max));
     set_weights(scaled);
     return scaled;
   }

@@ -4,7 +4,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using std::chrono::minutes;
@@ -187,4 +187,4 @@ TEST_F(Unsteered, IsAServiceAnewThatComesBack) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

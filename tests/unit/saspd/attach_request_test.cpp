@@ -10,7 +10,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using std::chrono::minutes;
@@ -116,4 +116,4 @@ TEST_F(AttachRequestFile, SaysOnceThatItCannotBeWritten) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -15,7 +15,7 @@
 #include "tests/support/fake_dataplane.hpp"
 #include "tests/support/fake_ledger.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using namespace std::chrono_literals;
@@ -635,4 +635,4 @@ TEST_F(ControllerTest, AnswersEveryCommandThatTheTableSaysItDoes) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Kind = sasp::Notice::Kind;
@@ -58,4 +58,4 @@ TEST(GwmNews, WarnOfALossAndNotOfEachAttemptAfterIt) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 // Abstract names are everybody's in the network namespace.
@@ -63,4 +63,4 @@ TEST(InstanceLock, IsNotWaitedForWhenWaitingDoesNotHelp) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

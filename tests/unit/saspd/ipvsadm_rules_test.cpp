@@ -7,7 +7,7 @@
 #include <cstring>
 #include <optional>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Rules = std::vector<std::string>;
@@ -111,4 +111,4 @@ TEST(IpvsadmRules, PutDestinationsBehindTheirService) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

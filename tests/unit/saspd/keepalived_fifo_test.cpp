@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 const Endpoint first = *Endpoint::parse("10.0.0.1:80");
@@ -131,4 +131,4 @@ TEST_F(Fifo, ThatCannotBeReadIsAnErrorUntilItCan) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -16,7 +16,7 @@
 
 #include "controller/saspd/ledger_file.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 const lb::ServiceKey web = *lb::parse_service("tcp:192.0.2.10:80");
@@ -295,4 +295,4 @@ TEST(LedgerPlace, IsTheSameInOneNamespace) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

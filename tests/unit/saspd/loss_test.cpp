@@ -4,7 +4,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using std::chrono::minutes;
@@ -402,4 +402,4 @@ TEST(AlarmChanges, AreBeginningsEndsAndUrgency) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

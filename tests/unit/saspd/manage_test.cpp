@@ -4,7 +4,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using std::chrono::seconds;
@@ -674,4 +674,4 @@ TEST_F(Alarms, TellOfMoreServersThanTheSchedulerServes) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

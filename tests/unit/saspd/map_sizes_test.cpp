@@ -8,7 +8,7 @@
 
 #include "controller/saspd/service_spec.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 constexpr MapSizes least{64, 1024, 262'144};
@@ -65,4 +65,4 @@ TEST(MapSizes, AreThoseThatWereGiven) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

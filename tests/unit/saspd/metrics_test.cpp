@@ -8,7 +8,7 @@
 
 #include "tests/support/metrics_text.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using namespace std::chrono_literals;
@@ -261,4 +261,4 @@ TEST_F(Metrics, CountWhatThePassesDid) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 struct Parsed {
@@ -547,4 +547,4 @@ TEST(SaspdOptions, PrintAConfigThatReadsBackTheSame) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using namespace sasp::weight_flag;
@@ -252,4 +252,4 @@ TEST_F(Projection, LeavesJitterAloneIfAsked) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -9,7 +9,7 @@
 #include "tests/support/fake_dataplane.hpp"
 #include "tests/support/fake_ledger.hpp"
 
-namespace saspd {
+namespace saspd::director {
 
 using test::FakeDataplane;
 
@@ -105,4 +105,4 @@ class ReconcilerTest : public testing::Test {
   TimePoint now_;
 };
 
-}  // namespace saspd
+}  // namespace saspd::director

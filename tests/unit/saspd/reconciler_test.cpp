@@ -2,7 +2,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 TEST_F(ReconcilerTest, WritesNothingBeforeTheFirstAdvice) {
@@ -372,4 +372,4 @@ TEST_F(ReconcilerTest, ListsAgainAfterAFailedList) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -5,7 +5,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 class Room : public ReconcilerTest {
@@ -103,4 +103,4 @@ TEST_F(Room, NamesAFewAndCountsTheRest) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 
 #include "tests/support/sasp_samples.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Weights = std::vector<std::uint32_t>;
@@ -166,4 +166,4 @@ TEST(Scale, GivesEachServerASlotWhenThereAreMoreThanSlots) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -9,7 +9,7 @@
 
 #include "controller/report/json.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using namespace std::chrono_literals;
@@ -321,4 +321,4 @@ TEST(TraceAnswer, TellsWhatDecided) {
 }
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director

@@ -10,7 +10,7 @@
 
 #include "tests/unit/saspd/reconciler_fixture.hpp"
 
-namespace saspd {
+namespace saspd::director {
 namespace {
 
 using Failing = FakeDataplane::Failing;
@@ -533,4 +533,4 @@ TEST_P(AnyOrder, RaisesAllOfOurs) {
 INSTANTIATE_TEST_SUITE_P(Seed, AnyOrder, testing::Range(1U, 41U));
 
 }  // namespace
-}  // namespace saspd
+}  // namespace saspd::director
