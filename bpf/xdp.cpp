@@ -232,12 +232,12 @@ lb::Pool Xdp::pool(const Service& service) {
     pool.flags |= lb::service_flag::drop_lost;
   }
   for (const auto& [endpoint, number] : service.backends) {
-    lb::Destination& destination = pool.destinations[endpoint];
+    lb::ListedDestination& destination = pool.destinations[endpoint];
     destination.endpoint = endpoint;
     destination.weight = backends_[number].weight;
     destination.forward = forward_of(service.value);
     destination.lost = (backends_[number].flags & LB_BACKEND_LOST) != 0;
-    destination.connections = connections(number);
+    destination.observed.connections = connections(number);
   }
   return pool;
 }
@@ -314,7 +314,7 @@ std::optional<Error> Xdp::draft(const lb::Change& change, Drafts& drafts) {
     case lb::Action::add_destination:
       if (exists) return fail(std::errc::file_exists, "it already exists");
       return draft_destination(change.destination, draft, drafts);
-    case lb::Action::set_weight:
+    case lb::Action::set_destination:
       if (!exists) return absent;
       draft.backends[number->second].weight = change.destination.weight;
       set_lost(draft.backends[number->second], change.destination.lost);

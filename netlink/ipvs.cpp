@@ -49,9 +49,10 @@ Error explained(const lb::Change& change, Error error) {
   return at(change.text(), std::move(error));
 }
 
-// What is read before it is written: set_weight replaces it all, and to remove it is decided by it.
+// What is read before it is written: set_destination replaces it all, and to remove it is decided by it.
 bool writes_what_exists(const lb::Change& change) {
-  return change.action == lb::Action::set_weight || change.action == lb::Action::remove_destination;
+  return change.action == lb::Action::set_destination ||
+         change.action == lb::Action::remove_destination;
 }
 
 // Changes of one service, because its read must be as late as possible. More changes than this
@@ -177,11 +178,12 @@ Result<lb::Table> Ipvs::list_services() {
 
 Result<void> Ipvs::list_destinations(const lb::ServiceKey& service, lb::Pool& pool) {
   put_service(only_request(IPVS_CMD_GET_DEST, NLM_F_DUMP), service);
-  const auto destinations = socket_.dump<lb::Destination>(requests_, [&](ByteView attributes) {
-    return parse_destination_record(attributes, lb::family(service));
-  });
+  const auto destinations =
+      socket_.dump<lb::ListedDestination>(requests_, [&](ByteView attributes) {
+        return parse_destination_record(attributes, lb::family(service));
+      });
   if (!destinations) return fail(destinations.error());
-  for (const lb::Destination& destination : *destinations) {
+  for (const lb::ListedDestination& destination : *destinations) {
     pool.destinations.insert_or_assign(destination.endpoint, destination);
   }
   return {};
@@ -269,7 +271,7 @@ Result<void> Ipvs::read_destinations(std::span<const lb::Change> changes, Presen
 // Adds the request for the change, unless there is nothing to write (false).
 Result<bool> Ipvs::add_write(const lb::Change& change, const Present& present) {
   switch (change.action) {
-    case lb::Action::set_weight:
+    case lb::Action::set_destination:
     case lb::Action::remove_destination: return add_destination_write(change, present);
     case lb::Action::set_service: {
       const lb::Service rebased = lb::rebased(change, *present.service);
@@ -297,12 +299,12 @@ Result<bool> Ipvs::add_write(const lb::Change& change, const Present& present) {
 Result<bool> Ipvs::add_destination_write(const lb::Change& change, const Present& present) {
   const auto& found = present.destinations.at(change.destination.endpoint);
   if (!found) return fail(std::errc::no_such_file_or_directory, "");
-  const lb::Destination& now = found->destination;
+  const lb::ListedDestination& now = found->destination;
   if (!lb::still_follows(change, now)) {
     return fail(std::errc::operation_canceled,
                 fmt::format("not written, because another program has changed it meanwhile: it has "
                             "weight {} and {} connections",
-                            now.weight, now.connections));
+                            now.weight, now.observed.connections));
   }
   const bool removes = change.action == lb::Action::remove_destination;
   nlmsghdr& request = add_request(removes ? IPVS_CMD_DEL_DEST : IPVS_CMD_SET_DEST);

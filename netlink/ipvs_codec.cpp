@@ -205,21 +205,21 @@ Result<Endpoint> read_endpoint(Attributes& destination, Family service_family) {
                   destination.big_endian_u16(IPVS_DEST_ATTR_PORT)};
 }
 
-lb::Destination read_destination(Attributes& record, const Endpoint& endpoint) {
-  lb::Destination destination;
+lb::ListedDestination read_destination(Attributes& record, const Endpoint& endpoint) {
+  lb::ListedDestination destination;
   destination.endpoint = endpoint;
   destination.weight = record.u32(IPVS_DEST_ATTR_WEIGHT);
   destination.forward = static_cast<lb::Forward>(record.u32(IPVS_DEST_ATTR_FWD_METHOD));
   destination.upper_threshold = record.u32(IPVS_DEST_ATTR_U_THRESH);
   destination.lower_threshold = record.u32(IPVS_DEST_ATTR_L_THRESH);
   destination.tunnel = read_tunnel(record);
-  destination.connections = read_connections(record);
+  destination.observed.connections = read_connections(record);
   return destination;
 }
 
 }  // namespace
 
-Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family) {
+Result<lb::ListedDestination> parse_destination_record(ByteView attributes, Family service_family) {
   Attributes command(attributes, "answer");
   Attributes record = command.nest(IPVS_CMD_ATTR_DEST, "destination");
   const auto endpoint = read_endpoint(record, service_family);

@@ -40,13 +40,13 @@ Result<ServiceRecord> parse_service_record(ByteView attributes);
 // Parses an answer to GET_DEST. The address has the service's family unless the answer says
 // otherwise, which it may for a tunnelled destination (since Linux 3.18). A forwarding method
 // unknown to us keeps its number.
-Result<lb::Destination> parse_destination_record(ByteView attributes, Family service_family);
+Result<lb::ListedDestination> parse_destination_record(ByteView attributes, Family service_family);
 
 // An existing destination, and what SET_DEST must be given again: everything in the answer to
 // GET_DEST but weight, forwarding method and counters, byte for byte, including attributes of a
 // kernel newer than we are.
 struct PresentDestination {
-  lb::Destination destination;
+  lb::ListedDestination destination;
   std::vector<std::uint8_t> kept;
 };
 // Parses an answer to GET_DEST; empty unless it is about one of the `wanted`. Error message_size:

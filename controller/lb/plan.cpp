@@ -9,10 +9,27 @@
 namespace saspd::lb {
 namespace {
 
+// Calls use(member) for each attribute of a destination that a plan may set. The others are the
+// kernel's, or whoever's wrote them, and stay.
+template <class Use>
+void for_each_settable(Use use) {
+  use(&Destination::weight);
+  use(&Destination::forward);
+  use(&Destination::lost);
+}
+
+// `now`, with each settable attribute of `wish` that differs from `before`.
+Destination with_changes(Destination now, const Destination& before, const Destination& wish) {
+  for_each_settable([&](auto attribute) {
+    if (wish.*attribute != before.*attribute) now.*attribute = wish.*attribute;
+  });
+  return now;
+}
+
 void add_service(const ServiceKey& key, const Pool& wish, Plan& plan) {
-  plan.push_back({Action::add_service, key, static_cast<const Service&>(wish), {}, 0});
+  plan.push_back({Action::add_service, key, static_cast<const Service&>(wish), {}});
   for (const auto& [endpoint, destination] : wish.destinations)
-    plan.push_back({Action::add_destination, key, {}, destination, 0});
+    plan.push_back({Action::add_destination, key, {}, destination});
 }
 
 void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Plan& plan) {
@@ -21,25 +38,20 @@ void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Pl
     change.old_attributes = static_cast<const Service&>(now);
     plan.push_back(std::move(change));
   }
-  if (!now.intact) plan.push_back({Action::repair_service, key, {}, {}, 0});
+  if (!now.intact) plan.push_back({Action::repair_service, key, {}, {}});
   for (const auto& [endpoint, destination] : wish.destinations) {
     const auto existing = now.destinations.find(endpoint);
     if (existing == now.destinations.end()) {
-      plan.push_back({Action::add_destination, key, {}, destination, 0});
-    } else if (existing->second.weight != destination.weight ||
-               existing->second.forward != destination.forward ||
-               existing->second.lost != destination.lost) {
-      Change change{Action::set_weight, key, {}, existing->second, existing->second.weight};
-      change.sets_forward = existing->second.forward != destination.forward;
-      change.destination.weight = destination.weight;
-      change.destination.forward = destination.forward;
-      change.destination.lost = destination.lost;
-      plan.push_back(std::move(change));
+      plan.push_back({Action::add_destination, key, {}, destination});
+      continue;
     }
+    const ListedDestination& listed = existing->second;
+    const Destination changed = with_changes(listed, listed, destination);
+    if (changed != listed) plan.push_back({Action::set_destination, key, {}, changed, listed});
   }
   for (const auto& [endpoint, destination] : now.destinations) {
     if (wish.destinations.contains(endpoint)) continue;
-    plan.push_back({Action::remove_destination, key, {}, destination, destination.weight});
+    plan.push_back({Action::remove_destination, key, {}, destination, destination});
   }
 }
 
@@ -49,7 +61,7 @@ int rank(const Change& change) {
     case Action::set_service: return 1;
     case Action::repair_service: return 1;
     case Action::add_destination: return 2;
-    case Action::set_weight: return change.destination.weight > change.old_weight ? 2 : 3;
+    case Action::set_destination: return change.destination.weight > change.listed.weight ? 2 : 3;
     case Action::remove_destination: return 4;
     case Action::remove_service: return 5;
   }
@@ -64,7 +76,7 @@ std::string_view name(Action action) {
     case Action::set_service: return "set_service";
     case Action::repair_service: return "repair_service";
     case Action::add_destination: return "add_destination";
-    case Action::set_weight: return "set_weight";
+    case Action::set_destination: return "set_weight";
     case Action::remove_destination: return "remove_destination";
     case Action::remove_service: return "remove_service";
   }
@@ -85,14 +97,14 @@ std::string Change::text() const {
     case Action::add_destination:
       return fmt::format("{} added ({}) with weight {}", at(), name(destination.forward),
                          destination.weight);
-    case Action::set_weight:
-      if (old_weight == destination.weight && !sets_forward) {
-        return fmt::format("{} {}", at(), destination.lost ? "lost" : "no longer lost");
+    case Action::set_destination:
+      if (listed.weight != destination.weight) {
+        return fmt::format("{} weight {} -> {}", at(), listed.weight, destination.weight);
       }
-      if (old_weight == destination.weight) {
+      if (listed.forward != destination.forward) {
         return fmt::format("{} set to {}", at(), name(destination.forward));
       }
-      return fmt::format("{} weight {} -> {}", at(), old_weight, destination.weight);
+      return fmt::format("{} {}", at(), destination.lost ? "lost" : "no longer lost");
     case Action::remove_destination: return fmt::format("{} removed", at());
     case Action::remove_service: return fmt::format("{} removed", lb::text(service));
   }
@@ -113,7 +125,7 @@ Plan diff(const Table& actual, const Table& desired, Surplus surplus) {
   }
   for (const auto& [key, pool] : actual) {
     if (surplus == Surplus::keep || desired.contains(key)) continue;
-    plan.push_back({Action::remove_service, key, {}, {}, 0});
+    plan.push_back({Action::remove_service, key, {}, {}});
   }
   return plan;
 }
@@ -140,22 +152,19 @@ void apply(const Change& change, Table& table) {
     case Action::remove_destination: destinations.erase(endpoint); break;
     default:
       if (const auto found = destinations.find(endpoint); found != destinations.end()) {
-        found->second = rebased(change, found->second);
+        static_cast<Destination&>(found->second) = rebased(change, found->second);
       }
   }
 }
 
-bool still_follows(const Change& change, const Destination& now) {
-  if (now.weight != change.old_weight) return false;
-  const bool was_idle = change.destination.connections == 0;
-  return change.action != Action::remove_destination || !was_idle || now.connections == 0;
+bool still_follows(const Change& change, const ListedDestination& now) {
+  if (now.weight != change.listed.weight) return false;
+  const bool was_idle = change.listed.observed.connections == 0;
+  return change.action != Action::remove_destination || !was_idle || now.observed.connections == 0;
 }
 
 Destination rebased(const Change& change, Destination now) {
-  now.weight = change.destination.weight;
-  now.lost = change.destination.lost;
-  if (change.sets_forward) now.forward = change.destination.forward;
-  return now;
+  return with_changes(now, change.listed, change.destination);
 }
 
 Service rebased(const Change& change, Service now) {

@@ -13,28 +13,28 @@ enum class Action : std::uint8_t {
   set_service,
   repair_service,  // writes a service again that is not intact
   add_destination,
-  set_weight,
+  set_destination,
   remove_destination,
   remove_service,
 };
-std::string_view name(Action action);  // the enumerator's name
+// As scripts know it: the enumerator's name, but "set_weight" for set_destination.
+std::string_view name(Action action);
 
 // One write.
 struct Change {
-  Action action = Action::set_weight;
+  Action action = Action::set_destination;
   ServiceKey service;
   Service attributes;  // for add_service and set_service: the new values
-  // For the others: the new values. set_weight changes the weight, and forward only with
-  // sets_forward; for remove_destination, the values as listed.
+  // For changes of a destination: the new values; for remove_destination, its endpoint counts. What
+  // set_destination means to change is what differs from `listed` (weight, forward, lost).
   Destination destination;
-  // For set_weight and remove_destination: the listed weight, on which the decision was based.
-  std::uint32_t old_weight = 0;
-  bool sets_forward = false;
+  // For set_destination and remove_destination: what the decision was based on.
+  ListedDestination listed{};
   Service old_attributes{};  // for set_service, as listed
 
   // Changes of a destination.
   bool writes_weight() const {
-    return action == Action::add_destination || action == Action::set_weight;
+    return action == Action::add_destination || action == Action::set_destination;
   }
   std::string text() const;  // "tcp:192.0.2.10:80 192.0.2.1:8080 weight 10 -> 40"
   bool operator==(const Change&) const = default;
@@ -48,8 +48,8 @@ using Plan = std::vector<Change>;
 // What happens to services that only the actual table has.
 enum class Surplus { keep, remove };
 
-// The changes that bring the services in `desired` to their desired state. For a destination in
-// both tables, only weight and forwarding are compared.
+// The changes that bring the services in `desired` to their desired state. Of a destination in both
+// tables, only weight, forward and lost are compared; all else stays as the kernel has it.
 Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::keep);
 
 // Applies to `table` what writing `change` does.
@@ -60,9 +60,9 @@ void apply(const Change& change, Table& table);
 
 // Whether the change may still be written: the weight is the listed one, and a destination that was
 // listed without connections still has none when it is removed. If not, a new listing decides.
-bool still_follows(const Change& change, const Destination& now);
-// What set_weight and set_service write: `now`, except for what the change means to change. Each
-// flag of a service counts on its own.
+bool still_follows(const Change& change, const ListedDestination& now);
+// What set_destination and set_service write: `now`, except for what the change means to change.
+// Each flag of a service counts on its own.
 Destination rebased(const Change& change, Destination now);
 Service rebased(const Change& change, Service now);
 

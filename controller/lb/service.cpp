@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -29,14 +28,6 @@ std::string_view name(Forward forward) {
     case Forward::bypass: return "bypass";
   }
   return "unknown";
-}
-
-bool Destination::operator==(const Destination& other) const {
-  const auto configured = [](const Destination& of) {
-    return std::tie(of.endpoint, of.weight, of.forward, of.upper_threshold, of.lower_threshold,
-                    of.tunnel, of.lost);
-  };
-  return configured(*this) == configured(other);
 }
 
 std::string Service::text() const {

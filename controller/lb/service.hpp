@@ -49,7 +49,7 @@ struct Tunnel {
   auto operator<=>(const Tunnel&) const = default;
 };
 
-// A server of a service. Its identity within the service is its endpoint.
+// The configuration of a server of a service. Its identity within the service is its endpoint.
 struct Destination {
   Endpoint endpoint;
   std::uint32_t weight = 0;  // 0..2147483647
@@ -59,10 +59,23 @@ struct Destination {
   Tunnel tunnel{};
   // Dead, not draining: its flows end if the service says so. XDP only.
   bool lost = false;
-  // Active and inactive connections, as of the listing. The kernel counts them; == ignores them.
-  std::uint32_t connections = 0;
 
-  bool operator==(const Destination& other) const;
+  bool operator==(const Destination&) const = default;
+};
+
+// What the kernel said of a destination besides its configuration.
+struct Observation {
+  std::uint32_t connections = 0;  // active and inactive
+};
+
+// A destination as listed. Compared by its configuration: what was observed has changed by the time
+// that it is looked at.
+struct ListedDestination : Destination {
+  ListedDestination() = default;
+  ListedDestination(Destination configured, Observation seen = {})  // NOLINT: a listing has both
+      : Destination(configured), observed(seen) {}
+
+  Observation observed;
 };
 
 inline constexpr std::uint32_t max_weight = 0x7FFFFFFF;  // IPVS refuses more with ERANGE
@@ -100,7 +113,7 @@ bool hashes_clients(std::string_view scheduler);
 
 // An existing service with its destinations. Having none is a valid state.
 struct Pool : Service {
-  std::map<Endpoint, Destination> destinations;
+  std::map<Endpoint, ListedDestination> destinations;
   // Whether the data plane follows its weights. It does not after an interrupted write or an edit
   // by another program (XDP); with IPVS the kernel itself ensures it.
   bool intact = true;

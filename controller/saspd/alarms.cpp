@@ -175,7 +175,8 @@ void find_udp_stays(const Looked& service, const lb::KernelSettings& kernel, Ala
   for (const auto& [endpoint, member] : service.decision->members) {
     const auto found = service.pool.destinations.find(endpoint);
     if (member.reason != Reason::no_contact || found == service.pool.destinations.end()) continue;
-    if (found->second.weight == 0 && found->second.connections > 0) dead.push_back(text(endpoint));
+    if (found->second.weight == 0 && found->second.observed.connections > 0)
+      dead.push_back(text(endpoint));
   }
   if (dead.empty()) return;
   constexpr std::string_view setting = "expire_nodest_conn";

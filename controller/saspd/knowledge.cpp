@@ -108,7 +108,7 @@ std::map<Endpoint, Knowledge::Seen> Knowledge::see(const lb::ServiceKey& service
     const Seen* before = seen(service, endpoint);
     // A zero of before our time may be a minute old.
     Seen& now_seen = all[endpoint] = before != nullptr ? *before : Seen{now, false, {}};
-    now_seen.idle = destination.weight == 0 && destination.connections == 0;
+    now_seen.idle = destination.weight == 0 && destination.observed.connections == 0;
   }
   return all;
 }

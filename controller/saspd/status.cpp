@@ -122,7 +122,7 @@ report::Change change(const lb::Change& from) {
   if (from.action == add_service || from.action == set_service) return change;
   change.address = from.destination.endpoint.address.text();
   change.port = from.destination.endpoint.port;
-  if (from.action != add_destination) change.old_weight = from.old_weight;
+  if (from.action != add_destination) change.old_weight = from.listed.weight;
   if (from.action != remove_destination) change.weight = from.destination.weight;
   return change;
 }

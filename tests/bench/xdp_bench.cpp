@@ -350,8 +350,11 @@ class Director {
     weight_ = 15 - weight_;
     lb::Plan plan;
     for (unsigned n = 0; n < of_services; ++n)
-      plan.push_back(
-          {lb::Action::set_weight, service(n), {}, destination(n, 0, weight_), 15 - weight_});
+      plan.push_back({lb::Action::set_destination,
+                      service(n),
+                      {},
+                      destination(n, 0, weight_),
+                      destination(n, 0, 15 - weight_)});
     apply(plan);
   }
 

@@ -128,14 +128,15 @@ class FakeDataplane : public lb::Dataplane {
       pool.destinations.erase(change.destination.endpoint);
       return;
     }
-    lb::Destination& destination = pool.destinations[change.destination.endpoint];
+    lb::ListedDestination& destination = pool.destinations[change.destination.endpoint];
     if (change.action == lb::Action::add_destination) {
       destination = change.destination;
-      destination.connections = 0;
       return;
     }
     destination.weight = change.destination.weight;
-    if (change.sets_forward) destination.forward = change.destination.forward;
+    destination.lost = change.destination.lost;
+    if (change.destination.forward != change.listed.forward)
+      destination.forward = change.destination.forward;
   }
 
   // As IPVS: what is to be added must not exist, everything else must.

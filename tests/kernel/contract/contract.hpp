@@ -76,8 +76,8 @@ class Contract : public testing::Test {
     for (unsigned n = 1; n <= weights.size(); ++n) {
       if (!weights[n - 1]) continue;
       const Endpoint at = server(service, n);
-      pool.destinations[at] = {
-          .endpoint = at, .weight = *weights[n - 1], .forward = Kernel::forward};
+      pool.destinations[at] =
+          lb::Destination{.endpoint = at, .weight = *weights[n - 1], .forward = Kernel::forward};
     }
     return pool;
   }

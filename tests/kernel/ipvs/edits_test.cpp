@@ -157,7 +157,7 @@ TEST_F(Overtaken, ADestinationThatSomebodyElseAddedIsLeftAsItIs) {
   const lb::Table listed = list({web});
   lb::Table desired = listed;
   const Endpoint at = endpoint("10.0.1.3:80");
-  desired.at(service(web)).destinations[at] = {.endpoint = at, .weight = 3};
+  desired.at(service(web)).destinations[at] = lb::Destination{.endpoint = at, .weight = 3};
   const lb::Plan plan = diff(listed, desired);
   ipvsadm("-a -t 10.0.0.1:80 -r 10.0.1.3:80 -g -w 0 -x 5\n");
   const std::string edited = shown();

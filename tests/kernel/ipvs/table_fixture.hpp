@@ -70,11 +70,8 @@ class IpvsTable : public testing::Test {
 
   static lb::Change change(const lb::Table& table, std::string_view spec,
                            std::string_view destination, std::uint32_t weight) {
-    lb::Change change{lb::Action::set_weight,
-                      service(spec),
-                      {},
-                      table.at(service(spec)).destinations.at(endpoint(destination))};
-    change.old_weight = change.destination.weight;
+    const auto& listed = table.at(service(spec)).destinations.at(endpoint(destination));
+    lb::Change change{lb::Action::set_destination, service(spec), {}, listed, listed};
     change.destination.weight = weight;
     return change;
   }

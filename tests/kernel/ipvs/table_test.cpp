@@ -350,9 +350,9 @@ TEST_F(BigTable, IsDumpedAgainAfterADumpWasGivenUp) {
   const auto dump = [&](const auto& parse) {
     Requests request(1);
     put_service(request.add(*family, 1, IPVS_CMD_GET_DEST, NLM_F_DUMP), service(first_service));
-    return socket.dump<lb::Destination>(request, parse);
+    return socket.dump<lb::ListedDestination>(request, parse);
   };
-  const auto refused = dump([](ByteView) -> Result<lb::Destination> {
+  const auto refused = dump([](ByteView) -> Result<lb::ListedDestination> {
     return fail(std::errc::bad_message, "not today");
   });
   ASSERT_FALSE(refused);
@@ -390,7 +390,7 @@ TEST_F(IpvsTable, LosesAnswersButNeverTheTruth) {
   auto& wanted = desired.begin()->second.destinations;
   for (std::size_t i = 0; i < plan.size(); i += 2) {
     EXPECT_FALSE(known[i]) << i;
-    wanted.at(plan[i].destination.endpoint).weight = plan[i].old_weight;
+    wanted.at(plan[i].destination.endpoint).weight = plan[i].listed.weight;
   }
   // Listing works on, and shows that the kernel did what it did not tell.
   EXPECT_EQ(list({first_service}), desired);

@@ -93,7 +93,8 @@ TEST_F(XdpAttach, BringsBiggerMapsWithAllThatTheOldOnesHold) {
   const Endpoint server = *Endpoint::parse("10.0.0.1:80");
   lb::Pool pool;
   pool.scheduler = "minimal";
-  pool.destinations[server] = {.endpoint = server, .weight = 7, .forward = lb::Forward::route};
+  pool.destinations[server] =
+      lb::Destination{.endpoint = server, .weight = 7, .forward = lb::Forward::route};
   const lb::Table table{{web, pool}};
   ASSERT_TRUE((*xdp)->apply(diff({}, table, lb::Surplus::remove)).empty());
   const auto flows = Map<lb_flow_key, lb_flow>::open(pin("flows"));
@@ -135,9 +136,11 @@ TEST_F(XdpAttach, TakesMapsOfLayout1OverWithAllThatTheyHold) {
   const Endpoint other = *Endpoint::parse("10.0.0.2:80");
   lb::Pool pool;
   pool.scheduler = "minimal";
-  pool.destinations[server] = {.endpoint = server, .weight = 7, .forward = lb::Forward::route};
+  pool.destinations[server] =
+      lb::Destination{.endpoint = server, .weight = 7, .forward = lb::Forward::route};
   const lb::Table first{{web, pool}};
-  pool.destinations[other] = {.endpoint = other, .weight = 5, .forward = lb::Forward::route};
+  pool.destinations[other] =
+      lb::Destination{.endpoint = other, .weight = 5, .forward = lb::Forward::route};
   const lb::Table table{{web, pool}};
   {
     auto xdp = Xdp::open(settings_.pins);

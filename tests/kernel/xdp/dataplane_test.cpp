@@ -60,7 +60,7 @@ class XdpDataplane : public testing::Test {
     lb::Pool pool;
     pool.scheduler = "minimal";
     for (unsigned n = 1; n <= weights.size(); ++n) {
-      pool.destinations[server(n, port)] = {
+      pool.destinations[server(n, port)] = lb::Destination{
           .endpoint = server(n, port), .weight = weights[n - 1], .forward = lb::Forward::route};
     }
     return pool;
@@ -126,7 +126,8 @@ TEST_F(XdpDataplane, HoldsWhatWasWritten) {
   table.at(dns_).flags = lb::service_flag::stateless;
   for (const char* address : {"2001:db8::1", "10.0.0.7"}) {  // the second one through 4-in-6
     const Endpoint at{*IpAddress::parse(address), 53};
-    table.at(dns_).destinations[at] = {.endpoint = at, .weight = 5, .forward = lb::Forward::tunnel};
+    table.at(dns_).destinations[at] =
+        lb::Destination{.endpoint = at, .weight = 5, .forward = lb::Forward::tunnel};
   }
   becomes(table);
   table.at(web_) = pool({1, 2, 3});
@@ -292,7 +293,7 @@ TEST_F(XdpDataplane, TellsAConnectionAsLongAsPacketsCome) {
   attach_and_open();
   becomes({{web_, pool({1})}});
   const auto connections = [this] {
-    return actual().at(web_).destinations.at(server(1)).connections;
+    return actual().at(web_).destinations.at(server(1)).observed.connections;
   };
   EXPECT_EQ(connections(), 1U) << "there may have been packets before we looked";
   now_ += Xdp::quiet_time;

@@ -79,7 +79,7 @@ class Sweep : public testing::Test {
     pool.scheduler = scheduler;
     for (unsigned n = 1; n <= weights.size(); ++n) {
       const Endpoint endpoint{address(n), port};
-      pool.destinations[endpoint] = {
+      pool.destinations[endpoint] = lb::Destination{
           .endpoint = endpoint, .weight = weights[n - 1], .forward = lb::Forward::route};
     }
     return pool;

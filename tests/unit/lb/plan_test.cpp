@@ -7,6 +7,8 @@
 #include <optional>
 #include <random>
 
+#include <fmt/format.h>
+
 namespace saspd::lb {
 namespace {
 
@@ -22,7 +24,7 @@ Pool pool(std::initializer_list<std::pair<std::string_view, std::uint32_t>> weig
   Pool pool;
   pool.scheduler = "wrr";
   for (const auto& [at, weight] : weights) {
-    pool.destinations[endpoint(at)] = {.endpoint = endpoint(at), .weight = weight};
+    pool.destinations[endpoint(at)] = Destination{.endpoint = endpoint(at), .weight = weight};
   }
   return pool;
 }
@@ -54,6 +56,45 @@ TEST(Diff, KeepsEveryAttributeTheKernelReported) {
   Destination expected = in_kernel;
   expected.weight = 40;
   EXPECT_EQ(plan[0].destination, expected);
+}
+
+TEST(Diff, OfWhatWasOnlyObservedIsNothing) {
+  const Table desired{{web, pool({{"10.0.0.1:80", 10}})}};
+  Table actual = desired;
+  actual.at(web).destinations.at(endpoint("10.0.0.1:80")).observed.connections = 7;
+  EXPECT_TRUE(diff(actual, desired).empty());
+}
+
+// Each attribute counts in a comparison: none can be forgotten.
+TEST(Destination, DiffersFromAnotherByEveryAttribute) {
+  const Destination plain{.endpoint = endpoint("10.0.0.1:80")};
+  std::vector<Destination> others(7, plain);
+  others[0].endpoint = endpoint("10.0.0.1:81");
+  others[1].weight = 1;
+  others[2].forward = Forward::route;
+  others[3].upper_threshold = 1;
+  others[4].lower_threshold = 1;
+  others[5].tunnel.flags = 1;
+  others[6].lost = true;
+  for (const auto& other : others)
+    EXPECT_NE(plain, other);
+}
+
+TEST(Diff, SetsADestinationByWhatDiffersAlone) {
+  const Table actual{{web, pool({{"10.0.0.1:80", 10}})}};
+  const auto text_of = [&actual](auto set) {
+    Table desired = actual;
+    set(desired.at(web).destinations.at(endpoint("10.0.0.1:80")));
+    const Plan plan = diff(actual, desired);
+    return plan.size() == 1 ? fmt::format("{}: {}", name(plan[0].action), plan[0].text()) : "";
+  };
+  EXPECT_EQ(text_of([](Destination& to) { to.weight = 3; }),
+            "set_weight: tcp:192.0.2.10:80 10.0.0.1:80 weight 10 -> 3");
+  EXPECT_EQ(text_of([](Destination& to) { to.forward = Forward::route; }),
+            "set_weight: tcp:192.0.2.10:80 10.0.0.1:80 set to route");
+  EXPECT_EQ(text_of([](Destination& to) { to.lost = true; }),
+            "set_weight: tcp:192.0.2.10:80 10.0.0.1:80 lost");
+  EXPECT_EQ(text_of([](Destination& to) { to.upper_threshold = 3; }), "") << "not ours to set";
 }
 
 TEST(Diff, RaisesBeforeItLowersServiceByService) {
@@ -119,9 +160,9 @@ TEST(Apply, ToWhatIsGoneChangesNothing) {
   const Destination first{.endpoint = endpoint("10.0.0.1:80"), .weight = 5};
   const Destination other{.endpoint = endpoint("10.0.0.9:80"), .weight = 5};
   Table table = actual;
-  apply({Action::set_weight, dns, {}, first, 1}, table);
-  apply({Action::set_weight, web, {}, other, 1}, table);
-  apply({Action::remove_destination, web, {}, other, 1}, table);
+  apply({Action::set_destination, dns, {}, first}, table);
+  apply({Action::set_destination, web, {}, other}, table);
+  apply({Action::remove_destination, web, {}, other}, table);
   EXPECT_EQ(table, actual);
 }
 
@@ -134,7 +175,8 @@ class Tables {
       Pool& drawn = table[FirewallMark{Family::v4, mark}];
       for (std::uint32_t port = below(12); port > 0; --port) {
         const Endpoint at{IpAddress{}, static_cast<std::uint16_t>(port)};
-        drawn.destinations[at] = {.endpoint = at, .weight = below(4), .upper_threshold = below(3)};
+        drawn.destinations[at] =
+            Destination{.endpoint = at, .weight = below(4), .upper_threshold = below(3)};
       }
     }
     return table;
@@ -213,9 +255,9 @@ TEST(Plan, NeverLowersBeforeARaiseAndGoesThroughEachServiceOnce) {
         service = change.service;
         lowered = false;
       }
-      const bool raises = change.destination.weight > change.old_weight;
+      const bool raises = change.destination.weight > change.listed.weight;
       ASSERT_FALSE(raises && lowered);
-      ASSERT_NE(change.destination.weight, change.old_weight);
+      ASSERT_NE(change.destination.weight, change.listed.weight);
       lowered = lowered || !raises;
     }
   }
@@ -264,11 +306,11 @@ TEST_F(Rebased, ARemovalOfAnIdleDestinationFollowsOnlyWhileItIsIdle) {
   Table desired = table_;
   desired.at(web).destinations.clear();
   Change removal = diff(table_, desired).at(0);
-  Destination now = now_;
+  ListedDestination now = now_;
   EXPECT_TRUE(still_follows(removal, now));
-  now.connections = 1;
+  now.observed.connections = 1;
   EXPECT_FALSE(still_follows(removal, now));
-  removal.destination.connections = 3;  // its time is up
+  removal.listed.observed.connections = 3;  // its time is up
   EXPECT_TRUE(still_follows(removal, now));
   now.weight = 11;
   EXPECT_FALSE(still_follows(removal, now));

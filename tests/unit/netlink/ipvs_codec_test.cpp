@@ -257,7 +257,7 @@ TEST(DestinationRecord, IsReadFromWhatTheKernelWrites) {
   const auto destination = parse_destination_record(destination_record(), Family::v4);
   ASSERT_TRUE(destination) << destination.error().detail;
   EXPECT_EQ(*destination, expected_destination);
-  EXPECT_EQ(destination->connections, 3U) << "active and inactive";
+  EXPECT_EQ(destination->observed.connections, 3U) << "active and inactive";
 }
 
 TEST(DestinationRecord, MayBeOfAnotherFamilyThanItsService) {

@@ -96,7 +96,7 @@ TEST(IpvsadmRules, PutDestinationsBehindTheirService) {
     pool.netmask = lb::host_netmask(lb::family(key));
     for (const auto& text : destinations) {
       const auto endpoint = *Endpoint::parse(text);
-      pool.destinations[endpoint] = {.endpoint = endpoint, .weight = 1};
+      pool.destinations[endpoint] = lb::Destination{.endpoint = endpoint, .weight = 1};
     }
   };
   add("tcp:192.0.2.1:80", {"10.0.0.2:80", "10.0.0.1:80"});

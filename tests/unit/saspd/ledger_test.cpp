@@ -27,8 +27,8 @@ const LedgerPlace here{"ipvs", "b00t", "cookie:7", ""};
 
 lb::Table table(std::uint32_t of_first, std::uint32_t of_second) {
   lb::Table table;
-  table[web].destinations[first] = {first, of_first};
-  table[mark].destinations[second] = {second, of_second};
+  table[web].destinations[first] = lb::Destination{first, of_first};
+  table[mark].destinations[second] = lb::Destination{second, of_second};
   return table;
 }
 const std::vector<Ledger::Watched> both{{web}, {mark}};
@@ -37,7 +37,7 @@ const std::vector<Ledger::Watched> both{{web}, {mark}};
 Ledger two_zeros() {
   Ledger ledger = Ledger::empty();
   ledger.look(table(40, 30), both, false);
-  lb::Change change{lb::Action::set_weight, web, {}, {first, 0}, 40};
+  lb::Change change{lb::Action::set_destination, web, {}, {first, 0}, lb::Destination{first, 40}};
   ledger.will_write(change);
   ledger.wrote(change);
   ledger.look(table(0, 0), both, false);
@@ -122,12 +122,12 @@ TEST(Ledger, ForgetsDestinationsThatNeverComeBack) {
   lb::Pool pool;
   for (std::uint16_t port = 1; port <= 5000; ++port) {
     const Endpoint endpoint{first.address, port};
-    pool.destinations[endpoint] = {endpoint, 1};
+    pool.destinations[endpoint] = lb::Destination{endpoint, 1};
   }
   ledger.look({{web, pool}}, both, false);
   for (auto& [endpoint, destination] : pool.destinations) {
     destination.weight = 0;
-    ledger.will_write({lb::Action::set_weight, web, {}, destination, 1});
+    ledger.will_write({lb::Action::set_destination, web, {}, destination});
   }
   ledger.look({{web, pool}}, both, false);
   ledger.look({}, both, false);

@@ -366,7 +366,7 @@ TEST_F(Loss, LeavesUdpFlowsWithADeadServer) {
   reconcile();
   EXPECT_EQ(alarms(), "") << "it has no flows";
   auto& pool = plane_.table.at(dns);
-  pool.destinations.at(server(1)).connections = 3;
+  pool.destinations.at(server(1)).observed.connections = 3;
   reconcile();
   EXPECT_EQ(alarms(), "udp_stays!");
   EXPECT_NE(detail_.find("flows continue to 10.0.0.1:8080"), std::string::npos) << detail_;

@@ -44,7 +44,7 @@ class Managed : public ReconcilerTest {
     reconcile();
   }
   void connections(unsigned n, std::uint32_t count) {
-    plane_.table.at(web).destinations.at(server(n)).connections = count;
+    plane_.table.at(web).destinations.at(server(n)).observed.connections = count;
   }
   bool exists(unsigned n) {
     const auto pool = plane_.table.find(web);
@@ -555,7 +555,7 @@ class Kinds : public ReconcilerTest {
     auto& pool = plane_.table[key];
     pool.scheduler = "wlc";
     const Endpoint endpoint = *Endpoint::parse(at);
-    pool.destinations[endpoint] = {endpoint, 1};
+    pool.destinations[endpoint] = lb::Destination{endpoint, 1};
     return endpoint;
   }
   void group(std::initializer_list<std::string_view> services) {

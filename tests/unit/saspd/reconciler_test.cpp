@@ -52,7 +52,7 @@ TEST_F(ReconcilerTest, RaisesBeforeItLowers) {
   pass();
   ASSERT_EQ(plane_.written.size(), 4U);
   for (std::size_t i = 0; i < 4; ++i) {
-    const bool raise = plane_.written[i].destination.weight > plane_.written[i].old_weight;
+    const bool raise = plane_.written[i].destination.weight > plane_.written[i].listed.weight;
     EXPECT_EQ(raise, i < 2) << i;
   }
 }
@@ -276,7 +276,7 @@ TEST_F(ReconcilerTest, GivesMembersTheirLabelsAndStaticWeights) {
 
 TEST_F(ReconcilerTest, DoesNotRegisterWhatSaspCannotTellFromIpv4) {
   const Endpoint mapped = *Endpoint::parse("[::ffff:10.0.0.9]:80");
-  plane_.table[web].destinations[mapped] = {mapped, 3};
+  plane_.table[web].destinations[mapped] = lb::Destination{mapped, 3};
   pass();
   EXPECT_EQ(reconciler().wanted().at("web").size(), 4U);
 }

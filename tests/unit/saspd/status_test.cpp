@@ -259,7 +259,7 @@ TEST(ReconcileAnswer, TellsWhatWasWrittenOrWouldBe) {
   change.service = *lb::parse_service("fwmark:7");
   change.destination.endpoint = *Endpoint::parse("10.0.0.1:80");
   change.destination.weight = 2;
-  change.old_weight = 1;
+  change.listed.weight = 1;
   done.applied = {change};
   done.failures = {fail(std::errc::no_buffer_space, "a: no buffer space")};
   EXPECT_EQ(text(reconcile_answer(done, false, 3)),
