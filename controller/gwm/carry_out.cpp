@@ -11,13 +11,22 @@ using namespace sasp;
 
 namespace {
 
+void grow(Books& books, LoadBalancer& lb, const Extent& by) {
+  lb.extent += by;
+  books.total += by;
+}
+void shrink(Books& books, LoadBalancer& lb, const Extent& by) {
+  lb.extent -= by;
+  books.total -= by;
+}
+
 void add_member(Books& books, LoadBalancer& lb, Group& group, const MemberData& data,
                 const std::optional<IpAddress>& debtor) {
   const Extent extent = extent_of(data);
   group.emplace(
       data.key(),
       Member{.data = data, .registered_by_lb = !debtor, .debtor = debtor.value_or(IpAddress{})});
-  lb.extent += extent;
+  grow(books, lb, extent);
   if (debtor) charge(books.self_registered, *debtor, extent);
 }
 
@@ -25,7 +34,7 @@ void remove_members(Books& books, LoadBalancer& lb, Group& group,
                     const std::vector<MemberData>& members) {
   for (const MemberData& data : members) {
     const auto member = group.find(data.key());
-    lb.extent -= extent_of(member->second.data);
+    shrink(books, lb, extent_of(member->second.data));
     discharge(books.self_registered, member->second);
     group.erase(member);
   }
@@ -33,7 +42,7 @@ void remove_members(Books& books, LoadBalancer& lb, Group& group,
 
 void remove_group(Books& books, LoadBalancer& lb, const GroupData& named) {
   const auto group = lb.groups.find(named.name);
-  lb.extent -= extent_of(named.lb_uid, named.name, group->second);
+  shrink(books, lb, extent_of(named.lb_uid, named.name, group->second));
   for (const auto& [key, member] : group->second)
     discharge(books.self_registered, member);
   discharge(books.self_registered, lb, named.lb_uid, named.name);
@@ -43,7 +52,7 @@ void remove_group(Books& books, LoadBalancer& lb, const GroupData& named) {
 void remove_all_groups(Books& books, LoadBalancer& lb, const std::string& lb_uid) {
   discharge(books.self_registered, lb, lb_uid);
   lb.groups.clear();
-  lb.extent = {};
+  shrink(books, lb, Extent(lb.extent));
 }
 
 }  // namespace
@@ -56,7 +65,7 @@ bool carry_out(const Sender& sender, const RegistrationRequest& request, Books& 
     LoadBalancer& lb = books.lbs[group.lb_uid];
     const auto [members, is_new] = lb.groups.try_emplace(group.name);
     const Extent extent = extent_of(group.lb_uid, group.name);
-    if (is_new) lb.extent += extent;
+    if (is_new) grow(books, lb, extent);
     if (by_lb) {  // the LB wants it, too
       discharge(books.self_registered, lb, group.lb_uid, group.name);
     } else if (is_new) {

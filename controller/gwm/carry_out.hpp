@@ -10,6 +10,7 @@ namespace saspd::gwm {
 struct Books {
   LoadBalancers& lbs;
   SelfRegistered& self_registered;
+  Extent& total;  // of all load balancers
 };
 
 // True: something is different now.

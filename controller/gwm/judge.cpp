@@ -271,9 +271,7 @@ Verdict lb_fits(const Case& about) {
 Verdict members_fit(const CaseOf<RegistrationRequest>& about) {
   const Known& known = about.known;
   const RegistrationRequest& request = about.request;
-  Extent total;
-  for (const auto& [lb_uid, lb] : known.lbs)
-    total += lb.extent;
+  Extent total = known.total;
   std::map<std::string_view, Extent> of_lb;
   std::map<std::pair<std::string_view, std::string_view>, std::size_t> members_of;
   for (const auto& [group, items] : request.groups) {

@@ -38,6 +38,7 @@ struct Known {
   const RegistryConfig& config;
   const LoadBalancers& lbs;
   const SelfRegistered& self_registered;
+  const Extent& total;  // of all load balancers
   const Sender& sender;
   const std::string* attached;  // the LB that the sender's connection speaks for, or nullptr
 };

@@ -174,15 +174,10 @@ metrics::Families Program::metrics(TimePoint now) {
 }
 
 std::string Program::status_line() const {
-  Extent extent;
-  std::size_t connected = 0;
-  for (const auto& [uid, lb] : manager_.load_balancers()) {
-    extent += lb.extent;
-    if (lb.connection) ++connected;
-  }
+  const Extent& all = manager_.total();
   std::string line =
-      fmt::format("{} of {} load balancers connected, {} groups, {} members", connected,
-                  manager_.load_balancers().size(), extent.groups, extent.members);
+      fmt::format("{} of {} load balancers connected, {} groups, {} members", manager_.connected(),
+                  manager_.load_balancers().size(), all.groups, all.members);
   return weights_.error().empty() ? line : fmt::format("{}; {}", line, weights_.error());
 }
 
@@ -247,7 +242,18 @@ void Program::work() {
   const auto ready = [this](ConnectionId id) { return connections_.can_push(id); };
   for (const Push& push : manager_.due(now, ready))
     connections_.send(push);
-  if (const auto next = manager_.deadline()) work_timer_.call_at(*next, [this] { work(); });
+  wait_until(manager_.deadline());
+}
+
+// Most events leave it as it was, and the timer with it.
+void Program::wait_until(std::optional<TimePoint> next) {
+  if (next == awaited_) return;
+  awaited_ = next;
+  if (!next) return work_timer_.cancel();
+  work_timer_.call_at(*next, [this] {
+    awaited_.reset();
+    work();
+  });
 }
 
 // Members come and go in crowds: what is probed follows soon, not with each of them.

@@ -3,6 +3,7 @@
 // it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Program final : public host::Program {
   void say_what_stays_unknown() const;
   void poll_files();
   void work();
+  void wait_until(std::optional<TimePoint> next);
   void watch_members();
   void look_at_alarms();
   void watch_alarms();
@@ -53,6 +55,7 @@ class Program final : public host::Program {
   WatchedFiles authority_;
   net::Timer files_timer_;
   net::Timer work_timer_;
+  std::optional<TimePoint> awaited_;  // by it
   net::Timer members_timer_;
   net::Timer alarms_timer_;
   std::uint64_t probed_generation_ = 0;

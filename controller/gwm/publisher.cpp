@@ -95,33 +95,21 @@ void Publisher::start(const LoadBalancer& lb, const std::string& lb_uid, TimePoi
     for (const auto& [key, member] : group)
       member.told.told_.reset();
   }
-  books_.erase(lb_uid);
+  forget(lb_uid);
   if (!wants_push(lb)) return;
-  Book& book = books_[lb_uid];
-  book.interval_ends = now + config_.interval;
-  book.look_at = book.interval_ends;
+  const TimePoint interval_ends = now + config_.interval;
+  books_[lb_uid].interval_ends = interval_ends;
+  looks_.set(lb_uid, interval_ends);
 }
 
 void Publisher::event(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
-  const auto book = books_.find(lb_uid);
-  if (book == books_.end() || !wants_push(lb) || !book->second.look_at) return;
-  book->second.look_at = std::min(*book->second.look_at, now + config_.coalesce);
+  const auto look_at = looks_.of(lb_uid);
+  if (look_at && wants_push(lb)) looks_.set(lb_uid, std::min(*look_at, now + config_.coalesce));
 }
 
-std::optional<TimePoint> Publisher::next_look() const {
-  std::optional<TimePoint> next;
-  for (const auto& [lb_uid, book] : books_) {
-    if (book.look_at && (!next || *book.look_at < *next)) next = book.look_at;
-  }
-  return next;
-}
-
-std::vector<std::string> Publisher::due(TimePoint now) const {
-  std::vector<std::string> due;
-  for (const auto& [lb_uid, book] : books_) {
-    if (book.look_at && *book.look_at <= now) due.push_back(lb_uid);
-  }
-  return due;
+void Publisher::forget(const std::string& lb_uid) {
+  books_.erase(lb_uid);
+  looks_.clear(lb_uid);
 }
 
 std::vector<SendWeights> Publisher::look(const LoadBalancer& lb, const std::string& lb_uid,
@@ -129,7 +117,7 @@ std::vector<SendWeights> Publisher::look(const LoadBalancer& lb, const std::stri
   Book& book = books_[lb_uid];
   while (book.interval_ends <= now)
     book.interval_ends += config_.interval;
-  book.look_at = book.interval_ends;
+  looks_.set(lb_uid, book.interval_ends);
   std::erase_if(book.told, [&](const auto& group) { return !lb.groups.contains(group.first); });
   std::vector<SendWeights> messages;
   for (const auto& [name, group] : lb.groups) {
@@ -167,13 +155,11 @@ void Publisher::pack(std::vector<SendWeights>& messages, GroupOfWeightEntries gr
 }
 
 void Publisher::suspend(const std::string& lb_uid) {
-  const auto book = books_.find(lb_uid);
-  if (book != books_.end()) book->second.look_at.reset();
+  looks_.clear(lb_uid);
 }
 
 void Publisher::resume(const std::string& lb_uid, TimePoint now) {
-  const auto book = books_.find(lb_uid);
-  if (book != books_.end() && !book->second.look_at) book->second.look_at = now;
+  if (books_.contains(lb_uid) && !looks_.of(lb_uid)) looks_.set(lb_uid, now);
 }
 
 }  // namespace saspd::gwm

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/gwm/deadlines.hpp"
 #include "controller/gwm/registry.hpp"
 #include "controller/gwm/weigher.hpp"
 
@@ -40,12 +41,12 @@ class Publisher {
   void start(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
   // Something happened that the LB must learn at once.
   void event(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
-  void forget(const std::string& lb_uid) { books_.erase(lb_uid); }
+  void forget(const std::string& lb_uid);
 
   // When look() is due for the first LB.
-  std::optional<TimePoint> next_look() const;
+  std::optional<TimePoint> next_look() const { return looks_.next(); }
   // The LBs to check now.
-  std::vector<std::string> due(TimePoint now) const;
+  std::vector<std::string> due(TimePoint now) const { return looks_.due(now); }
   // Messages with all news for the LB, which then count as sent; often none. Its next check is an
   // interval later.
   std::vector<sasp::SendWeights> look(const LoadBalancer& lb, const std::string& lb_uid,
@@ -55,9 +56,8 @@ class Publisher {
   void resume(const std::string& lb_uid, TimePoint now);
 
  private:
-  // For an LB in push mode.
+  // For an LB in push mode. While it is suspended, there is no time for its next look.
   struct Book {
-    std::optional<TimePoint> look_at;  // empty while it is suspended
     TimePoint interval_ends;
     std::map<std::string, std::size_t>
         told;  // by group: the number of members that it knows, if any
@@ -80,6 +80,7 @@ class Publisher {
   PublisherConfig config_;
   const Weigher& weigher_;
   std::map<std::string, Book> books_;
+  Deadlines<std::string> looks_;
 };
 
 }  // namespace saspd::gwm

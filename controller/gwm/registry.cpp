@@ -3,7 +3,6 @@
 #include "controller/gwm/registry.hpp"
 
 #include <cassert>
-#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,7 +18,8 @@ using namespace sasp;
 template <class Request>
 Outcome Registry::answer(const Sender& sender, const Request& request) {
   const Head head = head_of(request);
-  const Known known{config_, lbs_, self_registered_, sender, attached_to(sender.connection)};
+  const Known known{config_, lbs_,   self_registered_,
+                    total_,  sender, attached_to(sender.connection)};
   Outcome outcome;
   if (const auto refusal = judge(CaseOf<Request>{{known, head}, request})) {
     outcome.reply = reply_with<Request>(refusal->code);
@@ -27,7 +27,7 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     outcome.unauthorized = refusal->unauthorized;
   } else {
     outcome.reply = reply_with<Request>(ReturnCode::successful);
-    Books books{lbs_, self_registered_};
+    Books books{lbs_, self_registered_, total_};
     outcome.changed = carry_out(sender, request, books);
     if (head.from_lb) attach(sender, head.groups[0].lb_uid, outcome);
   }
@@ -77,6 +77,7 @@ void Registry::attach(const Sender& sender, const std::string& lb_uid, Outcome& 
   }
   lb.connection = sender.connection;
   lb.rights = sender.rights;
+  expiries_.clear(lb_uid);
   attached_.emplace(sender.connection, lb_uid);
   outcome.attached = lb_uid;
 }
@@ -92,6 +93,7 @@ void Registry::disconnected(ConnectionId connection, TimePoint now) {
   LoadBalancer& lb = lbs_.find(attached->second)->second;
   lb.connection.reset();
   lb.forgotten_at = now + config_.retention;
+  expiries_.set(attached->second, lb.forgotten_at);
   attached_.erase(attached);
 }
 
@@ -100,23 +102,14 @@ const std::string* Registry::attached_to(ConnectionId connection) const {
   return attached == attached_.end() ? nullptr : &attached->second;
 }
 
-std::optional<TimePoint> Registry::next_expiry() const {
-  std::optional<TimePoint> next;
-  for (const auto& [lb_uid, lb] : lbs_) {
-    if (!lb.connection && (!next || lb.forgotten_at < *next)) next = lb.forgotten_at;
-  }
-  return next;
-}
-
 std::vector<std::string> Registry::forget_expired(TimePoint now) {
-  std::vector<std::string> forgotten;
-  for (auto lb = lbs_.begin(); lb != lbs_.end();) {
-    const bool expired = !lb->second.connection && lb->second.forgotten_at <= now;
-    if (expired) {
-      discharge(self_registered_, lb->second, lb->first);
-      forgotten.push_back(lb->first);
-    }
-    lb = expired ? lbs_.erase(lb) : std::next(lb);
+  std::vector<std::string> forgotten = expiries_.due(now);
+  for (const std::string& lb_uid : forgotten) {
+    const auto lb = lbs_.find(lb_uid);
+    discharge(self_registered_, lb->second, lb_uid);
+    total_ -= lb->second.extent;
+    lbs_.erase(lb);
+    expiries_.clear(lb_uid);
   }
   return forgotten;
 }

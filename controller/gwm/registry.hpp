@@ -26,6 +26,7 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/gwm/authority.hpp"
+#include "controller/gwm/deadlines.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::gwm {
@@ -148,13 +149,15 @@ class Registry {
   // The connection is gone; its LB, if it spoke for one, is kept for the retention time.
   void disconnected(ConnectionId connection, TimePoint now);
   // When forget_expired() has something to do.
-  std::optional<TimePoint> next_expiry() const;
+  std::optional<TimePoint> next_expiry() const { return expiries_.next(); }
   // Returns the UIDs of the load balancers that were forgotten.
   std::vector<std::string> forget_expired(TimePoint now);
 
   const LoadBalancers& load_balancers() const { return lbs_; }
   const SelfRegistered& self_registered() const { return self_registered_; }
-  const LoadBalancer* find(std::string_view lb_uid) const;  // nullptr: not known
+  const Extent& total() const { return total_; }              // of all load balancers
+  std::size_t connected() const { return attached_.size(); }  // load balancers with a connection
+  const LoadBalancer* find(std::string_view lb_uid) const;    // nullptr: not known
   // The UID of the LB that a connection speaks for; nullptr if none.
   const std::string* attached_to(ConnectionId connection) const;
 
@@ -166,6 +169,8 @@ class Registry {
   RegistryConfig config_;
   LoadBalancers lbs_;
   SelfRegistered self_registered_;
+  Extent total_;
+  Deadlines<std::string> expiries_;  // of those without a connection, by UID
   std::map<ConnectionId, std::string> attached_;
 };
 

@@ -65,6 +65,8 @@ class WorkloadManager {
 
   const LoadBalancers& load_balancers() const { return registry_.load_balancers(); }
   const SelfRegistered& self_registered() const { return registry_.self_registered(); }
+  const Extent& total() const { return registry_.total(); }
+  std::size_t connected() const { return registry_.connected(); }
   // The UID of the LB that a connection speaks for; nullptr if none.
   const std::string* attached_to(ConnectionId id) const { return registry_.attached_to(id); }
   const Weigher& weigher() const { return weigher_; }
