@@ -14,15 +14,11 @@
 #include "bpf/pins.hpp"
 #include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
+#include "controller/lb/map_sizes.hpp"
 
 namespace saspd::bpf {
 
-// The capacity of the maps.
-struct Sizes {
-  std::uint32_t services = 64;    // 257 KiB each
-  std::uint32_t backends = 1024;  // 1..65535
-  std::uint32_t flows = 262'144;  // about 120 bytes each
-};
+using Sizes = lb::MapSizes;
 
 struct AttachSettings {
   std::string pins;

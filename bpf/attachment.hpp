@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 
 namespace saspd::bpf {
 

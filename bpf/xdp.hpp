@@ -9,6 +9,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -16,7 +17,7 @@
 #include "bpf/maglev.hpp"
 #include "bpf/xdp_maps.hpp"
 #include "controller/base/clock.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 
 namespace saspd::bpf {
 
@@ -30,7 +31,7 @@ struct NextHop {
   bool operator==(const NextHop&) const = default;
 };
 
-class Xdp final : public lb::Dataplane {
+class Xdp final : public lb::ObservedDataplane {
  public:
   using Now = std::function<TimePoint()>;
 
@@ -51,6 +52,7 @@ class Xdp final : public lb::Dataplane {
   std::vector<lb::Failure> apply(std::span<const lb::Change> changes) override;
   Result<void> tidy() override;
 
+  // Their next_hop is what the frame gets: lb::frame_text().
   std::map<Endpoint, lb::DestinationState> states(const lb::ServiceKey& key) override;
 
   // Sets where the destinations are. A destination without a next hop is not reachable, and gets no
@@ -140,7 +142,7 @@ class Xdp final : public lb::Dataplane {
   Result<void> free(const std::vector<std::uint32_t>& numbers);
 
   std::optional<std::uint32_t> known_flow(const Service& service, const lb_flow_key& key) const;
-  std::string next_hop_text(const IpAddress& address) const;
+  std::optional<lb::NextHop> next_hop_of(const IpAddress& address) const;
 
   std::string pins_;
   Now now_;

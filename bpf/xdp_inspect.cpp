@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads states, traces and counters from the maps.
 #include <array>
+#include <span>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "bpf/links.hpp"
 #include "bpf/xdp.hpp"
 
 namespace saspd::bpf {
-namespace {
-
-std::string mac_text(const std::array<std::uint8_t, 6>& mac) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                     mac[4], mac[5]);
-}
-
-}  // namespace
 
 std::map<Endpoint, lb::DestinationState> Xdp::states(const lb::ServiceKey& key) {
   std::map<Endpoint, lb::DestinationState> states;
   const auto known = services_.find(key);
   if (known == services_.end()) return states;
   const auto table = maps_->tables.find(2 * known->second.value.number + known->second.table);
+  if (!table) return states;
   std::map<std::uint32_t, std::uint32_t> slots;
-  for (std::size_t i = 0; table && i < LB_SLOTS; ++i)
-    ++slots[table->backend[i]];
+  for (const std::uint16_t number : std::span(table->backend).first(LB_SLOTS))
+    ++slots[number];
   for (const auto& [endpoint, number] : known->second.backends) {
     lb::DestinationState& state = states[endpoint];
     state.slots = slots[number];
     state.reachable = is_resolved(backends_[number]);
-    state.next_hop = next_hop_text(endpoint.address);
+    if (const auto hop = next_hop_of(endpoint.address)) state.next_hop = lb::frame_text(*hop);
     for (const auto& counters : maps_->backend_counters.find(number)) {
       state.packets += counters.packets;
       state.bytes += counters.bytes;
@@ -64,7 +56,7 @@ Result<lb::Trace> Xdp::trace(lb::Protocol protocol, const Endpoint& source,
     if (candidate != number) continue;
     trace.destination = endpoint;
     trace.reachable = is_resolved(backends_[number]);
-    trace.next_hop = next_hop_text(endpoint.address);
+    trace.next_hop = next_hop_of(endpoint.address);
   }
   return trace;
 }
@@ -83,12 +75,11 @@ std::optional<std::uint32_t> Xdp::known_flow(const Service& service, const lb_fl
   return valid ? std::optional<std::uint32_t>(flow->backend) : std::nullopt;
 }
 
-std::string Xdp::next_hop_text(const IpAddress& address) const {
-  if (!next_hops_) return {};
+std::optional<lb::NextHop> Xdp::next_hop_of(const IpAddress& address) const {
+  if (!next_hops_) return std::nullopt;
   const auto known = next_hops_->find(address);
-  if (known == next_hops_->end()) return {};
-  return fmt::format("{} on {}", mac_text(known->second.mac),
-                     interface_name(known->second.interface));
+  if (known == next_hops_->end()) return std::nullopt;
+  return lb::NextHop{{}, interface_name(known->second.interface), address, known->second.mac};
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Xdp::packet_counters() {

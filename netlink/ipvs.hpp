@@ -5,12 +5,12 @@
 #include <memory>
 #include <string>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 #include "netlink/genl.hpp"
 
 namespace saspd::netlink {
 
-class Ipvs final : public lb::Dataplane {
+class Ipvs final : public lb::ObservedDataplane {
  public:
   // Errors that callers distinguish: std::errc::no_protocol_option, the kernel has no IPVS and
   // cannot load it; std::errc::operation_not_permitted, CAP_NET_ADMIN is missing (in the initial

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 
 namespace saspd::netlink {
 

@@ -98,30 +98,38 @@ std::string exit_text(const NextHop& hop) {
   return fmt::format(" (port {})", hop.exit_name);
 }
 
-std::string NextHop::text() const {
-  switch (state) {
-    case State::resolved:
-      return fmt::format("{}{} via {}, {:02x}", interface_name, exit_text(*this), neighbour.text(),
-                         fmt::join(mac, ":"));
+namespace {
+
+std::string problem_of(const NextHop& hop) {
+  using State = NextHop::State;
+  const std::string& name = hop.interface_name;
+  switch (hop.state) {
+    case State::resolved: return {};
     case State::no_route: return "no route";
     case State::local: return "an address of this machine";
-    case State::interface_down: return fmt::format("interface {} has no link", interface_name);
-    case State::no_ethernet: return fmt::format("interface {} is not Ethernet", interface_name);
+    case State::interface_down: return fmt::format("interface {} has no link", name);
+    case State::no_ethernet: return fmt::format("interface {} is not Ethernet", name);
     case State::unresolved:
-      return fmt::format("neighbour {} on {} is not resolved yet", neighbour.text(),
-                         interface_name);
+      return fmt::format("neighbour {} on {} is not resolved yet", hop.neighbour.text(), name);
     case State::failed:
-      return fmt::format("neighbour {} on {} does not answer", neighbour.text(), interface_name);
+      return fmt::format("neighbour {} on {} does not answer", hop.neighbour.text(), name);
     case State::no_port:
-      return fmt::format("bridge {} has not learned yet which port {} is behind", interface_name,
-                         neighbour.text());
+      return fmt::format("bridge {} has not learned yet which port {} is behind", name,
+                         hop.neighbour.text());
     case State::no_transmit:
       return fmt::format(
           "interface {} cannot transmit frames that XDP redirects in native mode{}; attach with "
           "--xdp-mode generic",
-          exit_name, transmit_help);
+          hop.exit_name, hop.transmit_help);
   }
   return "unknown";
+}
+
+}  // namespace
+
+lb::NextHop NextHop::shown() const {
+  if (state != State::resolved) return {problem_of(*this), {}, {}, {}};
+  return {{}, interface_name + exit_text(*this), neighbour, mac};
 }
 
 NextHops::~NextHops() = default;

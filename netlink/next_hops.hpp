@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "controller/base/address.hpp"
+#include "controller/lb/next_hop.hpp"
 #include "netlink/libnl.hpp"
 #include "netlink/links.hpp"
 #include "netlink/xdp_features.hpp"
@@ -56,7 +57,8 @@ struct NextHop {
   std::uint16_t vlan = 0;
   std::string transmit_help;  // for no_transmit: the reason, if known
 
-  std::string text() const;  // "eth0 via 192.0.2.1, 02:00:00:00:00:01", or what is wrong
+  lb::NextHop shown() const;
+  std::string text() const { return lb::text(shown()); }
   bool operator==(const NextHop&) const = default;
 };
 std::string_view name(NextHop::State state);  // the enumerator's name

@@ -83,8 +83,7 @@ auto find_in(Options& options, std::string_view flag) -> decltype(options.data()
   return found == options.end() ? nullptr : &*found;
 }
 
-}  // namespace
-
+// Aligned with the flags in --help; ends with a line break.
 std::string help_table(const std::vector<HelpEntry>& entries) {
   std::string out;
   for (const auto& [usage, help] : entries) {
@@ -98,22 +97,31 @@ std::string help_table(const std::vector<HelpEntry>& entries) {
   return out;
 }
 
+constexpr std::string_view help_text = "Print this help and exit";
+constexpr std::string_view version_text = "Print the version and how it was built, and exit";
+
+}  // namespace
+
 Cli::Cli(std::string name, std::string description, std::string footer)
     : name_(std::move(name)),
       footer_(std::move(footer)),
       app_(std::make_unique<CLI::App>(std::move(description), name_)) {
   app_->get_formatter()->column_width(help_column);
-  app_->set_help_flag("-h,--help", "Print this help and exit");
+  app_->set_help_flag("-h,--help", std::string(help_text));
   app_->set_version_flag(
-      "--version", [this] { return version(); },
-      "Print the version and how it was built, and exit");
+      "--version", [this] { return version(); }, std::string(version_text));
   // check_command_line reports what is left over, in our words.
   app_->allow_extras();
-  app_->footer([this] {
-    if (not_built_.empty()) return footer_;
+  app_->footer([this] { return this->footer(); });
+}
+
+std::string Cli::footer() const {
+  std::string text = footer_;
+  if (!not_built_.empty()) {
     const auto names = fmt::format("Not built yet: {}", fmt::join(not_built_, " "));
-    return footer_ + (footer_.empty() ? "" : "\n\n") + wrapped(names, help_width);
-  });
+    text += (text.empty() ? "" : "\n\n") + wrapped(names, help_width);
+  }
+  return commands_.empty() ? text : fmt::format("Commands:\n{}{}", help_table(commands_), text);
 }
 
 Cli::~Cli() = default;
@@ -124,15 +132,20 @@ void Cli::section(std::string title) {
 
 void Cli::add_option(std::string flag, std::string placeholder, Accept accept, std::string help,
                      std::string by_default) {
-  if (!by_default.empty()) help += fmt::format(" [{}]", by_default);
-  add(std::move(flag), std::move(placeholder), std::move(accept), std::move(help)).by_default =
-      std::move(by_default);
+  Option& option = add(std::move(flag), std::move(placeholder), std::move(accept), std::move(help));
+  option.by_default = std::move(by_default);
+  shown_default(option.by_default);
+}
+
+void Cli::shown_default(std::string text) {
+  options_.back().shown_default = std::move(text);
+  describe(options_.back());
 }
 
 void Cli::add_list(std::string flag, std::string placeholder, Accept accept, std::string help) {
-  add(std::move(flag), std::move(placeholder), std::move(accept),
-      std::move(help) + "; may be repeated")
-      .is_list = true;
+  Option& option = add(std::move(flag), std::move(placeholder), std::move(accept), std::move(help));
+  option.is_list = true;
+  describe(option);
 }
 
 void Cli::flag(std::string flag, bool& target, std::string help) {
@@ -159,18 +172,42 @@ void Cli::add_verb(std::string flag, std::function<void()> choose, std::string h
 // An option without a placeholder is a switch.
 Cli::Option& Cli::add(std::string flag, std::string placeholder, Accept accept, std::string help) {
   Option& option = options_.emplace_back();
+  option.flag = std::move(flag);
+  option.placeholder = std::move(placeholder);
+  option.help = std::move(help);
   option.accept = std::move(accept);
-  option.is_toggle = placeholder.empty();
-  help = wrapped(help, help_width - help_column);
+  option.is_toggle = option.placeholder.empty();
   // One value per occurrence, taken literally: no lists in brackets, no following arguments.
-  option.handle = option.is_toggle ? app_->add_flag(flag)->description(std::move(help))
-                                   : app_->add_option(flag, CLI::callback_t{}, std::move(help))
-                                         ->type_name(std::move(placeholder))
+  option.handle = option.is_toggle ? app_->add_flag(option.flag)
+                                   : app_->add_option(option.flag, CLI::callback_t{})
+                                         ->type_name(option.placeholder)
                                          ->expected(1)
                                          ->allow_extra_args(false);
   option.handle->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(section_);
-  option.flag = std::move(flag);
+  describe(option);
   return option;
+}
+
+void Cli::describe(Option& option) {
+  std::string text = option.help;
+  if (!option.shown_default.empty()) text += fmt::format(" [{}]", option.shown_default);
+  if (option.is_list) text += "; may be repeated";
+  option.handle->description(wrapped(text, help_width - help_column));
+}
+
+std::string Cli::help_rows() const {
+  std::string rows =
+      fmt::format("flag\t--help\t\t{}\t\t\nflag\t--version\t\t{}\t\t\n", help_text, version_text);
+  for (const auto& option : options_) {
+    rows += fmt::format("flag\t{}\t{}\t{}\t{}\t{}\n", option.flag, option.placeholder, option.help,
+                        option.shown_default, option.is_list ? "repeats" : "");
+  }
+  for (const auto& [usage, help] : commands_) {
+    const auto blank = std::min(usage.find(' '), usage.size());
+    rows += fmt::format("command\t{}\t{}\t{}\n", usage.substr(0, blank),
+                        usage.substr(std::min(blank + 1, usage.size())), help);
+  }
+  return rows;
 }
 
 void Cli::positional(std::string placeholder, std::optional<std::string>& target,
@@ -205,6 +242,10 @@ void Cli::with_config_file() {
 std::optional<ExitCode> Cli::parse(int argc, const char* const* argv) {
   const auto stop = [&](const End& end) { return refuse(end.code, end.text); };
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const auto flags_end = std::find(arguments.begin(), arguments.end(), "--");
+  if (std::find(arguments.begin(), flags_end, "--help=table") != flags_end) {
+    return show(help_rows());
+  }
   try {
     if (const auto end = read_command_line(std::move(arguments))) return stop(*end);
   } catch (const CLI::CallForHelp&) {

@@ -7,7 +7,7 @@
 //   cli.with_config_file();
 //   cli.section("Advice");
 //   cli.list("--gwm", "HOST[:PORT]", options.gwms, host_port(3860), "where the advice comes from");
-//   cli.option("--retry-min", "SECONDS", options.retry_min, seconds(1, 300), "...", "20");
+//   cli.option("--retry-min", "SECONDS", options.retry_min, seconds(1, 300), "...");
 //   if (const auto end = cli.parse(argc, argv)) return static_cast<int>(*end);
 #pragma once
 
@@ -23,6 +23,7 @@
 
 #include "controller/base/error.hpp"
 #include "controller/base/exit_codes.hpp"
+#include "controller/cli/parsers.hpp"
 
 namespace CLI {
 class App;
@@ -33,13 +34,11 @@ namespace saspd::cli {
 
 struct ConfigLine;
 
-// A line of the help: what is typed, and what it means.
+// A command in the help: what is typed, and what it means.
 struct HelpEntry {
-  std::string usage;
+  std::string usage;  // "why MEMBER"
   std::string help;
 };
-// Aligned with the flags in --help; ends with a line break.
-std::string help_table(const std::vector<HelpEntry>& entries);
 
 class Cli {
  public:
@@ -54,12 +53,16 @@ class Cli {
   // Heading in --help for what follows.
   void section(std::string title);
 
+  // The commands of the program, one per line, before the rest of the footer.
+  void commands(std::vector<HelpEntry> entries) { commands_ = std::move(entries); }
+
   // A flag with one value; given twice is an error. `parser` is text -> Result<something that can
-  // be assigned to target>. by_default is a value in text ("" is none), taken when none is given,
-  // and shown by --help and --print-config. Targets outlive the Cli.
+  // be assigned to target>. The default is what the target holds when it is declared, if the parser
+  // can write it as text (parsers.hpp); --help and --print-config show it. Targets outlive the Cli.
   template <class T, class Parse>
-  void option(std::string flag, std::string placeholder, T& target, Parse parser, std::string help,
-              std::string by_default = {}) {
+  void option(std::string flag, std::string placeholder, T& target, Parse parser,
+              std::string help) {
+    auto by_default = text_of(std::as_const(target), parser);
     add_option(std::move(flag), std::move(placeholder), assign_to(target, std::move(parser)),
                std::move(help), std::move(by_default));
   }
@@ -73,10 +76,15 @@ class Cli {
   }
 
   // The same for values that must be checked against earlier ones: flags are taken in the order in
-  // which they were added here, and the values of one flag in the order given.
+  // which they were added here, and the values of one flag in the order given. `by_default`: a value
+  // as text, taken when none is given; "" is none.
   void add_option(std::string flag, std::string placeholder, Accept accept, std::string help,
                   std::string by_default = {});
   void add_list(std::string flag, std::string placeholder, Accept accept, std::string help);
+
+  // What --help shows as the default of the flag that was added last, where that is not a value to
+  // be taken.
+  void shown_default(std::string text);
 
   // A switch: "--dry-run", "--dry-run=false"; in a config file "dry-run = true".
   void flag(std::string flag, bool& target, std::string help);
@@ -102,7 +110,7 @@ class Cli {
   void with_config_file();
 
   // Call it once. Empty: continue. Otherwise the program exits with this code, with everything
-  // already printed: ok (help or version, on stdout), usage (the command line), no_input (no such
+  // already printed: ok (help, its table or version, on stdout), usage (the command line), no_input (no such
   // config file), configuration (its lines; all wrong ones are named), io (stdout could not be
   // written).
   std::optional<ExitCode> parse(int argc, const char* const* argv);
@@ -115,6 +123,12 @@ class Cli {
   // "NAME: text" on stderr (and where help is, for a usage error), for checks that need more than
   // one flag. Returns the code.
   ExitCode refuse(ExitCode code, std::string_view text) const;
+
+  // The help for programs (--help=table, which --help does not show): a line for each flag and each
+  // command, with the fields of a line separated by tabs, some of them empty:
+  //   flag     FLAG  PLACEHOLDER  HELP  DEFAULT  "repeats", if it may be repeated
+  //   command  NAME  ARGUMENTS    HELP
+  std::string help_rows() const;
 
   // Text on stdout. Returns ok, or io after saying that it could not be written.
   ExitCode show(std::string_view text) const;
@@ -129,8 +143,11 @@ class Cli {
   };
   struct Option {
     std::string flag;  // with its dashes
-    Accept accept;     // of one value
-    std::string by_default;
+    std::string placeholder;
+    std::string help;
+    Accept accept;           // of one value
+    std::string by_default;  // a value
+    std::string shown_default;
     bool is_toggle = false;  // true or false, and true without a value
     bool is_list = false;    // may be repeated
     bool is_action = false;  // command line only
@@ -165,6 +182,8 @@ class Cli {
 
   void add_verb(std::string flag, std::function<void()> choose, std::string help);
   Option& add(std::string flag, std::string placeholder, Accept accept, std::string help);
+  void describe(Option& option);
+  std::string footer() const;
   std::optional<End> read_command_line(std::vector<std::string> arguments);
   std::optional<End> prepare(std::vector<std::string>& arguments) const;
   std::optional<End> check_command_line();
@@ -183,6 +202,7 @@ class Cli {
 
   std::string name_;
   std::string footer_;
+  std::vector<HelpEntry> commands_;
   std::unique_ptr<CLI::App> app_;
   std::string section_ = "Options";
   std::vector<Option> options_;

@@ -42,6 +42,15 @@ bool is_journal(int fd) {
          fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
+WordParser<LogFormat> formats() {
+  return one_of<LogFormat>(
+      {{"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"journal", LogFormat::journal}});
+}
+
+std::string format_text(LogFormat format) {
+  return formats().text(format);
+}
+
 Result<LogFormat> parse_format(std::string_view text) {
   if (text == "json") {
     return fail(
@@ -49,9 +58,7 @@ Result<LogFormat> parse_format(std::string_view text) {
         fmt::format("json is not built yet in this version ({}), expected auto, text or journal",
                     program_version));
   }
-  return one_of<LogFormat>({{"auto", LogFormat::automatic},
-                            {"text", LogFormat::text},
-                            {"journal", LogFormat::journal}})(text);
+  return formats()(text);
 }
 
 }  // namespace
@@ -62,11 +69,11 @@ void add_log_options(Cli& cli, LogOptions& options) {
                             {"warning", Level::warning},
                             {"info", Level::info},
                             {"debug", Level::debug}}),
-             "what is logged to stderr", "info");
-  cli.option("--log-format", "auto|text|journal", options.format, parse_format,
+             "what is logged to stderr");
+  cli.option("--log-format", "auto|text|journal", options.format,
+             with_text(parse_format, format_text),
              "text: time and level before each line; journal: <N> priorities; auto: journal if "
-             "stderr is the journal, else text",
-             "auto");
+             "stderr is the journal, else text");
 }
 
 Log::Log(LogOptions options, int fd) : options_(options), fd_(fd) {

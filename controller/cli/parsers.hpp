@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The values of flags. Each function returns a parser for Cli::option and Cli::list, whose error
-// names the value and the accepted form.
+// names the value and the accepted form. Those with a function text() also give a value as it would
+// be typed, so that a flag's default is its field's.
 #pragma once
 
 #include <algorithm>
@@ -18,41 +19,71 @@
 #include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
 #include "controller/base/nearest.hpp"
+#include "controller/base/seconds.hpp"
 
 namespace saspd::cli {
 
 // A whole number from low to high, which must fit into Number.
-template <class Number = std::uint64_t>
-auto number(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view text) -> Result<Number> {
+template <class Number>
+struct NumberParser {
+  std::uint64_t low;
+  std::uint64_t high;
+
+  Result<Number> operator()(std::string_view text) const {
     const auto value = parse_number(text, low, high);
     if (!value) return fail(value.error());
     return static_cast<Number>(*value);
-  };
+  }
+  static std::string text(Number value) { return fmt::to_string(value); }
+};
+template <class Number = std::uint64_t>
+NumberParser<Number> number(std::uint64_t low, std::uint64_t high) {
+  return {low, high};
 }
 
-// A time from low to high seconds: a whole number of them, or of its unit (10s, 5m, 2h, 1d).
-Result<std::chrono::seconds> parse_seconds(std::string_view text, std::uint64_t low,
-                                           std::uint64_t high);
-inline auto seconds(std::uint64_t low, std::uint64_t high) {
-  return [=](std::string_view text) { return parse_seconds(text, low, high); };
+// See parse_seconds().
+struct SecondsParser {
+  std::uint64_t low;
+  std::uint64_t high;
+
+  Result<std::chrono::seconds> operator()(std::string_view text) const {
+    return parse_seconds(text, low, high);
+  }
+  template <class Rep, class Period>
+  static std::string text(std::chrono::duration<Rep, Period> value) {
+    return fmt::to_string(std::chrono::duration_cast<std::chrono::seconds>(value).count());
+  }
+};
+inline SecondsParser seconds(std::uint64_t low, std::uint64_t high) {
+  return {low, high};
 }
 
 // Text of low to high bytes, taken literally.
-inline auto text(std::size_t low, std::size_t high) {
-  return [=](std::string_view value) -> Result<std::string> {
+struct TextParser {
+  std::size_t low;
+  std::size_t high;
+
+  Result<std::string> operator()(std::string_view value) const {
     if (value.size() < low || value.size() > high) {
       return fail(std::errc::invalid_argument, fmt::format("'{}' has {} bytes, expected {} to {}",
                                                            value, value.size(), low, high));
     }
     return std::string(value);
-  };
+  }
+  static const std::string& text(const std::string& value) { return value; }
+};
+inline TextParser text(std::size_t low, std::size_t high) {
+  return {low, high};
 }
 
 // One of a few words, each with its value.
 template <class T>
-auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
-  return [words = std::vector(words)](std::string_view text) -> Result<T> {
+using Words = std::vector<std::pair<std::string_view, T>>;
+template <class T>
+struct WordParser {
+  Words<T> words;
+
+  Result<T> operator()(std::string_view text) const {
     std::string known;
     std::vector<std::string_view> names;
     for (const auto& [word, meaning] : words) {
@@ -62,7 +93,41 @@ auto one_of(std::initializer_list<std::pair<std::string_view, T>> words) {
     }
     return fail(std::errc::invalid_argument,
                 fmt::format("'{}' is not one of: {}{}", text, known, did_you_mean(text, names)));
-  };
+  }
+  std::string text(const T& value) const {
+    for (const auto& [word, meaning] : words) {
+      if (meaning == value) return std::string(word);
+    }
+    return {};
+  }
+};
+template <class T>
+WordParser<T> one_of(Words<T> words) {
+  return {std::move(words)};
+}
+
+// A parser with its inverse.
+template <class Parse, class Text>
+struct ParserWithText {
+  Parse parse;
+  Text text;
+  auto operator()(std::string_view value) const { return parse(value); }
+};
+template <class Parse, class Text>
+ParserWithText<Parse, Text> with_text(Parse parse, Text text) {
+  return {std::move(parse), std::move(text)};
+}
+
+// The text of a value; empty if there is none, or the parser has no inverse.
+template <class T, class Parse>
+std::string text_of(const T& value, const Parse& parser) {
+  if constexpr (requires { std::string(parser.text(value)); }) {
+    return std::string(parser.text(value));
+  } else if constexpr (requires { std::string(parser.text(*value)); }) {
+    return value ? std::string(parser.text(*value)) : std::string();
+  } else {
+    return {};
+  }
 }
 
 // For Cli::add_list: appends the values that `parser` gives, each of which may be given once.
@@ -103,8 +168,18 @@ inline auto listen_endpoint(std::uint16_t default_port) {
 // The same, or "off", which is empty.
 Result<std::optional<Endpoint>> parse_listen_or_off(std::string_view text,
                                                     std::uint16_t default_port);
-inline auto listen_or_off(std::uint16_t default_port) {
-  return [=](std::string_view text) { return parse_listen_or_off(text, default_port); };
+struct ListenOrOffParser {
+  std::uint16_t default_port;
+
+  Result<std::optional<Endpoint>> operator()(std::string_view text) const {
+    return parse_listen_or_off(text, default_port);
+  }
+  static std::string text(const std::optional<Endpoint>& value) {
+    return value ? value->text() : "off";
+  }
+};
+inline ListenOrOffParser listen_or_off(std::uint16_t default_port) {
+  return {default_port};
 }
 
 // Advice moves traffic, so it crosses a network in the clear only if the operator allows it. `host`

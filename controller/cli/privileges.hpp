@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "controller/base/capability.hpp"
 #include "controller/base/error.hpp"
 
 namespace saspd::cli {
-
-enum class Capability : std::uint8_t { net_admin, bpf };  // capabilities(7)
 
 struct Needs {
   std::string user;  // the user to become, with its group, if root started the program

@@ -43,7 +43,8 @@ void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role) {
   }
   // Without a default, so that giving it turns TLS on.
   cli.option("--tls-min", "1.2|1.3", settings.min, parse_version,
-             "the oldest TLS version that is accepted [1.2]");
+             "the oldest TLS version that is accepted");
+  cli.shown_default("1.2");
 }
 
 Result<void> check_tls(const TlsSettings& settings, TlsRole role) {

@@ -52,8 +52,7 @@ std::string footer() {
   for (const auto& row : report::commands()) {
     if (!row.is_built()) not_built.push_back(row.name);
   }
-  return fmt::format("Commands:\n{}Not built yet: {}\n\n{}", cli::help_table(help_of_commands()),
-                     fmt::join(not_built, " "), examples_and_codes);
+  return fmt::format("Not built yet: {}\n\n{}", fmt::join(not_built, " "), examples_and_codes);
 }
 
 Result<Command> parse_command(std::string_view word) {
@@ -84,7 +83,7 @@ std::string_view default_program(Command command) {
 std::optional<std::string> check(const Options& options) {
   const auto& row = report::row_of(options.command);
   const auto given = options.arguments.size();
-  if (given < row.min_arguments()) return fmt::format("{} needs {}", row.name, row.needs);
+  if (given < row.min_arguments()) return fmt::format("{} needs {}", row.name, row.takes.needs);
   if (given > row.max_arguments()) {
     return fmt::format("{} takes {}, got '{}'", row.name,
                        row.max_arguments() == 0   ? "no argument"
@@ -104,18 +103,17 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   std::optional<std::string> first;
   std::optional<std::string> second;
   cli::Cli cli("saspctl", "Asks a running saspd or sasp-gwm what it does and why.", footer());
+  cli.commands(help_of_commands());
   cli.option("--of", "saspd|sasp-gwm", options.program,
              cli::one_of<std::string>({{saspd_program, std::string(saspd_program)},
                                        {gwm_program, std::string(gwm_program)}}),
              "the program to ask; no other answers in its place. Default: sasp-gwm for lbs, and "
              "saspd for everything else");
-  cli.option(
-      "--socket", "PATH", options.socket, cli::text(1, 107),
-      fmt::format("the control socket; without --of, the program that listens there is asked "
-                  "[{}, or {} for sasp-gwm]",
-                  saspd_socket, gwm_socket));
+  cli.option("--socket", "PATH", options.socket, cli::text(1, 107),
+             "the control socket; without --of, the program that listens there is asked");
+  cli.shown_default(fmt::format("{}, or {} for sasp-gwm", saspd_socket, gwm_socket));
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
-             "how long to wait for the answer", "5");
+             "how long to wait for the answer");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
   cli.flag("--check", options.check, "with status: exit with 1 if something is not healthy");
   cli.flag("--no-color", options.no_color,
@@ -143,7 +141,7 @@ boost::json::object request(const Options& options) {
   const auto& row = report::row_of(options.command);
   boost::json::object request{{"command", row.name}};
   for (std::size_t i = 0; i < options.arguments.size(); ++i)
-    request[row.arguments.at(i).key] = options.arguments[i];
+    request[row.takes.each.at(i).key] = options.arguments[i];
   return request;
 }
 

@@ -31,7 +31,7 @@ struct Options {
   // --socket.
   std::string program;
   std::string socket;
-  std::chrono::seconds timeout{};
+  std::chrono::seconds timeout{5};
   bool json = false;
   bool check = false;
   bool no_color = false;

@@ -9,6 +9,7 @@
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
 #include "controller/ctl/render.hpp"
+#include "controller/ctl/render_fields.hpp"
 #include "controller/ctl/render_gwm.hpp"
 #include "controller/report/json.hpp"
 
@@ -66,7 +67,11 @@ Outcome refused(const json::object& answer) {
 
 template <class Answer>
 std::string shown(const json::object& answer, bool colors) {
-  return render(report::from_json<Answer>(answer), colors);
+  if constexpr (requires(const Answer& known) { render(known, colors); }) {
+    return render(report::from_json<Answer>(answer), colors);
+  } else {
+    return render_fields(answer, colors);
+  }
 }
 
 std::string shown_of_gwm(Command command, const json::object& answer, bool colors) {

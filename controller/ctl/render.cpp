@@ -250,7 +250,7 @@ Texts problems(const report::Status& status) {
 
 std::string render(const report::Status& status, bool colors) {
   std::string out = fmt::format("saspd {}, LB UID {}, backend {}", or_dash(status.version),
-                                or_dash(status.lb_uid), or_dash(status.backend.text()));
+                                or_dash(status.lb_uid), or_dash(status.backend));
   if (status.dry_run) out += painted(", dry run: nothing is written", Color::doubtful, colors);
   out += "\n\n" + render_gwms(status.gwm, colors);
   for (const auto& group : status.groups)

@@ -14,6 +14,8 @@
 namespace saspd::gwm {
 namespace {
 
+constexpr const char* default_listen = "127.0.0.1:3860";
+
 constexpr std::string_view footer =
     R"(A line of the weights file is  GROUP [tcp:|udp:|sctp:]ADDR:PORT WEIGHT|quiesce|down|unknown
 or  GROUP ADDR ...  for a system. Members without a line and without a probe are unknown: load
@@ -55,19 +57,19 @@ host::Refused check(const Options& options) {
 
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
   Options options;
-  std::chrono::seconds interval{};
-  std::chrono::seconds probe_interval{};
-  std::chrono::seconds probe_timeout{};
+  std::chrono::seconds interval{options.registry.interval};
   cli::Cli cli("sasp-gwm", "Advises load balancers about the weights of their servers (RFC 4678).",
                std::string(footer));
   cli.with_config_file();
   cli.section("Network");
   cli.list("--listen", "ADDR:PORT", options.listen, cli::listen_endpoint(sasp::default_port),
-           "where load balancers and members connect [127.0.0.1:3860]");
+           "where load balancers and members connect");
+  cli.shown_default(default_listen);
   cli.flag("--insecure-plaintext", options.insecure_plaintext,
            "listen without TLS on an address that is not loopback");
   cli.list("--allow", "ADDR[/BITS]", options.allowed, IpNetwork::parse,
-           "an address or network that may connect [any address]");
+           "an address or network that may connect");
+  cli.shown_default("any address");
   cli::add_tls_options(cli, options.tls, TlsRole::server);
   cli.section("Authority (who may speak for whom; refused with 0x11)");
   cli.option(
@@ -82,83 +84,74 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--weights-memory", "SECONDS", options.weights_memory, cli::seconds(0, 86400),
              "how long a member that vanished from the weights file keeps its last advice; a file "
              "that lost more than half of its members is held back ten times as long, or until "
-             "SIGHUP. 0: neither",
-             "60");
+             "SIGHUP. 0: neither");
   cli.add_list(
       "--probe", "[GROUP=]none|tcp|http:PATH|agent:PORT",
       [&options](std::string_view value) { return options.probes.add(value); },
       "how members are probed: tcp connects, http expects 2xx or 3xx, agent speaks HAProxy's "
-      "agent-check. Without GROUP: for all groups that have no probe of their own. Several add up "
-      "[none]");
-  cli.option("--probe-interval", "SECONDS", probe_interval, cli::seconds(1, 3600),
-             "time between two probes of a server; half of it while its state is in doubt", "2");
-  cli.option("--probe-timeout", "SECONDS", probe_timeout, cli::seconds(1, 60),
-             "limit for a whole probe", "1");
+      "agent-check. Without GROUP: for all groups that have no probe of their own. Several add up");
+  cli.shown_default("none");
+  cli.option("--probe-interval", "SECONDS", options.probing.interval, cli::seconds(1, 3600),
+             "time between two probes of a server; half of it while its state is in doubt");
+  cli.option("--probe-timeout", "SECONDS", options.probing.timeout, cli::seconds(1, 60),
+             "limit for a whole probe");
   cli.option("--probe-rise", "N", options.probing.rules.rise, cli::number<unsigned>(1, 100),
-             "successes in a row that bring a server up", "2");
+             "successes in a row that bring a server up");
   cli.option("--probe-fall", "N", options.probing.rules.fall, cli::number<unsigned>(1, 100),
-             "failures in a row that bring it down", "3");
+             "failures in a row that bring it down");
   cli.option("--agent-send", "TEXT", options.probing.agent_send, cli::text(1, 255),
              "a line that is sent to agents before they answer, for those that wait for one");
   cli.option("--agent-max", "PERCENT", options.weigher.agent_max, cli::number<unsigned>(1, 25600),
-             "the largest percentage that an agent may report; a larger one counts as this", "100");
+             "the largest percentage that an agent may report; a larger one counts as this");
   cli.option("--max-share", "PERCENT", options.weigher.max_share, cli::number<unsigned>(1, 100),
              "the largest part of a group's weights that a member gets because of its agent, never "
-             "less than twice an equal part. 100: no limit",
-             "100");
+             "less than twice an equal part. 100: no limit");
   cli.option("--probe-concurrency", "N", options.probing.concurrency,
-             cli::number<std::size_t>(1, 10'000), "probes at a time", "256");
+             cli::number<std::size_t>(1, 10'000), "probes at a time");
   cli.option("--interval", "SECONDS", interval, cli::seconds(1, 3600),
-             "polling interval recommended to load balancers, and interval of pushes", "10");
+             "polling interval recommended to load balancers, and interval of pushes");
   cli.option("--max-weight", "N", options.weigher.max_weight, cli::number<std::uint16_t>(1, 65535),
              "weight of a group's best member by its probes. Weights from the weights file stay as "
-             "they are, and its largest one in a group replaces this",
-             "64");
+             "they are, and its largest one in a group replaces this");
   cli.option("--slow-start", "SECONDS", options.weigher.slow_start, cli::seconds(0, 3600),
-             "time until a member that was down has its full weight again, from a tenth on", "0");
+             "time until a member that was down has its full weight again, from a tenth on");
   cli.option("--damping", "PERCENT", options.weigher.damping, cli::number<unsigned>(0, 95),
-             "how much of the old value remains at each new one from an agent, 0 to 95", "0");
+             "how much of the old value remains at each new one from an agent, 0 to 95");
   cli.section("Registry");
   cli.option("--retention", "SECONDS", options.registry.retention, cli::seconds(0, 604800),
-             "how long a load balancer without a connection is remembered", "300");
+             "how long a load balancer without a connection is remembered");
   cli.flag("--mixed-groups", options.registry.mixed_groups,
            "accept systems and applications in one group");
   cli.section("Limits");
   cli.option("--max-connections", "N", options.server.max_connections,
-             cli::number<std::size_t>(1, 1'000'000), "connections at once", "4096");
+             cli::number<std::size_t>(1, 1'000'000), "connections at once");
   cli.option("--max-request-rate", "N", options.server.max_requests_per_second,
              cli::number<unsigned>(0, 1'000'000),
-             "requests per second on one connection; further ones are read later. 0: no limit",
-             "1000");
+             "requests per second on one connection; further ones are read later. 0: no limit");
   cli.option("--max-connection-rate", "N", options.server.max_new_per_second,
              cli::number<unsigned>(0, 1'000'000),
-             "new connections per second from one address, loopback excepted. 0: no limit", "100");
+             "new connections per second from one address, loopback excepted. 0: no limit");
   cli.option("--max-message", "BYTES", options.server.max_message,
-             cli::number<std::size_t>(1024, 0x7FFFFFFF), "longest message", "16777216");
+             cli::number<std::size_t>(1024, 0x7FFFFFFF), "longest message");
   cli.option("--max-lbs", "N", options.registry.max_lbs, cli::number<std::size_t>(1, 1'000'000),
-             "load balancers", "1024");
+             "load balancers");
   cli.option("--max-groups", "N", options.registry.max_groups,
-             cli::number<std::size_t>(1, 10'000'000), "groups of all load balancers together",
-             "65535");
+             cli::number<std::size_t>(1, 10'000'000), "groups of all load balancers together");
   cli.option("--max-members", "N", options.registry.max_members,
-             cli::number<std::size_t>(1, 100'000'000), "members of all groups together", "1000000");
+             cli::number<std::size_t>(1, 100'000'000), "members of all groups together");
   cli.option("--max-self-registered", "N", options.registry.max_self_registered,
              cli::number<std::size_t>(1, 100'000'000),
              "members, and new groups, that one address may register by itself; those of a peer "
-             "that may speak for any address count for its own",
-             "256");
+             "that may speak for any address count for its own");
   cli.section("General");
   host::add_options(cli, options,
                     {.control = "/run/sasp-gwm/control",
                      .control_may_lack = true,
                      .metrics_port = 9861,
-                     .metrics = "127.0.0.1:9861",
                      .member_metrics = "four"});
   const auto complete = [&] {
-    if (options.listen.empty()) options.listen.push_back(*Endpoint::parse("127.0.0.1:3860"));
-    options.probing.interval = probe_interval;
-    options.probing.timeout = probe_timeout;
-    options.weigher.settle = 2 * probe_interval + probe_timeout;
+    if (options.listen.empty()) options.listen.push_back(*Endpoint::parse(default_listen));
+    options.weigher.settle = 2 * options.probing.interval + options.probing.timeout;
     options.registry.interval = static_cast<std::uint16_t>(interval.count());
     return check(options);
   };

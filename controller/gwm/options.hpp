@@ -15,10 +15,10 @@ namespace saspd::gwm {
 
 // What peers may cost.
 struct ServerLimits {
-  std::size_t max_connections = 0;
-  std::size_t max_message = 0;           // bytes
-  unsigned max_requests_per_second = 0;  // of one connection; 0: no limit
-  unsigned max_new_per_second = 0;       // connections from one address; 0: no limit
+  std::size_t max_connections = 4096;
+  std::size_t max_message = sasp::default_max_message;  // bytes
+  unsigned max_requests_per_second = 1000;              // of one connection; 0: no limit
+  unsigned max_new_per_second = 100;                    // connections from one address; 0: no limit
 };
 
 struct Options : host::Options {

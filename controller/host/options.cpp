@@ -2,6 +2,7 @@
 
 #include "controller/host/options.hpp"
 
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,6 +12,8 @@
 
 namespace saspd::host {
 namespace {
+
+const IpAddress loopback = IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1});
 
 // RFC 4678 9.2
 constexpr std::chrono::seconds least_retry{20};
@@ -38,17 +41,16 @@ void add_control_option(cli::Cli& cli, Options& options, const Defaults& default
 }
 
 void add_metrics_options(cli::Cli& cli, Options& options, const Defaults& defaults) {
+  if (defaults.metrics) options.metrics = Endpoint{loopback, defaults.metrics_port};
   cli.option("--metrics", "ADDR:PORT|off", options.metrics,
              cli::listen_or_off(defaults.metrics_port),
              "metrics for Prometheus at http://ADDR:PORT/metrics, open to every client that can "
-             "reach the address; one that is in use is tried again",
-             std::string(defaults.metrics));
+             "reach the address; one that is in use is tried again");
   if (defaults.member_metrics.empty()) return;
   cli.option("--metrics-members", "on|off", options.metrics_members,
              cli::one_of<bool>({{"on", true}, {"off", false}}),
              fmt::format("off: omit the metrics of the members, of which each has {}",
-                         defaults.member_metrics),
-             "on");
+                         defaults.member_metrics));
 }
 
 }  // namespace
@@ -66,8 +68,7 @@ void add_gwm_options(cli::Cli& cli, ClientOptions& options, std::string gwm, std
                cli::each_once(options.gwms, cli::host_port(sasp::default_port)), std::move(gwm));
   cli.flag("--insecure-plaintext", options.insecure_plaintext,
            "allow a connection without TLS to a GWM that is not on this machine");
-  cli.option("--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300), std::move(retry),
-             "20");
+  cli.option("--retry-min", "SECONDS", options.retry_min, cli::seconds(1, 300), std::move(retry));
 }
 
 Refused check_gwms(const ClientOptions& options) {

@@ -45,7 +45,7 @@ struct Defaults {
   std::string_view control{};     // path; empty: the program has no control socket
   bool control_may_lack = false;  // unless --control is given
   std::uint16_t metrics_port = 0;
-  std::string_view metrics{};         // the default of --metrics
+  bool metrics = true;                // by default, on loopback
   std::string_view member_metrics{};  // how many each member has; empty: the program has none
 };
 

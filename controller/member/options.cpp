@@ -17,16 +17,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::string_view footer = R"(Commands:
-  run          registers the members with every GWM and keeps running: reports their state, and
-               registers them again with a GWM that was restarted. On SIGTERM it quiesces them,
-               waits --drain seconds, deregisters them and exits; a second signal ends the wait
-  register     registers them, not quiesced, and exits
-  deregister   deregisters them; with --drain, after a quiesce and that many seconds
-  quiesce      stops new connections to them
-  resume       ends that quiesce
-  state N      reports a state from 0 to 255 to the load balancer, and resumes
-
+constexpr std::string_view footer = R"(
 A load balancer must allow its members to speak for themselves: saspd --trust.
 
 Example, in the unit of a web server:
@@ -37,16 +28,35 @@ Exit codes: 0 every GWM has acknowledged (run: ended by a signal), 64 usage, 66 
 69 a GWM cannot be reached, 74 I/O, 75 try again: the GWM does not know the load balancer or the
 member yet, or there was no answer, 77 members may not speak for themselves, 78 configuration.)";
 
-struct CommandName {
+struct CommandRow {
   std::string_view name;
   Command command;
+  std::string_view argument;
+  std::string_view help;
 };
-constexpr std::array<CommandName, 6> commands{{{"run", Command::run},
-                                               {"register", Command::register_once},
-                                               {"deregister", Command::deregister},
-                                               {"quiesce", Command::quiesce},
-                                               {"resume", Command::resume},
-                                               {"state", Command::state}}};
+constexpr std::array<CommandRow, 6> commands{{
+    {"run", Command::run, "",
+     "registers the members with every GWM and keeps running: reports their state, and registers "
+     "them again with a GWM that was restarted. On SIGTERM it quiesces them, waits --drain seconds, "
+     "deregisters them and exits; a second signal ends the wait"},
+    {"register", Command::register_once, "", "registers them, not quiesced, and exits"},
+    {"deregister", Command::deregister, "",
+     "deregisters them; with --drain, after a quiesce and that many seconds"},
+    {"quiesce", Command::quiesce, "", "stops new connections to them"},
+    {"resume", Command::resume, "", "ends that quiesce"},
+    {"state", Command::state, "N",
+     "reports a state from 0 to 255 to the load balancer, and resumes"},
+}};
+
+std::vector<cli::HelpEntry> help_of_commands() {
+  std::vector<cli::HelpEntry> entries;
+  for (const auto& row : commands) {
+    entries.push_back(
+        {fmt::format("{}{}{}", row.name, row.argument.empty() ? "" : " ", row.argument),
+         std::string(row.help)});
+  }
+  return entries;
+}
 
 Error refuse(std::string text) {
   return fail(std::errc::invalid_argument, std::move(text));
@@ -62,6 +72,10 @@ Result<std::optional<std::uint8_t>> parse_report(std::string_view text) {
   const auto number = cli::number<std::uint8_t>(0, 255)(text);
   if (!number) return refuse(number.error().detail + ", or load");
   return std::optional{*number};
+}
+
+std::string report_text(const std::optional<std::uint8_t>& state) {
+  return state ? fmt::to_string(*state) : "load";
 }
 
 // The command and, for state, its number.
@@ -128,23 +142,21 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
   cli.add_list("--member", "tcp:ADDR:PORT", cli::each_once(raw.members, sasp::parse_member),
                "a server: tcp:, udp: or sctp:ADDR:PORT, or ADDR alone for a whole system");
   cli.option("--label", "TEXT", raw.label, cli::text(0, sasp::max_text),
-             "the name under which load balancers may show them", "");
-  cli.option("--report", "load|N", options.state, parse_report,
+             "the name under which load balancers may show them");
+  cli.option("--report", "load|N", options.state, cli::with_text(parse_report, report_text),
              "the state that is reported to the load balancer: a number from 0 to 255, or with run "
-             "this machine's load, 0 idle to 255 overloaded",
-             "0");
+             "this machine's load, 0 idle to 255 overloaded");
   cli.section("Time");
   cli.option(
       "--drain", "SECONDS", options.drain, cli::seconds(0, 86400),
       "run and deregister: how long connections may continue between quiesce and deregistration; "
-      "longer than the load balancer takes to learn of the quiesce",
-      "0");
+      "longer than the load balancer takes to learn of the quiesce");
   cli.option("--heartbeat", "SECONDS", options.heartbeat, cli::seconds(1, 3600),
-             "run: how often a GWM is asked whether it still knows the members", "30");
+             "run: how often a GWM is asked whether it still knows the members");
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
-             "how long to wait for an answer", "10");
+             "how long to wait for an answer");
   cli.option("--wait", "SECONDS", options.wait, cli::seconds(0, 86400),
-             "not for run: how long to keep trying, for load balancers that start later", "0");
+             "not for run: how long to keep trying, for load balancers that start later");
 }
 
 void add_general_flags(cli::Cli& cli, Options& options) {
@@ -152,9 +164,8 @@ void add_general_flags(cli::Cli& cli, Options& options) {
   cli.option("--ready", "start|registered", options.ready_when_registered,
              cli::one_of<bool>({{"start", false}, {"registered", true}}),
              "run: when it reports to systemd that it is ready: at once, or when a GWM has "
-             "registered the members",
-             "start");
-  host::add_options(cli, options, {.metrics_port = 9862, .metrics = "off"});
+             "registered the members");
+  host::add_options(cli, options, {.metrics_port = 9862, .metrics = false});
 }
 
 }  // namespace
@@ -171,6 +182,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli::Cli cli("sasp-member",
                "Registers the servers of this machine with Group Workload Managers (RFC 4678).",
                std::string(footer));
+  cli.commands(help_of_commands());
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
   const auto complete = [&]() -> host::Refused {

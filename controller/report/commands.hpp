@@ -13,30 +13,6 @@
 
 namespace saspd::report {
 
-enum class Command : std::uint8_t {
-  status,
-  gwm,
-  lbs,
-  groups,
-  members,
-  why,
-  watch,
-  plan,
-  reconcile,
-  drain,
-  undrain,
-  export_rules,
-  trace,
-  history,
-  set_weight,
-  hold,
-  release,
-  doctor,
-  decode,
-  reload,
-  log_level,
-};
-
 enum class Program : std::uint8_t { saspd, sasp_gwm };
 std::string_view name(Program program);  // as it is started: "sasp-gwm"
 
@@ -55,11 +31,70 @@ struct Argument {
   bool is_optional() const { return shown.starts_with('['); }
 };
 
+// What a command takes.
+struct Arguments {
+  std::array<Argument, 2> each{};
+  std::string_view needs{};  // the arguments in words, when there are too few
+};
+inline constexpr Arguments nothing{};
+inline constexpr Arguments maybe_a_group{{{{"[GROUP]", "group"}}}, {}};
+inline constexpr Arguments a_member{{{{"MEMBER", "member"}}},
+                                    "a member: ADDR:PORT or GROUP/ADDR:PORT"};
+inline constexpr Arguments client_and_service{
+    {{{"CLIENT", "source"}, {"SERVICE", "destination"}}},
+    "the client's ADDR:PORT and the service, tcp:ADDR:PORT"};
+
+// The table: X(enumerator, name, arguments, what saspd does about it, what sasp-gwm does, help), in
+// the order of the help; without help: planned only, the rest of the documented face. To add one:
+// its row here, its answer with SASPD_ANSWERS in saspd.hpp (or SASP_GWM_ANSWERS in gwm.hpp), and a
+// case in the program's control.cpp. Its answer is shown key by key, unless ctl/render.hpp knows it.
+#define SASPD_COMMANDS(X)                                                                           \
+  X(status, "status", nothing, reads, reads,                                                        \
+    "GWMs, groups and members with advice and weights (default)")                                   \
+  X(gwm, "gwm", nothing, reads, none, "the GWMs alone")                                             \
+  X(lbs, "lbs", nothing, none, reads, "the load balancers of sasp-gwm")                             \
+  X(groups, "groups", nothing, reads, reads, "the groups, one per line")                            \
+  X(members, "members", maybe_a_group, reads, reads, "the members of each group, or of one")        \
+  X(why, "why", a_member, reads, reads,                                                             \
+    "why a member has its weight; MEMBER is ADDR:PORT or GROUP/ADDR:PORT, without :PORT if it has " \
+    "none")                                                                                         \
+  X(watch, "watch", nothing, reads, reads,                                                          \
+    "the state, one line per item, and then one line per change, checked every second, until ^C")   \
+  X(plan, "plan", nothing, reads, none, "what saspd would write now, after reading the kernel")     \
+  X(reconcile, "reconcile", nothing, writes, none,                                                  \
+    "read the kernel at once and write what differs, without waiting for --reconcile-interval; "    \
+    "exit code 1 if the kernel refused something")                                                  \
+  X(drain, "drain", a_member, planned, writes,                                                      \
+    "sasp-gwm has every load balancer give the member no new connections. Needs root or the "       \
+    "group saspd-admin")                                                                            \
+  X(undrain, "undrain", a_member, writes, writes,                                                   \
+    "sasp-gwm ends that. saspd returns a weight of 0 that another program wrote, or may have "      \
+    "written, to the advice. Needs root or the group saspd-admin")                                  \
+  X(export_rules, "export", nothing, reads, none,                                                   \
+    "the whole IPVS table as rules for ipvsadm -R, with the thresholds that ipvsadm -S leaves "     \
+    "out; the weights are those in the kernel now")                                                 \
+  X(trace, "trace", client_and_service, reads, none,                                                \
+    "what happens to a packet from CLIENT, ADDR:PORT, to SERVICE, tcp:ADDR:PORT or "                \
+    "udp:ADDR:PORT: slot, destination, next hop (--backend xdp)")                                   \
+  X(history, "history", nothing, planned, planned, "")                                              \
+  X(set_weight, "set-weight", nothing, planned, planned, "")                                        \
+  X(hold, "hold", nothing, planned, planned, "")                                                    \
+  X(release, "release", nothing, planned, planned, "")                                              \
+  X(doctor, "doctor", nothing, planned, planned, "")                                                \
+  X(decode, "decode", nothing, planned, planned, "")                                                \
+  X(reload, "reload", nothing, planned, planned, "")                                                \
+  X(log_level, "log-level", nothing, planned, planned, "")
+
+enum class Command : std::uint8_t {
+#define SASPD_ENUMERATOR(command, name, arguments, saspd, gwm, help) command,
+  SASPD_COMMANDS(SASPD_ENUMERATOR)
+#undef SASPD_ENUMERATOR
+};
+
 struct CommandRow {
   Command command;
   std::string_view name;
-  std::array<Argument, 2> arguments;
-  std::string_view needs;          // the arguments in words, when there are too few
+  Arguments takes;
   std::array<Support, 2> support;  // of saspd, of sasp-gwm
   std::string_view help;
 

@@ -237,9 +237,6 @@ std::string_view name(ZeroAuthor author) {
 std::string_view name(Doubt doubt) {
   return word_of(doubt);
 }
-std::string_view name(Backend backend) {
-  return word_of(backend);
-}
 std::string_view name(ProbeState state) {
   return word_of(state);
 }

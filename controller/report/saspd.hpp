@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 #include "controller/report/fields.hpp"
 #include "controller/report/words.hpp"
 
@@ -148,7 +148,7 @@ BOOST_DESCRIBE_STRUCT(Answer, (), (schema_version, program))
 struct Status : Answer {
   std::string version;
   std::string lb_uid;
-  Word<Backend> backend;
+  std::string backend;
   Maybe<Dictionary<std::uint64_t>> packets;  // by what became of them; XDP
   // Switches of the kernel that decide what becomes of connections; null: it cannot be read. IPVS.
   Maybe<Dictionary<std::optional<std::uint32_t>>> kernel_settings;

@@ -40,9 +40,6 @@ BOOST_DESCRIBE_ENUM(ZeroAuthor, nobody, ours, foreign, unclear)
 enum class Doubt : std::uint8_t { none, no_record, added_again, edited, restored };
 BOOST_DESCRIBE_ENUM(Doubt, none, no_record, added_again, edited, restored)
 
-enum class Backend : std::uint8_t { ipvs, xdp };
-BOOST_DESCRIBE_ENUM(Backend, ipvs, xdp)
-
 using sasp::LinkState;
 
 enum class ProbeState : std::uint8_t { unknown, up, down };
@@ -52,7 +49,6 @@ BOOST_DESCRIBE_ENUM(ProbeState, unknown, up, down)
 std::string_view name(Reason reason);
 std::string_view name(ZeroAuthor author);
 std::string_view name(Doubt doubt);
-std::string_view name(Backend backend);
 std::string_view name(ProbeState state);
 
 // A word of an answer. One that is not in our list is of a newer program, and is kept as it is;

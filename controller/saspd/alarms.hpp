@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/saspd/advice_watch.hpp"
 #include "controller/saspd/loss_watch.hpp"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 
 namespace saspd::director {
 

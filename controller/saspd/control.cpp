@@ -39,12 +39,14 @@ json::object why(const json::object& request, const Status& status, TimePoint no
 }
 
 json::object export_rules(Controller& controller) {
-  if (controller.backend() != Backend::ipvs) {
-    return net::control_error(ExitCode::usage,
-                              "export prints rules of IPVS, and this saspd has --backend xdp");
+  const auto& backend = controller.backend();
+  if (backend.rules == nullptr) {
+    return net::control_error(
+        ExitCode::usage,
+        fmt::format("export prints rules of IPVS, and this saspd has --backend {}", backend.name));
   }
   const auto table = controller.plane().list_all();
-  return table ? report::to_json(export_answer(*table)) : not_listed(table.error());
+  return table ? report::to_json(export_answer(backend.rules(*table))) : not_listed(table.error());
 }
 
 json::object plan(const Controller& controller, TimePoint now) {

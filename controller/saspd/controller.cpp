@@ -18,12 +18,12 @@ Controller::Settings consistent(Controller::Settings settings) {
 
 }  // namespace
 
-Controller::Controller(lb::Dataplane& plane, Settings settings, TimePoint now)
+Controller::Controller(lb::ObservedDataplane& plane, Settings settings, TimePoint now)
     : settings_(consistent(std::move(settings))),
       plane_(plane),
       log_(settings_.log_level),
       news_(settings_.news, log_),
-      reconciler_(plane, settings_.reconciler) {
+      reconciler_(plane, plane, settings_.reconciler) {
   for (const auto& name : settings_.gwms) {
     gwms_.push_back({name,
                      sasp::LbSession(settings_.session),
@@ -151,8 +151,8 @@ void Controller::take_up_events() {
   const auto events = plane_.handle_events();
   look_for_problems();
   if (!events) return news_.kernel(events.error().detail);
-  for (const auto& notice : events->notices)
-    log_.info("{}", notice);
+  for (const auto& [address, hop] : events->next_hops)
+    log_.info("{}: {}", address.text(), lb::text(hop));
   if (!events->replaced) return;
   reconciler_.look_again();
   output_.work = true;
@@ -214,7 +214,7 @@ Status Controller::status(TimePoint now) const {
   Status status;
   status.lb_uid = settings_.session.lb_uid;
   status.dry_run = dry_run();
-  status.backend = settings_.backend;
+  status.backend = backend().name;
   status.kernel_error = news_.kernel_error();
   if (ledger_ != nullptr && !dry_run()) status.ledger_error = ledger_->error();
   status.keepalived_error = news_.keepalived_error();

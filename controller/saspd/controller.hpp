@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "controller/base/member_name.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/sasp/link_standing.hpp"
 #include "controller/saspd/gwm_news.hpp"
@@ -41,7 +41,7 @@ class Controller {
     Duration retry_min = std::chrono::seconds{20};
     std::uint64_t seed = 0;  // of the jitter of attempts to connect; differs between hosts
     News::Settings news;     // `dry_run` is the reconciler's
-    Backend backend = Backend::ipvs;
+    const lb::Backend* backend = nullptr;  // of `plane`
     cli::Level log_level = cli::Level::info;
   };
 
@@ -53,7 +53,7 @@ class Controller {
   };
 
   // `plane` must outlive the controller.
-  Controller(lb::Dataplane& plane, Settings settings, TimePoint now);
+  Controller(lb::ObservedDataplane& plane, Settings settings, TimePoint now);
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
   // See Reconciler. `warnings`: why what was kept is not believed.
@@ -90,14 +90,14 @@ class Controller {
   // What would be written if the kernel were listed now. Nothing is different afterwards.
   Result<lb::Plan> plan(TimePoint now) const;
 
-  lb::Dataplane& plane() { return plane_; }
+  lb::ObservedDataplane& plane() { return plane_; }
 
   // All that is known here; what only the process knows stays empty.
   Status status(TimePoint now) const;
   std::string status_line() const;
   const std::vector<lb::Problem>& problems() const { return news_.problems(); }
   bool dry_run() const { return settings_.news.dry_run; }
-  Backend backend() const { return settings_.backend; }
+  const lb::Backend& backend() const { return *settings_.backend; }
 
  private:
   struct Gwm {
@@ -117,7 +117,7 @@ class Controller {
   void add_states(GroupView& group) const;
 
   const Settings settings_;
-  lb::Dataplane& plane_;
+  lb::ObservedDataplane& plane_;
   LogLines log_;
   News news_;
   Reconciler reconciler_;

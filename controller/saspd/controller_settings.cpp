@@ -7,8 +7,8 @@
 namespace saspd::director {
 namespace {
 
-Reconciler::Settings reconciler_settings(const Options& options,
-                                         const lb::Dataplane::Traits& plane) {
+Reconciler::Settings reconciler_settings(const Options& options) {
+  const auto& plane = options.backend->traits;
   Reconciler::Settings settings;
   settings.groups = options.groups;
   settings.policy = options.policy;
@@ -35,10 +35,9 @@ sasp::LbSessionConfig session_config(const Options& options) {
 
 }  // namespace
 
-Controller::Settings controller_settings(const Options& options, const lb::Dataplane::Traits& plane,
-                                         std::uint64_t seed) {
+Controller::Settings controller_settings(const Options& options, std::uint64_t seed) {
   Controller::Settings settings;
-  settings.reconciler = reconciler_settings(options, plane);
+  settings.reconciler = reconciler_settings(options);
   settings.session = session_config(options);
   settings.gwms.clear();
   for (const auto& gwm : options.gwms)

@@ -10,7 +10,6 @@
 namespace saspd::director {
 
 // `seed`: see Controller::Settings.
-Controller::Settings controller_settings(const Options& options, const lb::Dataplane::Traits& plane,
-                                         std::uint64_t seed);
+Controller::Settings controller_settings(const Options& options, std::uint64_t seed);
 
 }  // namespace saspd::director

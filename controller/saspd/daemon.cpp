@@ -59,17 +59,16 @@ class Daemon::Gwm final : private net::LinkOwner {
   net::Link link_;
 };
 
-Daemon::Daemon(host::Host& host, const Options& options, lb::Dataplane& plane, cli::Needs needs,
-               cli::Log& log)
+Daemon::Daemon(host::Host& host, const Options& options, lb::ObservedDataplane& plane,
+               cli::Needs needs, cli::Log& log)
     : Program(host),
       options_(options),
       log_(log),
       plane_(plane),
       needs_(std::move(needs)),
-      controller_(plane, controller_settings(options, plane.traits(), net::random_seed()),
-                  Clock::now()),
+      controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
       reconcile_timer_(host.io()) {
-  if (!options.xdp.attach_request.empty() && options.backend == Backend::xdp && !options.dry_run)
+  if (!options.xdp.attach_request.empty() && options.backend->is_attached && !options.dry_run)
     attach_request_.emplace(options.xdp.attach_request);
 }
 
@@ -92,10 +91,10 @@ host::Refused Daemon::start() {
   return std::nullopt;
 }
 
-// The XDP program's table has no other author. In a dry run the ledger is read, and never written.
+// A table of our own has no other author. In a dry run the ledger is read, and never written.
 void Daemon::open_ledger() {
-  if (options_.backend != Backend::ipvs || options_.ledger.empty()) return;
-  ledger_.emplace(options_.ledger, ledger_place("ipvs"));
+  if (options_.backend->traits.own_table || options_.ledger.empty()) return;
+  ledger_.emplace(options_.ledger, ledger_place(std::string(options_.backend->name)));
   std::vector<std::string> warnings;
   Ledger known = options_.dry_run ? ledger_->look(warnings) : ledger_->load(warnings);
   controller_.remember(std::move(known), *ledger_, warnings);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "controller/host/host.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/saspd/attach_request.hpp"
 #include "controller/saspd/control.hpp"
@@ -23,7 +23,7 @@ namespace saspd::director {
 class Daemon final : public host::Program {
  public:
   // Options, plane and log outlive the daemon. What is not among `needs` is given up at the start.
-  Daemon(host::Host& host, const Options& options, lb::Dataplane& plane, cli::Needs needs,
+  Daemon(host::Host& host, const Options& options, lb::ObservedDataplane& plane, cli::Needs needs,
          cli::Log& log);
   ~Daemon() override;
 
@@ -52,7 +52,7 @@ class Daemon final : public host::Program {
 
   const Options& options_;
   cli::Log& log_;
-  lb::Dataplane& plane_;
+  lb::ObservedDataplane& plane_;
   const cli::Needs needs_;
   Controller controller_;
 

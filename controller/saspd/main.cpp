@@ -17,40 +17,21 @@
 #include "bpf/attachment.hpp"
 #include "controller/cli/guarded.hpp"
 #include "controller/cli/privileges.hpp"
+#include "controller/programs/saspd/backends.hpp"
 #include "controller/saspd/daemon.hpp"
 #include "controller/saspd/instance_lock.hpp"
 #include "controller/saspd/ledger_file.hpp"
 #include "controller/saspd/map_sizes.hpp"
-#include "controller/saspd/xdp_plane.hpp"
-#include "netlink/ipvs.hpp"
 #include "netlink/vlan_tags.hpp"
 
 namespace {
 
 using saspd::ExitCode;
 using saspd::director::Attachment;
-using saspd::director::Backend;
 using saspd::director::Options;
 using saspd::director::XdpOptions;
 
 constexpr std::string_view program = "saspd";
-
-ExitCode exit_code_of(const std::error_code& code) {
-  if (code == std::errc::no_protocol_option || code == std::errc::no_such_file_or_directory) {
-    return ExitCode::unavailable;
-  }
-  if (code == std::errc::address_in_use || code == std::errc::resource_unavailable_try_again) {
-    return ExitCode::try_again;
-  }
-  if (code == std::errc::operation_not_permitted || code == std::errc::permission_denied) {
-    return ExitCode::no_permission;
-  }
-  if (code == std::errc::not_supported || code == std::errc::no_such_device ||
-      code == std::errc::device_or_resource_busy) {
-    return ExitCode::configuration;
-  }
-  return ExitCode::io;
-}
 
 // --- --attach and --detach
 
@@ -65,13 +46,12 @@ saspd::Result<Owner> owner_of_pins(const std::string& user) {
 }
 
 // Nothing that is there gets smaller.
-saspd::bpf::Sizes sizes_of(const Options& options) {
-  const saspd::bpf::Sizes least;
+saspd::director::MapSizes sizes_of(const Options& options) {
+  const saspd::director::MapSizes least;
   const auto present = saspd::bpf::attached_sizes(options.xdp.pins).value_or(least);
-  const auto sizes = saspd::director::map_sizes(
+  return saspd::director::map_sizes(
       options, {std::max(present.services, least.services),
                 std::max(present.backends, least.backends), std::max(present.flows, least.flows)});
-  return {sizes.services, sizes.backends, sizes.flows};
 }
 
 saspd::bpf::AttachSettings attach_settings(const Options& all, const Owner& owner) {
@@ -99,7 +79,7 @@ ExitCode refuse(const saspd::Error& error, saspd::cli::Log& log) {
   std::istringstream lines(error.detail);
   for (std::string line; std::getline(lines, line);)
     log.error("{}", line);
-  return exit_code_of(error.code);
+  return saspd::lb::exit_code_of(error.code);
 }
 
 // What the XDP program would not see of frames there. Interfaces that do not exist are refused
@@ -191,52 +171,34 @@ ExitCode detach(const XdpOptions& options, saspd::cli::Log& log) {
 
 // --- the daemon
 
-saspd::Result<std::unique_ptr<saspd::lb::Dataplane>> open_plane(const Options& options) {
-  std::unique_ptr<saspd::lb::Dataplane> plane;
-  if (options.backend == Backend::xdp) {
-    auto xdp = saspd::director::XdpPlane::open(options.xdp.pins);
-    if (!xdp) return saspd::fail(xdp.error());
-    plane = std::move(*xdp);
-  } else {
-    auto ipvs = saspd::netlink::Ipvs::open();
-    if (!ipvs) return saspd::fail(ipvs.error());
-    plane = std::move(*ipvs);
-  }
-  return plane;
-}
-
-// What goes on being needed once all is open. Pins are opened again when others take their place.
 saspd::cli::Needs needs_of(const Options& options) {
-  using saspd::cli::Capability;
+  auto rights = options.backend->rights(options.xdp.pins);
   saspd::cli::Needs needs;
-  if (options.backend == Backend::ipvs) needs.keep = {Capability::net_admin};
-  if (options.backend == Backend::xdp) {
-    needs.writes = {options.xdp.pins + "/settings"};
-    if (saspd::bpf::maps_want_capability()) needs.keep = {Capability::bpf};
-  }
+  needs.keep = std::move(rights.capabilities);
+  needs.writes = std::move(rights.writes);
   return needs;
 }
 
 ExitCode run(saspd::host::Host& host, const Options& options, saspd::cli::Log& log) {
-  const bool xdp = options.backend == Backend::xdp;
+  const auto& backend = *options.backend;
   const auto lock = saspd::director::take_patiently(
-      [xdp] { return saspd::director::InstanceLock::take(xdp ? "xdp" : "ipvs"); },
+      [&backend] { return saspd::director::InstanceLock::take(backend.name); },
       [](auto time) { std::this_thread::sleep_for(time); });
   if (!lock) {
     const bool second = lock.error().code == std::errc::address_in_use;
     log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "
                                          "network namespace ({})",
-                                         xdp ? "XDP" : "IPVS", lock.error().detail)
+                                         backend.title, lock.error().detail)
                            : lock.error().detail);
     return second ? ExitCode::try_again : ExitCode::io;
   }
-  const auto plane = open_plane(options);
+  const auto plane = backend.open(options.xdp.pins);
   if (!plane) {
     log.error("{}", plane.error().detail);
-    return exit_code_of(plane.error().code);
+    return saspd::lb::exit_code_of(plane.error().code);
   }
   auto needs = needs_of(options);
-  if (options.backend == Backend::ipvs && !options.ledger.empty() && !options.dry_run) {
+  if (!backend.traits.own_table && !options.ledger.empty() && !options.dry_run) {
     const auto folder = saspd::director::LedgerFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }
@@ -265,7 +227,7 @@ ExitCode perform(const Options& options) {
 
 int main(int argc, char** argv) {
   return saspd::cli::guarded(program, [&] {
-    const auto parsed = saspd::director::parse_options(argc, argv);
+    const auto parsed = saspd::director::parse_options(argc, argv, saspd::director::backends);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
     return perform(std::get<Options>(parsed));
   });

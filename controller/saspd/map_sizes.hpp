@@ -2,18 +2,12 @@
 // Determines the sizes of the XDP maps.
 #pragma once
 
-#include <cstdint>
-
+#include "controller/lb/map_sizes.hpp"
 #include "controller/saspd/options.hpp"
 
 namespace saspd::director {
 
-struct MapSizes {
-  std::uint32_t services = 0;
-  std::uint32_t backends = 0;  // destinations of all services
-  std::uint32_t flows = 0;
-  bool operator==(const MapSizes&) const = default;
-};
+using lb::MapSizes;
 
 // The sizes that --max-services and the like give; by default, room for twice as many as are
 // configured for XDP, up to the next power of two and up to most_services and most_backends, and

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
+#include "controller/lb/plan.hpp"
 #include "controller/saspd/alarms.hpp"
 #include "controller/saspd/log_lines.hpp"
 #include "controller/saspd/reconciler.hpp"

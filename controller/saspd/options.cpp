@@ -17,6 +17,8 @@
 #include "controller/base/nearest.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/tls_options.hpp"
+#include "controller/lb/map_sizes.hpp"
+#include "controller/lb/service_options.hpp"
 #include "controller/sasp/names.hpp"
 #include "controller/saspd/service_spec.hpp"
 
@@ -59,6 +61,18 @@ Result<std::string> parse_ledger(std::string_view value) {
   return *path;
 }
 
+const std::string& itself(const std::string& text) {
+  return text;
+}
+
+std::string interval_text(const std::optional<std::chrono::seconds>& interval) {
+  return interval ? fmt::to_string(interval->count()) : "auto";
+}
+
+std::string ledger_text(const std::string& path) {
+  return path.empty() ? "none" : path;
+}
+
 void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.section("Group Workload Manager");
   host::add_gwm_options(
@@ -67,29 +81,43 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
       "follows the first connected one that has advised it",
       "shortest wait before the next connection attempt (RFC 4678 9.2: 20; less only for "
       "loopback)");
-  cli.option("--lb-uid", "UID", options.lb_uid, sasp::parse_lb_uid,
-             "the name by which the GWM knows this director, 1 to 64 bytes; each needs its own",
-             host_name());
+  options.lb_uid = host_name();
+  cli.option("--lb-uid", "UID", options.lb_uid, cli::with_text(sasp::parse_lb_uid, itself),
+             "the name by which the GWM knows this director, 1 to 64 bytes; each needs its own");
   cli.option("--mode", "pull|push", options.push,
              cli::one_of<bool>({{"pull", false}, {"push", true}}),
-             "pull: poll for weights at every interval; push: let the GWM send them", "pull");
+             "pull: poll for weights at every interval; push: let the GWM send them");
   cli.flag("--trust", options.trust,
            "let members register, deregister and quiesce themselves with the GWM");
   cli.flag("--no-change", options.no_change, "let the GWM send only what changed");
-  cli.option("--interval", "auto|SECONDS", options.interval, parse_interval,
-             "polling interval, 1 to 3600; auto: what the GWM recommends, else 60", "auto");
+  cli.option("--interval", "auto|SECONDS", options.interval,
+             cli::with_text(parse_interval, interval_text),
+             "polling interval, 1 to 3600; auto: what the GWM recommends, else 60");
 }
 
-void add_service_options(cli::Cli& cli, Options& options) {
+void add_backend(cli::Cli& cli, const lb::Backend*& chosen, Backends backends) {
+  cli::Words<const lb::Backend*> words;
+  std::vector<std::string_view> names;
+  std::vector<std::string_view> helps;
+  for (const auto* backend : backends) {
+    words.emplace_back(backend->name, backend);
+    names.push_back(backend->name);
+    helps.push_back(backend->help);
+  }
+  chosen = backends.front();
+  cli.option("--backend", fmt::format("{}", fmt::join(names, "|")), chosen,
+             cli::one_of(std::move(words)),
+             fmt::format("what distributes the connections: {}", fmt::join(helps, ", or ")));
+}
+
+void add_service_options(cli::Cli& cli, Options& options, Backends backends) {
   cli.section("Services and weights");
   const auto refused = std::make_shared<std::set<std::string>>();  // groups of bad services
-  cli.option("--backend", "ipvs|xdp", options.backend,
-             cli::one_of<Backend>({{"ipvs", Backend::ipvs}, {"xdp", Backend::xdp}}),
-             "what distributes the connections: the kernel's IPVS, or saspd's XDP program", "ipvs");
+  add_backend(cli, options.backend, backends);
   cli.add_list(
       "--service", "GROUP=SPEC[,option...]",
       [&options, refused](std::string_view value) {
-        auto added = add_service(options.groups, value, options.backend);
+        auto added = add_service(options.groups, value, *options.backend);
         if (!added) refused->insert(std::string(value.substr(0, value.find('='))));
         return added;
       },
@@ -108,28 +136,26 @@ void add_service_options(cli::Cli& cli, Options& options) {
       "added to the service. A label with commas must come last or be quoted: label=\"a, b\". Port 0: a "
       "server without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
-             "how often the kernel is read, and weights of other programs are overwritten", "5");
+             "how often the kernel is read, and weights of other programs are overwritten");
   cli.option("--stale-after", "SECONDS", options.stale_after, parse_stale_after,
              "how long a service may be without usable advice before it raises the alarm "
-             "no_advice; its weights stay. Default: three times the interval, at least 180",
-             "");
+             "no_advice; its weights stay. Default: three times the interval, at least 180");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
-             "hold back, or apply, advice that leaves a service without any server", "hold");
+             "hold back, or apply, advice that leaves a service without any server");
   cli.option("--panic", "PERCENT", options.policy.panic, cli::number<std::uint32_t>(0, 100),
              "also hold back advice that leaves fewer than this percentage of a service's servers "
-             "with a weight; quiesced ones do not count. 0: only when no server is left",
-             "0");
+             "with a weight; quiesced ones do not count. 0: only when no server is left");
   cli.option("--min-change", "PERCENT", options.policy.min_change,
              cli::number<std::uint32_t>(0, 100),
              "do not write an advised weight that differs from the current one by no more than "
-             "this, 0 to 100; 0: write every change. Changes to and from 0 are always written",
-             "0");
+             "this, 0 to 100; 0: write every change. Changes to and from 0 are always written");
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
 }
 
 void add_xdp_options(cli::Cli& cli, Options& options) {
   XdpOptions& xdp = options.xdp;
+  const lb::MapSizes least;
   cli.section("XDP");
   cli.verb(
       "--attach", options.attachment, std::optional(Attachment::attach),
@@ -159,41 +185,38 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
                                             {"native", XdpOptions::Mode::native},
                                             {"generic", XdpOptions::Mode::generic}}),
              "with --attach: native: in the driver; generic: behind it, slower; auto: native where "
-             "possible",
-             "auto");
+             "possible");
   cli.option("--user", "USER", xdp.user, cli::text(1, 64),
              "with --attach: the user who may write the maps. Default: saspd if that user exists, "
-             "else root",
-             "");
-  cli.option(
-      "--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, most_services),
-      "with --attach: room for this many services. Default: twice the number of --service, at "
-      "least 64, and never less than before");
+             "else root");
+  cli.option("--max-services", "N", xdp.max_services, cli::number<std::uint32_t>(1, most_services),
+             fmt::format("with --attach: room for this many services. Default: twice the number of "
+                         "--service, at least {}, and never less than before",
+                         least.services));
   cli.option("--max-backends", "N", xdp.max_backends, cli::number<std::uint32_t>(1, most_backends),
-             "with --attach: room for this many destinations in all services. Default: twice the "
-             "number of --member of each service, at least 1024, and never less than before");
+             fmt::format("with --attach: room for this many destinations in all services. Default: "
+                         "twice the number of --member of each service, at least {}, and never "
+                         "less than before",
+                         least.backends));
   cli.option("--max-flows", "N", xdp.max_flows, cli::number<std::uint32_t>(1024, 100'000'000),
-             "with --attach: how many flows are remembered; those silent longest are forgotten "
-             "first. Default: 262144, and never less than before");
+             fmt::format("with --attach: how many flows are remembered; those silent longest are "
+                         "forgotten first. Default: {}, and never less than before",
+                         least.flows));
   cli.option("--syn", "store|defer", xdp.defer_syn,
              cli::one_of<bool>({{"store", false}, {"defer", true}}),
              "with --attach: remember a flow from its SYN on, or from the packet after it, which "
-             "keeps SYN floods out of the table",
-             "store");
-  cli.option(
-      "--new-flow-limit", "N", xdp.new_flow_limit, cli::number<std::uint32_t>(0, 100'000'000),
-      "with --attach: remember at most this many new flows per second and CPU; 0: no limit", "0");
+             "keeps SYN floods out of the table");
+  cli.option("--new-flow-limit", "N", xdp.new_flow_limit,
+             cli::number<std::uint32_t>(0, 100'000'000),
+             "with --attach: remember at most this many new flows per second and CPU; 0: no limit");
   cli.option("--seed", "N", xdp.seed, cli::number<std::uint32_t>(0, 0xFFFFFFFF),
              "with --attach: the seed of the hash from flows to slots; directors that share a "
-             "service with table=independent need the same. Default: a random number",
-             "");
+             "service with table=independent need the same. Default: a random number");
   cli.option("--pins", "DIR", xdp.pins, cli::text(1, 200),
-             "where the XDP program and its maps are pinned, on the bpf file system",
-             "/sys/fs/bpf/saspd");
+             "where the XDP program and its maps are pinned, on the bpf file system");
   cli.option("--attach-request", "PATH", xdp.attach_request, parse_path,
              "a file that saspd writes while --reattach could repair a problem, for systemd's "
-             "saspd-xdp-reattach.path to run it",
-             "");
+             "saspd-xdp-reattach.path to run it");
   cli.list("--decapsulate", "ADDR", xdp.decapsulate, IpAddress::parse,
            "with --attach, on a server without tunnel devices: remove the outer header that "
            "forward=ipip puts before packets to this service address. Give it --pins of its own");
@@ -219,14 +242,19 @@ host::Refused check_xdp(const Options& options) {
     return usage("--share goes with --attach only, and not with --decapsulate");
   if (options.xdp.force && !detaches && !options.xdp.replace)
     return usage("--force goes with --detach, or with --attach --replace");
-  if (options.backend == Backend::xdp && options.adopt) {
-    return usage("--adopt is for --backend ipvs: only saspd creates services of the XDP program");
-  }
   return std::nullopt;
 }
 
-constexpr std::array<std::string_view, 14> kernel_schedulers{
-    "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos"};
+host::Refused check_adopt(const Options& options, Backends backends) {
+  if (!options.adopt || options.backend->not_adopted.empty()) return std::nullopt;
+  std::vector<std::string_view> adopted;
+  for (const auto* backend : backends) {
+    if (backend->not_adopted.empty()) adopted.push_back(backend->name);
+  }
+  return host::Refusal{ExitCode::usage,
+                       fmt::format("--adopt is for --backend {}: {}", lb::listed(adopted),
+                                   options.backend->not_adopted)};
+}
 
 // The managed service of `group` that no member fits; empty if there is none.
 std::string service_without_members(const GroupSettings& group) {
@@ -271,17 +299,11 @@ std::vector<std::string> doubts(const Options& options) {
   std::vector<std::string> found;
   for (const auto& group : options.groups) {
     for (const auto& service : group.services) {
-      if (options.backend != Backend::ipvs || !service.manage) continue;
-      const std::string& scheduler = service.manage->service.scheduler;
-      if (std::find(kernel_schedulers.begin(), kernel_schedulers.end(), scheduler) !=
-          kernel_schedulers.end()) {
-        continue;
-      }
-      found.push_back(fmt::format(
-          "--service {}={}: scheduler={} is not one of Linux's: {}; if it is a module of your own, "
-          "it must be installed{}",
-          group.name, lb::text(service.key), scheduler, fmt::join(kernel_schedulers, " "),
-          did_you_mean(scheduler, kernel_schedulers)));
+      const auto doubt = options.backend->doubt;
+      const auto doubted = doubt != nullptr ? doubt(service) : std::nullopt;
+      if (!doubted) continue;
+      found.push_back(
+          fmt::format("--service {}={}: {}", group.name, lb::text(service.key), *doubted));
     }
   }
   if (options.tls.used() && options.insecure_plaintext) {
@@ -294,73 +316,47 @@ namespace {
 
 using Parsed = std::variant<Options, ExitCode>;
 
-constexpr std::string_view footer =
+constexpr std::string_view example =
     R"(Example:
   ipvsadm -A -t 192.0.2.10:80 -s wrr
   ipvsadm -a -t 192.0.2.10:80 -r 10.0.0.1:80 -m
-  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80
-
-Options of a --service:
-  max=N                 the largest weight, for schedulers that treat a weight as a capacity
-                        (ovf, lblc, lblcr)
-  proto=tcp|udp|sctp    protocol of the members of a fwmark service (default: tcp)
-  manage                saspd creates the service, adds its members, and drains and removes those
-                        that leave; other programs should not touch it. Only with manage:
-    forward=masquerade|route|tunnel   (required)
-    scheduler=NAME      (default: wlc); sh and mh get their fallback flag
-    drain=SECONDS       the longest wait for the connections of a server that leaves (default: no
-                        limit)
-    persistent=SECONDS  one-packet  sh-port  mh-port    as in ipvsadm
-Example:
-  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \
-        --member web=10.0.0.1:80 --member web=10.0.0.2:80
-
-Options of a --service with --backend xdp, where saspd creates every service, fills it with its
---member servers and empties it:
-  forward=l2|ipip       to the server's MAC, or in a tunnel (default: l2)
-  drain=SECONDS         as above
-  stateless             no flow is remembered
-  on-lost=keep|drop     drop: TCP flows of a dead server end; its UDP flows always move (default:
-                        keep)
-  table=minimal|independent
-                        independent: the same slots on every director (default: minimal)
-  manage                members that registered themselves belong to the service as well
-Example, the first line as root:
-  saspd --attach --interface eth0 [-- the options of the next line, to make room for them]
-  saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \
-        --member web=10.0.0.1:80 --member web=10.0.0.2:80
-
-Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP program attached,
+  saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80)";
+constexpr std::string_view exit_codes =
+    R"(Exit codes: 0 ok, 64 usage, 66 no config file, 69 no IPVS in the kernel or no XDP program attached,
 70 internal error, 74 I/O, 75 another saspd runs here, 77 CAP_NET_ADMIN missing, 78 configuration.)";
+
+std::string footer(Backends backends) {
+  std::vector<std::string_view> paragraphs{example};
+  for (const auto* backend : backends)
+    paragraphs.push_back(backend->service_help);
+  paragraphs.push_back(exit_codes);
+  return fmt::format("{}", fmt::join(paragraphs, "\n\n"));
+}
 
 // What the options are read for: to run saspd, or to make room in the maps.
 enum class Purpose { run, make_room };
 
-Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
+Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose purpose) {
   Options options;
   cli::Cli cli(
       "saspd",
       "Turns the advice of a Group Workload Manager (SASP, RFC 4678) into weights of IPVS or XDP.",
-      std::string(footer));
+      footer(backends));
   cli.with_config_file();
   add_gwm_options(cli, options);
   cli::add_tls_options(cli, options.tls, TlsRole::client);
-  add_service_options(cli, options);
+  add_service_options(cli, options, backends);
   add_xdp_options(cli, options);
   cli.section("Operation");
-  cli.option("--ledger", "PATH|none", options.ledger, parse_ledger,
+  cli.option("--ledger", "PATH|none", options.ledger, cli::with_text(parse_ledger, ledger_text),
              "with IPVS: records across restarts which weights of 0 are saspd's own and may be "
-             "raised again; each saspd needs its own. none: in memory only",
-             "/var/lib/saspd/ledger");
+             "raised again; each saspd needs its own. none: in memory only");
   cli.option("--keepalived-fifo", "PATH", options.keepalived_fifo, parse_path,
              "with IPVS: keepalived's lvs_notify_fifo, by which saspd distinguishes keepalived's "
-             "zeros (inhibit_on_failure) from its own; created if it does not exist",
-             "");
-  host::add_options(cli, options,
-                    {.control = "/run/saspd/control",
-                     .metrics_port = 9860,
-                     .metrics = "127.0.0.1:9860",
-                     .member_metrics = "about eight"});
+             "zeros (inhibit_on_failure) from its own; created if it does not exist");
+  host::add_options(
+      cli, options,
+      {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
   const auto complete = [&]() -> host::Refused {
     const bool has_verb =
@@ -371,6 +367,7 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
                            "only the options that saspd runs with may follow --, not a verb"};
     }
     if (auto why = check_xdp(options)) return why;
+    if (auto why = check_adopt(options, backends)) return why;
     return options.attachment ? std::nullopt : check(options);
   };
   const auto count = static_cast<int>(arguments.size());
@@ -380,10 +377,10 @@ Parsed parse(std::span<const char* const> arguments, Purpose purpose) {
 
 }  // namespace
 
-Parsed parse_options(int argc, const char* const* argv) {
+Parsed parse_options(int argc, const char* const* argv, Backends backends) {
   const std::span given(argv, static_cast<std::size_t>(argc));
   const auto dashes = std::find(given.begin(), given.end(), std::string_view("--"));
-  Parsed parsed = parse({given.begin(), dashes}, Purpose::run);
+  Parsed parsed = parse({given.begin(), dashes}, backends, Purpose::run);
   auto* options = std::get_if<Options>(&parsed);
   if (dashes == given.end() || options == nullptr) return parsed;
   if (options->attachment != Attachment::attach) {
@@ -393,10 +390,10 @@ Parsed parse_options(int argc, const char* const* argv) {
   }
   std::vector<const char*> behind{dashes, given.end()};
   behind.front() = given.front();
-  Parsed served = parse(behind, Purpose::make_room);
+  Parsed served = parse(behind, backends, Purpose::make_room);
   auto* of_daemon = std::get_if<Options>(&served);
   if (of_daemon == nullptr) return served;
-  if (of_daemon->backend == Backend::xdp) options->groups = std::move(of_daemon->groups);
+  if (of_daemon->backend->is_attached) options->groups = std::move(of_daemon->groups);
   return parsed;
 }
 

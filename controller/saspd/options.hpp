@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "controller/host/options.hpp"
+#include "controller/lb/backend.hpp"
 #include "controller/saspd/reconciler.hpp"
 
 namespace saspd::director {
@@ -24,7 +26,7 @@ inline constexpr std::uint32_t most_backends = 65535;
 struct XdpOptions {
   enum class Mode { automatic, native, generic };
 
-  std::string pins;
+  std::string pins = "/sys/fs/bpf/saspd";
   std::string attach_request;  // a file to be written where reattach would help; empty: none
   // Of attach:
   std::vector<std::string> interfaces;
@@ -52,7 +54,7 @@ struct Options : host::ClientOptions {
   bool trust = false;
   bool no_change = false;
 
-  Backend backend = Backend::ipvs;
+  const lb::Backend* backend = nullptr;  // the first of those given to parse_options(), by default
   XdpOptions xdp;
   std::vector<GroupSettings> groups;  // in order of first appearance
   bool adopt = false;
@@ -65,8 +67,11 @@ struct Options : host::ClientOptions {
   std::string keepalived_fifo;                   // empty: none
 };
 
-// Either the options, or the code to end with; everything was said by then.
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+using Backends = std::span<const lb::Backend* const>;
+
+// Either the options, or the code to end with; everything was said by then. `backends`: at least
+// one; the first is the default.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv, Backends backends);
 
 // What may be meant so and probably is not, for a warning each.
 std::vector<std::string> doubts(const Options& options);

@@ -15,8 +15,9 @@ bool survives_the_wire(const IpAddress& address) {
 
 }  // namespace
 
-Reconciler::Reconciler(lb::Dataplane& plane, Settings settings)
+Reconciler::Reconciler(lb::Dataplane& plane, lb::Observer& observer, Settings settings)
     : plane_(plane),
+      observer_(observer),
       settings_(std::move(settings)),
       known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust)) {}
 
@@ -81,7 +82,7 @@ bool Reconciler::list(Work& work, TimePoint now) {
   table_known_ = true;
   decided_ = false;
   work.appeared = known_.appeared();
-  kernel_settings_ = plane_.settings();
+  kernel_settings_ = observer_.settings();
   if (settings_.adopt) {
     std::erase_if(weight_changes_,
                   [this](const auto& entry) { return !known_.table().contains(entry.first); });

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/alarms.hpp"
 #include "controller/saspd/decide.hpp"
@@ -61,8 +62,8 @@ class Reconciler {
     std::size_t chunk = lb::Dataplane::Traits{}.chunk;  // writes per work()
   };
 
-  // `plane` must outlive the reconciler.
-  Reconciler(lb::Dataplane& plane, Settings settings);
+  // Both must outlive the reconciler.
+  Reconciler(lb::Dataplane& plane, lb::Observer& observer, Settings settings);
   Reconciler(const Reconciler&) = delete;
   Reconciler& operator=(const Reconciler&) = delete;
   // To be called before work(): what is known from before, and who keeps it from now on. `keeper`
@@ -120,6 +121,7 @@ class Reconciler {
   void record(const lb::Change& change);
 
   lb::Dataplane& plane_;
+  lb::Observer& observer_;
   const Settings settings_;
   std::optional<TimePoint> started_;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controller/base/error.hpp"
+#include "controller/lb/backend.hpp"
 #include "controller/saspd/settings.hpp"
 
 namespace saspd::director {
@@ -17,7 +18,7 @@ inline constexpr std::string_view member_form = "GROUP=ADDR:PORT[,weight=N][,lab
 // Adds a service to its group, which is created for the first one. Errors name the fault in `value`
 // and the right form, and change nothing.
 Result<void> add_service(std::vector<GroupSettings>& groups, std::string_view value,
-                         Backend backend);
+                         const lb::Backend& backend);
 
 // Adds a member to its group, which an earlier service must have named.
 Result<void> add_member(std::vector<GroupSettings>& groups, std::string_view value);

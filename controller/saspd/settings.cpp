@@ -6,11 +6,6 @@
 
 namespace saspd::director {
 
-ServiceSettings plain_service(const lb::ServiceKey& key) {
-  const auto* at = std::get_if<lb::VirtualEndpoint>(&key);
-  return {key, at != nullptr ? at->protocol : lb::Protocol::tcp, {}, {}};
-}
-
 sasp::MemberKey member_of(const ServiceSettings& service, const Endpoint& destination) {
   if (destination.port == 0) return {destination.address, 0, 0};
   return {destination.address, static_cast<std::uint8_t>(service.protocol), destination.port};

@@ -2,15 +2,13 @@
 // The operator's settings of groups, services and members, as values.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "controller/lb/service.hpp"
-#include "controller/report/words.hpp"
+#include "controller/lb/service_settings.hpp"
 #include "controller/sasp/types.hpp"
 
 namespace saspd::director {
@@ -21,29 +19,8 @@ struct MemberSettings {
   std::string label;
 };
 
-using report::Backend;
-
-// A service that saspd creates, fills and empties: an IPVS one with `manage`, and any of XDP.
-struct ManageSettings {
-  lb::Service
-      service;  // the desired attributes; timeout and netmask count only if it is persistent
-  lb::Forward forward = lb::Forward::masquerade;
-  bool keeps_port = false;  // a destination has the port of the service, which is not rewritten
-  bool tells_lost = false;  // the data plane distinguishes a dead destination from a draining one
-  bool open = true;         // members that registered themselves belong to it
-  // The longest time that a leaving destination keeps its connections; empty: as long as they last.
-  std::optional<std::chrono::seconds> drain;
-};
-
-struct ServiceSettings {
-  lb::ServiceKey key;
-  lb::Protocol protocol =
-      lb::Protocol::tcp;             // the protocol of its members: its own, or proto= of a fwmark
-  std::optional<std::uint32_t> max;  // the largest weight, where weights are capacities
-  std::optional<ManageSettings> manage;
-};
-// Whether it has no option.
-ServiceSettings plain_service(const lb::ServiceKey& key);
+using lb::ManageSettings;
+using lb::ServiceSettings;
 
 struct GroupSettings {
   std::string name;

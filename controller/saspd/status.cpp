@@ -8,7 +8,6 @@
 
 #include "controller/base/member_name.hpp"
 #include "controller/base/version.hpp"
-#include "controller/saspd/ipvsadm_rules.hpp"
 
 namespace saspd::director {
 namespace {
@@ -184,7 +183,7 @@ report::Trace trace_answer(const lb::Trace& trace) {
   path.slot = trace.slot;
   path.known_flow = trace.known_flow;
   if (trace.destination) path.destination = trace.destination->text();
-  path.next_hop = trace.next_hop;
+  if (trace.next_hop) path.next_hop = lb::frame_text(*trace.next_hop);
   answer.path = std::move(path);
   answer.verdict = !trace.destination ? "drop: no server of the service has a weight (no_backend)"
                    : !trace.reachable ? "drop: the next hop is not known (no_next_hop)"
@@ -287,9 +286,9 @@ Result<report::Why> why_answer(const Status& status, std::string_view wanted, Ti
   return answer;
 }
 
-report::Export export_answer(const lb::Table& table) {
+report::Export export_answer(std::vector<std::string> rules) {
   report::Export answer;
-  answer.rules = ipvsadm_rules(table);
+  answer.rules = std::move(rules);
   return answer;
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/observer.hpp"
 #include "controller/report/saspd.hpp"
 #include "controller/saspd/reconciler.hpp"
 
@@ -32,7 +32,7 @@ struct Status {
   std::string ledger_error;  // why the ledger is known in memory alone; empty: it is on disk
   std::string keepalived_error;  // why its FIFO cannot be read; empty: it can, or none is wanted
   std::string tls_error;         // why the TLS files could not be read again; empty: they could
-  Backend backend = Backend::ipvs;
+  std::string backend;           // its name
   std::vector<lb::Problem> problems;  // of the data plane
   std::string attach_request;         // what was done for those that attaching again mends; empty
   std::uint64_t attach_requests = 0;  // ever
@@ -59,8 +59,7 @@ report::Watch watch_answer(const Status& status);
 // not in that form, or no such member.
 Result<report::Why> why_answer(const Status& status, std::string_view member, TimePoint now);
 
-// The rules of ipvsadm_rules().
-report::Export export_answer(const lb::Table& table);
+report::Export export_answer(std::vector<std::string> rules);
 
 report::Plan plan_answer(const lb::Plan& plan);
 

@@ -18,6 +18,7 @@
 #include "controller/cli/config_file.hpp"
 #include "controller/gwm/options.hpp"
 #include "controller/member/options.hpp"
+#include "controller/programs/saspd/backends.hpp"
 #include "controller/saspd/options.hpp"
 #include "tests/fuzz/check.hpp"
 
@@ -53,16 +54,17 @@ struct Program {
   ExitCode (*parse)(int argc, const char* const* argv);  // ok: these are options to go on with
 };
 
-template <auto parse_options>
+template <auto parse_options, auto&... more>
 ExitCode code_of(int argc, const char* const* argv) {
-  const auto parsed = parse_options(argc, argv);
+  const auto parsed = parse_options(argc, argv, more...);
   const auto* code = std::get_if<ExitCode>(&parsed);
   return code == nullptr ? ExitCode::ok : *code;
 }
 
-constexpr std::array programs{Program{"saspd", code_of<&saspd::parse_options>},
-                              Program{"sasp-gwm", code_of<&gwm::parse_options>},
-                              Program{"sasp-member", code_of<&member::parse_options>}};
+constexpr std::array programs{
+    Program{"saspd", code_of<&director::parse_options, director::backends>},
+    Program{"sasp-gwm", code_of<&gwm::parse_options>},
+    Program{"sasp-member", code_of<&member::parse_options>}};
 
 struct Run {
   ExitCode code = ExitCode::ok;

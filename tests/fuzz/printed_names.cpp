@@ -23,8 +23,8 @@
 #include "controller/gwm/metrics.hpp"
 #include "controller/net/control_protocol.hpp"
 #include "controller/report/json.hpp"
-#include "controller/saspd/ipvsadm_rules.hpp"
 #include "controller/saspd/metrics.hpp"
+#include "netlink/ipvsadm_rules.hpp"
 #include "tests/fuzz/shown.hpp"
 
 namespace {
@@ -228,7 +228,7 @@ void check_rules(Texts& texts) {
   const auto key = *lb::parse_service(texts.byte() % 2 == 0 ? "tcp:192.0.2.10:80" : "fwmark6:7");
 
   const lb::Table table{{key, pool}};
-  const auto rules = ipvsadm_rules(table);
+  const auto rules = netlink::ipvsadm_rules(table);
   check(rules.size() == 2 && rules[0].starts_with("-A ") && rules[1].starts_with("-a "));
   for (const auto& rule : rules)
     check(is_clean_utf8(rule));

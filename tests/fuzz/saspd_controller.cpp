@@ -63,6 +63,7 @@ class Director {
  private:
   static Controller::Settings settings() {
     Controller::Settings settings;
+    settings.backend = &test::fake_backend;
     settings.session.lb_uid = "lb1";
     settings.session.max_message = 4096;
     settings.session.trust = true;

@@ -11,11 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 
 namespace saspd::test {
 
-class FakeDataplane : public lb::Dataplane {
+// The row of the one below, as far as a controller looks at it.
+inline const lb::Backend fake_backend{.name = "fake", .title = "fake"};
+
+class FakeDataplane : public lb::ObservedDataplane {
  public:
   Traits traits_now;
   lb::Table table;

@@ -201,6 +201,7 @@ class Scene {
         group.members[endpoint(n)];
     }
     director::Controller::Settings settings;
+    settings.backend = &test::fake_backend;
     settings.session = std::move(session);
     settings.session.lb_uid = "LB1";
     settings.session.refused_retry = std::chrono::seconds{1};

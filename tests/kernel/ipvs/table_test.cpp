@@ -18,8 +18,8 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/base/host_address.hpp"
-#include "controller/saspd/ipvsadm_rules.hpp"
 #include "netlink/ipvs_codec.hpp"
+#include "netlink/ipvsadm_rules.hpp"
 #include "tests/kernel/ipvs/table_fixture.hpp"
 
 namespace saspd::netlink {

@@ -3,16 +3,19 @@
 // a bpf file system of the test's own.
 #include <gtest/gtest.h>
 
+#include <bpf/bpf.h>
 #include <net/if.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "bpf/attach.hpp"
 #include "bpf/xdp.hpp"
+#include "bpf/xdp_plane.hpp"
 #include "tests/support/director_network.hpp"
 #include "tests/support/kernel_namespace.hpp"
 
@@ -366,6 +369,34 @@ TEST_F(XdpDataplane, TellsWhenNothingIsAttached) {
   const auto listed = xdp_->list_all();
   ASSERT_FALSE(listed);
   EXPECT_NE(listed.error().detail.find("no XDP program is attached"), std::string::npos);
+}
+
+// Frames with another MAC are not ours, and are passed on: to nobody.
+TEST_F(XdpDataplane, ListsAlsoWhichFramesAreOurs) {
+  attach();
+  auto plane = XdpPlane::open(settings_.pins);
+  ASSERT_TRUE(plane) << plane.error().detail;
+  const Descriptor map(::bpf_obj_get((settings_.pins + "/devices").c_str()));
+  const auto before = read_devices(map.get());
+  ASSERT_TRUE(before);
+  bool damaged = false;
+  for (std::uint32_t place = 0; place < before->size() && !damaged; ++place) {
+    lb_devices value = (*before)[place];
+    for (auto& device : value.at) {
+      if ((device.flags & LB_DEVICE_ATTACHED) == 0) continue;
+      device.mac[0][5] ^= 0xFF;
+      damaged = true;
+    }
+    if (damaged) {
+      ASSERT_EQ(::bpf_map_update_elem(map.get(), &place, &value, BPF_ANY), 0);
+    }
+  }
+  ASSERT_TRUE(damaged);
+  ASSERT_TRUE((*plane)->list_all());
+  const auto after = read_devices(map.get());
+  ASSERT_TRUE(after);
+  for (std::size_t place = 0; place < before->size(); ++place)
+    EXPECT_EQ(std::memcmp(&(*before)[place], &(*after)[place], sizeof(lb_devices)), 0) << place;
 }
 
 TEST_F(XdpDataplane, IsHandedToTheServiceUser) {

@@ -22,7 +22,7 @@ enum class Mode { pull, push };
 struct Options {
   std::vector<HostPort> gwms;
   std::vector<std::string> members;
-  std::chrono::seconds interval{};
+  std::chrono::seconds interval{60};
   std::string uid = "host";
   Mode mode = Mode::pull;
   bool dry_run = false;
@@ -50,11 +50,11 @@ class CliTest : public testing::Test {
     cli.section("Peers");
     cli.list("--gwm", "HOST[:PORT]", result.options.gwms, host_port(3860),
              "where the advice comes from");
-    cli.option("--interval", "SECONDS", result.options.interval, seconds(1, 3600), "how often",
-               "60");
+    cli.shown_default("none");
+    cli.commands({{"run", "does things"}, {"why THING", "says why"}});
+    cli.option("--interval", "SECONDS", result.options.interval, seconds(1, 3600), "how often");
     cli.option("--mode", "pull|push", result.options.mode,
-               one_of<Mode>({{"pull", Mode::pull}, {"push", Mode::push}}), "who speaks first",
-               "pull");
+               one_of<Mode>({{"pull", Mode::pull}, {"push", Mode::push}}), "who speaks first");
     cli.option("--lb-uid", "UID", result.options.uid, text(1, 64), "our name");
     cli.list("--member", "TEXT", result.options.members, text(0, 255), "a member");
     cli.flag("--dry-run", result.options.dry_run, "write nothing");
@@ -330,6 +330,7 @@ TEST_F(CliTest, PrintsAConfigThatMeansTheSame) {
             "gwm = [::1]:99\n"
             "interval = 5\n"
             "mode = pull\n"
+            "lb-uid = host\n"
             "member = 'a,b=[c] \"d\" # e'\n"
             "member =\n"
             "member = '\"q\"'\n"
@@ -349,12 +350,30 @@ TEST_F(CliTest, PrintsHelpOnStdoutWithEveryFlagDefaultAndWhatIsMissing) {
   EXPECT_EQ(result.err, "");
   for (const auto* part :
        {"Does things.", "Peers:", "--gwm HOST[:PORT]", "may be repeated", "[60]", "--config FILE",
+        "where the advice comes from [none]; may be", "Commands:", "why THING ",
         "Example: prog --gwm h", "Not built yet: --tls-ca --trust"}) {
     EXPECT_NE(result.out.find(part), std::string::npos) << part << " in\n" << result.out;
   }
   std::istringstream lines(result.out);
   for (std::string line; std::getline(lines, line);)
     EXPECT_LE(line.size(), 100U) << line;
+}
+
+// What completions and the check of the man pages are made from.
+TEST_F(CliTest, PrintsTheHelpAsATableForPrograms) {
+  const auto result = run({"--gwm", "a", "--help=table", "--unknown"});
+  EXPECT_EQ(result.end, ExitCode::ok);
+  EXPECT_EQ(result.err, "");
+  for (const auto* line : {"flag\t--help\t\tPrint this help and exit\t\t\n",
+                           "flag\t--gwm\tHOST[:PORT]\twhere the advice comes from\tnone\trepeats\n",
+                           "flag\t--interval\tSECONDS\thow often\t60\t\n",
+                           "flag\t--mode\tpull|push\twho speaks first\tpull\t\n",
+                           "flag\t--dry-run\t\twrite nothing\t\t\n",
+                           "command\trun\t\tdoes things\n", "command\twhy\tTHING\tsays why\n"}) {
+    EXPECT_NE(result.out.find(line), std::string::npos) << line << " in\n" << result.out;
+  }
+  EXPECT_EQ(result.out.find("--tls-ca"), std::string::npos) << "not built yet";
+  EXPECT_NE(run({"--", "--help=table"}).end, ExitCode::ok);
 }
 
 TEST_F(CliTest, PrintsItsVersionAndHowItWasBuilt) {

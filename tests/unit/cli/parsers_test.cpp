@@ -47,6 +47,24 @@ TEST(HostPort, RefusesTheRestWithTheAcceptedForm) {
             "[2001:db8::1:99]:3860");
 }
 
+// A flag's default is shown, and taken again, as the text of its field.
+TEST(Text, OfAValueMeansTheSameValue) {
+  enum class Mode { pull, push };
+  const auto words = one_of<Mode>({{"pull", Mode::pull}, {"push", Mode::push}});
+  for (const auto mode : {Mode::pull, Mode::push})
+    EXPECT_EQ(*words(text_of(mode, words)), mode);
+  EXPECT_EQ(text_of(std::uint16_t{64}, number<std::uint16_t>(1, 65535)), "64");
+  EXPECT_EQ(text_of(std::chrono::milliseconds(5000), seconds(1, 60)), "5");
+  EXPECT_EQ(text_of(std::string("a b"), text(0, 9)), "a b");
+  const auto listens = listen_or_off(9860);
+  for (const auto* each : {"off", "127.0.0.1:9860", "[::1]:1"})
+    EXPECT_EQ(text_of(*listens(each), listens), each);
+  // Without a value, or an inverse, there is no default.
+  EXPECT_EQ(text_of(std::optional<std::uint32_t>(), number<std::uint32_t>(0, 9)), "");
+  EXPECT_EQ(text_of(std::optional<std::uint32_t>(7), number<std::uint32_t>(0, 9)), "7");
+  EXPECT_EQ(text_of(7, [](std::string_view) { return 7; }), "");
+}
+
 TEST(ListenEndpoint, IsTakenAsItIsMeant) {
   const std::vector<std::pair<std::string, std::string>> taken{
       {"[::]:3860", "[::]:3860"},

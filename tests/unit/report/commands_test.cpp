@@ -18,7 +18,7 @@ TEST(Commands, HaveARowEach) {
     EXPECT_EQ(find_command(row.name), &row);
     EXPECT_EQ(&row_of(row.command), &row);
     EXPECT_EQ(row.is_built(), !row.help.empty()) << row.name;
-    EXPECT_EQ(row.min_arguments() > 0, !row.needs.empty()) << row.name;
+    EXPECT_EQ(row.min_arguments() > 0, !row.takes.needs.empty()) << row.name;
   }
   EXPECT_EQ(found.size(), static_cast<std::size_t>(Command::log_level) + 1);
   EXPECT_EQ(names.size(), found.size());

@@ -25,7 +25,7 @@ json::object parsed(std::string_view text) {
 Status status() {
   Status status;
   status.lb_uid = "director1";
-  status.backend = Backend::xdp;
+  status.backend = "xdp";
   status.packets = Dictionary<std::uint64_t>{{"sent_table", 7}};
   status.kernel_settings = Dictionary<std::optional<std::uint32_t>>{
       {"conntrack", 1}, {"expire_nodest_conn", std::nullopt}};

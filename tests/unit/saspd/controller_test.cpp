@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/programs/saspd/backends.hpp"
 #include "controller/report/commands.hpp"
 #include "controller/saspd/control.hpp"
 #include "controller/saspd/controller_settings.hpp"
@@ -85,6 +86,7 @@ class ControllerTest : public ::testing::Test {
   ControllerTest() {
     settings_.reconciler.groups = {{"web", {plain_service(web)}, {}}};
     settings_.session.lb_uid = "LB1";
+    settings_.backend = backends.front();
     settings_.gwms = {"gwm-1:3860", "gwm-2:3860"};
     settings_.log_level = Level::debug;
     settings_.news.ledger = "/ledger";
@@ -419,12 +421,13 @@ TEST_F(ControllerTest, ALedgerThatCannotBeWrittenIsSaidOnce) {
 TEST_F(ControllerTest, ProblemsOfTheDataPlaneAreSaidWhenTheyBeginAndEnd) {
   controller();
   plane_.problems_now = {{"detached", "eth0", "eth0 has no program", true}};
-  plane_.events = lb::Dataplane::Events{{"eth0 is up"}, false};
+  plane_.events =
+      lb::Dataplane::Events{{{*IpAddress::parse("10.0.0.1"), {"no route", {}, {}, {}}}}, false};
   controller().take_up_events();
   settle();
   auto lines = log();
   EXPECT_LINE(lines, Level::error, "detached: eth0 has no program");
-  EXPECT_LINE(lines, Level::info, "eth0 is up");
+  EXPECT_LINE(lines, Level::info, "10.0.0.1: no route");
   EXPECT_EQ(controller().problems(), plane_.problems_now);
   controller().look_again();
   settle();
@@ -590,19 +593,20 @@ TEST_F(ControllerTest, ALedgerThatIsNotBelievedIsSaid) {
 // A service of the XDP program is one new table, however many servers change: between two halves
 // packets would be led by weights that nobody advised. With IPVS each change is its own.
 TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
-  for (const Backend backend : {Backend::xdp, Backend::ipvs}) {
+  for (const auto* backend : backends) {
     FakeDataplane plane;
     Options options;
     options.backend = backend;
-    if (backend == Backend::xdp) plane.traits_now = FakeDataplane::Traits::of_own_table();
-    const std::string manage = backend == Backend::ipvs ? ",manage,forward=route" : "";
-    ASSERT_TRUE(add_service(options.groups, "web=tcp:192.0.2.10:80" + manage, backend));
+    plane.traits_now = backend->traits;
+    const bool own = backend->traits.own_table;
+    const std::string manage = own ? "" : ",manage,forward=route";
+    ASSERT_TRUE(add_service(options.groups, "web=tcp:192.0.2.10:80" + manage, *backend));
     for (unsigned n = 0; n < 300; ++n) {
       const auto member = fmt::format("web=10.0.{}.{}:80", n / 100, 1 + n % 100);
       ASSERT_TRUE(add_member(options.groups, member));
     }
     options.gwms = {{"127.0.0.1", 3860}};
-    Controller controller(plane, controller_settings(options, plane.traits(), 1), {});
+    Controller controller(plane, controller_settings(options, 1), {});
     (void)controller.work({}, {});
     controller.look_again();
     const auto before = plane.applies;
@@ -612,7 +616,7 @@ TEST(ControllerSettings, LetATableOfXdpBeWrittenAtOnce) {
       more = done.more;
     }
     EXPECT_EQ(plane.table.at(web).destinations.size(), 300U);
-    EXPECT_EQ(plane.applies - before == 1, backend == Backend::xdp) << plane.applies - before;
+    EXPECT_EQ(plane.applies - before == 1, own) << plane.applies - before;
   }
 }
 

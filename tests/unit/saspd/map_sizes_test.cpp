@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/backend.hpp"
 #include "controller/saspd/service_spec.hpp"
 
 namespace saspd::director {
@@ -19,7 +20,7 @@ Options with(int services, int members) {
   for (int n = 0; n < services; ++n) {
     const auto added = add_service(
         options.groups, fmt::format("g{}=tcp:192.0.2.{}:{}", n, 1 + n / 1000, 1 + n % 1000),
-        Backend::xdp);
+        bpf::xdp_backend);
     if (!added) throw std::runtime_error(added.error().detail);
     GroupSettings& group = options.groups.back();
     for (int member = 0; member < members; ++member)
@@ -48,7 +49,7 @@ TEST(MapSizes, HaveRoomForTwiceWhatIsConfigured) {
 
 TEST(MapSizes, CountAServerOfSeveralServicesForEach) {
   auto options = with(1, 600);
-  ASSERT_TRUE(add_service(options.groups, "g0=udp:192.0.2.10:53", Backend::xdp));
+  ASSERT_TRUE(add_service(options.groups, "g0=udp:192.0.2.10:53", bpf::xdp_backend));
   EXPECT_EQ(map_sizes(options, least).backends, 4096U);
 }
 

@@ -47,12 +47,16 @@ class Metrics : public testing::Test {
   }
   std::string all() { return metrics::text(metric_families(status_, counters_, true, now, wall)); }
 
-  Status status_;
+  Status status_ = [] {
+    Status status;
+    status.backend = "ipvs";
+    return status;
+  }();
   MetricCounters counters_;
 };
 
 TEST_F(Metrics, TellWhoTheyAreOf) {
-  status_.backend = Backend::xdp;
+  status_.backend = "xdp";
   EXPECT_EQ(lines("saspd_build_info"),
             "saspd_build_info{version=\"" SASPD_VERSION "\",backend=\"xdp\"} 1\n");
   EXPECT_EQ(lines("saspd_dry_run"), "saspd_dry_run 0\n");

@@ -12,6 +12,8 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/programs/saspd/backends.hpp"
+
 namespace saspd::director {
 namespace {
 
@@ -22,14 +24,14 @@ struct Parsed {
   std::string err;
 };
 
-Parsed parse(std::vector<std::string> arguments) {
+Parsed parse(std::vector<std::string> arguments, Backends rows = backends) {
   arguments.insert(arguments.begin(), "saspd");
   std::vector<const char*> argv;
   for (const auto& argument : arguments)
     argv.push_back(argument.c_str());
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  auto result = parse_options(static_cast<int>(argv.size()), argv.data());
+  auto result = parse_options(static_cast<int>(argv.size()), argv.data(), rows);
   std::fflush(stdout);
   Parsed parsed;
   parsed.out = testing::internal::GetCapturedStdout();
@@ -55,6 +57,45 @@ struct Bad {
   int code;
   std::vector<std::string> said;  // all of these
 };
+
+// Nothing here knows which backends there are.
+TEST(SaspdOptions, TakeABackendThatIsARowMore) {
+  static const lb::Backend third{
+      .name = "nft",
+      .title = "nftables",
+      .help = "the kernel's nftables",
+      .service_help = "Options of a --service with --backend nft: none",
+      .not_adopted = "it has no services",
+      .parse_options = [](const lb::ServiceKey& key,
+                          std::string_view options) -> Result<lb::ServiceSettings> {
+        if (!options.empty()) return fail(std::errc::invalid_argument, "no options");
+        return lb::plain_service(key);
+      },
+      .many_addresses = "one each",
+      .doubt = [](const lb::ServiceSettings&) -> std::optional<std::string> { return "really?"; },
+  };
+  std::vector<const lb::Backend*> rows(backends.begin(), backends.end());
+  rows.push_back(&third);
+  const auto with = [&rows](std::vector<std::string> more) {
+    std::vector<std::string> all{"--gwm", "127.0.0.1", "--lb-uid", "d", "--backend", "nft"};
+    all.insert(all.end(), more.begin(), more.end());
+    return parse(all, rows);
+  };
+  const auto good = with({"--service", "web=tcp:192.0.2.10:80"});
+  ASSERT_TRUE(good.options) << good.err;
+  EXPECT_EQ(good.options->backend, &third);
+  EXPECT_EQ(doubts(*good.options),
+            std::vector<std::string>{"--service web=tcp:192.0.2.10:80: really?"});
+  EXPECT_NE(with({"--service", "web=tcp:192.0.2.10:80,x"}).err.find("no options"),
+            std::string::npos);
+  EXPECT_NE(with({"--service", "web=tcp:255.255.255.255:80"}).err.find("connect to, one each"),
+            std::string::npos);
+  EXPECT_NE(with({"--adopt"}).err.find("--adopt is for --backend ipvs: it has no services"),
+            std::string::npos);
+  const auto help = parse({"--help"}, rows).out;
+  EXPECT_NE(help.find("--backend ipvs|xdp|nft"), std::string::npos);
+  EXPECT_NE(help.find("Options of a --service with --backend nft: none"), std::string::npos);
+}
 
 TEST(SaspdOptions, TakeServicesAndMembersOfAGroup) {
   const auto parsed =

@@ -57,7 +57,7 @@ class ReconcilerTest : public testing::Test {
 
   Reconciler& reconciler() {
     if (!reconciler_) {
-      reconciler_.emplace(plane_, settings_);
+      reconciler_.emplace(plane_, plane_, settings_);
       reconciler_->remember(ledger_.load(), ledger_);
       reconciler_->set_connected(0, true);
     }

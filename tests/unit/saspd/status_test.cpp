@@ -95,6 +95,7 @@ Reconciler::GroupView xdp() {
 Status whole() {
   Status status;
   status.lb_uid = "director1";
+  status.backend = "ipvs";
   status.dry_run = true;
   status.kernel_error = "no buffer space";
   status.ledger_error = "no room";
@@ -150,12 +151,11 @@ TEST(StatusAnswer, HasEverything) {
 }
 
 TEST(StatusAnswer, HasNullsWhereThereIsNothing) {
-  EXPECT_EQ(
-      text(status_answer({}, now)),
-      R"({"schema_version":1,"program":"saspd","version":"VERSION","lb_uid":"","backend":"ipvs",)"
-      R"("dry_run":false,"kernel_error":null,"problems":[],"attach_requests":0,)"
-      R"("attach_request":null,"ledger_error":null,"keepalived_error":null,"tls_error":null,)"
-      R"("gwm":[],"groups":[]})");
+  EXPECT_EQ(text(status_answer({}, now)),
+            R"({"schema_version":1,"program":"saspd","version":"VERSION","lb_uid":"","backend":"",)"
+            R"("dry_run":false,"kernel_error":null,"problems":[],"attach_requests":0,)"
+            R"("attach_request":null,"ledger_error":null,"keepalived_error":null,"tls_error":null,)"
+            R"("gwm":[],"groups":[]})");
 }
 
 TEST(GwmsAnswer, AreThoseOfTheStatus) {
@@ -275,9 +275,7 @@ TEST(ReconcileAnswer, TellsWhatWasWrittenOrWouldBe) {
 }
 
 TEST(ExportAnswer, HasTheRules) {
-  lb::Pool pool;
-  pool.scheduler = "rr";
-  EXPECT_EQ(text(export_answer({{*lb::parse_service("fwmark:7"), pool}})),
+  EXPECT_EQ(text(export_answer({"-A -f 7 -s rr -M 0.0.0.0"})),
             R"({"schema_version":1,"rules":["-A -f 7 -s rr -M 0.0.0.0"],"program":"saspd"})");
 }
 
@@ -301,7 +299,7 @@ TEST(TraceAnswer, TellsWhatDecided) {
       R"_("verdict":"drop: no server of the service has a weight (no_backend)","program":"saspd"})_");
   trace.forward = lb::Forward::tunnel;
   trace.destination = *Endpoint::parse("10.0.0.1:80");
-  trace.next_hop = "02:00:00:00:00:01 on eth0";
+  trace.next_hop = lb::NextHop{{}, "eth0", {}, {2, 0, 0, 0, 0, 1}};
   EXPECT_EQ(
       text(trace_answer(trace)),
       R"({"schema_version":1,"is_service":true,"forward":"ipip","slot":17,"known_flow":false,)"

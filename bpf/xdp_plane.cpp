@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "controller/saspd/xdp_plane.hpp"
+#include "bpf/xdp_plane.hpp"
 
 #include <sys/epoll.h>
 
@@ -8,21 +8,20 @@
 #include <cerrno>
 #include <limits>
 
-#include <fmt/format.h>
-
 #include "bpf/attachment.hpp"
+#include "bpf/backend.hpp"
 #include "bpf/pins_lock.hpp"
 
-namespace saspd::director {
+namespace saspd::bpf {
 namespace {
 
-bpf::NextHop of_kernel(const netlink::NextHop& way) {
+NextHop of_kernel(const netlink::NextHop& way) {
   constexpr std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
   return {way.exit, way.mac, way.source, static_cast<std::uint16_t>(std::min(way.mtu, most)),
           way.vlan};
 }
 
-std::vector<unsigned> native_interfaces(const std::vector<bpf::Attachment>& attached) {
+std::vector<unsigned> native_interfaces(const std::vector<Attachment>& attached) {
   std::vector<unsigned> interfaces;
   for (const auto& one : attached) {
     if (one.native) interfaces.push_back(one.interface);
@@ -35,9 +34,9 @@ bool is_resolved(const netlink::NextHop& way) {
 }
 
 // Where nothing is attached there is nothing to lock, and Xdp says so.
-Result<std::unique_ptr<bpf::Xdp>> open_locked(const std::string& pins) {
-  const auto lock = bpf::PinsLock::take(pins);
-  auto xdp = bpf::Xdp::open(pins);
+Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins) {
+  const auto lock = PinsLock::take(pins);
+  auto xdp = Xdp::open(pins);
   if (xdp && !lock) return fail(lock.error());
   return xdp;
 }
@@ -53,6 +52,10 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins) {
   if (auto gathered = plane->gather_events(); !gathered) return fail(gathered.error());
   if (auto followed = plane->follow_locked(); !followed) return fail(followed.error());
   return plane;
+}
+
+lb::Dataplane::Traits XdpPlane::traits() const {
+  return xdp_backend.traits;
 }
 
 Result<void> XdpPlane::gather_events() {
@@ -80,14 +83,19 @@ Result<lb::Table> XdpPlane::list_all() {
   if (ways_wait_) {
     if (auto followed = follow_locked(); !followed) return fail(followed.error());
   }
-  const auto lock = bpf::PinsLock::take(pins_);
+  const auto lock = PinsLock::take(pins_);
   // What is not there at all Xdp says better.
   if (!lock && lock.error().code != std::errc::no_such_file_or_directory) return fail(lock.error());
+  // Which frames are ours is compared as well: what is not as it should be drops every packet.
+  if (lock) {
+    if (auto written = xdp_->set_devices(next_hops_->links()); !written)
+      return fail(written.error());
+  }
   return xdp_->list_all();
 }
 
 std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
-  const auto lock = bpf::PinsLock::take(pins_);
+  const auto lock = PinsLock::take(pins_);
   if (!lock) {
     std::vector<lb::Failure> failures;
     for (std::size_t i = 0; i < changes.size(); ++i)
@@ -109,7 +117,7 @@ std::vector<lb::Failure> XdpPlane::apply(std::span<const lb::Change> changes) {
 
 Result<void> XdpPlane::follow_locked() {
   ways_wait_ = true;  // until it has been done
-  const auto lock = bpf::PinsLock::take(pins_);
+  const auto lock = PinsLock::take(pins_);
   if (!lock) return fail(lock.error());
   auto followed = follow(xdp_->addresses());
   ways_wait_ = !followed;
@@ -124,15 +132,15 @@ Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   const auto ways = next_hops_->resolve();
   if (!ways) return fail(ways.error());
   if (auto told = xdp_->set_devices(next_hops_->links()); !told) return told;
-  std::map<IpAddress, bpf::NextHop> resolved;
+  std::map<IpAddress, NextHop> resolved;
+  std::map<IpAddress, lb::NextHop> now;
   for (const auto& [address, way] : *ways) {
     if (is_resolved(way)) resolved[address] = of_kernel(way);
+    const auto& shown = now[address] = way.shown();
     const auto before = ways_.find(address);
-    if (before == ways_.end() || before->second.text() != way.text()) {
-      notices_.push_back(fmt::format("{}: {}", address.text(), way.text()));
-    }
+    if (before == ways_.end() || before->second != shown) changed_[address] = shown;
   }
-  ways_ = *ways;
+  ways_ = std::move(now);
   return xdp_->set_next_hops(resolved);
 }
 
@@ -145,14 +153,14 @@ Result<lb::Dataplane::Events> XdpPlane::handle_events() {
   } else if (*changed) {
     if (auto followed = follow_locked(); !followed) return fail(followed.error());
   }
-  return Events{std::exchange(notices_, {}), replaced};
+  return Events{std::exchange(changed_, {}), replaced};
 }
 
 std::map<Endpoint, lb::DestinationState> XdpPlane::states(const lb::ServiceKey& service) {
   auto states = xdp_->states(service);
   for (auto& [endpoint, state] : states) {
     const auto way = ways_.find(endpoint.address);
-    if (way != ways_.end()) state.next_hop = way->second.text();
+    if (way != ways_.end()) state.next_hop = lb::text(way->second);
   }
   return states;
 }
@@ -160,7 +168,7 @@ std::map<Endpoint, lb::DestinationState> XdpPlane::states(const lb::ServiceKey& 
 std::set<IpAddress> XdpPlane::unreachable() {
   std::set<IpAddress> addresses;
   for (const auto& [address, way] : ways_) {
-    if (!is_resolved(way)) addresses.insert(address);
+    if (!way.is_known()) addresses.insert(address);
   }
   return addresses;
 }
@@ -172,9 +180,9 @@ Result<lb::Trace> XdpPlane::trace(lb::Protocol protocol, const Endpoint& source,
 
 std::vector<lb::Problem> XdpPlane::problems() {
   // During an attach, the previous findings still count.
-  const auto lock = bpf::PinsLock::take(pins_);
+  const auto lock = PinsLock::take(pins_);
   const bool gone = !lock && lock.error().code == std::errc::no_such_file_or_directory;
-  if (lock || gone) problems_ = bpf::attachment_problems(pins_);
+  if (lock || gone) problems_ = attachment_problems(pins_);
   return problems_;
 }
 
@@ -182,4 +190,4 @@ std::vector<std::pair<std::string, std::uint64_t>> XdpPlane::packet_counters() {
   return xdp_->packet_counters();
 }
 
-}  // namespace saspd::director
+}  // namespace saspd::bpf

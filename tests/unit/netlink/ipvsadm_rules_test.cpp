@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words of ipvsadm; that it takes them, and what it makes of them, is shown with a kernel.
-#include "controller/saspd/ipvsadm_rules.hpp"
+#include "netlink/ipvsadm_rules.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <optional>
 
-namespace saspd::director {
+namespace saspd::netlink {
 namespace {
 
 using Rules = std::vector<std::string>;
@@ -111,4 +111,4 @@ TEST(IpvsadmRules, PutDestinationsBehindTheirService) {
 }
 
 }  // namespace
-}  // namespace saspd::director
+}  // namespace saspd::netlink

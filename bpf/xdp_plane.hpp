@@ -10,18 +10,19 @@
 #include "bpf/pins_watch.hpp"
 #include "bpf/xdp.hpp"
 #include "controller/base/descriptor.hpp"
-#include "controller/lb/dataplane.hpp"
+#include "controller/lb/backend.hpp"
 #include "netlink/next_hops.hpp"
 
-namespace saspd::director {
+namespace saspd::bpf {
 
-class XdpPlane final : public lb::Dataplane {
+class XdpPlane final : public lb::ObservedDataplane {
  public:
-  // Errors: those of bpf::Xdp::open, and address_in_use: another process writes these maps.
+  // Errors: those of Xdp::open, and address_in_use: another process writes these maps.
   static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
 
-  Traits traits() const override { return Traits::of_own_table(); }
-  // Listing also keeps the neighbours of idle destinations resolved.
+  Traits traits() const override;
+  // Listing also keeps the neighbours of idle destinations resolved, and the map of devices as the
+  // interfaces are.
   Result<lb::Table> list(std::span<const lb::ServiceKey> services) override;
   Result<lb::Table> list_all() override;
   // The next hop of an added destination is looked up before it gets any slot.
@@ -40,8 +41,7 @@ class XdpPlane final : public lb::Dataplane {
   Result<Events> handle_events() override;
 
  private:
-  XdpPlane(std::string pins, std::unique_ptr<bpf::Xdp> xdp,
-           std::unique_ptr<netlink::NextHops> next_hops)
+  XdpPlane(std::string pins, std::unique_ptr<Xdp> xdp, std::unique_ptr<netlink::NextHops> next_hops)
       : pins_(std::move(pins)),
         xdp_(std::move(xdp)),
         next_hops_(std::move(next_hops)),
@@ -51,14 +51,14 @@ class XdpPlane final : public lb::Dataplane {
   Result<void> follow_locked();
 
   std::string pins_;
-  std::unique_ptr<bpf::Xdp> xdp_;
+  std::unique_ptr<Xdp> xdp_;
   std::unique_ptr<netlink::NextHops> next_hops_;
-  bpf::PinsWatch watch_;
-  Descriptor events_;                           // readable when either of them is
-  std::map<IpAddress, netlink::NextHop> ways_;  // as last resolved
-  std::vector<std::string> notices_;            // of next hops that changed
-  bool ways_wait_ = false;                      // to be written for the program
-  std::vector<lb::Problem> problems_;           // as last seen
+  PinsWatch watch_;
+  Descriptor events_;                         // readable when either of them is
+  std::map<IpAddress, lb::NextHop> ways_;     // as last resolved
+  std::map<IpAddress, lb::NextHop> changed_;  // of them, since the last events
+  bool ways_wait_ = false;                    // to be written for the program
+  std::vector<lb::Problem> problems_;         // as last seen
 };
 
-}  // namespace saspd::director
+}  // namespace saspd::bpf

@@ -7,7 +7,7 @@
 
 #include "controller/lb/service.hpp"
 
-namespace saspd::director {
+namespace saspd::netlink {
 
 // "-A -t 192.0.2.10:80 -s wrr", and a line "-a ..." for each of its destinations, without line
 // breaks. Complete, including the thresholds that `ipvsadm -S` leaves out.
@@ -17,4 +17,4 @@ namespace saspd::director {
 // service's, and a forwarding method that only the kernel sets (local, bypass: -g).
 std::vector<std::string> ipvsadm_rules(const lb::Table& table);
 
-}  // namespace saspd::director
+}  // namespace saspd::netlink

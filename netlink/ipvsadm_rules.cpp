@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "controller/saspd/ipvsadm_rules.hpp"
+#include "netlink/ipvsadm_rules.hpp"
 
 #include <array>
 #include <cstring>
 
 #include <fmt/format.h>
 
-namespace saspd::director {
+namespace saspd::netlink {
 namespace {
 
 std::string service_option(const lb::ServiceKey& key) {
@@ -106,4 +106,4 @@ std::vector<std::string> ipvsadm_rules(const lb::Table& table) {
   return rules;
 }
 
-}  // namespace saspd::director
+}  // namespace saspd::netlink
