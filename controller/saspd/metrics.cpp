@@ -3,8 +3,13 @@
 #include "controller/saspd/metrics.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -34,13 +39,9 @@ void take(Families& families, std::initializer_list<Family> more) {
 
 // --- the process and the kernel
 
-std::string backend_of(const Status& status) {
-  return std::string(name(status.backend));
-}
-
 void add_build(Families& families, const Status& status) {
   Family info = gauge("saspd_build_info", "Always 1; the version and the backend are labels.");
-  add(info, 1, {{"version", std::string(program_version)}, {"backend", backend_of(status)}});
+  add(info, 1, {{"version", std::string(program_version)}, {"backend", status.backend}});
   Family dry_run = gauge("saspd_dry_run", "1 if nothing is written to the kernel (--dry-run).");
   add(dry_run, status.dry_run ? 1 : 0);
   take(families, {std::move(info), std::move(dry_run)});
@@ -74,7 +75,7 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
                   "Passes that wrote: reading, deciding and writing, until the kernel answered.",
                   prometheus::MetricType::Histogram,
                   {counters.write_passes.Collect()}};
-  duration.metric.front().label = {{"backend", backend_of(status)}};
+  duration.metric.front().label = {{"backend", status.backend}};
   Family repairs = counter("saspd_repairs_total",
                            "Services written again because packets did not follow their weights: "
                            "after an interrupted write, or an edit by another program.");
@@ -88,8 +89,8 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
   take(families,
        {std::move(well), std::move(problems), std::move(problem), std::move(requests),
         errors("saspd_apply_errors_total", "Writes that the kernel refused or did not acknowledge.",
-               backend_of(status), counters.apply_errors),
-        errors("saspd_list_errors_total", "Failed reads of the kernel's table.", backend_of(status),
+               status.backend, counters.apply_errors),
+        errors("saspd_list_errors_total", "Failed reads of the kernel's table.", status.backend,
                counters.list_errors),
         std::move(repairs), std::move(duration), std::move(lag), std::move(packets),
         std::move(ledger), std::move(keepalived)});
@@ -192,37 +193,65 @@ Labels labels_of(const std::string& group, const Reconciler::MemberView& member)
   return labels;
 }
 
-struct MemberFamilies {
-  Family received = gauge("saspd_member_weight_received", "The weight that the GWM advises.");
-  Family effective = gauge("saspd_member_weight_effective", "The weight that was decided.");
-  Family kernel = gauge("saspd_member_weight_kernel", "The weight that the kernel has.");
-  Family state = gauge("saspd_member_state", "1 if the member is in this state.");
-  Family slots = gauge("saspd_member_slots", "XDP: the member's slots in the service's table.");
-  Family reachable = gauge("saspd_member_reachable", "XDP: 1 if its next hop is known.");
-  Family packets = counter("saspd_member_packets_total", "XDP: packets sent to the member.");
-  Family bytes = counter("saspd_member_bytes_total", "XDP: bytes sent to the member.");
-  Family flows =
-      counter("saspd_member_flows_total", "XDP: flows that the slot table assigned to the member.");
+using Member = Reconciler::MemberView;
+using MemberValue = std::optional<double> (*)(const Member&);
 
-  void add_member(const std::string& group, const Reconciler::MemberView& member);
-  void add_states(const Reconciler::MemberView& member, const Labels& labels);
-};
-
-void MemberFamilies::add_member(const std::string& group, const Reconciler::MemberView& member) {
-  const Labels labels = labels_of(group, member);
-  if (member.advice) add(received, member.advice->weight, labels);
-  add(effective, member.effective_weight, labels);
-  if (member.kernel_weight) add(kernel, *member.kernel_weight, labels);
-  add_states(member, labels);
-  if (!member.state) return;
-  add(slots, member.state->slots, labels);
-  add(reachable, member.state->reachable ? 1 : 0, labels);
-  add(packets, static_cast<double>(member.state->packets), labels);
-  add(bytes, static_cast<double>(member.state->bytes), labels);
-  add(flows, static_cast<double>(member.state->flows), labels);
+std::optional<double> optional_value(const std::optional<std::uint32_t>& value) {
+  return value ? std::optional<double>(*value) : std::nullopt;
 }
 
-void MemberFamilies::add_states(const Reconciler::MemberView& member, const Labels& labels) {
+template <auto field>
+std::optional<double> of_state(const Member& member) {
+  if (!member.state) return std::nullopt;
+  return static_cast<double>(*member.state.*field);
+}
+
+// A metric of each member, a row each; a member without a value has none.
+struct MemberMetric {
+  Family (*make)(std::string name, std::string help);
+  const char* name;
+  const char* help;
+  MemberValue value;
+};
+using lb::DestinationState;
+constexpr std::array<MemberMetric, 3> weight_metrics{{
+    {gauge, "saspd_member_weight_received", "The weight that the GWM advises.",
+     [](const Member& member) {
+       return member.advice ? std::optional<double>(member.advice->weight) : std::nullopt;
+     }},
+    {gauge, "saspd_member_weight_effective", "The weight that was decided.",
+     [](const Member& member) { return std::optional<double>(member.effective_weight); }},
+    {gauge, "saspd_member_weight_kernel", "The weight that the kernel has.",
+     [](const Member& member) { return optional_value(member.kernel_weight); }},
+}};
+constexpr std::array<MemberMetric, 5> state_metrics{{
+    {gauge, "saspd_member_slots", "XDP: the member's slots in the service's table.",
+     of_state<&DestinationState::slots>},
+    {gauge, "saspd_member_reachable", "XDP: 1 if its next hop is known.",
+     of_state<&DestinationState::reachable>},
+    {counter, "saspd_member_packets_total", "XDP: packets sent to the member.",
+     of_state<&DestinationState::packets>},
+    {counter, "saspd_member_bytes_total", "XDP: bytes sent to the member.",
+     of_state<&DestinationState::bytes>},
+    {counter, "saspd_member_flows_total", "XDP: flows that the slot table assigned to the member.",
+     of_state<&DestinationState::flows>},
+}};
+
+std::vector<Family> families_of(std::span<const MemberMetric> metrics) {
+  std::vector<Family> families;
+  for (const auto& metric : metrics)
+    families.push_back(metric.make(metric.name, metric.help));
+  return families;
+}
+
+void add_values(std::vector<Family>& families, std::span<const MemberMetric> metrics,
+                const Member& member, const Labels& labels) {
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    if (const auto value = metrics[i].value(member)) add(families[i], *value, labels);
+  }
+}
+
+void add_states(Family& state, const Member& member, const Labels& labels) {
   const auto add_state = [&](std::string name, bool is) {
     Labels with_state = labels;
     with_state.emplace_back("state", std::move(name));
@@ -238,15 +267,20 @@ void MemberFamilies::add_states(const Reconciler::MemberView& member, const Labe
 }
 
 void add_members(Families& families, const Status& status) {
-  MemberFamilies members;
+  auto weights = families_of(weight_metrics);
+  Family state = gauge("saspd_member_state", "1 if the member is in this state.");
+  auto states = families_of(state_metrics);
   for (const auto& group : status.groups) {
-    for (const auto& member : group.members)
-      members.add_member(group.name, member);
+    for (const auto& member : group.members) {
+      const auto labels = labels_of(group.name, member);
+      add_values(weights, weight_metrics, member, labels);
+      add_states(state, member, labels);
+      add_values(states, state_metrics, member, labels);
+    }
   }
-  for (Family* family :
-       {&members.received, &members.effective, &members.kernel, &members.state, &members.slots,
-        &members.reachable, &members.packets, &members.bytes, &members.flows})
-    families.push_back(std::move(*family));
+  std::move(weights.begin(), weights.end(), std::back_inserter(families));
+  families.push_back(std::move(state));
+  std::move(states.begin(), states.end(), std::back_inserter(families));
 }
 
 }  // namespace

@@ -235,7 +235,7 @@ void check_rules(Texts& texts) {
   check(word_after(rules[0], " -s ") == "wrr");
   check(Endpoint::parse(word_after(rules[1], " -r ")).value() == destination.endpoint);
   check(word_after(rules[1], " -w ") == std::to_string(destination.weight));
-  const auto out = shown(Command::export_rules, received(report::to_json(export_answer(table))));
+  const auto out = shown(Command::export_rules, received(report::to_json(export_answer(rules))));
   check(out == rules[0] + "\n" + rules[1] + "\n");
 }
 
