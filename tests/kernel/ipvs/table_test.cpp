@@ -138,7 +138,7 @@ TEST_F(RoundTrip, OfTheTableAsRulesOfIpvsadmRestoresIt) {
   const lb::Table before = *ipvs_->list_all();
   ASSERT_EQ(before.size(), 18U);
   std::string rules;
-  for (const auto& rule : director::ipvsadm_rules(before))
+  for (const auto& rule : ipvsadm_rules(before))
     rules += rule + "\n";
   kernel::output_of("ipvsadm -C");
   ASSERT_EQ(*ipvs_->list_all(), lb::Table{});
