@@ -12,12 +12,10 @@
 #include <bitset>
 #include <chrono>
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,16 +24,12 @@
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/json/object.hpp>
 
 #include "controller/base/address.hpp"
@@ -45,254 +39,19 @@
 #include "controller/net/control_client.hpp"
 #include "controller/report/json.hpp"
 #include "controller/report/saspd.hpp"
+#include "packaging/show/scenario.hpp"
+#include "packaging/show/traffic.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using namespace saspd::show;
 using saspd::Endpoint;
 using saspd::fail;
 using saspd::Result;
-using namespace std::chrono_literals;
-using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
-// --- What is shown ---------------------------------------------------------------------------
-
-struct Advised {
-  enum class Kind { weight, quiesce, down, stopped };
-  Kind kind = Kind::weight;
-  std::uint16_t weight = 0;
-};
-
-constexpr Advised weight(std::uint16_t value) {
-  return {Advised::Kind::weight, value};
-}
-constexpr Advised quiesce{Advised::Kind::quiesce, 0};
-constexpr Advised down{Advised::Kind::down, 0};
-// Its weight stays in the file; it is the server itself that is gone, and nobody says so.
-constexpr Advised stopped{Advised::Kind::stopped, 0};
-constexpr std::uint16_t weight_of_stopped = 20;
-
-constexpr std::size_t server_count = 4;
-
-struct Phase {
-  std::string_view title;
-  std::array<Advised, server_count> advice;
-};
-
-constexpr std::array phases = {
-    Phase{"all equal", {weight(10), weight(10), weight(10), weight(10)}},
-    Phase{"graded", {weight(40), weight(30), weight(20), weight(10)}},
-    Phase{"s2 quiesced", {weight(40), quiesce, weight(20), weight(10)}},
-    Phase{"s2 back", {weight(40), weight(30), weight(20), weight(10)}},
-    Phase{"s3 down", {weight(40), weight(30), down, weight(10)}},
-    Phase{"s3 back", {weight(10), weight(20), weight(30), weight(40)}},
-    // Unscaled these would send nearly everything to s1: see "wrr" in the kernel.
-    // nginx is stopped and started; only sasp-gwm's probe can tell.
-    Phase{"s3 stopped", {weight(40), weight(30), stopped, weight(10)}},
-    Phase{"s3 started", {weight(40), weight(30), weight(weight_of_stopped), weight(10)}},
-    Phase{"16-bit weights", {weight(60001), weight(40003), weight(20011), weight(10007)}},
-};
-
-// What is expected of the connections counted in a phase: wrr of IPVS deals them in rounds, so
-// shares are exact but for what is under way; XDP draws a server for each, so their numbers are
-// binomial.
-enum class Backend { ipvs, xdp };
-
-struct Rule {
-  std::size_t min_connections;
-  double max_deviation;
-  std::string_view unit;        // of the deviation
-  std::string_view short_unit;  // in the table
-};
-
-constexpr Rule rule_of(Backend backend) {
-  if (backend == Backend::ipvs) return {500, 3, "points", "points"};
-  return {1000, 5, "standard deviations", "sd"};
-}
-
-constexpr auto follow_limit = 10s;  // from new advice to the kernel
-// From the end of a server to the kernel: what packaging/demo-run lets sasp-gwm take to notice it
-// (two probes a second apart at most, of a second each) and a second for the push and the write.
-constexpr auto detection_limit = 4s;
-constexpr auto count_limit = 30s;
-constexpr auto connection_limit = 5s;
-constexpr auto show_limit = 95s;  // with setting up and clearing away it ends within two minutes
-constexpr auto pace = 4ms;        // between two connections: many, but slow enough to watch
-constexpr int parallel = 4;
-constexpr auto redraw_every = 200ms;
-
-std::string text(const Advised& advised) {
-  switch (advised.kind) {
-    case Advised::Kind::quiesce: return "quiesce";
-    case Advised::Kind::down: return "down";
-    case Advised::Kind::stopped: return "stopped";
-    case Advised::Kind::weight: break;
-  }
-  return fmt::format("{}", advised.weight);
-}
-
-std::string text(const std::array<Advised, server_count>& advice) {
-  std::string all;
-  for (const auto& advised : advice) {
-    if (!all.empty()) all += ' ';
-    all += text(advised);
-  }
-  return all;
-}
-
-// In percent; quiesced and down count as weight 0.
-std::array<double, server_count> expected_shares(const Phase& phase) {
-  double sum = 0;
-  for (const auto& advised : phase.advice)
-    sum += advised.weight;
-  std::array<double, server_count> shares{};
-  for (std::size_t i = 0; i < server_count; ++i)
-    shares.at(i) = 100.0 * phase.advice.at(i).weight / sum;
-  return shares;
-}
-
-struct Server {
-  std::string name;
-  Endpoint endpoint;
-};
-
-struct Arguments {
-  Backend backend = Backend::ipvs;
-  tcp::endpoint vip;
-  std::string control;  // control socket of saspd
-  std::string weights;  // weights file of sasp-gwm
-  std::string group;
-  std::string farm;  // tests/support/farm, which stops and starts servers
-  std::string farm_name;
-  std::vector<Server> servers;
-};
-
-// --- Traffic ---------------------------------------------------------------------------------
-
-// The body of the answer to one request, on a connection of its own.
-asio::awaitable<Result<std::string>> fetch(tcp::socket& socket, const tcp::endpoint vip) {
-  const auto [connect_ec] = co_await socket.async_connect(vip, as_result);
-  if (connect_ec) co_return fail(connect_ec, "connect: " + connect_ec.message());
-  constexpr std::string_view request = "GET / HTTP/1.0\r\n\r\n";
-  const auto [write_ec, written] =
-      co_await asio::async_write(socket, asio::buffer(request), as_result);
-  if (write_ec) co_return fail(write_ec, "send: " + write_ec.message());
-  std::string answer;
-  const auto [read_ec, size] =
-      co_await asio::async_read(socket, asio::dynamic_buffer(answer, 65536), as_result);
-  if (read_ec != asio::error::eof) co_return fail(read_ec, "receive: " + read_ec.message());
-  const auto body = answer.find("\r\n\r\n");
-  if (!answer.starts_with("HTTP/1.1 200 ") || body == std::string::npos) {
-    co_return fail(std::errc::bad_message,
-                   fmt::format("unexpected answer '{}'", saspd::printable(answer.substr(0, 80))));
-  }
-  std::string name = answer.substr(body + 4);
-  name.erase(name.find_last_not_of('\n') + 1);
-  co_return name;
-}
-
-asio::awaitable<Result<std::string>> fetch_in_time(const tcp::endpoint vip) {
-  using namespace asio::experimental::awaitable_operators;
-  const auto executor = co_await asio::this_coro::executor;
-  tcp::socket socket(executor);
-  asio::steady_timer limit(executor, connection_limit);
-  auto outcome = co_await (fetch(socket, vip) || limit.async_wait(as_result));
-  if (outcome.index() == 0) co_return std::get<0>(std::move(outcome));
-  co_return fail(std::errc::timed_out, fmt::format("no answer within {} s", connection_limit / 1s));
-}
-
-// Connections all the time, at an even pace. Those begun after count() are counted by server; every
-// one that fails is remembered, counted or not.
-class Traffic {
- public:
-  Traffic(asio::io_context& io, const Arguments& arguments) : io_(io), arguments_(arguments) {}
-
-  void start() {
-    next_ = SteadyClock::now();
-    for (int i = 0; i < parallel; ++i)
-      asio::co_spawn(io_, keep_connecting(), asio::detached);
-  }
-  void stop() { stopped_ = true; }
-  bool idle() const { return running_ == 0; }
-
-  void count(std::size_t connections) {
-    wanted_ = connections;
-    begun_ = ended_ = 0;
-    by_server_.fill(0);
-  }
-  bool counted() const { return ended_ == wanted_; }
-
-  std::size_t total() const { return total_; }
-  std::size_t failures() const { return failures_; }
-  // Of these, those that a host without a server refused, or a server that was just ending.
-  std::size_t refused() const { return refused_; }
-  const std::string& first_failure() const { return first_failure_; }
-  std::size_t of(std::size_t server) const { return by_server_.at(server); }
-  std::size_t answered() const {
-    return std::accumulate(by_server_.begin(), by_server_.end(), std::size_t{0});
-  }
-  // In percent of the counted connections so far.
-  double share(std::size_t server) const {
-    const auto all = answered();
-    return all == 0 ? 0 : 100.0 * static_cast<double>(of(server)) / static_cast<double>(all);
-  }
-
- private:
-  asio::awaitable<void> keep_connecting() {
-    asio::steady_timer turn(io_);
-    ++running_;
-    while (!stopped_) {
-      next_ = std::max(next_ + pace, SteadyClock::now());
-      turn.expires_at(next_);
-      co_await turn.async_wait(as_result);
-      const bool counts = begun_ < wanted_;
-      if (counts) ++begun_;
-      const auto answer = co_await fetch_in_time(arguments_.vip);
-      record(answer, counts);
-    }
-    --running_;
-  }
-
-  void record(const Result<std::string>& answer, bool counts) {
-    ++total_;
-    if (counts) ++ended_;
-    if (!answer) {
-      const auto& code = answer.error().code;
-      const bool refused = code == std::errc::connection_refused ||
-                           code == std::errc::connection_reset ||
-                           code == asio::error::make_error_code(asio::error::eof);
-      if (refused) ++refused_;
-      return failed(answer.error().detail);
-    }
-    const auto& servers = arguments_.servers;
-    const auto server = std::find_if(servers.begin(), servers.end(),
-                                     [&](const Server& s) { return s.name == *answer; });
-    if (server == servers.end())
-      return failed("answer from an unknown server: " + saspd::printable(*answer));
-    if (counts) ++by_server_.at(static_cast<std::size_t>(server - servers.begin()));
-  }
-
-  void failed(std::string why) {
-    if (failures_++ == 0) first_failure_ = std::move(why);
-  }
-
-  asio::io_context& io_;
-  const Arguments& arguments_;
-  SteadyClock::time_point next_;
-  bool stopped_ = false;
-  int running_ = 0;
-  std::size_t total_ = 0;
-  std::size_t failures_ = 0;
-  std::size_t refused_ = 0;
-  std::string first_failure_;
-  std::size_t wanted_ = 0;
-  std::size_t begun_ = 0;
-  std::size_t ended_ = 0;
-  std::array<std::size_t, server_count> by_server_{};
-};
 
 // --- What saspd says -------------------------------------------------------------------------
 
