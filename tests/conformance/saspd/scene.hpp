@@ -194,7 +194,7 @@ class Scene {
   static director::Controller::Settings settings(sasp::LbSessionConfig session, Service kind) {
     director::GroupSettings group;
     group.name = "web";
-    group.services = {director::plain_service(service)};
+    group.services = {lb::plain_service(service)};
     if (kind == Service::managed) {
       group.services[0].manage.emplace().service.scheduler = "wlc";
       for (unsigned n = 1; n <= 3; ++n)
