@@ -11,18 +11,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <random>
 
 #include <fmt/format.h>
 
+#include "bpf/attach_maps.hpp"
 #include "bpf/blackhole.hpp"
-#include "bpf/copy.hpp"
 #include "bpf/decap.skel.h"
 #include "bpf/devices.hpp"
-#include "bpf/layout_1.hpp"
 #include "bpf/lb.h"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
@@ -30,6 +27,8 @@
 #include "bpf/pins.hpp"
 #include "bpf/pins_lock.hpp"
 #include "bpf/share.hpp"
+#include "bpf/unfinished.hpp"
+#include "bpf/whereabouts.hpp"
 #include "bpf/writer_lock.hpp"
 #include "bpf/xdp.hpp"
 
@@ -45,198 +44,9 @@ using Decapsulator = std::unique_ptr<decap_bpf, Destroy>;
 
 constexpr std::chrono::seconds patience{10};
 
-Result<bpf_map_info> info_of(int map) {
-  bpf_map_info info{};
-  std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(map, &info, &size) != 0) return system_error("map");
-  return info;
-}
-
-Result<void> rename_pin(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) return system_error(to);
-  return {};
-}
-
 Error nothing_attached(const std::string& pins) {
   return fail(std::errc::no_such_file_or_directory,
               fmt::format("nothing is attached: {} is not there", pins));
-}
-
-// --- the maps
-
-struct SizedMap {
-  bpf_map* map;
-  std::uint32_t entries;
-};
-
-std::vector<SizedMap> sized_maps(const lb_bpf& program, const Sizes& sizes) {
-  const auto& maps = program.maps;
-  return {{maps.services, sizes.services},         {maps.tables_in_use, sizes.services},
-          {maps.addresses, sizes.services},        {maps.tables, 2 * sizes.services},
-          {maps.backends, sizes.backends + 1},     {maps.flows, sizes.flows},
-          {maps.service_counters, sizes.services}, {maps.backend_counters, sizes.backends + 1}};
-}
-
-// The maps that are pinned: libbpf has others of its own.
-std::vector<bpf_map*> own_maps(const lb_bpf& program) {
-  std::vector<bpf_map*> maps;
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, program.obj) {
-    if (std::string_view(bpf_map__name(map)).find('.') == std::string_view::npos)
-      maps.push_back(map);
-  }
-  return maps;
-}
-
-// A map that takes the place of a pinned one of another size or layout.
-struct Successor {
-  bpf_map* map;
-  Descriptor before;  // empty: there was none, or it is discarded
-  bool of_layout_1 = false;
-};
-
-// Nothing: there are none of ours. An error is of a call that failed, and says nothing about what
-// is there.
-Result<std::optional<lb_settings>> pinned_settings(const std::string& pins) {
-  const auto settings = Map<std::uint32_t, lb_settings>::open(path_of(pins, "settings"));
-  if (!settings) {
-    const auto& error = settings.error();
-    const bool is_told = error.code == std::errc::no_such_file_or_directory ||
-                         error.code == std::errc::invalid_argument;
-    if (is_told) return std::nullopt;
-    return fail(error);
-  }
-  const auto found = settings->get(0);
-  if (!found) return fail(found.error());
-  return *found;
-}
-
-bool can_be_taken_over(const lb_settings& settings) {
-  return settings.layout == LB_LAYOUT || settings.layout == 1;
-}
-
-Error unfit(const std::string& pins, std::string_view why) {
-  return fail(std::errc::not_supported,
-              fmt::format("what is attached below {} does not fit: {}. Discard it, with the flows "
-                          "in it: saspd --attach --replace",
-                          pins, why));
-}
-
-struct Pinned {
-  bpf_map* map;
-  Descriptor fd;
-  bool is_replaced = false;  // it is smaller, or of another layout
-};
-
-// How the pinned maps, with `found` among them, compare with what this program wants.
-// not_supported: they do not fit.
-Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string& pins,
-                                        const std::optional<lb_settings>& found) {
-  if (!found || !can_be_taken_over(*found)) {
-    return unfit(pins, fmt::format("its maps have layout {}, but this saspd uses layout {}",
-                                   found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
-  }
-  std::vector<Pinned> all;
-  for (bpf_map* map : own_maps(program)) {
-    const std::string name = bpf_map__name(map);
-    const bool is_same = found->layout == LB_LAYOUT || is_same_in_layout_1(name);
-    if (!is_same && map != program.maps.services) {
-      all.push_back({map, Descriptor(), true});
-      continue;
-    }
-    Descriptor fd(bpf_obj_get(path_of(pins, name).c_str()));
-    if (!fd && errno == ENOENT) return unfit(pins, fmt::format("map {} is missing", name));
-    if (!fd) return system_error(path_of(pins, name));
-    const auto info = info_of(fd.get());
-    if (!info) return fail(info.error());
-    const std::uint32_t wanted = bpf_map__max_entries(map);
-    if (info->type != bpf_map__type(map) || info->key_size != bpf_map__key_size(map) ||
-        info->value_size != bpf_map__value_size(map)) {
-      return unfit(pins, fmt::format("its map {} has another type", name));
-    }
-    if (info->max_entries > wanted) {
-      return unfit(pins, fmt::format("its map {} holds {}, but {} are wanted", name,
-                                     info->max_entries, wanted));
-    }
-    all.push_back({map, std::move(fd), !is_same || info->max_entries < wanted});
-  }
-  return all;
-}
-
-// Pinned maps stay in use; those that are too small, or of layout 1, get successors. A process that
-// has them open notices by the settings (Xdp), which are then recreated.
-Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::string& pins) {
-  const auto settings = pinned_settings(pins);
-  if (!settings) return fail(settings.error());
-  auto pinned = find_pinned(program, pins, *settings);
-  if (!pinned) return fail(pinned.error());
-  const bool any = std::any_of(pinned->begin(), pinned->end(),
-                               [](const auto& each) { return each.is_replaced; });
-  const bool of_layout_1 = (*settings)->layout == 1;
-  std::vector<Successor> successors;
-  for (auto& [map, fd, is_replaced] : *pinned) {
-    if (is_replaced || (any && map == program.maps.settings)) {
-      successors.push_back({map, std::move(fd), of_layout_1});
-    } else if (bpf_map__reuse_fd(map, fd.get()) != 0) {
-      return system_error(bpf_map__name(map));
-    }
-  }
-  return successors;
-}
-
-std::vector<Successor> all_new(const lb_bpf& program) {
-  std::vector<Successor> successors;
-  for (bpf_map* map : own_maps(program))
-    successors.push_back({map, Descriptor()});
-  return successors;
-}
-
-Result<void> copy_contents(const lb_bpf& program, const std::vector<Successor>& successors) {
-  for (const auto& [map, before, of_layout_1] : successors) {
-    if (!before) continue;
-    auto copied = of_layout_1 && map == program.maps.services
-                      ? copy_services_of_layout_1(before.get(), bpf_map__fd(map),
-                                                  bpf_map__fd(program.maps.tables_in_use))
-                      : copy(before.get(), bpf_map__fd(map));
-    if (!copied) return copied;
-  }
-  return {};
-}
-
-// What began in the maps of before since they were copied: only the program writes meanwhile, and
-// of what it writes only flows matter.
-Result<void> copy_late_flows(const lb_bpf& program, const std::vector<Successor>& successors) {
-  for (const auto& [map, before, of_layout_1] : successors) {
-    if (!before || map != program.maps.flows) continue;
-    if (auto copied = copy(before.get(), bpf_map__fd(map), Existing::keep); !copied) return copied;
-  }
-  return {};
-}
-
-Result<void> write_settings(const lb_bpf& program, const AttachSettings& settings) {
-  const int map = bpf_map__fd(program.maps.settings);
-  const std::uint32_t zero = 0;
-  lb_settings value{};
-  // The seed stays: another one would give every flow another slot.
-  if (bpf_map_lookup_elem(map, &zero, &value) != 0) return system_error("settings");
-  if (value.layout == 0) {
-    const auto before = pinned_settings(settings.pins);
-    if (!before) return fail(before.error());
-    value.seed = settings.seed.value_or(*before ? (*before)->seed : std::random_device{}());
-  }
-  value.layout = LB_LAYOUT;
-  value.max_services = settings.sizes.services;
-  value.max_backends = settings.sizes.backends;
-  value.max_flows = settings.sizes.flows;
-  value.new_flow_limit = settings.new_flow_limit;
-  value.syn = settings.defer_syn ? LB_SYN_DEFER : LB_SYN_STORE;
-  // 172.16.0.0/16 is for private use (RFC 1918), 100::/64 for discarding (RFC 6666): no host
-  // answers to the outer source.
-  value.outer_source_v4[0] = 172;
-  value.outer_source_v4[1] = 16;
-  value.outer_source_v6[0] = 1;
-  if (bpf_map_update_elem(map, &zero, &value, BPF_ANY) != 0) return system_error("settings");
-  return {};
 }
 
 // --- what is pinned
@@ -247,81 +57,6 @@ Result<void> give(const std::string& path, const AttachSettings& settings) {
   if (::chown(path.c_str(), user, group) != 0) return system_error(path);
   if (::chmod(path.c_str(), 0600) != 0) return system_error(path);
   return {};
-}
-
-std::string next_path(const std::string& pins, std::string_view name) {
-  return path_of(pins, fmt::format("{}{}", next_prefix, name));
-}
-
-// The names that wait to become those of the present.
-std::vector<std::string> names_of_next(const std::string& pins) {
-  std::vector<std::string> names;
-  for (const auto& name : names_in(pins)) {
-    if (name.starts_with(next_prefix)) names.push_back(name.substr(next_prefix.size()));
-  }
-  return names;
-}
-
-Result<void> forget_next(const std::string& pins) {
-  for (const auto& name : names_of_next(pins)) {
-    if (auto gone = unpin(next_path(pins, name)); !gone) return gone;
-  }
-  return {};
-}
-
-// The settings come after the other maps, because they show that the others are there, and the
-// record comes last, because until then all of this can be repeated.
-Result<void> make_next_the_present(const std::string& pins, const Record& record) {
-  const auto take = [&pins](std::string_view name) {
-    return rename_pin(next_path(pins, name), path_of(pins, name));
-  };
-  const auto names = names_of_next(pins);
-  const auto waits = [&names](std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  for (const auto& name : names) {
-    if (name == "settings" || name == record_pin || !record.contains(name)) continue;
-    if (auto taken = take(name); !taken) return taken;
-  }
-  if (waits("settings")) {
-    if (auto taken = take("settings"); !taken) return taken;
-  }
-  for (const auto& name : names_in(pins)) {
-    const bool known = record.contains(name) || name == record_pin ||
-                       name == fmt::format("{}{}", next_prefix, record_pin);
-    if (known) continue;
-    if (auto gone = unpin(path_of(pins, name)); !gone) return gone;
-  }
-  return take(record_pin);
-}
-
-// What stands in dispatchers by the record of the present, unless it is this program.
-Result<void> leave_before(const std::string& pins, std::uint32_t program) {
-  const auto before = read_record(path_of(pins, record_pin));
-  if (!before) return {};
-  const auto known = before->find(std::string(program_entry));
-  if (known == before->end() || known->second == program) return {};
-  return leave_all(*before);
-}
-
-// An interrupted attach is completed if packets already go through its program; otherwise nothing
-// of it counts.
-Result<void> settle(const std::string& pins) {
-  const auto record = read_record(next_path(pins, record_pin));
-  if (!record) return forget_next(pins);
-  const auto program = record->find(std::string(program_entry));
-  const auto links = living_links(pins);
-  if (program == record->end()) return forget_next(pins);
-  const bool linked = std::any_of(links.begin(), links.end(), [&](const auto& link) {
-    return program_on(link.first).program == program->second;
-  });
-  const bool shared = std::any_of(record->begin(), record->end(), [&](const auto& entry) {
-    return shared_interface_of(entry.first) && is_sharing(entry.second, program->second) == true;
-  });
-  if (shared) {
-    if (auto left = leave_before(pins, program->second); !left) return left;
-  }
-  return linked || shared ? make_next_the_present(pins, *record) : forget_next(pins);
 }
 
 // `balance`: the program that goes to the interfaces. `absent`: those that cannot have it now, and
@@ -486,8 +221,7 @@ Result<std::vector<Attached>> load_and_attach(const AttachSettings& settings,
   if (auto checked = check_share(settings); !checked) return fail(checked.error());
   const Program program(lb_bpf__open());
   if (!program) return system_error("XDP program");
-  for (const auto& [map, entries] : sized_maps(*program, settings.sizes))
-    bpf_map__set_max_entries(map, entries);
+  set_sizes(*program, settings.sizes);
   const auto successors = successors_of(*program, settings);
   if (!successors) return fail(successors.error());
   if (auto loaded = load(*program->obj); !loaded) return fail(loaded.error());
@@ -584,92 +318,6 @@ Result<AttachSettings> settings_as_attached(const std::string& pins) {
   as_attached.defer_syn = found->syn == LB_SYN_DEFER;
   as_attached.owner = Owner{owner.st_uid, owner.st_gid};
   return as_attached;
-}
-
-// The names of the links, and the indices that their interfaces had; without a record, from the
-// links that are left.
-Record recorded_links(const std::string& pins) {
-  Record links;
-  if (auto record = read_record(path_of(pins, record_pin))) {
-    links = std::move(*record);
-    std::erase_if(links, [](const auto& entry) { return !interface_of(entry.first); });
-    return links;
-  }
-  std::map<std::string, std::uint32_t> indices;
-  for (const auto& [index, link] : living_links(pins))
-    indices[link.path] = index;
-  for (const auto& name : linked_interfaces(pins)) {
-    const auto living = indices.find(path_of(pins, link_pin(name)));
-    links[link_pin(name)] = living != indices.end() ? living->second : if_nametoindex(name.c_str());
-  }
-  return links;
-}
-
-// With their modes, as the program knows them; none if that cannot be read.
-std::vector<Attachment> attachments_on(const std::string& pins) {
-  const Descriptor map(bpf_obj_get(path_of(pins, "devices").c_str()));
-  const auto table = read_devices(map.get());
-  return table ? attachments(*table) : std::vector<Attachment>{};
-}
-
-struct Whereabouts {
-  std::vector<Interface> present;  // that have the program, or can have it again
-  Record absent;                   // gone, or with another program
-  bool any_lost = false;           // of those present
-};
-
-Whereabouts look_for_links(const std::string& pins) {
-  const auto living = living_links(pins);
-  const auto known = attachments_on(pins);
-  const auto mode_of = [&known](std::uint32_t index) {
-    const bool generic = std::any_of(known.begin(), known.end(), [index](const Attachment& one) {
-      return one.interface == index && !one.native;
-    });
-    return generic ? Mode::generic : Mode::automatic;
-  };
-  Whereabouts found;
-  for (const auto& [name, recorded] : recorded_links(pins)) {
-    const std::string interface = *interface_of(name);
-    const std::uint32_t index = if_nametoindex(interface.c_str());
-    if (living.contains(recorded)) {
-      found.present.push_back({interface, recorded, mode_of(recorded)});
-    } else if (index == 0 || program_on(index).program != 0) {
-      found.absent[name] = recorded;
-    } else {
-      found.present.push_back({interface, index, mode_of(recorded)});
-      found.any_lost = true;
-    }
-  }
-  return found;
-}
-
-// In dispatchers, by the record. One that others have changed counts as lost until its number is
-// known anew.
-Whereabouts look_for_shares(const Record& record) {
-  Whereabouts found;
-  for (const auto& [name, recorded] : record) {
-    const auto interface = shared_interface_of(name);
-    if (!interface) continue;
-    const std::uint32_t index = if_nametoindex(interface->c_str());
-    const auto dispatcher = record.find(dispatcher_entry(*interface));
-    const bool unchanged = index == recorded && dispatcher != record.end() &&
-                           dispatcher->second == program_on(index).program &&
-                           is_sharing(index, record.at(std::string(program_entry))) == true;
-    if (index == 0) {
-      found.absent[name] = recorded;
-    } else {
-      found.present.push_back({*interface, index});
-      found.any_lost = found.any_lost || !unchanged;
-    }
-  }
-  return found;
-}
-
-bool shares(const Record& record) {
-  return record.contains(std::string(program_entry)) &&
-         std::any_of(record.begin(), record.end(), [](const auto& entry) {
-           return shared_interface_of(entry.first).has_value();
-         });
 }
 
 }  // namespace

@@ -82,11 +82,10 @@ Result<void> copy_hash(int from, int to, const bpf_map_info& info, std::uint64_t
 }  // namespace
 
 Result<void> copy(int from, int to, Existing existing) {
-  bpf_map_info info{};
-  std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(from, &info, &size) != 0) return system_error("map");
-  if (is_array(info.type)) return copy_array(from, to, info);
-  return copy_hash(from, to, info, existing == Existing::keep ? BPF_NOEXIST : BPF_ANY);
+  const auto info = info_of(from);
+  if (!info) return fail(info.error());
+  if (is_array(info->type)) return copy_array(from, to, *info);
+  return copy_hash(from, to, *info, existing == Existing::keep ? BPF_NOEXIST : BPF_ANY);
 }
 
 }  // namespace saspd::bpf

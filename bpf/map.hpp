@@ -23,6 +23,13 @@ inline Error system_error(std::string what) {
   return fail(code, what + ": " + code.message());
 }
 
+inline Result<bpf_map_info> info_of(int map, const std::string& name = "map") {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(map, &info, &size) != 0) return system_error(name);
+  return info;
+}
+
 template <class Key, class Value>
 class Map {
  public:
@@ -32,9 +39,9 @@ class Map {
     map.name_ = path.substr(path.rfind('/') + 1);
     map.fd_ = Descriptor(bpf_obj_get(path.c_str()));
     if (map.fd_.get() < 0) return system_error(path);
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    if (bpf_obj_get_info_by_fd(map.fd_.get(), &info, &size) != 0) return system_error(path);
+    const auto found = info_of(map.fd_.get(), path);
+    if (!found) return fail(found.error());
+    const auto& info = *found;
     if (info.key_size != sizeof(Key) || info.value_size != sizeof(Value)) {
       return fail(std::errc::invalid_argument, path + " is not a map of this saspd");
     }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "bpf/whereabouts.hpp"
+
+#include <bpf/bpf.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "bpf/attachment.hpp"
+#include "bpf/devices.hpp"
+#include "bpf/map.hpp"
+#include "bpf/share.hpp"
+
+namespace saspd::bpf {
+namespace {
+
+// The names of the links, and the indices that their interfaces had; without a record, from the
+// links that are left.
+Record recorded_links(const std::string& pins) {
+  Record links;
+  if (auto record = read_record(path_of(pins, record_pin))) {
+    links = std::move(*record);
+    std::erase_if(links, [](const auto& entry) { return !interface_of(entry.first); });
+    return links;
+  }
+  std::map<std::string, std::uint32_t> indices;
+  for (const auto& [index, link] : living_links(pins))
+    indices[link.path] = index;
+  for (const auto& name : linked_interfaces(pins)) {
+    const auto living = indices.find(path_of(pins, link_pin(name)));
+    links[link_pin(name)] = living != indices.end() ? living->second : if_nametoindex(name.c_str());
+  }
+  return links;
+}
+
+// With their modes, as the program knows them; none if that cannot be read.
+std::vector<Attachment> attachments_on(const std::string& pins) {
+  const Descriptor map(bpf_obj_get(path_of(pins, "devices").c_str()));
+  const auto table = read_devices(map.get());
+  return table ? attachments(*table) : std::vector<Attachment>{};
+}
+
+}  // namespace
+
+Whereabouts look_for_links(const std::string& pins) {
+  const auto living = living_links(pins);
+  const auto known = attachments_on(pins);
+  const auto mode_of = [&known](std::uint32_t index) {
+    const bool generic = std::any_of(known.begin(), known.end(), [index](const Attachment& one) {
+      return one.interface == index && !one.native;
+    });
+    return generic ? Mode::generic : Mode::automatic;
+  };
+  Whereabouts found;
+  for (const auto& [name, recorded] : recorded_links(pins)) {
+    const std::string interface = *interface_of(name);
+    const std::uint32_t index = if_nametoindex(interface.c_str());
+    if (living.contains(recorded)) {
+      found.present.push_back({interface, recorded, mode_of(recorded)});
+    } else if (index == 0 || program_on(index).program != 0) {
+      found.absent[name] = recorded;
+    } else {
+      found.present.push_back({interface, index, mode_of(recorded)});
+      found.any_lost = true;
+    }
+  }
+  return found;
+}
+
+Whereabouts look_for_shares(const Record& record) {
+  Whereabouts found;
+  for (const auto& [name, recorded] : record) {
+    const auto interface = shared_interface_of(name);
+    if (!interface) continue;
+    const std::uint32_t index = if_nametoindex(interface->c_str());
+    const auto dispatcher = record.find(dispatcher_entry(*interface));
+    const bool unchanged = index == recorded && dispatcher != record.end() &&
+                           dispatcher->second == program_on(index).program &&
+                           is_sharing(index, record.at(std::string(program_entry))) == true;
+    if (index == 0) {
+      found.absent[name] = recorded;
+    } else {
+      found.present.push_back({*interface, index});
+      found.any_lost = found.any_lost || !unchanged;
+    }
+  }
+  return found;
+}
+
+bool shares(const Record& record) {
+  return record.contains(std::string(program_entry)) &&
+         std::any_of(record.begin(), record.end(), [](const auto& entry) {
+           return shared_interface_of(entry.first).has_value();
+         });
+}
+
+}  // namespace saspd::bpf

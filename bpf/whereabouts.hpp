@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// On which interfaces what was attached still is, and which can have it again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bpf/links.hpp"
+#include "bpf/pins.hpp"
+
+namespace saspd::bpf {
+
+struct Whereabouts {
+  std::vector<Interface> present;  // that have the program, or can have it again
+  Record absent;                   // gone, or with another program
+  bool any_lost = false;           // of those present
+};
+
+// By the links.
+Whereabouts look_for_links(const std::string& pins);
+
+// In dispatchers, by the record. One that others have changed counts as lost until its number is
+// known anew.
+Whereabouts look_for_shares(const Record& record);
+
+// Whether it was attached with --share.
+bool shares(const Record& record);
+
+}  // namespace saspd::bpf
