@@ -215,7 +215,8 @@ class SharedWeights : public testing::Test {
     const auto& lbs = manager_.load_balancers();
     const auto lb = lbs.find(lacking.group.lb_uid);
     for (int n = 0; n < servers; ++n) {
-      const MemberData member = tcp(fmt::format("192.0.2.{}", n));
+      const bool labelled = n == 0 && any(2) == 0;
+      const MemberData member = tcp(fmt::format("192.0.2.{}", n), 80, labelled ? "label" : "");
       if (any(20) == 0) continue;
       if (lb != lbs.end()) {
         const auto existing = lb->second.groups.find(lacking.group.name);
