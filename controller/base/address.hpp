@@ -3,8 +3,11 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -32,9 +35,23 @@ class IpAddress {
   bool is_loopback() const;
   std::string text() const;
 
-  auto operator<=>(const IpAddress&) const = default;
+  // In the order of family and bytes, compared as two integers: the defaulted comparison calls
+  // memcmp() at every step of every tree that is keyed by an address.
+  std::strong_ordering operator<=>(const IpAddress& other) const {
+    if (family_ != other.family_) return family_ <=> other.family_;
+    const auto first = half(0) <=> other.half(0);
+    return first != 0 ? first : half(1) <=> other.half(1);
+  }
+  bool operator==(const IpAddress& other) const { return (*this <=> other) == 0; }
 
  private:
+  // Eight of the bytes, as a number.
+  std::uint64_t half(std::size_t n) const {
+    std::uint64_t number = 0;
+    std::memcpy(&number, bytes_.data() + n * sizeof number, sizeof number);
+    return std::endian::native == std::endian::big ? number : __builtin_bswap64(number);
+  }
+
   Family family_ = Family::v4;
   std::array<std::uint8_t, 16> bytes_{};
 };

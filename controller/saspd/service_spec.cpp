@@ -142,13 +142,12 @@ Result<MemberText> parse_member(std::string_view value) {
 // tunnel, no port for a firewall mark.
 Result<void> check_member(const GroupSettings& group, const Endpoint& endpoint) {
   const bool system = endpoint.port == 0;
-  for (const auto& [other, settings] : group.members) {
-    if ((other.port == 0) != system) {
-      return refuse(
-          fmt::format("group '{}' has a member with a port and one without (port 0), but a group "
-                      "holds only one kind",
-                      group.name));
-    }
+  // The members there are were checked likewise, so one speaks for all.
+  if (!group.members.empty() && (group.members.begin()->first.port == 0) != system) {
+    return refuse(
+        fmt::format("group '{}' has a member with a port and one without (port 0), but a group "
+                    "holds only one kind",
+                    group.name));
   }
   const auto takes = [&](const ServiceSettings& service) {
     const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);

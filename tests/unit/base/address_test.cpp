@@ -3,6 +3,7 @@
 #include "controller/base/address.hpp"
 
 #include <unordered_set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -59,6 +60,23 @@ TEST(IpAddress, IsBuiltFromItsBytes) {
 
 TEST(IpAddress, DiffersBetweenTheFamiliesThoughTheBytesAreTheSame) {
   EXPECT_NE(*IpAddress::parse("32.1.13.184"), *IpAddress::parse("2001:db8::"));
+}
+
+// Trees are walked, and answers printed, in this order.
+TEST(IpAddress, IsOrderedByFamilyAndThenByteByByte) {
+  const std::vector<std::string> ascending{
+      "0.0.0.1",   "1.0.0.0",         "10.0.0.2",    "10.0.1.0",     "127.255.255.255",
+      "128.0.0.0", "255.255.255.255", "::",          "::1",          "::100",
+      "0:0:0:1::", "0:0:0:1::1",      "1::",         "7fff:ffff::1", "8000::",
+      "fe80::1",   "fe80::1:0:0:0",   "fe80:0:0:1::"};
+  for (std::size_t i = 0; i < ascending.size(); ++i) {
+    for (std::size_t j = 0; j < ascending.size(); ++j) {
+      const auto a = *IpAddress::parse(ascending[i]);
+      const auto b = *IpAddress::parse(ascending[j]);
+      EXPECT_EQ(a <=> b, i <=> j) << ascending[i] << " and " << ascending[j];
+      EXPECT_EQ(a == b, i == j) << ascending[i] << " and " << ascending[j];
+    }
+  }
 }
 
 TEST(IpAddress, KnowsLoopback) {
