@@ -3,6 +3,7 @@
 #include "controller/lb/plan.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -111,17 +112,23 @@ std::string Change::text() const {
   return {};
 }
 
+Plan diff(const ServiceKey& service, const Pool* actual, const Pool& desired) {
+  Plan plan;
+  if (actual == nullptr)
+    add_service(service, desired, plan);
+  else
+    change_service(service, *actual, desired, plan);
+  std::stable_sort(plan.begin(), plan.end(),
+                   [](const Change& a, const Change& b) { return rank(a) < rank(b); });
+  return plan;
+}
+
 Plan diff(const Table& actual, const Table& desired, Surplus surplus) {
   Plan plan;
   for (const auto& [key, wish] : desired) {
-    const auto start = static_cast<std::ptrdiff_t>(plan.size());
     const auto existing = actual.find(key);
-    if (existing == actual.end())
-      add_service(key, wish, plan);
-    else
-      change_service(key, existing->second, wish, plan);
-    std::stable_sort(plan.begin() + start, plan.end(),
-                     [](const Change& a, const Change& b) { return rank(a) < rank(b); });
+    auto changes = diff(key, existing != actual.end() ? &existing->second : nullptr, wish);
+    std::move(changes.begin(), changes.end(), std::back_inserter(plan));
   }
   for (const auto& [key, pool] : actual) {
     if (surplus == Surplus::keep || desired.contains(key)) continue;

@@ -51,6 +51,8 @@ enum class Surplus { keep, remove };
 // The changes that bring the services in `desired` to their desired state. Of a destination in both
 // tables, only weight, forward and lost are compared; all else stays as the kernel has it.
 Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::keep);
+// Those of one service. `actual`: nothing if it does not exist.
+Plan diff(const ServiceKey& service, const Pool* actual, const Pool& desired);
 
 // Applies to `table` what writing `change` does.
 void apply(const Change& change, Table& table);

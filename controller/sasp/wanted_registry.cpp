@@ -3,6 +3,7 @@
 #include "controller/sasp/wanted_registry.hpp"
 
 #include <utility>
+#include <vector>
 
 #include "controller/sasp/codec.hpp"
 
@@ -54,6 +55,19 @@ void WantedRegistry::remove(const std::string& group, const MemberKey& member) {
   reply_bytes_ -= bytes->second;
   bytes_of_.erase(bytes);
   groups_.erase(members);
+}
+
+void WantedRegistry::assign(const std::string& group, const WantedMembers& members) {
+  if (const auto known = groups_.find(group); known != groups_.end()) {
+    std::vector<MemberKey> gone;
+    for (const auto& [member, label] : known->second) {
+      if (!members.contains(member)) gone.push_back(member);
+    }
+    for (const auto& member : gone)
+      remove(group, member);
+  }
+  for (const auto& [member, label] : members)
+    put(group, member, label);
 }
 
 void WantedRegistry::assign(WantedGroups groups) {

@@ -30,7 +30,8 @@ class WantedRegistry {
   void put(const std::string& group, const MemberKey& member, std::string label);
   void remove(const std::string& group, const MemberKey& member);
 
-  // Replaces everything, after a comparison with what was there.
+  // Replaces the members of one group, or everything, after a comparison with what was there.
+  void assign(const std::string& group, const WantedMembers& members);
   void assign(WantedGroups groups);
 
  private:

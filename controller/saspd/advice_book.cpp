@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/base/host_address.hpp"
+#include "controller/saspd/advice_watch.hpp"
 
 namespace saspd::director {
 namespace {
@@ -20,17 +21,22 @@ bool has_destination(const lb::Table& table, const lb::ServiceKey& service,
   return pool != table.end() && pool->second.destinations.contains(endpoint);
 }
 
-// A destination of a managed service that is seen for the first time, and that nobody configured.
-void find_self_registered(Group& group, const lb::Table& before, const lb::Table& now) {
-  for (const auto& service : group.settings.services) {
-    const auto pool = now.find(service.key);
-    if (!service.manage || !service.manage->open || pool == now.end()) continue;
-    for (const auto& [endpoint, destination] : pool->second.destinations) {
-      if (group.configured(endpoint) != nullptr) continue;
-      if (has_destination(before, service.key, endpoint)) continue;
-      group.self_registered.found(member_of(service, endpoint));
-    }
-  }
+void mark(const Group& group, Agenda& agenda) {
+  for (const auto& service : group.settings.services)
+    agenda.mark(service.key);
+}
+
+// Whether a GWM that gave its last full picture at `full` still speaks of a member.
+bool is_named(const Advice& advice, const std::optional<TimePoint>& full) {
+  return !full || advice.received >= *full;
+}
+
+bool has_lost(const lb::Table& before, const lb::Table& now, const lb::ServiceKey& service) {
+  const auto old = before.find(service);
+  if (old == before.end()) return false;
+  return std::any_of(
+      old->second.destinations.begin(), old->second.destinations.end(),
+      [&](const auto& entry) { return !has_destination(now, service, entry.first); });
 }
 
 }  // namespace
@@ -65,34 +71,45 @@ std::set<Endpoint> Group::members(const ServiceSettings& service) const {
   return members;
 }
 
-bool Group::knows(const sasp::MemberKey& member, const lb::Table& kernel) const {
-  if (self_registered.members().contains(member)) return true;
+Membership::Membership(const Group& group, const lb::Table& kernel) : group_(group) {
+  for (const auto& service : group.settings.services) {
+    const auto pool = kernel.find(service.key);
+    places_.push_back({&service, pool != kernel.end() ? &pool->second : nullptr});
+  }
+}
+
+bool Membership::has(const sasp::MemberKey& member) const {
+  if (group_.self_registered.members().contains(member)) return true;
   const Endpoint endpoint = endpoint_of(member);
-  const bool is_configured = configured(endpoint) != nullptr;
-  return std::any_of(settings.services.begin(), settings.services.end(), [&](const auto& service) {
-    if (member_of(service, endpoint) != member) return false;
-    return has_destination(kernel, service.key, endpoint) ||
-           (service.manage && is_configured && fits(settings, service, member));
+  return std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
+    if (member_of(*place.service, endpoint) != member) return false;
+    if (place.pool != nullptr && place.pool->destinations.contains(endpoint)) return true;
+    return place.service->manage && group_.configured(endpoint) != nullptr &&
+           fits(group_.settings, *place.service, member);
   });
 }
 
 // --- all of them
 
 AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust)
-    : trust_(trust), connections_(gwms), heard_(gwms) {
+    : trust_(trust), gwms_(gwms) {
   for (auto& settings : groups) {
-    for (const auto& service : settings.services)
-      services_.push_back(service.key);
+    for (std::size_t i = 0; i < settings.services.size(); ++i) {
+      services_.push_back(settings.services[i].key);
+      places_.emplace(settings.services[i].key, Place{settings.name, i});
+    }
     Group& group = groups_[settings.name];
     group.settings = std::move(settings);
     group.advice.resize(gwms);
   }
 }
 
+// --- what GWMs say
+
 std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& weights,
-                               const lb::Table& kernel, TimePoint now) {
+                               const lb::Table& kernel, TimePoint now, Agenda& agenda) {
   std::size_t ignored = 0;
-  std::map<std::string, std::map<sasp::MemberKey, std::string>> self_registered;
+  MembersByGroup self_registered;
   for (const auto& received : weights.groups) {
     const auto found = groups_.find(received.group.name);
     if (found == groups_.end()) {
@@ -100,6 +117,7 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
       continue;
     }
     auto& [name, group] = *found;
+    const Membership members(group, kernel);
     for (const auto& entry : received.items) {
       const Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
@@ -107,86 +125,212 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
                          group.configured(endpoint_of(member)) == nullptr &&
                          kind_of_no_host(member.address).empty();
       if (joins) self_registered[name][member] = entry.member.label;
-      if (joins || group.knows(member, kernel))
-        group.advice.at(gwm)[member] = advice;
+      if (joins || members.has(member))
+        take(group, gwm, member, advice, agenda);
       else
         ++ignored;
     }
   }
-  if (trust_ && gwm == first_connected()) {
-    for (auto& [name, group] : groups_)
-      group.self_registered.told(connections_[gwm], self_registered[name], weights.full, now);
-  }
+  if (trust_ && gwm == first_connected())
+    take_self_registered(gwm, self_registered, weights.full, now, agenda);
   return ignored;
 }
 
-bool AdviceBook::set_connected(std::size_t gwm, bool connected) {
-  auto& connection = connections_.at(gwm);
+void AdviceBook::take(Group& group, std::size_t gwm, const sasp::MemberKey& member,
+                      const Advice& advice, Agenda& agenda) {
+  auto& advised = group.advice.at(gwm);
+  if (advised.empty()) to_choose_.insert(group.settings.name);
+  const auto [entry, added] = advised.try_emplace(member, advice);
+  const Advice before = std::exchange(entry->second, advice);
+  if (group.gwm != gwm) return;
+  if (!added && before.says_the_same_as(advice) && is_named(before, gwms_[gwm].heard.full)) return;
+  for (const auto& service : group.settings.services) {
+    if (member_of(service, endpoint_of(member)) == member) agenda.mark(service.key);
+  }
+}
+
+// In a message that is not full, a group that it does not name loses nothing.
+void AdviceBook::take_self_registered(std::size_t gwm, const MembersByGroup& named, bool full,
+                                      TimePoint now, Agenda& agenda) {
+  static const MembersByGroup::mapped_type none;
+  const auto tell = [&](Group& group, const auto& members) {
+    if (!group.self_registered.told(gwms_[gwm].connection, members, full, now)) return;
+    have_lost_.insert(group.settings.name);
+    mark(group, agenda);
+  };
+  if (!full) {
+    for (const auto& [name, members] : named)
+      tell(groups_.at(name), members);
+    return;
+  }
+  for (auto& [name, group] : groups_) {
+    const auto members = named.find(name);
+    tell(group, members != named.end() ? members->second : none);
+  }
+}
+
+bool AdviceBook::set_connected(std::size_t gwm, bool connected, Agenda& agenda) {
+  auto& connection = gwms_.at(gwm).connection;
   if (connected == (connection != 0)) return false;
   connection = connected ? ++last_connection_ : 0;
+  for (const auto& [name, group] : groups_)
+    to_choose_.insert(name);
+  mark_all(agenda);
   return true;
 }
 
+void AdviceBook::heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda) {
+  const auto before = std::exchange(gwms_.at(gwm).heard, heard);
+  if (before.full != heard.full) mark_unnamed(gwm, before.full, agenda);
+  // How long it may be silent follows from it.
+  if (before.next_within != heard.next_within) mark_advised_by(gwm, agenda);
+}
+
+// Of the groups that it advises, those with a member of which it does not speak any more.
+void AdviceBook::mark_unnamed(std::size_t gwm, const std::optional<TimePoint>& full_before,
+                              Agenda& agenda) const {
+  const auto& full = gwms_[gwm].heard.full;
+  for (const auto& [name, group] : groups_) {
+    if (group.gwm != gwm) continue;
+    const auto& advised = group.advice[gwm];
+    if (std::any_of(advised.begin(), advised.end(), [&](const auto& entry) {
+          return is_named(entry.second, full_before) != is_named(entry.second, full);
+        }))
+      mark(group, agenda);
+  }
+}
+
+void AdviceBook::find_silent(std::optional<Duration> stale_after, TimePoint now, Agenda& agenda) {
+  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
+    const bool silent = is_silent(gwms_[gwm].heard, stale_after, now);
+    if (std::exchange(gwms_[gwm].silent, silent) != silent) mark_advised_by(gwm, agenda);
+  }
+}
+
+void AdviceBook::mark_advised_by(std::size_t gwm, Agenda& agenda) const {
+  for (const auto& [name, group] : groups_) {
+    if (advising(group) == gwm) mark(group, agenda);
+  }
+}
+
+void AdviceBook::mark_all(Agenda& agenda) const {
+  for (const auto& [name, group] : groups_)
+    mark(group, agenda);
+}
+
+// --- who counts
+
 std::optional<std::size_t> AdviceBook::first_connected() const {
-  const auto found = std::find_if(connections_.begin(), connections_.end(),
-                                  [](const auto connection) { return connection != 0; });
-  if (found == connections_.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - connections_.begin());
+  const auto found =
+      std::find_if(gwms_.begin(), gwms_.end(), [](const Gwm& gwm) { return gwm.connection != 0; });
+  if (found == gwms_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - gwms_.begin());
+}
+
+std::optional<std::size_t> AdviceBook::advising(const Group& group) const {
+  return group.gwm ? group.gwm : first_connected();
 }
 
 AdviceBook::Adviser AdviceBook::adviser_of(const Group& group) const {
-  const auto gwm = group.gwm ? group.gwm : first_connected();
+  const auto gwm = advising(group);
   if (!gwm) return {};
-  return {connections_[*gwm] != 0, heard_[*gwm]};
+  return {gwms_[*gwm].connection != 0, gwms_[*gwm].heard};
 }
 
-void AdviceBook::choose_gwms() {
-  for (auto& [name, group] : groups_)
-    choose_gwm(group);
+void AdviceBook::choose_gwms(Agenda& agenda) {
+  for (const auto& name : std::exchange(to_choose_, {})) {
+    if (const auto group = groups_.find(name); group != groups_.end())
+      choose_gwm(group->second, agenda);
+  }
 }
 
-void AdviceBook::choose_gwm(Group& group) const {
-  for (std::size_t gwm = 0; gwm < connections_.size(); ++gwm) {
-    if (connections_[gwm] == 0 || group.advice[gwm].empty()) continue;
+void AdviceBook::choose_gwm(Group& group, Agenda& agenda) const {
+  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
+    if (gwms_[gwm].connection == 0 || group.advice[gwm].empty()) continue;
+    if (group.gwm != gwm) mark(group, agenda);
     group.gwm = gwm;
     return;
   }
 }
 
-void AdviceBook::look(const lb::Table& before, const lb::Table& now) {
-  for (auto& [name, group] : groups_) {
-    if (trust_) find_self_registered(group, before, now);
-    for (auto& advice : group.advice) {
-      std::erase_if(advice, [&](const auto& entry) { return !group.knows(entry.first, now); });
+// --- what the kernel shows
+
+void AdviceBook::look(const lb::Table& before, const lb::Table& now,
+                      const std::set<lb::ServiceKey>& changed, Agenda& agenda) {
+  for (const auto& service : changed) {
+    if (trust_) find_self_registered(service, before, now, agenda);
+    const auto place = places_.find(service);
+    if (place != places_.end() && has_lost(before, now, service))
+      have_lost_.insert(place->second.group);
+  }
+  for (const auto& name : std::exchange(have_lost_, {})) {
+    if (const auto group = groups_.find(name); group != groups_.end())
+      forget_advice(group->second, now);
+  }
+}
+
+// A destination of a managed service that is seen for the first time, and that nobody configured.
+void AdviceBook::find_self_registered(const lb::ServiceKey& key, const lb::Table& before,
+                                      const lb::Table& now, Agenda& agenda) {
+  const auto place = places_.find(key);
+  const auto pool = now.find(key);
+  if (place == places_.end() || pool == now.end()) return;
+  Group& group = groups_.at(place->second.group);
+  const ServiceSettings& service = group.settings.services[place->second.index];
+  if (!service.manage || !service.manage->open) return;
+  for (const auto& [endpoint, destination] : pool->second.destinations) {
+    if (group.configured(endpoint) != nullptr || has_destination(before, key, endpoint)) continue;
+    if (group.self_registered.found(member_of(service, endpoint))) mark(group, agenda);
+  }
+}
+
+void AdviceBook::removed(const lb::ServiceKey& service) {
+  const auto place = places_.find(service);
+  if (place != places_.end()) have_lost_.insert(place->second.group);
+}
+
+void AdviceBook::forget_advice(Group& group, const lb::Table& kernel) {
+  const Membership members(group, kernel);
+  for (auto& advice : group.advice)
+    std::erase_if(advice, [&](const auto& entry) { return !members.has(entry.first); });
+  to_choose_.insert(group.settings.name);
+}
+
+void AdviceBook::adopt(const lb::Table& kernel,
+                       const std::map<lb::ServiceKey, TimePoint>& remembered,
+                       const std::set<lb::ServiceKey>& changed) {
+  for (const auto& key : changed) {
+    if (is_configured(key)) continue;
+    const std::string name = lb::text(key);
+    if (kernel.contains(key)) {
+      const auto [entry, added] = groups_.try_emplace(name);
+      if (!added) continue;
+      Group& group = entry->second;
+      group.adopted = true;
+      group.settings = {name, {plain_service(key)}, {}};
+      group.advice.resize(gwms_.size());
+      places_.emplace(key, Place{name, 0});
+    } else if (places_.contains(key) && !remembered.contains(key)) {
+      groups_.erase(name);
+      places_.erase(key);
     }
   }
 }
 
-void AdviceBook::adopt(const lb::Table& kernel,
-                       const std::map<lb::ServiceKey, TimePoint>& remembered) {
-  std::erase_if(groups_, [&](const auto& entry) {
-    const auto& [name, group] = entry;
-    if (!group.adopted) return false;
-    const auto& key = group.settings.services.front().key;
-    return !kernel.contains(key) && !remembered.contains(key);
-  });
-  for (const auto& [key, pool] : kernel) {
-    if (is_configured(key)) continue;
-    const auto [entry, added] = groups_.try_emplace(lb::text(key));
-    if (!added) continue;
-    Group& group = entry->second;
-    group.adopted = true;
-    group.settings = {entry->first, {plain_service(key)}, {}};
-    group.advice.resize(connections_.size());
-  }
-}
-
 bool AdviceBook::is_configured(const lb::ServiceKey& service) const {
-  return std::find(services_.begin(), services_.end(), service) != services_.end();
+  const auto owner = owner_of(service);
+  return owner && !owner->group->adopted;
 }
 
 bool AdviceBook::has(const lb::ServiceKey& service) const {
-  return groups_.contains(lb::text(service)) || is_configured(service);
+  return places_.contains(service) || groups_.contains(lb::text(service));
+}
+
+std::optional<AdviceBook::Owner> AdviceBook::owner_of(const lb::ServiceKey& service) const {
+  const auto place = places_.find(service);
+  if (place == places_.end()) return std::nullopt;
+  const Group& group = groups_.at(place->second.group);
+  return Owner{&group, &group.settings.services[place->second.index]};
 }
 
 }  // namespace saspd::director

@@ -13,6 +13,10 @@ Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_a
   return stale_after.value_or(std::max<Duration>(shortest, 3 * heard.next_within));
 }
 
+bool is_silent(const sasp::Heard& heard, std::optional<Duration> stale_after, TimePoint now) {
+  return heard.last && now - *heard.last > patience_with(heard, stale_after);
+}
+
 Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::Heard& heard) {
   bool anyone = false;
   bool anyone_named = false;
@@ -39,6 +43,11 @@ void AdviceWatch::update(Guidance guidance, Duration patience, TimePoint now) {
   if (!without_since_) without_since_ = now;
   const bool long_ago = guidance == Guidance::stale || now - *without_since_ >= patience;
   if (lack_ || long_ago) lack_ = guidance;
+}
+
+std::optional<TimePoint> AdviceWatch::deadline(Duration patience) const {
+  if (!without_since_ || lack_) return std::nullopt;
+  return *without_since_ + patience;
 }
 
 std::string explain_lack(Guidance lack, const std::string& group) {

@@ -18,6 +18,8 @@ namespace saspd::director {
 // How long nobody waits for a GWM: --stale-after, or else three times its interval and at least
 // three minutes.
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after);
+// Whether that long has passed since it spoke.
+bool is_silent(const sasp::Heard& heard, std::optional<Duration> stale_after, TimePoint now);
 
 // What the GWM that counts for a service says of its members.
 enum class Guidance : std::uint8_t {
@@ -36,6 +38,8 @@ class AdviceWatch {
   void update(Guidance guidance, Duration patience, TimePoint now);
   // Why nobody steers it; nothing: it is steered, or was until lately.
   std::optional<Guidance> lack() const { return lack_; }
+  // When time alone will make it unsteered, if it will.
+  std::optional<TimePoint> deadline(Duration patience) const;
 
  private:
   std::optional<TimePoint> without_since_;

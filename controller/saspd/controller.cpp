@@ -173,8 +173,8 @@ Work Controller::work(TimePoint now, WallTime wall) {
   Work done = reconciler_.work(now);
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
   news_.work(done);
-  news_.zeros(reconciler_.held_zeros(), reconciler_.actual());
-  news_.alarms(reconciler_.alarms(plane_.unreachable()));
+  news_.zeros(done, reconciler_.actual());
+  news_.alarms(reconciler_.new_alarms(plane_.unreachable()));
   if (ledger_ != nullptr && !dry_run()) news_.ledger(ledger_->error());
   tell_what_is_wanted(now);
   output_.work = output_.work || done.more;
@@ -182,7 +182,10 @@ Work Controller::work(TimePoint now, WallTime wall) {
 }
 
 void Controller::tell_what_is_wanted(TimePoint now) {
-  wanted_->assign(reconciler_.wanted());
+  for (const auto& [group, members] : reconciler_.new_wanted())
+    wanted_->assign(group, members);
+  if (told_ == wanted_->generation()) return;
+  told_ = wanted_->generation();
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
     auto step = gwms_[gwm].session.want(wanted_, now);
     if (!gwms_[gwm].connected) continue;  // the next connection comes round to it

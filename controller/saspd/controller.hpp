@@ -123,6 +123,7 @@ class Controller {
   Reconciler reconciler_;
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept
   std::shared_ptr<sasp::WantedRegistry> wanted_ = std::make_shared<sasp::WantedRegistry>();
+  std::optional<std::uint64_t> told_;  // the generation of it that the sessions know
   std::vector<Gwm> gwms_;
   std::optional<WallTime> last_change_;  // that the kernel took
   Output output_;

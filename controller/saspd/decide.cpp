@@ -3,6 +3,7 @@
 #include "controller/saspd/decide.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace saspd::director {
 namespace {
@@ -21,31 +22,23 @@ class ServiceToDecide {
         group_(group),
         service_(service),
         pool_(known.pool(service.key)),
+        page_(known.ledger().page(service.key)),
+        seen_(known.seen(service.key)),
+        unknown_since_(known.unknown_since(service.key)),
         now_(now) {}
 
-  std::map<Endpoint, MemberInput> inputs() const {
-    std::map<Endpoint, MemberInput> inputs;
-    for (const auto& [endpoint, destination] : pool_.destinations)
-      inputs[endpoint] = input(destination);
-    if (service_.manage) add_members(inputs);
-    return inputs;
-  }
-
-  ServiceDecision decide(const std::map<Endpoint, MemberInput>& inputs, Scale& scale) const {
+  Verdict verdict() {
+    Verdict verdict;
+    const auto members = inputs();
     const auto& scheduler = service_.manage ? service_.manage->service.scheduler : pool_.scheduler;
-    return project(inputs, group_.gwm.has_value(), limits_of(scheduler, service_.max), scale,
-                   settings_.policy, now_);
-  }
-
-  Decisions::Steering steering(const std::map<Endpoint, MemberInput>& inputs) const {
-    const auto adviser = known_.advice().adviser_of(group_);
-    const auto& heard = adviser.heard;
-    const Duration patience = patience_with(heard, settings_.stale_after);
-    auto is = guidance(inputs, heard);
-    if (is == Guidance::advised && heard.last && now_ - *heard.last > patience)
-      is = Guidance::stale;
-    if (!adviser.connected && !inputs.empty()) is = Guidance::lost;
-    return {is, patience};
+    verdict.scale = known_.scale(service_.key);
+    verdict.decision = project(members, group_.gwm.has_value(), limits_of(scheduler, service_.max),
+                               verdict.scale, settings_.policy, now_);
+    steer(members, verdict);
+    note_held_zeros(verdict);
+    note_drains(verdict.decision);
+    verdict.until = until_;
+    return verdict;
   }
 
   // What the decision makes of the service. Of one that is not managed that is weights, no more.
@@ -65,15 +58,43 @@ class ServiceToDecide {
   }
 
  private:
+  std::map<Endpoint, MemberInput> inputs() {
+    std::map<Endpoint, MemberInput> inputs;
+    for (const auto& [endpoint, destination] : pool_.destinations)
+      inputs.emplace_hint(inputs.end(), endpoint, input(destination));
+    if (service_.manage) add_members(inputs);
+    return inputs;
+  }
+
+  void steer(const std::map<Endpoint, MemberInput>& inputs, Verdict& verdict) const {
+    const auto adviser = known_.advice().adviser_of(group_);
+    const auto& heard = adviser.heard;
+    verdict.patience = patience_with(heard, settings_.stale_after);
+    verdict.guidance = guidance(inputs, heard);
+    if (verdict.guidance == Guidance::advised && is_silent(heard, settings_.stale_after, now_))
+      verdict.guidance = Guidance::stale;
+    if (!adviser.connected && !inputs.empty()) verdict.guidance = Guidance::lost;
+  }
+
+  void note_held_zeros(Verdict& verdict) const {
+    for (const auto& [endpoint, member] : verdict.decision.members) {
+      if (member.reason != Reason::foreign_zero && member.reason != Reason::unclear_zero) continue;
+      verdict.zeros[{service_.key, endpoint}] = {group_.settings.name, page_.zero(endpoint)};
+    }
+  }
+
   // Who is to leave a managed service, and who is to be added.
-  void add_members(std::map<Endpoint, MemberInput>& inputs) const {
+  void add_members(std::map<Endpoint, MemberInput>& inputs) {
     const auto members = group_.members(service_);
     for (auto& [endpoint, input] : inputs)
       input.leaving = !members.contains(endpoint);
     for (const auto& endpoint : members) {
       if (pool_.destinations.contains(endpoint)) continue;
       const bool waits = now_ < settings_.waits_until;
-      if (waits && group_.advice_for(member_of(service_, endpoint)) == nullptr) continue;
+      if (waits && group_.advice_for(member_of(service_, endpoint)) == nullptr) {
+        ends_at(settings_.waits_until);
+        continue;
+      }
       lb::Destination added;
       added.endpoint = endpoint;
       inputs[endpoint] = input(added);
@@ -81,25 +102,30 @@ class ServiceToDecide {
     }
   }
 
-  MemberInput input(const lb::Destination& destination) const {
+  MemberInput input(const lb::Destination& destination) {
     const Endpoint& endpoint = destination.endpoint;
     MemberInput input;
     if (const auto* advice = group_.advice_for(member_of(service_, endpoint))) {
       input.advice = *advice;
     }
     input.kernel_weight = destination.weight;
-    const Zero zero = known_.ledger().zero(service_.key, endpoint);
+    const Zero zero = page_.zero(endpoint);
     input.own_zero = zero.author == ZeroAuthor::ours;
     input.unclear_zero = zero.author == ZeroAuthor::unclear;
-    if (const auto* record = known_.ledger().find(service_.key, endpoint)) {
+    if (const auto* record = page_.find(endpoint)) {
       if (record->static_weight > 0) input.static_weight = record->static_weight;
       input.last_positive = record->last_positive;
-      const auto unknown = known_.unknown_since(service_.key);
+      const auto& unknown = unknown_since_;
       input.avoided = record->avoided;
       input.released = input.avoided && unknown && now_ - *unknown >= confidence_lapses;
+      if (unknown) ends_at(*unknown + confidence_lapses);
     }
-    if (const auto* seen = known_.seen(service_.key, endpoint)) input.served = seen->served;
-    if (destination.weight > 0) input.served = now_;
+    if (const auto seen = seen_.find(endpoint); seen != seen_.end())
+      input.served = seen->second.served;
+    if (destination.weight > 0)
+      input.served = now_;
+    else if (input.served)
+      ends_at(*input.served + lost_lately + Duration{1});
     const auto* configured = group_.configured(endpoint);
     if (configured != nullptr && configured->weight) input.static_weight = *configured->weight;
     return input;
@@ -119,10 +145,26 @@ class ServiceToDecide {
   // A leaving destination may go when the kernel was seen to have no connection to it, and no way
   // to give it one; or when its time is up.
   bool has_left(const Endpoint& endpoint) const {
-    const auto* seen = known_.seen(service_.key, endpoint);
-    if (seen == nullptr) return false;  // not in the kernel yet
+    const auto seen = seen_.find(endpoint);
+    if (seen == seen_.end()) return false;  // not in the kernel yet
+    const auto& [served, idle, leaving_since, withdrawn] = seen->second;
     const auto& drain = service_.manage->drain;
-    return seen->idle || (drain && now_ - seen->leaving_since.value_or(now_) >= *drain);
+    return idle || (drain && now_ - leaving_since.value_or(now_) >= *drain);
+  }
+
+  void note_drains(const ServiceDecision& decision) {
+    if (!service_.manage || !service_.manage->drain) return;
+    for (const auto& [endpoint, member] : decision.members) {
+      if (member.reason != Reason::leaving) continue;
+      const auto seen = seen_.find(endpoint);
+      if (seen != seen_.end() && seen->second.leaving_since)
+        ends_at(*seen->second.leaving_since + *service_.manage->drain);
+    }
+  }
+
+  // What is decided now may be decided otherwise from `when` on.
+  void ends_at(TimePoint when) {
+    if (when > now_ && (!until_ || when < *until_)) until_ = when;
   }
 
   const Knowledge& known_;
@@ -130,53 +172,44 @@ class ServiceToDecide {
   const Group& group_;
   const ServiceSettings& service_;
   const lb::Pool& pool_;
+  const Ledger::Page page_;
+  const Knowledge::SeenOfService& seen_;
+  const std::optional<TimePoint> unknown_since_;
   const TimePoint now_;
+  std::optional<TimePoint> until_;
 };
-
-void note_held_zeros(const Group& group, const lb::ServiceKey& service,
-                     const ServiceDecision& decision, const Ledger& ledger, HeldZeros& zeros) {
-  for (const auto& [endpoint, member] : decision.members) {
-    if (member.reason != Reason::foreign_zero && member.reason != Reason::unclear_zero) continue;
-    zeros[{service, endpoint}] = {group.settings.name, ledger.zero(service, endpoint)};
-  }
-}
-
-// Where there is no room for all, those who registered themselves are left out.
-void configured_first(const AdviceBook& book, lb::Plan& plan) {
-  std::map<lb::ServiceKey, const Group*> groups;
-  for (const auto& [name, group] : book.groups()) {
-    for (const auto& service : group.settings.services)
-      groups[service.key] = &group;
-  }
-  std::stable_partition(plan.begin(), plan.end(), [&groups](const lb::Change& change) {
-    const auto group = groups.find(change.service);
-    return change.action != lb::Action::add_destination || group == groups.end() ||
-           group->second->configured(change.destination.endpoint) != nullptr;
-  });
-}
 
 }  // namespace
 
-Decisions decide(const Knowledge& known, const DecisionSettings& settings, TimePoint now) {
-  Decisions decisions;
-  lb::Table desired;
-  for (const auto& [name, group] : known.advice().groups()) {
-    for (const auto& service : group.settings.services) {
-      if (!service.manage && !known.table().contains(service.key)) continue;
-      const ServiceToDecide to_decide(known, settings, group, service, now);
-      Scale& scale = decisions.scales[service.key] = known.scale(service.key);
-      const auto inputs = to_decide.inputs();
-      const auto& decision = decisions.services[service.key] = to_decide.decide(inputs, scale);
-      decisions.steering[service.key] = to_decide.steering(inputs);
-      note_held_zeros(group, service.key, decision, known.ledger(), decisions.zeros);
-      desired[service.key] = to_decide.wish(decision);
-    }
+std::optional<Verdict> decide(const Knowledge& known, const DecisionSettings& settings,
+                              const lb::ServiceKey& service, TimePoint now) {
+  const auto owner = known.advice().owner_of(service);
+  if (!owner) return std::nullopt;
+  if (!owner->service->manage && !known.table().contains(service)) return std::nullopt;
+  return ServiceToDecide(known, settings, *owner->group, *owner->service, now).verdict();
+}
+
+Writes writes(const Knowledge& known, const DecisionSettings& settings,
+              const lb::ServiceKey& service, const ServiceDecision* decision, TimePoint now) {
+  const auto exists = known.table().find(service);
+  const lb::Pool* pool = exists != known.table().end() ? &exists->second : nullptr;
+  if (decision == nullptr) {
+    const bool surplus = settings.own_table && pool != nullptr;
+    if (!surplus) return {};
+    return {{{lb::Action::remove_service, service, {}, {}}}, {}};
   }
-  const auto surplus = settings.own_table ? lb::Surplus::remove : lb::Surplus::keep;
-  decisions.plan = lb::diff(known.table(), desired, surplus);
-  if (settings.own_table && !decisions.plan.empty())
-    configured_first(known.advice(), decisions.plan);
-  return decisions;
+  const auto owner = known.advice().owner_of(service);
+  const ServiceToDecide decided(known, settings, *owner->group, *owner->service, now);
+  Writes writes{lb::diff(service, pool, decided.wish(*decision)), {}};
+  if (!settings.own_table) return writes;
+  const auto late = std::stable_partition(
+      writes.changes.begin(), writes.changes.end(), [&owner](const lb::Change& change) {
+        return change.action != lb::Action::add_destination ||
+               owner->group->configured(change.destination.endpoint) != nullptr;
+      });
+  writes.late.assign(std::move_iterator(late), std::move_iterator(writes.changes.end()));
+  writes.changes.erase(late, writes.changes.end());
+  return writes;
 }
 
 }  // namespace saspd::director

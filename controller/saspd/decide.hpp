@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what is known to what shall be, and so to what is to be written. Pure.
+// From what is known of a service to what it shall be, and so to what is to be written. Pure: what is
+// decided about one service follows from nothing that belongs to another.
 #pragma once
+
+#include <optional>
 
 #include "controller/saspd/knowledge.hpp"
 
@@ -14,6 +17,28 @@ struct DecisionSettings {
   std::optional<Duration> stale_after{};  // see patience_with()
 };
 
-Decisions decide(const Knowledge& known, const DecisionSettings& settings, TimePoint now);
+// What shall become of one service.
+struct Verdict {
+  ServiceDecision decision;
+  Scale scale;  // that it was made by
+  Guidance guidance = Guidance::advised;
+  Duration patience{};  // see AdviceWatch
+  HeldZeros zeros;      // that are not ours to raise
+  // When time alone may make it another one: see Agenda.
+  std::optional<TimePoint> until;
+};
+// Nothing: no group has it, or it is not in the kernel and not ours to create.
+std::optional<Verdict> decide(const Knowledge& known, const DecisionSettings& settings,
+                              const lb::ServiceKey& service, TimePoint now);
+
+// What is to be written of the service for that.
+struct Writes {
+  lb::Plan changes;
+  // Members that registered themselves come after all others of all services: where there is no
+  // room for everyone, they are the ones that are left out.
+  lb::Plan late;
+};
+Writes writes(const Knowledge& known, const DecisionSettings& settings,
+              const lb::ServiceKey& service, const ServiceDecision* decision, TimePoint now);
 
 }  // namespace saspd::director

@@ -2,7 +2,10 @@
 
 #include "controller/saspd/knowledge.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "controller/saspd/decide.hpp"
 
 namespace saspd::director {
 namespace {
@@ -11,16 +14,69 @@ bool is_avoided(const Decision& decision) {
   return decision.reason == Reason::not_confident && decision.weight == 0;
 }
 
+bool is_idle(const lb::ListedDestination& destination) {
+  return destination.weight == 0 && destination.observed.connections == 0;
+}
+
+// As far as anything follows from it: connections that come and go matter to a server without a
+// weight alone, and only whether there are any.
+bool is_same(const lb::ListedDestination& a, const lb::ListedDestination& b) {
+  return a == b && (a.weight > 0 || is_idle(a) == is_idle(b));
+}
+
+bool is_same(const lb::Pool& a, const lb::Pool& b) {
+  return static_cast<const lb::Service&>(a) == b && a.intact == b.intact &&
+         std::equal(a.destinations.begin(), a.destinations.end(), b.destinations.begin(),
+                    b.destinations.end(), [](const auto& one, const auto& other) {
+                      return one.first == other.first && is_same(one.second, other.second);
+                    });
+}
+
+// The services that are not the same in both tables.
+std::set<lb::ServiceKey> differences(const lb::Table& before, const lb::Table& now) {
+  std::set<lb::ServiceKey> different;
+  auto old = before.begin();
+  for (const auto& [key, pool] : now) {
+    for (; old != before.end() && old->first < key; ++old)
+      different.insert(old->first);
+    const bool was_there = old != before.end() && old->first == key;
+    if (!was_there || !is_same(old->second, pool)) different.insert(key);
+    if (was_there) ++old;
+  }
+  for (; old != before.end(); ++old)
+    different.insert(old->first);
+  return different;
+}
+
+// Returns whether it was another value.
 template <class Value>
-void keep_only(const lb::Table& table, std::map<lb::ServiceKey, Value>& by_service) {
-  std::erase_if(by_service, [&](const auto& entry) { return !table.contains(entry.first); });
+bool set(Value& value, const Value& to) {
+  return std::exchange(value, to) != to;
 }
 
 }  // namespace
 
+bool Decisions::replace(const lb::ServiceKey& service, ServiceDecision decision) {
+  ServiceDecision& kept = services_[service];
+  const bool same = std::equal(kept.members.begin(), kept.members.end(), decision.members.begin(),
+                               decision.members.end(),
+                               [](const auto& a, const auto& b) { return a.first == b.first; });
+  members_ += decision.members.size() - kept.members.size();
+  kept = std::move(decision);
+  return same;
+}
+
+bool Decisions::drop(const lb::ServiceKey& service) {
+  const auto found = services_.find(service);
+  if (found == services_.end()) return true;
+  members_ -= found->second.members.size();
+  services_.erase(found);
+  return false;
+}
+
 const ServiceDecision* Decisions::find(const lb::ServiceKey& service) const {
-  const auto found = services.find(service);
-  return found != services.end() ? &found->second : nullptr;
+  const auto found = services_.find(service);
+  return found != services_.end() ? &found->second : nullptr;
 }
 
 const Decision* Decisions::find(const lb::ServiceKey& service, const Endpoint& endpoint) const {
@@ -36,12 +92,10 @@ const lb::Pool& Knowledge::pool(const lb::ServiceKey& service) const {
   return found != table_.end() ? found->second : absent;
 }
 
-const Knowledge::Seen* Knowledge::seen(const lb::ServiceKey& service,
-                                       const Endpoint& endpoint) const {
+const Knowledge::SeenOfService& Knowledge::seen(const lb::ServiceKey& service) const {
+  static const SeenOfService nothing;
   const auto known = seen_.find(service);
-  if (known == seen_.end()) return nullptr;
-  const auto found = known->second.find(endpoint);
-  return found != known->second.end() ? &found->second : nullptr;
+  return known != seen_.end() ? known->second : nothing;
 }
 
 Scale Knowledge::scale(const lb::ServiceKey& service) const {
@@ -55,112 +109,232 @@ std::optional<TimePoint> Knowledge::unknown_since(const lb::ServiceKey& service)
   return found->second;
 }
 
+// --- what is said
+
+Knowledge::Knowledge(AdviceBook book) : advice_(std::move(book)) {
+  mark_all();
+}
+
+void Knowledge::mark_all() {
+  advice_.mark_all(agenda_);
+  for (const auto& [service, pool] : table_)
+    agenda_.mark(service);
+}
+
+std::size_t Knowledge::update(std::size_t gwm, const sasp::WeightsReceived& weights,
+                              TimePoint now) {
+  return advice_.update(gwm, weights, table_, now, agenda_);
+}
+
+bool Knowledge::set_connected(std::size_t gwm, bool connected) {
+  return advice_.set_connected(gwm, connected, agenda_);
+}
+
+void Knowledge::heard(std::size_t gwm, const sasp::Heard& heard) {
+  advice_.heard(gwm, heard, agenda_);
+}
+
+void Knowledge::remember(Ledger ledger) {
+  ledger_ = std::move(ledger);
+  mark_all();
+}
+
+void Knowledge::keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up) {
+  ledger_.keepalived_says(service, server, up);
+  touched_.insert(service);
+  agenda_.mark(service);
+}
+
+bool Knowledge::give_back(const lb::ServiceKey& service, const Endpoint& endpoint) {
+  if (!ledger_.give_back(service, endpoint)) return false;
+  touched_.insert(service);
+  agenda_.mark(service);
+  return true;
+}
+
 // --- what the kernel shows
 
 void Knowledge::look(lb::Table table, const Look& look, TimePoint now) {
+  auto changed = differences(table_, table);
+  changed.merge(std::exchange(touched_, {}));
+  for (const auto& service : changed)
+    keep_until_last_decision(service);
   const lb::Table before = std::exchange(table_, std::move(table));
-  note_vanished(before, now);
-  if (look.adopt) advice_.adopt(table_, vanished_);
+  changed.merge(note_vanished(changed, before, now));
+  if (look.adopt) advice_.adopt(table_, vanished_, changed);
   appeared_.clear();
-  if (std::exchange(looked_, true)) note_appeared(before);
-  advice_.look(before, table_);
-  observe(look, now);
-  keep_only(table_, losses_);
-  keep_only(table_, advice_watches_);
-  keep_only(table_, unknown_since_);
+  if (looked_) note_appeared(changed, before);
+  advice_.look(before, table_, changed, agenda_);
+  observe(changed, look, now);
+  looked_ = true;
 }
 
-// Somebody has taken out what they had not given to us to take out: `ipvsadm -C`.
-void Knowledge::note_vanished(const lb::Table& before, TimePoint now) {
+// Somebody has taken out what they had not given to us to take out: `ipvsadm -C`. Returns those
+// that are not remembered any more.
+std::set<lb::ServiceKey> Knowledge::note_vanished(const std::set<lb::ServiceKey>& changed,
+                                                  const lb::Table& before, TimePoint now) {
   constexpr Duration remembered = std::chrono::hours{1};
+  std::set<lb::ServiceKey> forgotten;
   std::erase_if(vanished_, [&](const auto& entry) {
-    return table_.contains(entry.first) || now - entry.second >= remembered;
+    const bool forgets = table_.contains(entry.first) || now - entry.second >= remembered;
+    if (forgets) forgotten.insert(entry.first);
+    return forgets;
   });
-  for (const auto& [key, pool] : before) {
-    if (!table_.contains(key) && advice_.has(key)) vanished_.emplace(key, now);
+  for (const auto& key : changed) {
+    if (before.contains(key) && !table_.contains(key) && advice_.has(key))
+      vanished_.emplace(key, now);
   }
+  return forgotten;
 }
 
-void Knowledge::note_appeared(const lb::Table& before) {
-  for (const auto& [key, pool] : table_) {
-    if (!before.contains(key) && advice_.has(key)) appeared_.push_back(key);
+void Knowledge::note_appeared(const std::set<lb::ServiceKey>& changed, const lb::Table& before) {
+  for (const auto& key : changed) {
+    if (table_.contains(key) && !before.contains(key) && advice_.has(key)) appeared_.push_back(key);
   }
 }
 
 // Brings what we know up to date with what the kernel shows now.
-void Knowledge::observe(const Look& look, TimePoint now) {
+void Knowledge::observe(const std::set<lb::ServiceKey>& changed, const Look& look, TimePoint now) {
+  for (const auto& service : changed) {
+    see(service, now);
+    agenda_.mark(service);
+    if (table_.contains(service)) continue;
+    losses_.erase(service);
+    advice_watches_.erase(service);
+    unknown_since_.erase(service);
+  }
+  look_at_ledger(changed, look);
+}
+
+void Knowledge::look_at_ledger(std::set<lb::ServiceKey> services, const Look& look) {
+  if (!looked_ || look.adopt) ledger_.watch(watched(look));
+  if (!looked_) services.merge(ledger_.services());
+  auto looked = ledger_.look(table_, services, look.whole);
+  touched_.merge(looked.unsettled);
+  if (looked.forgot_gone) mark_all();
+}
+
+std::vector<Ledger::Watched> Knowledge::watched(const Look& look) const {
   std::vector<Ledger::Watched> watched;
-  SeenByService seen;
   for (const auto& [name, group] : advice_.groups()) {
-    for (const auto& service : group.settings.services) {
+    for (const auto& service : group.settings.services)
       watched.push_back({service.key, look.own_table || service.manage.has_value()});
-      seen[service.key] = see(service.key, now);
-    }
   }
-  seen_ = std::move(seen);
-  ledger_.look(table_, watched, look.whole);
+  return watched;
 }
 
-std::map<Endpoint, Knowledge::Seen> Knowledge::see(const lb::ServiceKey& service,
-                                                   TimePoint now) const {
-  std::map<Endpoint, Seen> all;
+void Knowledge::see(const lb::ServiceKey& service, TimePoint now) {
+  if (!advice_.owner_of(service) || pool(service).destinations.empty()) {
+    seen_.erase(service);
+    return;
+  }
+  SeenOfService& kept = seen_[service];
+  const SeenOfService before = std::exchange(kept, {});
   for (const auto& [endpoint, destination] : pool(service).destinations) {
-    const Seen* before = seen(service, endpoint);
+    const auto known = before.find(endpoint);
     // A zero of before our time may be a minute old.
-    Seen& now_seen = all[endpoint] = before != nullptr ? *before : Seen{now, false, {}};
-    now_seen.idle = destination.weight == 0 && destination.observed.connections == 0;
+    Seen seen = known != before.end() ? known->second : Seen{now, false, {}, false};
+    seen.idle = is_idle(destination);
+    kept.emplace_hint(kept.end(), endpoint, seen);
   }
-  return all;
 }
 
-// --- what is decided and written
+// --- what is decided
 
-void Knowledge::learn(const Decisions& decisions, TimePoint now) {
-  for (const auto& [service, scale] : decisions.scales)
-    scales_[service] = scale;
-  for (const auto& [service, steering] : decisions.steering)
-    advice_watches_[service].update(steering.guidance, steering.patience, now);
-  for (const auto& [service, decision] : decisions.services) {
-    note_who_serves(service, now);
-    note_who_leaves(service, decision, now);
-    note_who_is_avoided(service, decision, now);
-    losses_[service].update(pool(service), decision, now);
+std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, TimePoint now) {
+  advice_.choose_gwms(agenda_);
+  advice_.find_silent(stale_after, now, agenda_);
+  decided_ = now;
+  kept_.clear();
+  return agenda_.take(now);
+}
+
+// Where it made us learn something that the decision follows from, it is decided once more.
+void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now) {
+  if (verdict == nullptr) return agenda_.set_deadline(service, std::nullopt);
+  const lb::Pool& kernel = pool(service);
+  scales_[service] = verdict->scale;
+  AdviceWatch& watch = advice_watches_[service];
+  watch.update(verdict->guidance, verdict->patience, now);
+  const bool leaves = note_who_leaves(service, verdict->decision, now);
+  note_who_serves(service, now);
+  const bool avoided = note_who_is_avoided(service, verdict->decision, now);
+  LossWatch& loss = losses_[service];
+  const bool restored = loss.update(kernel, verdict->decision, now);
+  std::optional<TimePoint> until = verdict->until;
+  for (const auto& other : {watch.deadline(verdict->patience), loss.deadline(kernel)}) {
+    if (other) until = std::min(until.value_or(*other), *other);
   }
+  agenda_.set_deadline(service, until);
+  // What is not in the kernel is forgotten at each look.
+  if (leaves || avoided || restored || !table_.contains(service)) agenda_.mark(service);
+}
+
+// A decision that was not made anew would have been the same when others were.
+void Knowledge::keep_until_last_decision(const lb::ServiceKey& service) {
+  if (!decided_ || !kept_.insert(service).second) return;
+  note_who_serves(service, *decided_);
+  if (const auto loss = losses_.find(service); loss != losses_.end())
+    loss->second.kept(pool(service), *decided_);
 }
 
 void Knowledge::note_who_serves(const lb::ServiceKey& service, TimePoint now) {
+  const auto known = seen_.find(service);
+  if (known == seen_.end()) return;
   for (const auto& [endpoint, destination] : pool(service).destinations) {
-    if (destination.weight > 0) seen_[service][endpoint].served = now;
+    const auto seen = known->second.find(endpoint);
+    if (destination.weight > 0 && seen != known->second.end() && !seen->second.withdrawn)
+      seen->second.served = now;
   }
 }
 
-void Knowledge::note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
+bool Knowledge::note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
                                 TimePoint now) {
+  bool changed = false;
   for (auto& [endpoint, seen] : seen_[service]) {
     const auto member = decision.members.find(endpoint);
     if (member == decision.members.end()) continue;
-    if (is_withdrawn(member->second.reason)) seen.served.reset();
+    seen.withdrawn = is_withdrawn(member->second.reason);
+    if (seen.withdrawn) changed = set(seen.served, {}) || changed;
     const bool leaves = member->second.reason == Reason::leaving;
-    if (!leaves) seen.leaving_since.reset();
-    if (leaves && !seen.leaving_since) seen.leaving_since = now;
+    if (!leaves) changed = set(seen.leaving_since, {}) || changed;
+    if (leaves && !seen.leaving_since) changed = set(seen.leaving_since, {now});
   }
+  return changed;
 }
 
 // Whether a zero has no other cause than the confident flag: it was a weight until then, and no
 // other rule has given it a reason since.
-void Knowledge::note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
+bool Knowledge::note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
                                     TimePoint now) {
-  if (!decision.nobody_known)
-    unknown_since_.erase(service);
-  else
-    unknown_since_.try_emplace(service, now);
+  bool changed = decision.nobody_known ? unknown_since_.try_emplace(service, now).second
+                                       : unknown_since_.erase(service) > 0;
+  const auto page = ledger_.page(service);
+  const auto& destinations = pool(service).destinations;
   for (const auto& [endpoint, member] : decision.members) {
-    const auto* known = ledger_.find(service, endpoint);
-    const auto destination = pool(service).destinations.find(endpoint);
-    if (known == nullptr || destination == pool(service).destinations.end()) continue;
+    const auto* known = page.find(endpoint);
     if (member.reason == Reason::static_weight) continue;  // no rule: nobody has advised yet
-    const bool was_so = known->avoided || destination->second.weight > 0;
-    ledger_.avoided(service, endpoint, is_avoided(member) && was_so);
+    if (known == nullptr || known->avoided == is_avoided(member)) continue;
+    const auto destination = destinations.find(endpoint);
+    if (destination == destinations.end()) continue;
+    if (is_avoided(member) && destination->second.weight == 0) continue;
+    changed = ledger_.avoided(service, endpoint, is_avoided(member)) || changed;
+  }
+  return changed;
+}
+
+// --- what is written
+
+void Knowledge::will_write(const lb::Plan& changes) {
+  const lb::ServiceKey* last = nullptr;  // they come service by service
+  for (const auto& change : changes) {
+    if (last == nullptr || *last != change.service) {
+      last = &change.service;
+      keep_until_last_decision(*last);
+      touched_.insert(*last);
+      agenda_.mark(*last);
+    }
+    ledger_.will_write(change);
   }
 }
 
@@ -169,13 +343,20 @@ void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
   lb::apply(change, table_);
   ledger_.wrote(change);
   if (change.action == lb::Action::remove_service) seen_.erase(change.service);
-  if (change.action == lb::Action::remove_destination) seen_[change.service].erase(endpoint);
+  if (change.action == lb::Action::remove_destination) {
+    seen_[change.service].erase(endpoint);
+    advice_.removed(change.service);
+  }
   if (!change.writes_weight()) return;
   if (change.action == lb::Action::add_destination && decision != nullptr) {
     ledger_.avoided(change.service, endpoint, is_avoided(*decision));
   }
   // A connection may have come before the weight was 0.
   seen_[change.service][endpoint].idle = false;
+}
+
+void Knowledge::refused(const lb::Change& change) {
+  ledger_.refused(change);
 }
 
 }  // namespace saspd::director

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What saspd knows, and decides from: advice, the kernel's table, what was written and seen of it.
+// What saspd knows, and decides from: advice, the kernel's table, what was written and seen of it;
+// and on the agenda, about which services it has learned something since they were decided.
 // A value: a copy of it tells what would be decided, and disturbs nothing. Pure.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "controller/lb/dataplane.hpp"
@@ -17,22 +19,27 @@
 
 namespace saspd::director {
 
-// What follows from what is known.
-struct Decisions {
-  std::map<lb::ServiceKey, ServiceDecision> services;
-  std::map<lb::ServiceKey, Scale> scales;  // that they were made by
-  struct Steering {
-    Guidance guidance = Guidance::advised;
-    Duration patience{};  // see AdviceWatch
-  };
-  std::map<lb::ServiceKey, Steering> steering;
+// What follows from what is known, service by service.
+class Decisions {
+ public:
   HeldZeros zeros;  // that are not ours to raise
-  lb::Plan plan;    // what is to be written for all that
 
+  // Both return whether the service has the same members as before.
+  bool replace(const lb::ServiceKey& service, ServiceDecision decision);
+  bool drop(const lb::ServiceKey& service);
+
+  const std::map<lb::ServiceKey, ServiceDecision>& services() const { return services_; }
+  std::size_t members() const { return members_; }  // of all services
   // Nothing: nothing was decided about it.
   const ServiceDecision* find(const lb::ServiceKey& service) const;
   const Decision* find(const lb::ServiceKey& service, const Endpoint& endpoint) const;
+
+ private:
+  std::map<lb::ServiceKey, ServiceDecision> services_;
+  std::size_t members_ = 0;
 };
+
+struct Verdict;
 
 class Knowledge {
  public:
@@ -41,6 +48,7 @@ class Knowledge {
     std::optional<TimePoint> served;  // see MemberInput
     bool idle = false;                // listed with weight 0 and without connections
     std::optional<TimePoint> leaving_since;
+    bool withdrawn = false;  // by the last decision
   };
   // How the kernel is looked at.
   struct Look {
@@ -49,18 +57,33 @@ class Knowledge {
     bool whole = false;      // the table has every service, not only those of groups
   };
 
-  explicit Knowledge(AdviceBook book) : advice_(std::move(book)) {}
+  explicit Knowledge(AdviceBook book);
 
+  // --- what changes it
+  std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
+  bool set_connected(std::size_t gwm, bool connected);
+  void heard(std::size_t gwm, const sasp::Heard& heard);
+  void remember(Ledger ledger);
+  void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
+  bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   // The kernel has this now.
   void look(lb::Table table, const Look& look, TimePoint now);
-  // This is what is decided.
-  void learn(const Decisions& decisions, TimePoint now);
-  // A change with the weight of `decision`, if it has one, was written.
+  // These are about to be written. Each of them then either was, or was refused, or neither is known.
+  void will_write(const lb::Plan& changes);
+  // With the weight of `decision`, if the change has one.
   void wrote(const lb::Change& change, const Decision* decision);
+  void refused(const lb::Change& change);
+  void ledger_was_kept() { ledger_.was_kept(); }
 
-  AdviceBook& advice() { return advice_; }
+  // --- the services that are to be decided: taken from the agenda
+  std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);
+  // What was decided about one of them; nothing: nothing can be.
+  void learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now);
+  // The next decision begins from the start.
+  void mark(const lb::ServiceKey& service) { agenda_.mark(service); }
+  void mark_all();
+
   const AdviceBook& advice() const { return advice_; }
-  Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
 
   // The kernel's, as of the last look, plus what it acknowledged since.
@@ -71,7 +94,8 @@ class Knowledge {
   const std::vector<lb::ServiceKey>& appeared() const { return appeared_; }
   // Services that went within the last hour, by somebody else, and when.
   const std::map<lb::ServiceKey, TimePoint>& vanished() const { return vanished_; }
-  const Seen* seen(const lb::ServiceKey& service, const Endpoint& endpoint) const;
+  using SeenOfService = std::map<Endpoint, Seen>;
+  const SeenOfService& seen(const lb::ServiceKey& service) const;
   Scale scale(const lb::ServiceKey& service) const;
   const std::map<lb::ServiceKey, LossWatch>& losses() const { return losses_; }
   const std::map<lb::ServiceKey, AdviceWatch>& advice_watches() const { return advice_watches_; }
@@ -79,25 +103,32 @@ class Knowledge {
   std::optional<TimePoint> unknown_since(const lb::ServiceKey& service) const;
 
  private:
-  using SeenByService = std::map<lb::ServiceKey, std::map<Endpoint, Seen>>;
-
-  void note_vanished(const lb::Table& before, TimePoint now);
-  void note_appeared(const lb::Table& before);
-  void observe(const Look& look, TimePoint now);
-  std::map<Endpoint, Seen> see(const lb::ServiceKey& service, TimePoint now) const;
+  void keep_until_last_decision(const lb::ServiceKey& service);
+  std::set<lb::ServiceKey> note_vanished(const std::set<lb::ServiceKey>& changed,
+                                         const lb::Table& before, TimePoint now);
+  void note_appeared(const std::set<lb::ServiceKey>& changed, const lb::Table& before);
+  void observe(const std::set<lb::ServiceKey>& changed, const Look& look, TimePoint now);
+  void look_at_ledger(std::set<lb::ServiceKey> services, const Look& look);
+  std::vector<Ledger::Watched> watched(const Look& look) const;
+  void see(const lb::ServiceKey& service, TimePoint now);
   void note_who_serves(const lb::ServiceKey& service, TimePoint now);
-  void note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
+  bool note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
                        TimePoint now);
-  void note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
+  bool note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
                            TimePoint now);
 
   AdviceBook advice_;
   Ledger ledger_;
+  Agenda agenda_;
+  std::optional<TimePoint> decided_;  // when services were decided last
+  std::set<lb::ServiceKey> kept_;     // see keep_until_last_decision(); done since
   lb::Table table_;
   bool looked_ = false;  // at least once
+  // The next look has to look at them, even if they are in the kernel as they were.
+  std::set<lb::ServiceKey> touched_;
   std::vector<lb::ServiceKey> appeared_;
   std::map<lb::ServiceKey, TimePoint> vanished_;
-  SeenByService seen_;
+  std::map<lb::ServiceKey, SeenOfService> seen_;
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, LossWatch> losses_;
   std::map<lb::ServiceKey, AdviceWatch> advice_watches_;

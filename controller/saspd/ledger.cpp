@@ -100,35 +100,74 @@ Ledger Ledger::empty() {
 // --- what the kernel has
 
 void Ledger::look(const lb::Table& table, std::span<const Watched> watched, bool whole) {
-  watched_.clear();
-  for (const auto& each : watched) {
-    watched_[each.service] = each.all_ours;
-    if (const auto pool = table.find(each.service); pool != table.end()) look(pool->second, each);
-  }
-  std::size_t gone = 0;
-  for (auto& [service, records] : records_) {
-    if (!whole && !watched_.contains(service)) continue;
-    const auto pool = table.find(service);
-    lose(records, pool != table.end() ? &pool->second : nullptr);
-    gone += static_cast<std::size_t>(
-        std::count_if(records.begin(), records.end(),
-                      [](const auto& entry) { return entry.second.presence != Presence::here; }));
-  }
-  if (gone > max_gone) {
-    for (auto& [service, records] : records_)
-      std::erase_if(records, [](const auto& e) { return e.second.presence != Presence::here; });
-    unkept_ = true;
-  }
-  std::erase_if(records_, [](const auto& entry) { return entry.second.empty(); });
-  blind_ = false;
+  watch(watched);
+  auto all = services();
+  for (const auto& each : watched)
+    all.insert(each.service);
+  look(table, all, whole);
 }
 
-void Ledger::look(const lb::Pool& pool, const Watched& watched) {
-  Records& records = records_[watched.service];
+void Ledger::watch(std::span<const Watched> watched) {
+  watched_.clear();
+  for (const auto& each : watched)
+    watched_[each.service] = each.all_ours;
+}
+
+Ledger::Looked Ledger::look(const lb::Table& table, const std::set<lb::ServiceKey>& services,
+                            bool whole) {
+  Looked looked;
+  for (const auto& service : services) {
+    const auto pool = table.find(service);
+    if (look(service, pool != table.end() ? &pool->second : nullptr, whole))
+      looked.unsettled.insert(service);
+  }
+  blind_ = false;
+  looked.forgot_gone = std::exchange(some_left_, false) && forget_gone(whole);
+  return looked;
+}
+
+std::set<lb::ServiceKey> Ledger::services() const {
+  std::set<lb::ServiceKey> services;
+  for (const auto& [service, records] : records_)
+    services.insert(service);
+  return services;
+}
+
+// Returns whether anything is recorded otherwise than before.
+bool Ledger::look(const lb::ServiceKey& service, const lb::Pool* pool, bool whole) {
+  const auto watched = watched_.find(service);
+  const bool is_watched = watched != watched_.end();
+  bool changed = false;
+  if (is_watched && pool != nullptr) changed = see(records_[service], *pool, watched->second);
+  const auto records = records_.find(service);
+  if (records == records_.end()) return changed;
+  if ((whole || is_watched) && lose(records->second, pool)) changed = some_left_ = true;
+  if (records->second.empty()) records_.erase(records);
+  return changed;
+}
+
+// Too many of those that left may come back, so none of them is remembered. Returns whether it is so.
+bool Ledger::forget_gone(bool whole) {
+  const auto is_gone = [](const auto& entry) { return entry.second.presence != Presence::here; };
+  std::size_t gone = 0;
+  for (const auto& [service, records] : records_) {
+    if (whole || watched_.contains(service))
+      gone += static_cast<std::size_t>(std::count_if(records.begin(), records.end(), is_gone));
+  }
+  if (gone <= max_gone) return false;
+  for (auto& [service, records] : records_)
+    std::erase_if(records, is_gone);
+  std::erase_if(records_, [](const auto& entry) { return entry.second.empty(); });
+  unkept_ = true;
+  return true;
+}
+
+bool Ledger::see(Records& records, const lb::Pool& pool, bool all_ours) {
+  bool changed = false;
   for (const auto& [endpoint, destination] : pool.destinations) {
     const auto [entry, added] = records.try_emplace(endpoint);
     Record& record = entry->second;
-    const auto before = kept_part(record);
+    const Record before = record;
     if (added) {
       see_new(record, destination, blind_);
     } else if (record.presence != Presence::here) {
@@ -136,29 +175,33 @@ void Ledger::look(const lb::Pool& pool, const Watched& watched) {
     } else {
       see_still(record, destination);
     }
-    if (watched.all_ours) {
+    if (all_ours) {
       record.others_zero = false;
       if (destination.weight == 0) set_zero(record, ZeroAuthor::ours);
     }
-    unkept_ = unkept_ || added || kept_part(record) != before;
+    changed = changed || added || record != before;
+    unkept_ = unkept_ || added || kept_part(record) != kept_part(before);
   }
+  return changed;
 }
 
 // A program that adds a destination again is its new author, so little must be remembered of one
-// that left. `pool`: what is left; empty if the service left.
-void Ledger::lose(Records& records, const lb::Pool* pool) {
+// that left. `pool`: what is left; empty if the service left. Returns whether any has left.
+bool Ledger::lose(Records& records, const lb::Pool* pool) {
+  bool any = false;
   for (auto entry = records.begin(); entry != records.end();) {
     Record& record = entry->second;
     const bool went = record.presence == Presence::here &&
                       (pool == nullptr || !pool->destinations.contains(entry->first));
     if (went) {
-      unkept_ = true;
+      any = unkept_ = true;
       record.presence = pool == nullptr ? Presence::gone : Presence::gone_alone;
       record.held_down = false;
     }
     const bool may_return = record.zero == ZeroAuthor::ours || record.zero == ZeroAuthor::unclear;
     entry = went && !may_return ? records.erase(entry) : std::next(entry);
   }
+  return any;
 }
 
 bool Ledger::misses(const lb::Table& table) const {
@@ -214,13 +257,14 @@ void Ledger::refused(const lb::Change& change) {
   unkept_ = true;
 }
 
-void Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided) {
+bool Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided) {
   const auto records = records_.find(service);
-  if (records == records_.end()) return;
+  if (records == records_.end()) return false;
   const auto found = records->second.find(endpoint);
-  if (found == records->second.end() || found->second.avoided == avoided) return;
+  if (found == records->second.end() || found->second.avoided == avoided) return false;
   found->second.avoided = avoided;
   unkept_ = true;
+  return true;
 }
 
 // --- what others say
@@ -247,19 +291,23 @@ void Ledger::keepalived_says(const lb::ServiceKey& service, const Endpoint& endp
 
 // --- whose a zero is
 
-const Ledger::Record* Ledger::find(const lb::ServiceKey& service, const Endpoint& endpoint) const {
+Ledger::Page Ledger::page(const lb::ServiceKey& service) const {
   const auto records = records_.find(service);
-  if (records == records_.end()) return nullptr;
-  const auto found = records->second.find(endpoint);
-  return found != records->second.end() ? &found->second : nullptr;
+  const auto watched = watched_.find(service);
+  return {records != records_.end() ? &records->second : nullptr,
+          watched != watched_.end() && watched->second};
 }
 
-Zero Ledger::zero(const lb::ServiceKey& service, const Endpoint& endpoint) const {
-  const Record* record = find(service, endpoint);
+const Ledger::Record* Ledger::Page::find(const Endpoint& endpoint) const {
+  if (records_ == nullptr) return nullptr;
+  const auto found = records_->find(endpoint);
+  return found != records_->end() ? &found->second : nullptr;
+}
+
+Zero Ledger::Page::zero(const Endpoint& endpoint) const {
+  const Record* record = find(endpoint);
   if (record == nullptr || record->zero == ZeroAuthor::nobody) return {};
-  const auto watched = watched_.find(service);
-  const bool all_ours = watched != watched_.end() && watched->second;
-  if (record->held_down && !all_ours) return {ZeroAuthor::foreign, Doubt::none, true};
+  if (record->held_down && !all_ours_) return {ZeroAuthor::foreign, Doubt::none, true};
   return {record->zero, record->doubt, false};
 }
 

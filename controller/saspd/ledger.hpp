@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,7 @@ class Ledger {
     std::optional<Attributes> attributes;  // while the zero is ours: as the first look after it saw
     std::optional<std::uint32_t> written;  // acknowledged, and still what the kernel shows
     ZeroAuthor before_write = ZeroAuthor::nobody;
+    bool operator==(const Record&) const = default;
   };
   // A service that is looked at. `all_ours`: nobody else writes there, so that every zero is ours.
   struct Watched {
@@ -91,6 +93,15 @@ class Ledger {
 
   // What the kernel has. `whole`: the table has every service, not just those that are watched.
   void look(const lb::Table& table, std::span<const Watched> watched, bool whole);
+  // The same in two steps, for when the other services are as the last look saw them.
+  struct Looked {
+    std::set<lb::ServiceKey> unsettled;  // another look at the same may tell more
+    bool forgot_gone = false;            // of all services: too many had left
+  };
+  void watch(std::span<const Watched> watched);
+  Looked look(const lb::Table& table, const std::set<lb::ServiceKey>& services, bool whole);
+  // Of which anything is known.
+  std::set<lb::ServiceKey> services() const;
   // Whether a watched destination that was here is not in the table.
   bool misses(const lb::Table& table) const;
 
@@ -101,26 +112,45 @@ class Ledger {
   void refused(const lb::Change& change);
 
   // Whether a zero of ours has no other cause than that the GWM knows others and not this one.
-  void avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided);
+  // Returns whether it was otherwise.
+  bool avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided);
 
   // The operator says that its zero is ours to raise. False: it has none that is not ours.
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   // keepalived holds the server down (inhibit_on_failure), or does not any more.
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& endpoint, bool up);
 
-  const Record* find(const lb::ServiceKey& service, const Endpoint& endpoint) const;
-  Zero zero(const lb::ServiceKey& service, const Endpoint& endpoint) const;
+  using Records = std::map<Endpoint, Record>;
+  // Of one service. Does not outlive a change of the ledger.
+  class Page {
+   public:
+    Page(const Records* records, bool all_ours) : records_(records), all_ours_(all_ours) {}
+    const Record* find(const Endpoint& endpoint) const;
+    Zero zero(const Endpoint& endpoint) const;
+
+   private:
+    const Records* records_;  // nothing: none
+    bool all_ours_;
+  };
+  Page page(const lb::ServiceKey& service) const;
+  const Record* find(const lb::ServiceKey& service, const Endpoint& endpoint) const {
+    return page(service).find(endpoint);
+  }
+  Zero zero(const lb::ServiceKey& service, const Endpoint& endpoint) const {
+    return page(service).zero(endpoint);
+  }
 
  private:
-  using Records = std::map<Endpoint, Record>;
-
-  void look(const lb::Pool& pool, const Watched& watched);
-  void lose(Records& records, const lb::Pool* pool);
+  bool look(const lb::ServiceKey& service, const lb::Pool* pool, bool whole);
+  bool see(Records& records, const lb::Pool& pool, bool all_ours);
+  bool lose(Records& records, const lb::Pool* pool);
+  bool forget_gone(bool whole);
   Record& record(const lb::Change& change);
 
   std::map<lb::ServiceKey, Records> records_;
   std::map<lb::ServiceKey, bool> watched_;
-  bool blind_ = true;  // until the first look: nobody knows whose the zeros are
+  bool blind_ = true;      // until the first look: nobody knows whose the zeros are
+  bool some_left_ = true;  // since those that left were counted last
   bool unkept_ = true;
 };
 

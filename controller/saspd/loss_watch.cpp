@@ -17,14 +17,38 @@ bool is_more_than_a_third(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-void LossWatch::update(const lb::Pool& kernel, const ServiceDecision& decision, TimePoint now) {
+bool LossWatch::update(const lb::Pool& kernel, const ServiceDecision& decision, TimePoint now) {
   const bool forgotten = loss_ && now - loss_->since >= remembered;
   if (forgotten) loss_.reset();
   if (!started_ || forgotten || (!loss_ && now - *started_ >= at_once)) start_from(kernel, now);
+  kept(kernel, now);
   auto found = compare(decision, now);
   if (found && loss_) found->since = loss_->since;
-  if (!found && loss_) start_from(kernel, now);
+  const bool ended = !found && loss_;
+  if (ended) start_from(kernel, now);
   loss_ = std::move(found);
+  return ended;
+}
+
+void LossWatch::kept(const lb::Pool& kernel, TimePoint when) {
+  if (started_ && !loss_ && starts_from(kernel)) started_ = when;
+}
+
+std::optional<TimePoint> LossWatch::deadline(const lb::Pool& kernel) const {
+  if (loss_) return loss_->since + remembered;
+  if (!started_ || starts_from(kernel)) return std::nullopt;
+  return *started_ + at_once;
+}
+
+bool LossWatch::starts_from(const lb::Pool& kernel) const {
+  auto known = before_.begin();
+  for (const auto& [endpoint, destination] : kernel.destinations) {
+    if (destination.weight == 0) continue;
+    if (known == before_.end() || known->first != endpoint || known->second != destination.weight)
+      return false;
+    ++known;
+  }
+  return known == before_.end();
 }
 
 void LossWatch::start_from(const lb::Pool& kernel, TimePoint now) {

@@ -25,17 +25,24 @@ struct SuddenLoss {
 
 // Watches one service. A loss begins when a decision takes more than a third of the weight that the
 // kernel has, or had up to `at_once` ago: advice for servers that fail together may arrive in
-// several messages. It ends when enough of the weight is back, or after `remembered`.
+// several messages. It ends when enough of the weight is back, or after `remembered`. Where nothing
+// changes it needs no update, which makes no difference then.
 class LossWatch {
  public:
   static constexpr Duration at_once = std::chrono::seconds{10};
   static constexpr Duration remembered = std::chrono::minutes{10};
 
-  // `kernel`: the weights from which the decision starts.
-  void update(const lb::Pool& kernel, const ServiceDecision& decision, TimePoint now);
+  // `kernel`: the weights from which the decision starts. Returns whether a loss has ended: another
+  // may show at the next update.
+  bool update(const lb::Pool& kernel, const ServiceDecision& decision, TimePoint now);
+  // The kernel has had these weights until `when`.
+  void kept(const lb::Pool& kernel, TimePoint when);
   const std::optional<SuddenLoss>& loss() const { return loss_; }
+  // When time alone makes a difference to it, if it does.
+  std::optional<TimePoint> deadline(const lb::Pool& kernel) const;
 
  private:
+  bool starts_from(const lb::Pool& kernel) const;
   void start_from(const lb::Pool& kernel, TimePoint now);
   std::optional<SuddenLoss> compare(const ServiceDecision& decision, TimePoint now) const;
 

@@ -78,15 +78,19 @@ void News::problems(std::vector<lb::Problem> problems) {
 }
 
 // When it begins, when it gets urgent or less so, and when it ends.
-void News::alarms(AlarmsByGroup alarms) {
-  const auto changes = changes_between(alarms_, alarms);
+void News::alarms(AlarmsByGroup of_changed) {
+  AlarmsByGroup before;
+  for (const auto& [group, alarms] : of_changed)
+    before.insert(alarms_.extract(group));
+  const auto changes = changes_between(before, of_changed);
   for (std::size_t i = 0; i < std::min(changes.size(), max_changes_logged); ++i)
     alarm(changes[i]);
   if (changes.size() > max_changes_logged) {
     log_.warning("{} more alarms began or ended: saspctl status",
                  changes.size() - max_changes_logged);
   }
-  alarms_ = std::move(alarms);
+  std::erase_if(of_changed, [](const auto& group) { return group.second.empty(); });
+  alarms_.merge(of_changed);
 }
 
 void News::alarm(const AlarmChange& change) {
@@ -105,16 +109,14 @@ void News::alarm(const AlarmChange& change) {
   }
 }
 
-void News::zeros(const HeldZeros& zeros, const lb::Table& actual) {
-  if (zeros == held_zeros_) return;
-  for (const auto& news : zero_news(held_zeros_, zeros, actual)) {
+void News::zeros(const Work& work, const lb::Table& actual) {
+  for (const auto& news : zero_news(work.zeros_before, work.zeros, actual)) {
     if (news.begins) {
       log_.warning("{}", news.text);
     } else {
       log_.info("{}", news.text);
     }
   }
-  held_zeros_ = zeros;
 }
 
 void News::ledger(const std::string& error) {

@@ -32,8 +32,9 @@ class News {
   void work(const Work& work);
   void kernel(std::string error);
   void problems(std::vector<lb::Problem> problems);
-  void alarms(AlarmsByGroup alarms);
-  void zeros(const HeldZeros& zeros, const lb::Table& actual);
+  // Of the groups that may have others than before; those without any are in it too.
+  void alarms(AlarmsByGroup of_changed);
+  void zeros(const Work& work, const lb::Table& actual);
   void ledger(const std::string& error);
   void keepalived(const std::string& error);
 
@@ -53,7 +54,6 @@ class News {
   std::vector<lb::Problem> problems_;  // of the data plane
   lb::Plan planned_;                   // with --dry-run
   AlarmsByGroup alarms_;
-  HeldZeros held_zeros_;
   std::string ledger_error_;
   std::string keepalived_error_;
 };

@@ -26,6 +26,10 @@ struct Advice {
   bool quiesced() const { return (flags & sasp::weight_flag::quiesce) != 0; }
   bool confident() const { return (flags & sasp::weight_flag::confident) != 0; }
   bool registered_by_lb() const { return (flags & sasp::weight_flag::registered_by_lb) != 0; }
+  // Whenever it was received.
+  bool says_the_same_as(const Advice& other) const {
+    return weight == other.weight && flags == other.flags && state == other.state;
+  }
 };
 
 // What is known about one destination when its weight is decided.

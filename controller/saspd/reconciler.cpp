@@ -3,6 +3,7 @@
 #include "controller/saspd/reconciler.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace saspd::director {
@@ -19,21 +20,24 @@ Reconciler::Reconciler(lb::Dataplane& plane, lb::Observer& observer, Settings se
     : plane_(plane),
       observer_(observer),
       settings_(std::move(settings)),
-      known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust)) {}
+      known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust)) {
+  for (const auto& [name, group] : known_.advice().groups())
+    wanted_changed_.insert(name);
+}
 
 void Reconciler::remember(Ledger ledger, LedgerKeeper& keeper) {
-  known_.ledger() = std::move(ledger);
+  known_.remember(std::move(ledger));
   keeper_ = &keeper;
 }
 
 std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& weights,
                                TimePoint now) {
   decided_ = false;
-  return known_.advice().update(gwm, weights, known_.table(), now);
+  return known_.update(gwm, weights, now);
 }
 
 void Reconciler::set_connected(std::size_t gwm, bool connected) {
-  if (known_.advice().set_connected(gwm, connected)) decided_ = false;
+  if (known_.set_connected(gwm, connected)) decided_ = false;
 }
 
 // --- the pass
@@ -43,7 +47,7 @@ Work Reconciler::work(TimePoint now) {
   if (!started_) started_ = now;
   if (!table_known_ && !list(work, now)) return work;
   keep_ledger();
-  if (!decided_) decide(now);
+  if (!decided_) decide(work, now);
   if (!settings_.dry_run) {
     if (auto tidied = plane_.tidy(); !tidied) work.failures.push_back(tidied.error());
   }
@@ -61,13 +65,20 @@ Result<lb::Plan> Reconciler::plan(TimePoint now) const {
   if (!table) return fail(table.error());
   Knowledge known = known_;
   look(std::move(*table), known, now);
-  return decide(known, now).plan;
+  known.mark_all();
+  const auto settings = decision_settings(now);
+  Backlog backlog;
+  for (const auto& service : known.due(settings_.stale_after, now)) {
+    const auto verdict = director::decide(known, settings, service, now);
+    plan_writes(service, verdict ? &verdict->decision : nullptr, known, settings, now, backlog);
+  }
+  return backlog.take(std::numeric_limits<std::size_t>::max());
 }
 
 // In a dry run somebody else may write the kernel, and the ledger.
 void Reconciler::keep_ledger() {
   if (settings_.dry_run || keeper_ == nullptr || !known_.ledger().unkept()) return;
-  if (keeper_->keep(known_.ledger())) known_.ledger().was_kept();
+  if (keeper_->keep(known_.ledger())) known_.ledger_was_kept();
 }
 
 // --- what the kernel has
@@ -82,7 +93,9 @@ bool Reconciler::list(Work& work, TimePoint now) {
   table_known_ = true;
   decided_ = false;
   work.appeared = known_.appeared();
-  kernel_settings_ = observer_.settings();
+  auto kernel_settings = observer_.settings();
+  if (kernel_settings != kernel_settings_) all_alarms_changed();
+  kernel_settings_ = std::move(kernel_settings);
   if (settings_.adopt) {
     std::erase_if(weight_changes_,
                   [this](const auto& entry) { return !known_.table().contains(entry.first); });
@@ -107,63 +120,92 @@ void Reconciler::look(lb::Table table, Knowledge& known, TimePoint now) const {
 
 // --- what it shall have
 
-void Reconciler::decide(TimePoint now) {
-  decisions_ = decide(known_, now);
-  known_.learn(decisions_, now);
-  plan_.assign(decisions_.plan.begin(), decisions_.plan.end());
-  no_room_.clear();
+void Reconciler::decide(Work& work, TimePoint now) {
+  no_room_.clear();  // what was refused is decided again
+  for (const auto& service : known_.due(settings_.stale_after, now))
+    decide(service, work, now);
   decided_ = true;
 }
 
-Decisions Reconciler::decide(Knowledge& known, TimePoint now) const {
-  known.advice().choose_gwms();
-  const TimePoint started = started_.value_or(now);
-  return director::decide(known,
-                          {settings_.policy, settings_.own_table, started + settings_.advice_wait,
-                           settings_.stale_after},
-                          now);
+void Reconciler::decide(const lb::ServiceKey& service, Work& work, TimePoint now) {
+  const auto settings = decision_settings(now);
+  auto verdict = director::decide(known_, settings, service, now);
+  known_.learn(service, verdict ? &*verdict : nullptr, now);
+  take_zeros(service, verdict ? verdict->zeros : HeldZeros{}, work);
+  ++work.services_decided;
+  if (verdict) work.members_decided += verdict->decision.members.size();
+  const std::string group = group_of(service);
+  alarms_changed_.insert(group);
+  const bool same_members = verdict ? decisions_.replace(service, std::move(verdict->decision))
+                                    : decisions_.drop(service);
+  if (!same_members) wanted_changed_.insert(group);
+  plan_writes(service, decisions_.find(service), known_, settings, now, backlog_);
+}
+
+void Reconciler::plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
+                             const Knowledge& known, const DecisionSettings& settings,
+                             TimePoint now, Backlog& backlog) {
+  auto [changes, late] = writes(known, settings, service, decision, now);
+  backlog.replace(service, std::move(changes), std::move(late));
+}
+
+DecisionSettings Reconciler::decision_settings(TimePoint now) const {
+  return {settings_.policy, settings_.own_table, started_.value_or(now) + settings_.advice_wait,
+          settings_.stale_after};
+}
+
+void Reconciler::take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work) {
+  HeldZeros& all = decisions_.zeros;
+  const auto first = all.lower_bound({service, {}});
+  auto end = first;
+  while (end != all.end() && end->first.first == service)
+    ++end;
+  if (std::equal(first, end, zeros.begin(), zeros.end())) return;
+  work.zeros_before.insert(first, end);
+  work.zeros.insert(zeros.begin(), zeros.end());
+  all.erase(first, end);
+  all.insert(zeros.begin(), zeros.end());
+}
+
+// A service that is a group of its own, or was, has its name.
+std::string Reconciler::group_of(const lb::ServiceKey& service) const {
+  const auto owner = known_.advice().owner_of(service);
+  return owner ? owner->group->settings.name : lb::text(service);
 }
 
 // --- writing it
 
-// A chunk ends with a service if it can, because the kernel reads a service anew for each.
-std::size_t Reconciler::next_chunk() const {
-  if (plan_.size() <= settings_.chunk) return plan_.size();
-  const lb::ServiceKey& next = plan_[settings_.chunk].service;
-  std::size_t count = settings_.chunk;
-  while (count > 0 && plan_[count - 1].service == next)
-    --count;
-  return count > 0 ? count : settings_.chunk;
-}
-
 void Reconciler::write(Work& work) {
-  const auto end = plan_.begin() + static_cast<std::ptrdiff_t>(next_chunk());
-  if (end == plan_.begin()) return;
-  lb::Plan chunk(plan_.begin(), end);
-  plan_.erase(plan_.begin(), end);
-  work.remaining = plan_.size();
+  lb::Plan chunk = backlog_.take(settings_.chunk);
+  if (chunk.empty()) return;
+  work.remaining = backlog_.size();
   if (settings_.dry_run) {
+    for (const auto& change : chunk)
+      known_.mark(change.service);
     work.applied = std::move(chunk);
-    work.more = !plan_.empty();
+    work.more = !backlog_.empty();
     return;
   }
   apply(chunk, work);
   if (!work.failures.empty()) {
-    plan_.clear();
+    for (const auto& service : backlog_.clear()) {
+      known_.mark(service);
+      alarms_changed_.insert(group_of(service));
+    }
     table_known_ = false;
   }
+  note_written(chunk);
   overtaken_ = overtaken_ || !work.overtaken.empty();
-  work.more = !plan_.empty();
+  work.more = !backlog_.empty();
   if (work.more || !overtaken_) return;
-  // The rest of the plan is written, and nothing of it over what others wrote. Now it is looked at
-  // what that was: at once, but not again and again, or two who write would never come to rest.
+  // The rest of the backlog is written, and nothing of it over what others wrote. Now it is looked
+  // at what that was: at once, but not again and again, or two who write would never come to rest.
   overtaken_ = table_known_ = false;
   work.more = !std::exchange(looked_at_once_, true);
 }
 
 void Reconciler::apply(const lb::Plan& chunk, Work& work) {
-  for (const auto& change : chunk)
-    known_.ledger().will_write(change);
+  known_.will_write(chunk);
   keep_ledger();
   const auto failures = plane_.apply(chunk);
   auto failed = failures.begin();
@@ -178,10 +220,20 @@ void Reconciler::apply(const lb::Plan& chunk, Work& work) {
      : failed->changed_meanwhile() ? work.overtaken
                                    : work.failures)
         .push_back(failed->error);
-    if (!failed->outcome_unknown()) known_.ledger().refused(chunk[i]);
+    if (!failed->outcome_unknown()) known_.refused(chunk[i]);
     ++failed;
   }
   keep_ledger();
+}
+
+// The alarms of a service that takes many chunks are told when the last of it is written.
+void Reconciler::note_written(const lb::Plan& chunk) {
+  const lb::ServiceKey* last = nullptr;
+  for (const auto& change : chunk) {
+    if (last != nullptr && *last == change.service) continue;
+    last = &change.service;
+    if (!backlog_.has(change.service)) alarms_changed_.insert(group_of(change.service));
+  }
 }
 
 // The kernel has done it.
@@ -202,7 +254,7 @@ void Reconciler::keepalived_says(const KeepalivedNews& news) {
   };
   for (const auto& [name, group] : known_.advice().groups()) {
     for (const auto& service : group.settings.services) {
-      if (is_meant(service.key)) known_.ledger().keepalived_says(service.key, news.server, news.up);
+      if (is_meant(service.key)) known_.keepalived_says(service.key, news.server, news.up);
     }
   }
   look_again();
@@ -213,7 +265,7 @@ std::size_t Reconciler::give_back(const std::optional<std::string>& group, const
   for (const auto& [name, candidate] : known_.advice().groups()) {
     if (group && name != *group) continue;
     for (const auto& service : candidate.settings.services)
-      given += known_.ledger().give_back(service.key, member) ? 1U : 0U;
+      given += known_.give_back(service.key, member) ? 1U : 0U;
   }
   if (given > 0) decided_ = false;
   return given;
@@ -222,54 +274,86 @@ std::size_t Reconciler::give_back(const std::optional<std::string>& group, const
 // --- what others are told
 
 sasp::WantedGroups Reconciler::wanted() const {
-  sasp::WantedGroups wanted;
+  sasp::WantedGroups all;
   for (const auto& [name, group] : known_.advice().groups()) {
-    std::map<sasp::MemberKey, std::string> members;
-    const auto add = [&group = group, &members](const ServiceSettings& service,
-                                                const Endpoint& endpoint) {
-      if (!survives_the_wire(endpoint.address)) return;
-      const auto* configured = group.configured(endpoint);
-      members[member_of(service, endpoint)] = configured != nullptr ? configured->label : "";
-    };
-    for (const auto& service : group.settings.services) {
-      if (!service.manage) {
-        for (const auto& [endpoint, destination] : known_.pool(service.key).destinations)
-          add(service, endpoint);
-        continue;
-      }
-      for (const auto& [endpoint, settings] : group.settings.members) {
-        if (fits(group.settings, service, member_of(service, endpoint))) add(service, endpoint);
-      }
-    }
-    const auto is_system = [](const auto& member) { return member.first.port == 0; };
-    if (!std::all_of(members.begin(), members.end(), is_system)) std::erase_if(members, is_system);
-    if (!members.empty()) wanted[name] = std::move(members);
+    if (auto members = wanted(group); !members.empty()) all[name] = std::move(members);
   }
-  return wanted;
+  return all;
+}
+
+sasp::WantedGroups Reconciler::new_wanted() {
+  sasp::WantedGroups changed;
+  for (const auto& name : std::exchange(wanted_changed_, {})) {
+    const auto group = known_.advice().groups().find(name);
+    changed[name] =
+        group != known_.advice().groups().end() ? wanted(group->second) : sasp::WantedMembers{};
+  }
+  return changed;
+}
+
+sasp::WantedMembers Reconciler::wanted(const Group& group) const {
+  sasp::WantedMembers members;
+  const auto add = [&](const ServiceSettings& service, const Endpoint& endpoint) {
+    if (!survives_the_wire(endpoint.address)) return;
+    const auto* configured = group.configured(endpoint);
+    members[member_of(service, endpoint)] = configured != nullptr ? configured->label : "";
+  };
+  for (const auto& service : group.settings.services) {
+    if (!service.manage) {
+      for (const auto& [endpoint, destination] : known_.pool(service.key).destinations)
+        add(service, endpoint);
+      continue;
+    }
+    for (const auto& [endpoint, settings] : group.settings.members) {
+      if (fits(group.settings, service, member_of(service, endpoint))) add(service, endpoint);
+    }
+  }
+  const auto is_system = [](const auto& member) { return member.first.port == 0; };
+  if (!std::all_of(members.begin(), members.end(), is_system)) std::erase_if(members, is_system);
+  return members;
 }
 
 Reconciler::Extent Reconciler::extent() const {
-  Extent extent{known_.advice().groups().size(), 0};
-  for (const auto& [service, decision] : decisions_.services)
-    extent.members += decision.members.size();
-  return extent;
+  return {known_.advice().groups().size(), decisions_.members()};
 }
 
 AlarmsByGroup Reconciler::alarms(const std::set<IpAddress>& unreachable) const {
   AlarmsByGroup all;
   for (const auto& [name, group] : known_.advice().groups()) {
-    auto found = find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services,
-                              known_.losses(), known_.advice_watches(), known_.vanished(),
-                              unreachable, kernel_settings_, group.self_registered.left_out()});
-    for (const auto& service : group.settings.services) {
-      if (auto alarm = no_room_.alarm(service.key)) found.push_back(std::move(*alarm));
-    }
-    if (!found.empty()) all[name] = std::move(found);
+    if (auto found = alarms(group, unreachable); !found.empty()) all[name] = std::move(found);
   }
   return all;
 }
 
-std::vector<GroupView> Reconciler::view(const std::set<IpAddress>& unreachable) const {
+AlarmsByGroup Reconciler::new_alarms(const std::set<IpAddress>& unreachable) {
+  if (unreachable != unreachable_) all_alarms_changed();
+  unreachable_ = unreachable;
+  AlarmsByGroup changed;
+  for (const auto& name : std::exchange(alarms_changed_, {})) {
+    const auto group = known_.advice().groups().find(name);
+    changed[name] = group != known_.advice().groups().end() ? alarms(group->second, unreachable)
+                                                            : std::vector<Alarm>{};
+  }
+  return changed;
+}
+
+std::vector<Alarm> Reconciler::alarms(const Group& group,
+                                      const std::set<IpAddress>& unreachable) const {
+  auto found = find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
+                            known_.losses(), known_.advice_watches(), known_.vanished(),
+                            unreachable, kernel_settings_, group.self_registered.left_out()});
+  for (const auto& service : group.settings.services) {
+    if (auto alarm = no_room_.alarm(service.key)) found.push_back(std::move(*alarm));
+  }
+  return found;
+}
+
+void Reconciler::all_alarms_changed() {
+  for (const auto& [name, group] : known_.advice().groups())
+    alarms_changed_.insert(name);
+}
+
+std::vector<Reconciler::GroupView> Reconciler::view(const std::set<IpAddress>& unreachable) const {
   return director::view(known_, decisions_, weight_changes_, alarms(unreachable));
 }
 

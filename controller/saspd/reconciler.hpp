@@ -3,12 +3,14 @@
 // owner of what is believed about it. A pass is:
 //
 //   list     the kernel's table, if what it said is not known or was forgotten
-//   decide   knowledge -> decisions -> plan, if anything it follows from has changed
-//   write    a chunk of the plan, the ledger before it
+//   decide   knowledge -> decision -> backlog, for each service that is on the agenda
+//   write    a chunk of the backlog, the ledger before it
+//
+// What it costs follows from what has changed, and not from what there is: what is not on the agenda
+// (see Knowledge) is decided as it was, and nothing of it is looked at.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -19,6 +21,7 @@
 #include "controller/lb/observer.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/alarms.hpp"
+#include "controller/saspd/backlog.hpp"
 #include "controller/saspd/decide.hpp"
 #include "controller/saspd/keepalived_fifo.hpp"
 #include "controller/saspd/knowledge.hpp"
@@ -39,6 +42,12 @@ struct Work {
   std::vector<lb::ServiceKey> appeared;  // services of a group, after the first list
   std::size_t remaining = 0;             // of the plan, after this chunk of it
   bool more = false;                     // call again, after giving other work a turn
+  // Of the services that were decided: the zeros that are not ours to raise, before and now.
+  HeldZeros zeros_before;
+  HeldZeros zeros;
+  // What it took.
+  std::size_t services_decided = 0;
+  std::size_t members_decided = 0;
 };
 
 class Reconciler {
@@ -73,10 +82,12 @@ class Reconciler {
   // See AdviceBook.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
   void set_connected(std::size_t gwm, bool connected);
-  void heard(std::size_t gwm, const sasp::Heard& heard) { known_.advice().heard(gwm, heard); }
+  void heard(std::size_t gwm, const sasp::Heard& heard) { known_.heard(gwm, heard); }
   Work work(TimePoint now);
   // Forgets what the kernel said: the next work() lists it anew.
   void look_again();
+  // Trusts nothing that was decided: the next work() that decides anything decides everything.
+  void decide_everything() { known_.mark_all(); }
 
   // keepalived says that it holds this server down, or does not any more.
   void keepalived_says(const KeepalivedNews& news);
@@ -90,6 +101,8 @@ class Reconciler {
   // list; of a managed service the configured ones. All of a group are of one kind, system or
   // application members (sasp-interop row 26).
   sasp::WantedGroups wanted() const;
+  // Those of the groups that may have others since the last call; of a group that wants none, none.
+  sasp::WantedGroups new_wanted();
 
   // The zeros that are not ours to raise, as of the last decision; and the kernel's table.
   const HeldZeros& held_zeros() const { return decisions_.zeros; }
@@ -98,6 +111,8 @@ class Reconciler {
 
   // By group; without those that have none. `unreachable`: see lb::Dataplane.
   AlarmsByGroup alarms(const std::set<IpAddress>& unreachable = {}) const;
+  // Of the groups that may have others since the last call; those without any are in it too.
+  AlarmsByGroup new_alarms(const std::set<IpAddress>& unreachable);
   std::vector<GroupView> view(const std::set<IpAddress>& unreachable = {}) const;
   // Without looking at each member.
   struct Extent {
@@ -110,15 +125,24 @@ class Reconciler {
   bool lists_all() const { return settings_.adopt || settings_.own_table; }
   Result<lb::Table> list() const;
   void look(lb::Table table, Knowledge& known, TimePoint now) const;
-  Decisions decide(Knowledge& known, TimePoint now) const;
+  DecisionSettings decision_settings(TimePoint now) const;
 
   bool list(Work& work, TimePoint now);
-  void decide(TimePoint now);
+  void decide(Work& work, TimePoint now);
+  void decide(const lb::ServiceKey& service, Work& work, TimePoint now);
+  static void plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
+                          const Knowledge& known, const DecisionSettings& settings, TimePoint now,
+                          Backlog& backlog);
+  void take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work);
+  std::string group_of(const lb::ServiceKey& service) const;
   void keep_ledger();
-  std::size_t next_chunk() const;
   void write(Work& work);
   void apply(const lb::Plan& chunk, Work& work);
+  void note_written(const lb::Plan& chunk);
   void record(const lb::Change& change);
+  sasp::WantedMembers wanted(const Group& group) const;
+  std::vector<Alarm> alarms(const Group& group, const std::set<IpAddress>& unreachable) const;
+  void all_alarms_changed();
 
   lb::Dataplane& plane_;
   lb::Observer& observer_;
@@ -131,12 +155,16 @@ class Reconciler {
   bool table_known_ = false;            // a failed write clears it
 
   Decisions decisions_;
-  bool decided_ = false;         // they and the plan follow from what is known
-  std::deque<lb::Change> plan_;  // what is left of it
-  NoRoom no_room_;               // of the present plan
+  bool decided_ = false;         // nothing was said since they were made
+  Backlog backlog_;              // what is left to be written for them
+  NoRoom no_room_;               // of the present backlog
   bool overtaken_ = false;       // since the last list
   bool looked_at_once_ = false;  // because of that, since look_again()
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
+
+  std::set<std::string> wanted_changed_;  // groups that may want other members registered
+  std::set<std::string> alarms_changed_;  // groups that may have other alarms
+  std::set<IpAddress> unreachable_;       // as of the last new_alarms()
 };
 
 }  // namespace saspd::director

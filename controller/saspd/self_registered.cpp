@@ -6,23 +6,28 @@
 
 namespace saspd::director {
 
-void SelfRegistered::told(std::uint64_t connection,
+bool SelfRegistered::told(std::uint64_t connection,
                           const std::map<sasp::MemberKey, std::string>& members, bool full,
                           TimePoint now) {
-  if (full) forget_missing(connection, members, now);
+  const std::size_t left_out_before = left_out_;
+  bool changed = full && forget_missing(connection, members, now);
   if (full || members_.size() < max_members) left_out_ = 0;
   for (const auto& [key, label] : members) {
-    if (members_.size() < max_members || members_.contains(key)) {
-      members_[key] = {label, connection, {}};
-    } else {
+    const bool known = members_.contains(key);
+    if (!known && members_.size() >= max_members) {
       ++left_out_;
+      continue;
     }
+    members_[key] = {label, connection, {}};
+    changed = changed || !known;
   }
+  return changed || left_out_ != left_out_before;
 }
 
-void SelfRegistered::forget_missing(std::uint64_t connection,
+bool SelfRegistered::forget_missing(std::uint64_t connection,
                                     const std::map<sasp::MemberKey, std::string>& members,
                                     TimePoint now) {
+  const std::size_t before = members_.size();
   for (auto entry = members_.begin(); entry != members_.end();) {
     auto& [key, member] = *entry;
     const bool present = members.contains(key);
@@ -31,6 +36,7 @@ void SelfRegistered::forget_missing(std::uint64_t connection,
         !present && (member.connection == connection || now - *member.missing_since >= rejoin_time);
     entry = gone ? members_.erase(entry) : std::next(entry);
   }
+  return members_.size() != before;
 }
 
 }  // namespace saspd::director

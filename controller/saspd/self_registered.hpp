@@ -24,11 +24,13 @@ class SelfRegistered {
 
   // A server that was there before we started: no GWM has reported it yet, and it is kept like one
   // that a lost connection reported.
-  void found(const sasp::MemberKey& member) { members_.try_emplace(member); }
+  // Returns whether it is new.
+  bool found(const sasp::MemberKey& member) { return members_.try_emplace(member).second; }
 
   // What a GWM reports over `connection`, a number above 0 that is unique to it: members and their
   // labels. `full`: a missing one is gone (row 32), at once if this connection reported it before.
-  void told(std::uint64_t connection, const std::map<sasp::MemberKey, std::string>& members,
+  // Returns whether the members, or how many are left out, are others now.
+  bool told(std::uint64_t connection, const std::map<sasp::MemberKey, std::string>& members,
             bool full, TimePoint now);
 
   struct Member {
@@ -41,7 +43,7 @@ class SelfRegistered {
   std::size_t left_out() const { return left_out_; }
 
  private:
-  void forget_missing(std::uint64_t connection,
+  bool forget_missing(std::uint64_t connection,
                       const std::map<sasp::MemberKey, std::string>& members, TimePoint now);
 
   std::map<sasp::MemberKey, Member> members_;

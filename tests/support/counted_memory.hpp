@@ -11,6 +11,7 @@ namespace saspd::testing {
 
 inline std::size_t live = 0;
 inline std::size_t peak = 0;
+inline std::size_t allocations = 0;
 
 // Each block begins with its size.
 inline constexpr std::size_t size_prefix = alignof(std::max_align_t);
@@ -34,6 +35,7 @@ std::size_t peak_of(Work work) {
   if (block == nullptr) throw std::bad_alloc();
   *reinterpret_cast<std::size_t*>(block) = size;
   live += size;
+  ++allocations;
   peak = std::max(peak, live);
   return block + size_prefix;
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/saspd/backlog.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace saspd::director {
+
+void Backlog::replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late) {
+  for (const Stage stage : {present, removals, late_additions})
+    drop(stage, service);
+  const bool removes = !changes.empty() && changes.front().action == lb::Action::remove_service;
+  put(removes ? removals : present, service, std::move(changes));
+  put(late_additions, service, std::move(late));
+}
+
+void Backlog::put(Stage stage, const lb::ServiceKey& service, lb::Plan changes) {
+  if (changes.empty()) return;
+  size_ += changes.size();
+  stages_[stage].emplace(service, std::deque<lb::Change>(std::move_iterator(changes.begin()),
+                                                         std::move_iterator(changes.end())));
+}
+
+void Backlog::drop(Stage stage, const lb::ServiceKey& service) {
+  const auto queued = stages_[stage].find(service);
+  if (queued == stages_[stage].end()) return;
+  size_ -= queued->second.size();
+  stages_[stage].erase(queued);
+}
+
+lb::Plan Backlog::take(std::size_t most) {
+  lb::Plan taken;
+  for (auto& stage : stages_) {
+    while (!stage.empty()) {
+      auto& changes = stage.begin()->second;
+      if (!taken.empty() && taken.size() + changes.size() > most) return taken;
+      const auto count = static_cast<std::ptrdiff_t>(std::min(changes.size(), most));
+      std::move(changes.begin(), changes.begin() + count, std::back_inserter(taken));
+      changes.erase(changes.begin(), changes.begin() + count);
+      size_ -= static_cast<std::size_t>(count);
+      if (!changes.empty()) return taken;
+      stage.erase(stage.begin());
+    }
+  }
+  return taken;
+}
+
+bool Backlog::has(const lb::ServiceKey& service) const {
+  return std::any_of(stages_.begin(), stages_.end(),
+                     [&](const Queue& stage) { return stage.contains(service); });
+}
+
+std::vector<lb::ServiceKey> Backlog::clear() {
+  std::vector<lb::ServiceKey> services;
+  for (auto& stage : stages_) {
+    for (const auto& [service, changes] : stage)
+      services.push_back(service);
+    stage.clear();
+  }
+  size_ = 0;
+  return services;
+}
+
+}  // namespace saspd::director

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is left to be written of what was decided, service by service. Pure.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "controller/lb/plan.hpp"
+
+namespace saspd::director {
+
+class Backlog {
+ public:
+  // The whole of what is to be written of `service` now. `late` is written after everything else
+  // of all services.
+  void replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late = {});
+  // The next changes, at most so many and at least one, in the order of lb::Plan. They end with a
+  // service if they can, because the kernel reads a service anew for each call.
+  lb::Plan take(std::size_t most);
+  // Drops everything. Returns the services of which something was left.
+  std::vector<lb::ServiceKey> clear();
+
+  bool has(const lb::ServiceKey& service) const;
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+ private:
+  using Queue = std::map<lb::ServiceKey, std::deque<lb::Change>>;  // none is empty
+  enum Stage : std::size_t { present, removals, late_additions };
+
+  void put(Stage stage, const lb::ServiceKey& service, lb::Plan changes);
+  void drop(Stage stage, const lb::ServiceKey& service);
+
+  std::array<Queue, 3> stages_;  // in the order of writing
+  std::size_t size_ = 0;
+};
+
+}  // namespace saspd::director
