@@ -223,8 +223,9 @@ std::vector<Stray> strays_of(const WorkloadManager& manager) {
   return strays;
 }
 
-std::vector<Alarm> alarms_of(const WorkloadManager& manager, const WeightsBook* book,
-                             TimePoint now) {
+std::vector<Alarm> AlarmWatch::look(const WorkloadManager& manager, const WeightsBook* book,
+                                    TimePoint now) {
+  if (seen_ != manager.revision()) look_at_groups(manager, now);
   std::vector<Alarm> alarms;
   if (book != nullptr && book->held()) {
     const auto& held = *book->held();
@@ -239,21 +240,32 @@ std::vector<Alarm> alarms_of(const WorkloadManager& manager, const WeightsBook* 
                      "stay for another {} s, or until it is read on SIGHUP",
                      held.missing, held.before, left)});
   }
+  alarms.insert(alarms.end(), of_groups_.begin(), of_groups_.end());
+  return alarms;
+}
+
+void AlarmWatch::look_at_groups(const WorkloadManager& manager, TimePoint now) {
+  of_groups_.clear();
+  bool steady = true;
   const Weigher& weigher = manager.weigher();
   for (const auto& [uid, lb] : manager.load_balancers()) {
-    for (const auto& [name, group] : lb.groups)
-      add_group({weigher, uid, name, group, weigher.weigh(name, group, now), now}, alarms);
+    for (const auto& [name, group] : lb.groups) {
+      Weighing weighing = weigher.weighing(name, group, now);
+      steady = steady && weighing.steady;
+      add_group({weigher, uid, name, group, std::move(weighing.entries), now}, of_groups_);
+    }
   }
   for (const Stray& stray : strays_of(manager)) {
     if (stray.nearest.empty()) continue;
-    alarms.push_back({alarm::unregistered,
-                      false,
-                      {},
-                      stray.group,
-                      stray.member ? stray.member->text() : "",
-                      stray.text()});
+    of_groups_.push_back({alarm::unregistered,
+                          false,
+                          {},
+                          stray.group,
+                          stray.member ? stray.member->text() : "",
+                          stray.text()});
   }
-  return alarms;
+  seen_.reset();
+  if (steady) seen_ = manager.revision();
 }
 
 }  // namespace saspd::gwm

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,9 +51,18 @@ struct Alarm {
   bool is(const Alarm& other) const;
 };
 
-// `book` is nullptr without a weights file.
-std::vector<Alarm> alarms_of(const WorkloadManager& manager, const WeightsBook* book,
-                             TimePoint now);
+// Weighs all groups only if an alarm of one may be different from the last time.
+class AlarmWatch {
+ public:
+  // The current alarms. `book` is nullptr without a weights file.
+  std::vector<Alarm> look(const WorkloadManager& manager, const WeightsBook* book, TimePoint now);
+
+ private:
+  void look_at_groups(const WorkloadManager& manager, TimePoint now);
+
+  std::vector<Alarm> of_groups_;
+  std::optional<std::uint64_t> seen_;  // the manager's revision, if they stay until the next one
+};
 
 // The alarms in `a` that are not in `b`.
 std::vector<Alarm> alarms_only_in(const std::vector<Alarm>& a, const std::vector<Alarm>& b);

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "controller/gwm/describe.hpp"
-#include "controller/sasp/codec.hpp"
 
 namespace saspd::gwm {
 
@@ -143,15 +142,9 @@ void Connections::tell_tolerances(Peer& peer, const ToleranceCounts& of_message)
 }
 
 // All messages are one write, so that the connection takes them whole or not at all.
-void Connections::send(const Push& push) {
-  Bytes bytes;
-  for (const SendWeights& message : push.messages) {
-    // sasp-interop row 11: a running number, which answers nothing.
-    const auto encoded = encode({++last_push_id_, message});
-    if (!encoded) return log_.warning(fmt::format("push: {}", encoded.error().detail));
-    bytes.insert(bytes.end(), encoded->begin(), encoded->end());
-  }
-  if (server_.push(push.connection, std::move(bytes))) counters_.pushed += push.messages.size();
+void Connections::send(Push push) {
+  if (server_.push(push.connection, std::move(push.messages.bytes)))
+    counters_.pushed += push.messages.count;
 }
 
 }  // namespace saspd::gwm

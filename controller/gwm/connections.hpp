@@ -32,7 +32,7 @@ class Connections final : private net::GwmServerOwner {
   void judge_again(Authority authority);
 
   bool can_push(ConnectionId id) { return server_.can_push(id); }
-  void send(const Push& push);
+  void send(Push push);
 
   std::size_t size() const { return peers_.size(); }
   std::optional<Endpoint> peer(ConnectionId id) const;
@@ -72,7 +72,6 @@ class Connections final : private net::GwmServerOwner {
   MetricCounters counters_;
   Unauthorized unauthorized_;
   Duplicates duplicates_;
-  std::uint32_t last_push_id_ = 0;
   net::GwmServer server_;
 };
 

@@ -20,7 +20,7 @@ namespace {
 // that is written in place when it stays the same for three.
 constexpr auto files_poll = std::chrono::milliseconds{500};
 constexpr unsigned looks_in_place = 6;
-// All groups are weighed for it, so a big farm is looked at less often.
+// All groups are weighed for it if something has changed, so a big farm is looked at less often.
 constexpr auto alarms_poll = std::chrono::seconds{1};
 constexpr int alarms_rest = 50;  // times as long as a look takes
 constexpr std::size_t groups_in_a_line = 4;
@@ -240,8 +240,8 @@ void Program::work() {
                                   options_.registry.retention.count()));
   }
   const auto ready = [this](ConnectionId id) { return connections_.can_push(id); };
-  for (const Push& push : manager_.due(now, ready))
-    connections_.send(push);
+  for (Push& push : manager_.due(now, ready))
+    connections_.send(std::move(push));
   wait_until(manager_.deadline());
 }
 
@@ -278,7 +278,7 @@ void Program::probed(const ProbeTarget& target, const Health& health) {
 
 // One line when an alarm begins, and one when it ends.
 void Program::look_at_alarms() {
-  auto now = alarms_of(manager_, weights_.book(), Clock::now());
+  auto now = alarm_watch_.look(manager_, weights_.book(), Clock::now());
   for (const auto& suspicion : connections_.duplicates().suspected(Clock::now()))
     now.push_back({alarm::duplicate_uid, true, suspicion.lb_uid, {}, {}, text(suspicion)});
   const auto before = std::exchange(alarms_, std::move(now));

@@ -59,6 +59,7 @@ class Program final : public host::Program {
   net::Timer members_timer_;
   net::Timer alarms_timer_;
   std::uint64_t probed_generation_ = 0;
+  AlarmWatch alarm_watch_;
   std::vector<Alarm> alarms_;  // as the log has them
 };
 

@@ -3,7 +3,6 @@
 #include "controller/gwm/publisher.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace saspd::gwm {
@@ -21,27 +20,45 @@ bool wants_news_only(const LoadBalancer& lb) {
   return (lb.flags & lb_flag::no_change) != 0;
 }
 
-Told told(const WeightEntry& entry) {
-  return {entry.state, entry.flags, entry.weight};
-}
-
-void keep_news(GroupOfWeightEntries& weights, const std::vector<bool>& is_news) {
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < is_news.size(); ++i) {
-    if (!is_news[i]) continue;
-    if (kept != i) weights.items[kept] = std::move(weights.items[i]);
-    ++kept;
-  }
-  weights.items.resize(kept);
-}
-
-std::size_t told_of(const Group& group) {
-  return static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [](const auto& member) {
-    return static_cast<bool>(member.second.told);
-  }));
+WeightEntry entry_of(const Member& member, const Told& told) {
+  return {member.data, told.state, told.flags, told.weight};
 }
 
 }  // namespace
+
+// sasp-interop row 20: small groups share a message, large ones are split over several.
+class Publisher::Packer {
+ public:
+  Packer(std::size_t members_per_message, std::uint32_t& last_message_id)
+      : members_per_message_(members_per_message), last_message_id_(last_message_id) {}
+
+  void add(const GroupData& group, std::size_t count, ByteView entries) {
+    do {
+      const std::size_t part = std::min(count, members_per_message_);
+      const std::size_t length = part == count ? entries.size() : length_of(entries, part);
+      if (count_ == 0 || load_ + part > members_per_message_) begin();
+      load_ += std::max<std::size_t>(part, 1);
+      writer_.add(group, part, entries.first(length));
+      entries = entries.subspan(length);
+      count -= part;
+    } while (count > 0);
+  }
+
+  Messages take() { return {writer_.take(), count_}; }
+
+ private:
+  void begin() {
+    writer_.begin(++last_message_id_);
+    ++count_;
+    load_ = 0;
+  }
+
+  std::size_t members_per_message_;
+  std::uint32_t& last_message_id_;
+  SendWeightsWriter writer_;
+  std::size_t count_ = 0;
+  std::size_t load_ = 0;  // of the last message: members, and groups without any
+};
 
 std::vector<GroupOfWeightEntries> Publisher::answer(const LoadBalancer& lb,
                                                     const std::string& lb_uid,
@@ -52,9 +69,13 @@ std::vector<GroupOfWeightEntries> Publisher::answer(const LoadBalancer& lb,
   weights.reserve(all ? lb.groups.size() : groups.size());  // a small question, a big answer
   const auto book = books_.find(lb_uid);
   const auto add = [&](const std::string& name, const Group& group) {
-    Update update = this->update(group, {lb_uid, name}, now);
-    if (wants_news_only(lb)) keep_news(update.weights, update.is_news);
-    weights.push_back(std::move(update.weights));
+    const Edition& edition = editions_.of(name, group, now);
+    auto& [data, entries] = weights.emplace_back(GroupOfWeightEntries{{lb_uid, name}, {}});
+    const bool news_only = wants_news_only(lb);
+    if (!news_only) entries.reserve(group.size());
+    tell(group, edition, [&](const Member& member, const Told& told, bool is_news) {
+      if (is_news || !news_only) entries.push_back(entry_of(member, told));
+    });
     if (book != books_.end()) book->second.tell(name, group.size());
   };
   for (const auto& [uid, name] : groups) {
@@ -75,19 +96,18 @@ std::size_t Publisher::Book::tell(const std::string& group, std::size_t members)
   return before;
 }
 
-Publisher::Update Publisher::update(const Group& group, GroupData name, TimePoint now) const {
-  Update update;
-  update.weights.items = weigher_.weigh(name.name, group, now);
-  update.weights.group = std::move(name);
-  update.is_news.reserve(group.size());
-  auto entry = update.weights.items.begin();
+template <class Each>
+std::size_t Publisher::tell(const Group& group, const Edition& edition, Each each) {
+  std::size_t known = 0;
+  auto now_told = edition.told.begin();
   for (const auto& [key, member] : group) {
-    const Told now_told = told(*entry++);
-    const bool is_news = std::exchange(member.told.told_, now_told) != now_told;
-    update.is_news.push_back(is_news);
-    update.any_news = update.any_news || is_news;
+    auto& told = member.told.told_;
+    if (told) ++known;
+    const bool is_news = told != *now_told;
+    told = *now_told;
+    each(member, *now_told++, is_news);
   }
-  return update;
+  return known;
 }
 
 void Publisher::start(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
@@ -103,6 +123,9 @@ void Publisher::start(const LoadBalancer& lb, const std::string& lb_uid, TimePoi
 }
 
 void Publisher::event(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
+  const auto book = books_.find(lb_uid);
+  if (book == books_.end()) return;
+  book->second.seen.reset();
   const auto look_at = looks_.of(lb_uid);
   if (look_at && wants_push(lb)) looks_.set(lb_uid, std::min(*look_at, now + config_.coalesce));
 }
@@ -112,46 +135,41 @@ void Publisher::forget(const std::string& lb_uid) {
   looks_.clear(lb_uid);
 }
 
-std::vector<SendWeights> Publisher::look(const LoadBalancer& lb, const std::string& lb_uid,
-                                         TimePoint now) {
+Messages Publisher::look(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now) {
   Book& book = books_[lb_uid];
   while (book.interval_ends <= now)
     book.interval_ends += config_.interval;
   looks_.set(lb_uid, book.interval_ends);
-  std::erase_if(book.told, [&](const auto& group) { return !lb.groups.contains(group.first); });
-  std::vector<SendWeights> messages;
-  for (const auto& [name, group] : lb.groups) {
-    const std::size_t known = told_of(group);
-    const bool lost_one = known < book.tell(name, group.size());
-    Update update = this->update(group, {lb_uid, name}, now);
-    if (wants_news_only(lb)) {
-      if (!update.any_news) continue;
-      keep_news(update.weights, update.is_news);
-    }
-    if (update.any_news || lost_one) pack(messages, std::move(update.weights));
-  }
-  return messages;
+  editions_.retire(now);
+  if (book.seen == weigher_.generation()) return {};
+  return news_for(book, lb, lb_uid, now);
 }
 
-// sasp-interop row 20: small groups share a message, large ones are split over several.
-void Publisher::pack(std::vector<SendWeights>& messages, GroupOfWeightEntries group) const {
-  const auto fits = [&](std::size_t members) {
-    if (messages.empty()) return false;
-    std::size_t load = members;
-    for (const auto& other : messages.back().groups)
-      load += std::max<std::size_t>(other.items.size(), 1);
-    return load <= config_.members_per_message;
-  };
-  std::size_t done = 0;
-  do {
-    const std::size_t part = std::min(group.items.size() - done, config_.members_per_message);
-    if (!fits(part)) messages.emplace_back();
-    const auto from =
-        std::make_move_iterator(group.items.begin()) + static_cast<std::ptrdiff_t>(done);
-    messages.back().groups.push_back(
-        {group.group, {from, from + static_cast<std::ptrdiff_t>(part)}});
-    done += part;
-  } while (done < group.items.size());
+Messages Publisher::news_for(Book& book, const LoadBalancer& lb, const std::string& lb_uid,
+                             TimePoint now) {
+  std::erase_if(book.told, [&](const auto& group) { return !lb.groups.contains(group.first); });
+  Packer packer(config_.members_per_message, last_message_id_);
+  const bool news_only = wants_news_only(lb);
+  bool steady = true;
+  for (const auto& [name, group] : lb.groups) {
+    const Edition& edition = editions_.of(name, group, now);
+    steady = steady && edition.steady;
+    std::size_t count = 0;
+    Bytes entries;
+    const auto each = [&](const Member& member, const Told& told, bool is_news) {
+      if (!is_news) return;
+      ++count;
+      if (news_only) append(entries, entry_of(member, told));
+    };
+    const std::size_t known = tell(group, edition, each);
+    const bool lost_one = known < book.tell(name, group.size());
+    if (news_only && count > 0) packer.add({lb_uid, name}, count, entries);
+    if (!news_only && (count > 0 || lost_one))
+      packer.add({lb_uid, name}, group.size(), edition.entries);
+  }
+  book.seen.reset();
+  if (steady) book.seen = weigher_.generation();
+  return packer.take();
 }
 
 void Publisher::suspend(const std::string& lb_uid) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controller/gwm/deadlines.hpp"
+#include "controller/gwm/editions.hpp"
 #include "controller/gwm/registry.hpp"
 #include "controller/gwm/weigher.hpp"
 
@@ -27,10 +28,17 @@ struct PublisherConfig {
   std::size_t members_per_message = 1000;
 };
 
+// Send Weights messages, one after another.
+struct Messages {
+  sasp::Bytes bytes;
+  std::size_t count = 0;
+};
+
 class Publisher {
  public:
   // The weigher must outlive the publisher.
-  Publisher(PublisherConfig config, const Weigher& weigher) : config_(config), weigher_(weigher) {}
+  Publisher(PublisherConfig config, const Weigher& weigher)
+      : config_(config), weigher_(weigher), editions_(weigher, config.interval) {}
 
   // The weights that answer a Get Weights for these groups of the LB, which exist.
   std::vector<sasp::GroupOfWeightEntries> answer(const LoadBalancer& lb, const std::string& lb_uid,
@@ -49,8 +57,7 @@ class Publisher {
   std::vector<std::string> due(TimePoint now) const { return looks_.due(now); }
   // Messages with all news for the LB, which then count as sent; often none. Its next check is an
   // interval later.
-  std::vector<sasp::SendWeights> look(const LoadBalancer& lb, const std::string& lb_uid,
-                                      TimePoint now);
+  Messages look(const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
   // The LB cannot take a message now; its next check follows event() or resume().
   void suspend(const std::string& lb_uid);
   void resume(const std::string& lb_uid, TimePoint now);
@@ -59,28 +66,29 @@ class Publisher {
   // For an LB in push mode. While it is suspended, there is no time for its next look.
   struct Book {
     TimePoint interval_ends;
+    // The weigher's generation at the last look, if there is nothing to say until it changes.
+    std::optional<std::uint64_t> seen;
     std::map<std::string, std::size_t>
         told;  // by group: the number of members that it knows, if any
 
     // Records how many members of the group the LB now knows; returns the previous number.
     std::size_t tell(const std::string& group, std::size_t members);
   };
+  class Packer;
 
-  // All weights of a group, and which differ from what was sent.
-  struct Update {
-    sasp::GroupOfWeightEntries weights;
-    std::vector<bool> is_news;
-    bool any_news = false;
-  };
-
-  // What it returns counts as sent.
-  Update update(const Group& group, sasp::GroupData name, TimePoint now) const;
-  void pack(std::vector<sasp::SendWeights>& messages, sasp::GroupOfWeightEntries group) const;
+  // The edition counts as sent. Calls each(member, what is told, whether it is news) for the members
+  // in order; returns for how many anything had been told before.
+  template <class Each>
+  static std::size_t tell(const Group& group, const Edition& edition, Each each);
+  Messages news_for(Book& book, const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);
 
   PublisherConfig config_;
   const Weigher& weigher_;
+  Editions editions_;
   std::map<std::string, Book> books_;
   Deadlines<std::string> looks_;
+  std::uint32_t last_message_id_ =
+      0;  // sasp-interop row 11: a running number, which answers nothing
 };
 
 }  // namespace saspd::gwm

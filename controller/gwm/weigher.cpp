@@ -66,6 +66,23 @@ bool names(const MemberName& name, std::string_view group, const MemberKey& memb
          name.endpoint == Endpoint{member.address, member.port};
 }
 
+void Weigher::use(AdviceTable table) {
+  table_ = std::move(table);
+  ++generation_;
+}
+
+bool Weigher::drain(const MemberName& member) {
+  const bool changed = drained_.insert(member).second;
+  if (changed) ++generation_;
+  return changed;
+}
+
+bool Weigher::undrain(const MemberName& member) {
+  const bool changed = drained_.erase(member) > 0;
+  if (changed) ++generation_;
+  return changed;
+}
+
 bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint now) {
   const auto [known, is_new] = targets_.try_emplace(target);
   Target& of = known->second;
@@ -75,15 +92,18 @@ bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint
   if (!of.known_since && reading.state != Reading::State::unknown) of.known_since = now;
   const double old = config_.damping / 100.0;
   const double percent = std::min(reading.percent, config_.agent_max);
+  const double percent_before = of.percent;
   const bool first = before.state != Reading::State::passing;
   of.percent = first ? percent : of.percent * old + percent * (1 - old);
   // Damping never quite arrives.
   if (std::abs(of.percent - percent) < 0.5) of.percent = percent;
+  if (before != reading || of.percent != percent_before) ++generation_;
   return before.state != reading.state || before.up != reading.up || before.drain != reading.drain;
 }
 
 void Weigher::keep_only(const std::set<ProbeTarget>& targets) {
-  std::erase_if(targets_, [&](const auto& target) { return !targets.contains(target.first); });
+  const auto is_gone = [&](const auto& target) { return !targets.contains(target.first); };
+  if (std::erase_if(targets_, is_gone) > 0) ++generation_;
 }
 
 const Advice* Weigher::of_file(std::string_view group, const MemberKey& member) const {
@@ -157,15 +177,18 @@ bool Weigher::is_drained(std::string_view group, const MemberKey& member) const 
          drained_.contains({std::string(group), endpoint});
 }
 
-std::vector<WeightEntry> Weigher::weigh(std::string_view name, const Group& group,
-                                        TimePoint now) const {
+Weighing Weigher::weighing(std::string_view name, const Group& group, TimePoint now) const {
   std::vector<Judgement> judgements;
-  std::vector<WeightEntry> entries;
+  Weighing weighing;
+  auto& entries = weighing.entries;
   judgements.reserve(group.size());
   entries.reserve(group.size());
   for (const auto& [key, member] : group)
     judgements.push_back(judge(name, key, now));
   const bool all_wait = settles(judgements, now);
+  weighing.steady = std::none_of(judgements.begin(), judgements.end(), [&](const auto& each) {
+    return each.slow_start < 1 || (all_wait && !each.warms_up);
+  });
   auto judgement = judgements.begin();
   for (const auto& [key, member] : group) {
     if (all_wait) judgement->advice.confident = false;
@@ -174,7 +197,7 @@ std::vector<WeightEntry> Weigher::weigh(std::string_view name, const Group& grou
   cap_shares(judgements, entries);
   normalise(judgements, file_scale(name, group), entries);
   spread_if_all_zero(entries);
-  return entries;
+  return weighing;
 }
 
 bool Weigher::settles(const std::vector<Judgement>& judgements, TimePoint now) const {

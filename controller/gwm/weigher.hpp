@@ -88,12 +88,19 @@ struct Judgement {
       known_since;  // by its last probe; empty without probes, or before the first
 };
 
+// Flags and weights of a group's members as they are sent, in the order of the group.
+struct Weighing {
+  std::vector<sasp::WeightEntry> entries;
+  // As long as the weigher's generation and the group stay, so do they, whatever time passes.
+  bool steady = false;
+};
+
 class Weigher {
  public:
   explicit Weigher(WeigherConfig config = {}, ProbePlan plan = {})
       : config_(config), plan_(std::move(plan)) {}
 
-  void use(AdviceTable table) { table_ = std::move(table); }
+  void use(AdviceTable table);
 
   // True if this changes the member's flags, which must be sent at once.
   bool learn(const ProbeTarget& target, const Reading& reading, TimePoint now);
@@ -101,8 +108,8 @@ class Weigher {
   void keep_only(const std::set<ProbeTarget>& targets);
 
   // By the operator. False if nothing changed.
-  bool drain(const MemberName& member) { return drained_.insert(member).second; }
-  bool undrain(const MemberName& member) { return drained_.erase(member) > 0; }
+  bool drain(const MemberName& member);
+  bool undrain(const MemberName& member);
   const std::set<MemberName>& drained() const { return drained_; }
 
   // What the weights file says about a member; nullptr if nothing.
@@ -121,9 +128,13 @@ class Weigher {
   const AdviceTable& table() const { return table_; }
   const ProbePlan& plan() const { return plan_; }
 
-  // Flags and weights of a group's members as they are sent, in the order of the group.
+  Weighing weighing(std::string_view name, const Group& group, TimePoint now) const;
   std::vector<sasp::WeightEntry> weigh(std::string_view name, const Group& group,
-                                       TimePoint now) const;
+                                       TimePoint now) const {
+    return weighing(name, group, now).entries;
+  }
+  // Changes whenever something is known that may change a weight. Never 0.
+  std::uint64_t generation() const { return generation_; }
 
  private:
   struct Target {
@@ -147,6 +158,7 @@ class Weigher {
   AdviceTable table_;
   std::map<ProbeTarget, Target> targets_;
   std::set<MemberName> drained_;
+  std::uint64_t generation_ = 1;
 };
 
 // Flags and weight as they are sent: a member that is quiesced, from whatever origin, or without

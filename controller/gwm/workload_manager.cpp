@@ -60,6 +60,7 @@ void WorkloadManager::publish(const Message& request, Outcome& outcome, TimePoin
                                                  : nullptr;
   if (starts != nullptr) publisher_.start(*registry_.find(*starts), *starts, now);
   if (outcome.changed) {
+    ++revision_;
     for (const std::string& lb_uid : lbs_changed_by(request))
       publisher_.event(*registry_.find(lb_uid), lb_uid, now);
     // States are reported often, and do not change which members are probed.
@@ -151,7 +152,7 @@ std::vector<Push> WorkloadManager::due(TimePoint now,
       continue;
     }
     auto messages = publisher_.look(lb, lb_uid, now);
-    if (!messages.empty()) pushes.push_back({*lb.connection, std::move(messages)});
+    if (messages.count > 0) pushes.push_back({*lb.connection, std::move(messages)});
   }
   return pushes;
 }
@@ -163,7 +164,10 @@ void WorkloadManager::writable(ConnectionId connection, TimePoint now) {
 
 std::vector<std::string> WorkloadManager::forget_expired(TimePoint now) {
   auto forgotten = registry_.forget_expired(now);
-  if (!forgotten.empty()) ++generation_;
+  if (!forgotten.empty()) {
+    ++generation_;
+    ++revision_;
+  }
   return forgotten;
 }
 

@@ -21,10 +21,10 @@ struct WorkloadManagerConfig {
   ProbePlan probes;
 };
 
-// Send Weights messages for the LB of a connection, in this order.
+// Send Weights messages for the LB of a connection.
 struct Push {
   ConnectionId connection = 0;
-  std::vector<sasp::SendWeights> messages;
+  Messages messages;
 };
 
 class WorkloadManager {
@@ -52,6 +52,8 @@ class WorkloadManager {
   // The targets to probe. The generation changes whenever they may have changed.
   std::set<ProbeTarget> probe_targets() const;
   std::uint64_t generation() const { return generation_; }
+  // Changes whenever a weight, or what is registered, may have changed.
+  std::uint64_t revision() const { return revision_ + weigher_.generation(); }
   void keep_only(const std::set<ProbeTarget>& targets) { weigher_.keep_only(targets); }
 
   // When due() or forget_expired() has something to do; empty if only an event can change that.
@@ -79,6 +81,7 @@ class WorkloadManager {
   Weigher weigher_;
   Publisher publisher_;
   std::uint64_t generation_ = 0;
+  std::uint64_t revision_ = 0;  // of the registry
 };
 
 }  // namespace saspd::gwm

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "controller/sasp/encoded_weights.hpp"
+
 namespace saspd::sasp {
 namespace {
 
@@ -242,6 +244,16 @@ class Writer {
 
   // The Message Length becomes known when everything else is written.
   void overwrite_u32(std::size_t position, std::size_t value) { overwrite<4>(position, value); }
+  void overwrite_u16(std::size_t position, std::size_t value) { overwrite<2>(position, value); }
+
+  // RFC 4678 4.3; the Message Length follows.
+  void header(std::uint8_t version, std::uint32_t message_id) {
+    u16(static_cast<std::uint16_t>(Type::header));
+    u16(header_length);
+    u8(version);
+    u32(0);
+    u32(message_id);
+  }
 
   const std::string& refusal() const { return refusal_; }
 
@@ -527,6 +539,7 @@ std::size_t wire_size(const Component& component) {
 template std::size_t wire_size(const MemberData&);
 template std::size_t wire_size(const WeightEntry&);
 template std::size_t wire_size(const GroupOfWeightEntries&);
+template std::size_t wire_size(const SendWeights&);
 template std::size_t wire_size(const GetWeightsReply&);
 
 std::size_t wire_size(const Frame& frame) {
@@ -538,12 +551,7 @@ Result<Bytes> encode(const Frame& frame) {
   Bytes out;
   out.reserve(wire_size(frame));
   Writer writer(out);
-  // RFC 4678 4.3
-  writer.u16(static_cast<std::uint16_t>(Type::header));
-  writer.u16(header_length);
-  writer.u8(frame.version);
-  writer.u32(0);
-  writer.u32(frame.message_id);
+  writer.header(frame.version, frame.message_id);
   std::visit([&](const auto& message) { fields(writer, message); }, frame.message);
   if (!writer.refusal().empty()) {
     return fail(Errc::not_encodable,
@@ -555,6 +563,41 @@ Result<Bytes> encode(const Frame& frame) {
   }
   writer.overwrite_u32(message_length_offset, out.size());
   return out;
+}
+
+// ---- Weights that are encoded already ----------------------------------------------------------
+
+void append(Bytes& out, const WeightEntry& entry) {
+  Writer writer(out);
+  fields(writer, entry);
+}
+
+std::size_t length_of(ByteView entries, std::size_t count) {
+  static const std::size_t without_label = wire_size(WeightEntry{});
+  static const std::size_t label_length = wire_size(MemberData{}) - 1;  // its offset
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    length += without_label + entries[length + label_length];
+  return length;
+}
+
+void SendWeightsWriter::begin(std::uint32_t message_id) {
+  start_ = out_.size();
+  groups_ = 0;
+  Writer writer(out_);
+  writer.header(version, message_id);
+  const SendWeights empty;
+  fields(writer, empty);
+}
+
+void SendWeightsWriter::add(const GroupData& group, std::size_t count, ByteView entries) {
+  static const std::size_t before_count = header_length + wire_size(SendWeights{}) - 2;
+  Writer writer(out_);
+  writer.component(
+      GroupOfWeightEntries::type, [&] { writer.u16(static_cast<std::uint16_t>(count)); }, group);
+  out_.insert(out_.end(), entries.begin(), entries.end());
+  writer.overwrite_u16(start_ + before_count, ++groups_);
+  writer.overwrite_u32(start_ + message_length_offset, out_.size() - start_);
 }
 
 Result<Decoded> decode(ByteView bytes, DecodeOptions options) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// 1 000 load balancers with 100 members each get a push each second from one sasp-gwm: what that
-// costs it, as processor time of one core. The floor is a loop that writes the same bytes, made
-// beforehand, to as many connections; the ratio is what deciding and encoding costs on top.
+// 1 000 load balancers with 100 members each register with one sasp-gwm, are silent, and get a push
+// each second: what that costs it, as processor time of one core. The floor of the pushes is a loop that
+// writes the same bytes, made beforehand, to as many connections; the ratio is what deciding and encoding
+// costs on top.
 //
 //   bench-gwm-push [LBS [MEMBERS [SECONDS]]]        needs sasp-gwm beside it, in the build folder
 #include <arpa/inet.h>
@@ -50,9 +51,11 @@ MemberData member(int n) {
 struct Lb {
   int fd = -1;
   Framer framer;
+  std::size_t replies = 0;
   std::size_t pushes = 0;
   std::size_t members = 0;
 };
+constexpr std::size_t requests = 2;  // of each
 
 void send_all(int fd, const Bytes& bytes) {
   if (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) {
@@ -84,6 +87,13 @@ class Farm {
       for (int i = 0; i < n; ++i)
         read(lbs_[events[static_cast<std::size_t>(i)].data.u64]);
     }
+  }
+
+  // Reads until all are registered.
+  void await_replies() {
+    const auto is_registered = [](const Lb& lb) { return lb.replies == requests; };
+    while (!std::all_of(lbs_.begin(), lbs_.end(), is_registered))
+      listen_until(Clock::now() + 10ms);
   }
 
   std::size_t pushes() const { return sum(&Lb::pushes); }
@@ -127,7 +137,10 @@ class Farm {
       const auto decoded = decode(**frame);
       if (!decoded) give_up(decoded.error().detail);
       const auto* push = std::get_if<SendWeights>(&decoded->frame.message);
-      if (push == nullptr) continue;
+      if (push == nullptr) {
+        ++lb.replies;
+        continue;
+      }
       ++lb.pushes;
       lb.members += push->groups.at(0).items.size();
     }
@@ -220,8 +233,15 @@ void run(const Plan& plan, const std::string& programs) {
                        "--max-lbs", "100000", "--max-connections", "100000"},
                       directory + "/log");
     std::this_thread::sleep_for(1s);
+    const TimePoint began = Clock::now();
     Farm farm(plan, port);
+    farm.await_replies();
+    const double registered_in = std::chrono::duration<double>(Clock::now() - began).count();
+    const double cpu_to_register = cpu_seconds(gwm.pid());
     farm.listen_until(Clock::now() + 3s);
+    const double cpu_before_rest = cpu_seconds(gwm.pid());
+    farm.listen_until(Clock::now() + plan.seconds * 1s);
+    const double cpu_at_rest = cpu_seconds(gwm.pid()) - cpu_before_rest;
     farm.reset();
     const double cpu_before = cpu_seconds(gwm.pid());
     const TimePoint start = Clock::now();
@@ -238,11 +258,14 @@ void run(const Plan& plan, const std::string& programs) {
     const auto pushes = static_cast<double>(farm.pushes());
     fmt::print(
         "{} load balancers, {} members each, {} s, new weights every second\n"
+        "  registered in {:.2f} s, {:.0f} us of processor time each\n"
+        "  at rest    {:.1f} % of one core\n"
         "  pushes     {:.0f} per second, {} members each; the fewest of one load balancer: {}\n"
         "  sasp-gwm   {:.1f} % of one core, {:.1f} us per push, {:.0f} MB at most\n"
         "  floor      {:.1f} us per write of the same bytes\n"
         "  ratio      {:.1f}\n",
-        plan.lbs, plan.members, plan.seconds, pushes / plan.seconds,
+        plan.lbs, plan.members, plan.seconds, registered_in, 1e6 * cpu_to_register / plan.lbs,
+        100 * cpu_at_rest / plan.seconds, pushes / plan.seconds,
         farm.pushes() == 0 ? 0 : farm.members() / farm.pushes(), farm.fewest_pushes(),
         100 * cpu / wall, 1e6 * cpu / pushes, peak_megabytes(gwm.pid()),
         1e6 * floor / plan.lbs / plan.seconds, cpu / pushes / (floor / plan.lbs / plan.seconds));

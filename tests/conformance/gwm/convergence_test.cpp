@@ -240,8 +240,7 @@ class Simulation {
     for (const auto& push : pushes) {
       for (auto& lb : lbs_) {
         if (lb.connection != push.connection) continue;
-        for (const auto& message : push.messages)
-          to_lb(lb, *encode({++push_id_, message}));
+        to_lb(lb, push.messages.bytes);
       }
     }
     for (const ConnectionId id : std::exchange(slow_, {}))
@@ -309,7 +308,6 @@ class Simulation {
   std::vector<Lb> lbs_;
   std::vector<ConnectionId> slow_;
   ConnectionId last_connection_ = 0;
-  std::uint32_t push_id_ = 0x80000000;
 };
 
 TEST(GwmAndLbs, AgreeAfterAnyTrouble) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a load balancer is sent without asking, and what No-Change leaves out (RFC 4678 7.4, 7.6.1;
 // sasp-interop rows 11, 20, 32).
-#include "controller/sasp/codec.hpp"
-
 #include <algorithm>
+
 #include "tests/conformance/gwm/registry_fixture.hpp"
+#include "tests/support/pushed.hpp"
 
 namespace saspd::gwm {
 namespace {
@@ -55,10 +55,8 @@ class Push : public testing::Test, protected RegistryFixture {
       now = std::max(now, *next);
       for (const auto& push : manager.due(now, [this](ConnectionId) { return ready; })) {
         EXPECT_EQ(push.connection, lb);
-        for (const auto& message : push.messages) {
-          EXPECT_TRUE(encode({1, message}));
+        for (const auto& message : messages_in(push))
           text += written(message.groups);
-        }
       }
     }
     now = end;
@@ -229,7 +227,7 @@ TEST_F(Push, SplitsLargeGroupsAndPutsSmallOnesTogether) {
   const auto pushes = manager.due(now, [](ConnectionId) { return true; });
   ASSERT_EQ(pushes.size(), 1U);
   std::vector<std::string> messages;
-  for (const auto& message : pushes[0].messages) {
+  for (const auto& message : messages_in(pushes[0])) {
     messages.emplace_back();
     for (const auto& each : message.groups)
       messages.back() += fmt::format("{}{} ", each.group.name, each.items.size());

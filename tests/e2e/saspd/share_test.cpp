@@ -74,10 +74,11 @@ class SaspdShares : public testing::Test {
     ASSERT_NE(words.find("c0: attached in native mode"), std::string::npos) << words;
   }
   // Exit code.
-  int attach_under(const Strace& strace) const {
+  int attach_under(const Strace& strace, const Arguments& more = {}) const {
     Arguments arguments = strace.in_front();
     arguments.insert(arguments.end(), {programs + "/saspd", "--attach", "--share", "--interface",
                                        "c0", "--xdp-mode", "native", "--pins", pins_});
+    arguments.insert(arguments.end(), more.begin(), more.end());
     int code = -1;
     network_.director.run([&] {
       Program program(arguments, "/tmp/ctl.log");
@@ -120,9 +121,12 @@ class SaspdShares : public testing::Test {
         },
         seconds{100});
   }
-  std::string sharing() const { return in_director("xdp-loader status c0"); }
-  std::size_t ours() const {
-    const std::string text = sharing();
+  std::string sharing(const std::string& interface = "c0") const {
+    return in_director("xdp-loader status " + interface);
+  }
+  // Programs of ours in the dispatcher.
+  std::size_t ours(const std::string& interface = "c0") const {
+    const std::string text = sharing(interface);
     std::size_t count = 0;
     for (auto i = text.find("balance"); i != std::string::npos; i = text.find("balance", i + 1))
       ++count;
@@ -291,6 +295,33 @@ TEST_F(SaspdShares, AnAttachThatIsKilledHarmsNobody) {
   std::cout << killed << " killed, " << crowd.worked << " connections\n";
   EXPECT_GE(killed, 1U);
   EXPECT_EQ(crowd.failed, 0) << "of " << crowd.worked;
+}
+
+// An attach that has given one of two interfaces its program is undone, not completed by taking the
+// program of before from the other. The attach after it fails, so that what it found is seen.
+TEST_F(SaspdShares, AnAttachThatIsKilledBetweenTwoInterfacesLeavesBothAProgram) {
+  in_director("ip link add c1 type veth peer name c2; ip link set c1 up; ip link set c2 up");
+  const Arguments both{"--interface", "c1"};
+  // libxdp reads its dispatcher from a file for each interface.
+  const std::string calls = "openat";
+  ASSERT_EQ(attach_under({calls, std::nullopt, "/tmp/calls"}, both), 0);
+  const Strace without(calls, std::nullopt, "/tmp/calls");
+  ASSERT_EQ(attach_under(without, both), 0) << "again, which makes other calls";
+  const auto seen = without.calls();
+  bool is_between = false;
+  for (auto call = seen.rbegin(); call != seen.rend() && !is_between; ++call) {
+    if (call->place.find("xdp-dispatcher.o") == std::string::npos) continue;
+    const Fault fault{call->name, call->nth, "signal=KILL"};
+    SCOPED_TRACE(fault.text());
+    if (attach_under({calls, fault, "/tmp/calls"}, both) != 128 + SIGKILL) continue;
+    is_between = ours("c0") == 2 && ours("c1") == 1;
+    const auto [code, words] =
+        saspd({"--attach", "--share", "--interface", "c0", "--max-services", "1"});
+    EXPECT_NE(code, 0) << "fewer services than there are places";
+    EXPECT_EQ(ours("c0"), 1U) << sharing("c0");
+    EXPECT_EQ(ours("c1"), 1U) << sharing("c1");
+  }
+  EXPECT_TRUE(is_between) << "no kill was between the two";
 }
 
 TEST_F(SaspdShares, IsNotBesideAProgramWithoutADispatcher) {

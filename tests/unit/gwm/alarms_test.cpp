@@ -37,18 +37,19 @@ class Alarms : public testing::Test, protected RegistryFixture {
   void probed(const ProbeSpec& spec, const std::string& member, const Reading& reading) {
     manager.learn(*target_of(spec, *sasp::parse_member(member)), reading, now);
   }
-  std::vector<std::string> names() const {
+  std::vector<std::string> names() {
     std::vector<std::string> names;
-    for (const Alarm& alarm : alarms_of(manager, nullptr, now))
+    for (const Alarm& alarm : watch.look(manager, nullptr, now))
       names.emplace_back(alarm.name);
     return names;
   }
-  std::string detail() const {
-    const auto alarms = alarms_of(manager, nullptr, now);
+  std::string detail() {
+    const auto alarms = watch.look(manager, nullptr, now);
     return alarms.empty() ? "" : alarms.front().detail;
   }
   using Names = std::vector<std::string>;
 
+  AlarmWatch watch;  // the same one always: it must see what has changed
   static inline const Advice forty{.confident = true, .weight = 40};
   AdviceTable table_;
 };
@@ -81,7 +82,7 @@ TEST_F(Alarms, AGroupOfWhichTheFileNamesOnlySome) {
             "sending to them: "
             "tcp:192.0.2.2:80 (it has neither a line in the weights file nor a probe; add a "
             "line, or --probe)");
-  EXPECT_TRUE(alarms_of(manager, nullptr, now).front().urgent);
+  EXPECT_TRUE(watch.look(manager, nullptr, now).front().urgent);
   advise("web", "192.0.2.2:80", Advice{});
   EXPECT_NE(detail().find("the weights file says unknown"), std::string::npos) << detail();
   advise("web", "192.0.2.2:80", {.confident = true, .quiesce = true});
@@ -91,7 +92,7 @@ TEST_F(Alarms, AGroupOfWhichTheFileNamesOnlySome) {
 TEST_F(Alarms, AGroupOfWhichNothingIsKnown) {
   given_group("web", {tcp("192.0.2.1"), tcp("192.0.2.2")});
   EXPECT_EQ(names(), Names{"not_known"});
-  EXPECT_FALSE(alarms_of(manager, nullptr, now).front().urgent) << "its weights stay";
+  EXPECT_FALSE(watch.look(manager, nullptr, now).front().urgent) << "its weights stay";
   // One that is down does not make the other one avoided.
   advise("web", "192.0.2.1:80", {.contact = false, .confident = true});
   EXPECT_EQ(names(), Names{"not_known"});
@@ -188,9 +189,9 @@ TEST_F(Alarms, AFileThatIsHeldBack) {
               {{*sasp::parse_member("192.0.2.1:80"), forty},
                {*sasp::parse_member("192.0.2.2:80"), forty}}}},
             now);
-  EXPECT_TRUE(alarms_of(manager, &book, now).empty());
+  EXPECT_TRUE(watch.look(manager, &book, now).empty());
   book.read({}, now);
-  const auto alarms = alarms_of(manager, &book, now + 100s);
+  const auto alarms = watch.look(manager, &book, now + 100s);
   ASSERT_EQ(alarms.size(), 1U);
   EXPECT_EQ(alarms[0].name, alarm::weights_shrunk);
   EXPECT_EQ(alarms[0].detail,
@@ -201,9 +202,9 @@ TEST_F(Alarms, AFileThatIsHeldBack) {
 TEST_F(Alarms, BeginAndEndOnce) {
   given_group("web", {tcp("192.0.2.1")});
   given_group("dns", {tcp("192.0.2.2")});
-  const auto before = alarms_of(manager, nullptr, now);
+  const auto before = watch.look(manager, nullptr, now);
   advise("web", "192.0.2.1:80", forty);
-  const auto after = alarms_of(manager, nullptr, now);
+  const auto after = watch.look(manager, nullptr, now);
   EXPECT_TRUE(alarms_only_in(after, before).empty());
   const auto ended = alarms_only_in(before, after);
   ASSERT_EQ(ended.size(), 1U);

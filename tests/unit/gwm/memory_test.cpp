@@ -37,17 +37,11 @@ class Memory : public ::testing::Test {
       ASSERT_TRUE(encode({decoded->frame.message_id, std::move(outcome.reply)}));
     });
   }
-  // As the program does it: all messages, then their bytes in one piece.
   void push() {
     expect_bounded("a push", [&] {
       const auto pushes = manager_.due(now_ + 1min, [](ConnectionId) { return true; });
       ASSERT_EQ(pushes.size(), 1U);
-      ASSERT_FALSE(pushes[0].messages.empty());
-      Bytes bytes;
-      for (const SendWeights& message : pushes[0].messages) {
-        const auto encoded = encode({1, message});
-        bytes.insert(bytes.end(), encoded->begin(), encoded->end());
-      }
+      ASSERT_GT(pushes[0].messages.count, 0U);
     });
   }
 

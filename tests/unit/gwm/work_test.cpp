@@ -46,17 +46,18 @@ Work work_of(const std::function<void()>& event) {
   return {steps - before.steps, allocations - before.allocations};
 }
 
-constexpr int members = 10;
 enum class Groups { shared, of_their_own };
 
 // Load balancers in push mode, each with one group, all of which have been sent everything.
 class Farm : RegistryFixture {
  public:
-  Farm(int lbs, Groups groups)
-      : RegistryFixture({.retention = 5s, .max_lbs = 100'000}, probes()), groups_(groups) {
+  Farm(int lbs, int members, Groups groups)
+      : RegistryFixture({.retention = 5s, .max_lbs = 100'000}, probes()),
+        members_(members),
+        groups_(groups) {
     for (int lb = 1; lb <= lbs; ++lb)
       connect(lb);
-    for (int member = 1; member <= members; ++member)
+    for (int member = 1; member <= members_; ++member)
       probed(3, member, {.state = Reading::State::passing});
     now += 1min;
     work();
@@ -70,11 +71,17 @@ class Farm : RegistryFixture {
     return pushes.size();
   }
   void pass(Duration time) { now += time; }
+  void says_the_file(std::uint16_t weight) {
+    std::map<MemberKey, Advice> lines;
+    for (int member = 1; member <= members_; ++member)
+      lines[data(1, member).key()] = {.confident = true, .weight = weight++};
+    manager.use({{name(1), std::move(lines)}}, now);
+  }
 
   void connect(int lb) {
     given(lb_state(uid(lb), lb_flag::push), connection(lb));
     std::vector<MemberData> all;
-    for (int member = 1; member <= members; ++member)
+    for (int member = 1; member <= members_; ++member)
       all.push_back(data(lb, member));
     given(registers({group(uid(lb), name(lb), all)}), connection(lb));
   }
@@ -113,6 +120,7 @@ class Farm : RegistryFixture {
     return {{ProbeSpec::Kind::tcp, {}, 0}, {key.address, key.port}};
   }
 
+  int members_;
   Groups groups_;
 };
 
@@ -140,7 +148,8 @@ const std::vector<Event> events = {
 };
 
 std::vector<Work> work_among(int lbs, Groups groups) {
-  Farm farm(lbs, groups);
+  constexpr int members = 10;
+  Farm farm(lbs, members, groups);
   std::vector<Work> work;
   for (const Event& event : events) {
     work.push_back(work_of([&] {
@@ -171,6 +180,37 @@ TEST(Work, IsTheSameAmongManyWithTheSameGroup) {
 
 TEST(Work, IsTheSameAmongManyWithGroupsOfTheirOwn) {
   expect_same_work(Groups::of_their_own);
+}
+
+// Steps for each load balancer.
+std::size_t steps_of_idle_look(int members) {
+  constexpr int lbs = 100;
+  Farm farm(lbs, members, Groups::of_their_own);
+  farm.pass(10s);
+  return work_of([&] { EXPECT_EQ(farm.work(), 0U); }).steps / lbs;
+}
+
+TEST(Work, OfALookWhereNothingHappenedDoesNotDependOnTheMembers) {
+  EXPECT_LE(steps_of_idle_look(100), steps_of_idle_look(10) + 50);
+}
+
+// Steps for each member of each load balancer.
+std::size_t steps_of_a_push(int lbs) {
+  constexpr int members = 100;
+  Farm farm(lbs, members, Groups::shared);
+  farm.says_the_file(1);
+  farm.pass(1min);
+  EXPECT_EQ(farm.work(), static_cast<std::size_t>(lbs));
+  farm.says_the_file(2);
+  farm.pass(1min);
+  const auto work = work_of([&] { EXPECT_EQ(farm.work(), static_cast<std::size_t>(lbs)); });
+  return work.steps / static_cast<std::size_t>(lbs * members);
+}
+
+TEST(Work, OfWeighingAGroupIsSharedByAllThatHaveIt) {
+  const std::size_t alone = steps_of_a_push(1);
+  const std::size_t together = steps_of_a_push(1'000);
+  EXPECT_LE(together, alone / 3) << alone << " steps for each member of a single load balancer";
 }
 
 }  // namespace
