@@ -214,8 +214,13 @@ void Prober::start_due() {
     net::spawn(io_, Attempt::probe(*this, std::move(attempt)));
   }
   const auto due = schedule_.next_due();
-  if (!due) return;  // a probe that ends comes here again
-  next_.call_at(*due, [this] { start_due(); });
+  // A probe that ends comes here again; most leave the next time as it was, and the timer with it.
+  if (!due || due == awaited_) return;
+  awaited_ = due;
+  next_.call_at(*due, [this] {
+    awaited_.reset();
+    start_due();
+  });
 }
 
 asio::awaitable<void> Prober::Attempt::probe(Prober& prober, std::shared_ptr<Attempt> attempt) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_set>
 
@@ -49,6 +50,7 @@ class Prober {
   ProbeSchedule schedule_;
   std::unordered_set<std::shared_ptr<Attempt>> attempts_;  // that run
   net::Timer next_;
+  std::optional<TimePoint> awaited_;  // by it
   bool stopped_ = false;
   ProbeCounts counts_;
   std::string last_local_error_;
