@@ -6,17 +6,17 @@
 
 #include <fmt/format.h>
 
-#include "controller/net/control_protocol.hpp"
 #include "controller/report/commands.hpp"
+#include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
 
 namespace saspd::gwm {
 
 namespace json = boost::json;
-using net::control_refusal;
-using net::text_of;
 using report::Command;
+using report::control_refusal;
 using report::Program;
+using report::text_of;
 
 namespace {
 
@@ -30,12 +30,12 @@ json::object why(const json::object& request, const WorkloadManager& manager,
                  const Surroundings& around, TimePoint now) {
   const auto name = member_of(request);
   if (!name) return control_refusal(name.error());
-  return net::answer_or_refusal(why_answer(manager, around, *name, now));
+  return report::answer_or_refusal(why_answer(manager, around, *name, now));
 }
 
 json::object members(const json::object& request, const WorkloadManager& manager, TimePoint now) {
   const auto group = text_of(request, "group");
-  return net::answer_or_refusal(
+  return report::answer_or_refusal(
       members_answer(manager, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
@@ -78,12 +78,12 @@ ControlOutcome undrain(const json::object& request, WorkloadManager& manager, Ti
 ControlOutcome carry_out(const json::object& request, bool may_write, WorkloadManager& manager,
                          const Surroundings& around, TimePoint now) {
   const auto command = text_of(request, "command");
-  if (!command) return {net::control_error(ExitCode::usage, "no command"), {}};
+  if (!command) return {report::control_error(ExitCode::usage, "no command"), {}};
   if (const auto refused = report::refusal(Program::sasp_gwm, *command))
-    return {net::control_error(ExitCode::usage, *refused), {}};
+    return {report::control_error(ExitCode::usage, *refused), {}};
   const auto& row = *report::find_command(*command);
   if (row.of(Program::sasp_gwm) == report::Support::writes && !may_write)
-    return {net::control_forbidden(*command), {}};
+    return {report::control_forbidden(*command), {}};
   switch (row.command) {
     case Command::status: return {report::to_json(status_answer(manager, around, now)), {}};
     case Command::lbs: return {report::to_json(lbs_answer(manager, around, now)), {}};
@@ -93,7 +93,7 @@ ControlOutcome carry_out(const json::object& request, bool may_write, WorkloadMa
     case Command::watch: return {report::to_json(watch_answer(manager, now)), {}};
     case Command::drain: return drain(request, manager, now);
     case Command::undrain: return undrain(request, manager, now);
-    default: return {net::control_error(ExitCode::internal, "no answer to this command"), {}};
+    default: return {report::control_error(ExitCode::internal, "no answer to this command"), {}};
   }
 }
 

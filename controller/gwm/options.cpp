@@ -28,9 +28,9 @@ Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,
 74 cannot listen, 75 another program has the control socket, 77 not permitted,
 78 configuration.)";
 
-host::Refused check(const Options& options) {
+cli::Refused check(const Options& options) {
   const auto refuse = [](ExitCode code, std::string text) {
-    return host::Refusal{code, std::move(text)};
+    return cli::Refusal{code, std::move(text)};
   };
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
     return refuse(ExitCode::configuration, complete.error().detail);
@@ -144,18 +144,18 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "members, and new groups, that one address may register by itself; those of a peer "
              "that may speak for any address count for its own");
   cli.section("General");
-  host::add_options(cli, options,
-                    {.control = "/run/sasp-gwm/control",
-                     .control_may_lack = true,
-                     .metrics_port = 9861,
-                     .member_metrics = "four"});
+  cli::add_common_options(cli, options,
+                          {.control = "/run/sasp-gwm/control",
+                           .control_may_lack = true,
+                           .metrics_port = 9861,
+                           .member_metrics = "four"});
   const auto complete = [&] {
     if (options.listen.empty()) options.listen.push_back(*Endpoint::parse(default_listen));
     options.weigher.settle = 2 * options.probing.interval + options.probing.timeout;
     options.registry.interval = static_cast<std::uint16_t>(interval.count());
     return check(options);
   };
-  if (const auto end = host::finish(cli, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, argc, argv, complete)) return *end;
   return options;
 }
 

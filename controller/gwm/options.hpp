@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "controller/cli/common_options.hpp"
 #include "controller/gwm/probe_schedule.hpp"
 #include "controller/gwm/weigher.hpp"
-#include "controller/host/options.hpp"
 
 namespace saspd::gwm {
 
@@ -21,7 +21,7 @@ struct ServerLimits {
   unsigned max_new_per_second = 100;                    // connections from one address; 0: no limit
 };
 
-struct Options : host::Options {
+struct Options : cli::CommonOptions {
   std::vector<Endpoint> listen;
   RegistryConfig registry;
   ServerLimits server;

@@ -18,6 +18,7 @@
 #include "controller/net/notify.hpp"
 #include "controller/net/spawn.hpp"
 #include "controller/net/tls.hpp"
+#include "controller/report/control_protocol.hpp"
 
 namespace saspd::host {
 
@@ -49,7 +50,7 @@ std::string metrics_prefix(std::string_view name) {
 }  // namespace
 
 json::object Program::answer(const json::object& /*request*/, const net::ControlPeer& /*peer*/) {
-  return net::control_error(ExitCode::usage, "nothing is answered here");
+  return report::control_error(ExitCode::usage, "nothing is answered here");
 }
 
 metrics::Families Program::metrics(TimePoint /*now*/) {
@@ -74,7 +75,7 @@ struct Host::Parts {
   std::optional<net::MetricsServer> metrics;
 };
 
-Host::Host(const Options& options, cli::Log& log, About about)
+Host::Host(const cli::CommonOptions& options, cli::Log& log, About about)
     : options_(options), log_(log), about_(about), parts_(std::make_unique<Parts>(about)) {
   if (!options.tls.used()) return;
   parts_->tls.emplace(parts_->io, options.tls, about.tls_role, net::TlsCredentials::to(log));
@@ -99,7 +100,7 @@ const std::string& Host::tls_error() const {
 
 ExitCode Host::run(Program& program) {
   program_ = &program;
-  if (options_.verb == Verb::check) {
+  if (options_.verb == cli::Verb::check) {
     if (const auto why = program.read_files()) return refuse(*why);
     return check(program.needs());
   }
@@ -193,7 +194,7 @@ Refused Host::open_control() {
     return answer;
   };
   callbacks.on_exception = [this](const json::object& request, const std::exception_ptr& failure) {
-    if (!net::only_reads(request)) std::rethrow_exception(failure);
+    if (!report::only_reads(request)) std::rethrow_exception(failure);
     log_.error("control socket: internal error: {}", net::reason(failure));
   };
   auto control = net::ControlServer::open(parts_->io, options_.control, std::move(callbacks));

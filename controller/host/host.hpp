@@ -11,10 +11,10 @@
 #include <boost/json/object.hpp>
 
 #include "controller/base/clock.hpp"
+#include "controller/cli/common_options.hpp"
 #include "controller/cli/privileges.hpp"
-#include "controller/host/options.hpp"
 #include "controller/metrics/families.hpp"
-#include "controller/net/control_protocol.hpp"
+#include "controller/net/control_peer.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -24,6 +24,9 @@ class TlsCredentials;
 }
 
 namespace saspd::host {
+
+using cli::Refusal;
+using cli::Refused;
 
 // Where a program differs from the others.
 struct About {
@@ -75,12 +78,12 @@ class Program {
 class Host {
  public:
   // Options and log outlive it.
-  Host(const Options& options, cli::Log& log, About about);
+  Host(const cli::CommonOptions& options, cli::Log& log, About about);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
   ~Host();
 
-  // Does what Options::verb says, and returns what to end with. What it has opened is closed then,
+  // Does what CommonOptions::verb says, and returns what to end with. What it has opened is closed then,
   // the socket's file removed; end the process without destructors (cli::end).
   ExitCode run(Program& program);
   // --check: the certificates, read by whom the program would be. run() does it for a program that
@@ -108,7 +111,7 @@ class Host {
   void reload();
   ExitCode refuse(const Refusal& refusal);
 
-  const Options& options_;
+  const cli::CommonOptions& options_;
   cli::Log& log_;
   const About about_;
   Program* program_ = nullptr;  // from run() on

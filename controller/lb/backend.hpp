@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A backend is a kind of data plane, as a row: all that distinguishes it from the others. Each has
 // its row in a folder of its own, and nobody else asks which one it is. A new one is that folder, a
-// line in controller/programs/saspd/backends.cpp and one where that links it.
+// line in controller/programs/saspd/backends.hpp and one where that links it.
 #pragma once
 
 #include <memory>

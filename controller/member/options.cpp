@@ -99,11 +99,11 @@ Result<void> take_command(const std::optional<std::string>& command,
   return {};
 }
 
-host::Refused check(const Options& options) {
+cli::Refused check(const Options& options) {
   const auto usage = [](std::string text) {
-    return host::Refusal{ExitCode::usage, std::move(text)};
+    return cli::Refusal{ExitCode::usage, std::move(text)};
   };
-  if (auto why = host::check_gwms(options)) return why;
+  if (auto why = cli::check_gwms(options)) return why;
   if (options.lb_uid.empty()) return usage("no --lb-uid UID given: that of the load balancer");
   if (options.group.empty()) return usage("no --group GROUP given");
   if (options.members.empty()) return usage("no --member tcp:ADDR:PORT given");
@@ -111,11 +111,11 @@ host::Refused check(const Options& options) {
   const auto is_system = [](const sasp::MemberData& member) { return member.protocol == 0; };
   const auto systems = std::count_if(options.members.begin(), options.members.end(), is_system);
   if (systems != 0 && static_cast<std::size_t>(systems) != options.members.size()) {
-    return host::Refusal{
+    return cli::Refusal{
         ExitCode::configuration,
         "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both"};
   }
-  return host::check_security(options);
+  return cli::check_security(options);
 }
 
 struct Raw {
@@ -130,7 +130,7 @@ void add_flags(cli::Cli& cli, Options& options, Raw& raw) {
   cli.positional("N", raw.argument, "of state");
   cli.with_config_file();
   cli.section("Group Workload Manager");
-  host::add_gwm_options(
+  cli::add_gwm_options(
       cli, options, "a GWM with which to register, by default at port 3860",
       "shortest wait before the next connection attempt, and before a GWM that does not know "
       "the load balancer yet is asked again (RFC 4678 9.2: 20; less only for loopback)");
@@ -165,7 +165,7 @@ void add_general_flags(cli::Cli& cli, Options& options) {
              cli::one_of<bool>({{"start", false}, {"registered", true}}),
              "run: when it reports to systemd that it is ready: at once, or when a GWM has "
              "registered the members");
-  host::add_options(cli, options, {.metrics_port = 9862, .metrics = false});
+  cli::add_common_options(cli, options, {.metrics_port = 9862, .metrics = false});
 }
 
 }  // namespace
@@ -185,14 +185,14 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.commands(help_of_commands());
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
-  const auto complete = [&]() -> host::Refused {
+  const auto complete = [&]() -> cli::Refused {
     for (const auto& member : raw.members)
       options.members.push_back(sasp::MemberData::of(member, raw.label));
     if (const auto taken = take_command(raw.command, raw.argument, options); !taken)
-      return host::Refusal{ExitCode::usage, taken.error().detail};
+      return cli::Refusal{ExitCode::usage, taken.error().detail};
     return check(options);
   };
-  if (const auto end = host::finish(cli, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, argc, argv, complete)) return *end;
   return options;
 }
 

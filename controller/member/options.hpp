@@ -8,14 +8,14 @@
 #include <variant>
 #include <vector>
 
-#include "controller/host/options.hpp"
+#include "controller/cli/common_options.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::member {
 
 enum class Command : std::uint8_t { run, register_once, deregister, quiesce, resume, state };
 
-struct Options : host::ClientOptions {
+struct Options : cli::ClientOptions {
   Command command = Command::run;
   std::string lb_uid;
   std::string group;

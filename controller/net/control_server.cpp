@@ -32,6 +32,7 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 using Local = asio::local::stream_protocol;
 using boost::system::error_code;
+using report::control_error;
 
 namespace {
 
@@ -285,7 +286,7 @@ asio::awaitable<void> ControlServer::Shared::serve(std::shared_ptr<Shared> self,
 
 ControlServer::Shared::Reply ControlServer::Shared::answer(std::string_view line,
                                                            const ControlPeer& peer) const {
-  const auto request = parse_control_request(line);
+  const auto request = report::parse_control_request(line);
   if (!request) return {line_of(control_error(ExitCode::usage, request.error().detail))};
   return answer(*request, peer);
 }
@@ -307,7 +308,7 @@ ControlServer::Shared::Reply ControlServer::Shared::answer(const json::object& r
 }
 
 std::string ControlServer::Shared::line_of(const json::object& answer) const {
-  return control_line(answer, limits_.max_answer);
+  return report::control_line(answer, limits_.max_answer);
 }
 
 void ControlServer::Shared::give_patience(const ClientPtr& client) const {

@@ -14,7 +14,8 @@
 #include <boost/json/object.hpp>
 
 #include "controller/base/error.hpp"
-#include "controller/net/control_protocol.hpp"
+#include "controller/net/control_peer.hpp"
+#include "controller/report/control_protocol.hpp"
 
 namespace saspd::net {
 
@@ -46,7 +47,7 @@ class ControlServer {
   // another program listens there. A group of the name `admins` is looked up once, here.
   static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io, std::string path,
                                                      Callbacks callbacks, ControlLimits limits = {},
-                                                     std::string_view admins = admin_group);
+                                                     std::string_view admins = report::admin_group);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   // Closes all connections, and removes the socket file if it is still ours.

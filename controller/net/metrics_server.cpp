@@ -20,7 +20,7 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include "controller/net/http_request.hpp"
+#include "controller/metrics/http_request.hpp"
 #include "controller/net/listener.hpp"
 #include "controller/net/tcp.hpp"
 
@@ -31,6 +31,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using Tcp = asio::ip::tcp;
 using boost::system::error_code;
+using metrics::HttpVerdict;
 
 namespace {
 
@@ -166,7 +167,7 @@ asio::awaitable<bool> MetricsServer::Shared::exchange(Shared& self, beast::tcp_s
   const bool too_long = read_ec == asio::error::not_found;
   if (self.closed_ || (read_ec && !too_long)) co_return false;
   auto verdict = too_long ? HttpVerdict{http::status::request_header_fields_too_large}
-                          : judge_request(std::string_view(input).substr(0, size));
+                          : metrics::judge_request(std::string_view(input).substr(0, size));
   input.erase(0, size);
 
   const Text body = self.body(verdict);

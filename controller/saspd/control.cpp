@@ -8,40 +8,40 @@
 #include <fmt/format.h>
 
 #include "controller/base/member_name.hpp"
-#include "controller/net/control_protocol.hpp"
 #include "controller/report/commands.hpp"
+#include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
 
 namespace saspd::director {
 
 namespace json = boost::json;
-using net::text_of;
 using report::Command;
 using report::Program;
+using report::text_of;
 
 namespace {
 
 json::object not_listed(const Error& error) {
-  return net::control_error(ExitCode::io,
-                            fmt::format("the kernel's table cannot be listed: {}", error.detail));
+  return report::control_error(
+      ExitCode::io, fmt::format("the kernel's table cannot be listed: {}", error.detail));
 }
 
 json::object members(const json::object& request, const Status& status, TimePoint now) {
   const auto group = text_of(request, "group");
-  return net::answer_or_refusal(
+  return report::answer_or_refusal(
       members_answer(status, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
 json::object why(const json::object& request, const Status& status, TimePoint now) {
   const auto member = text_of(request, "member");
-  if (!member) return net::control_error(ExitCode::usage, "why needs a member");
-  return net::answer_or_refusal(why_answer(status, *member, now));
+  if (!member) return report::control_error(ExitCode::usage, "why needs a member");
+  return report::answer_or_refusal(why_answer(status, *member, now));
 }
 
 json::object export_rules(Controller& controller) {
   const auto& backend = controller.backend();
   if (backend.rules == nullptr) {
-    return net::control_error(
+    return report::control_error(
         ExitCode::usage,
         fmt::format("export prints rules of IPVS, and this saspd has --backend {}", backend.name));
   }
@@ -59,12 +59,12 @@ json::object trace(const json::object& request, Controller& controller) {
   const auto service = lb::parse_service(text_of(request, "destination").value_or(""));
   const auto* at = service ? std::get_if<lb::VirtualEndpoint>(&*service) : nullptr;
   if (!source || at == nullptr) {
-    return net::control_error(ExitCode::usage,
-                              "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT");
+    return report::control_error(
+        ExitCode::usage, "trace needs the client's ADDR:PORT and the service, tcp:ADDR:PORT");
   }
   const auto trace = controller.plane().trace(at->protocol, *source, at->endpoint);
   return trace ? report::to_json(trace_answer(*trace))
-               : net::control_error(ExitCode::usage, trace.error().detail);
+               : report::control_error(ExitCode::usage, trace.error().detail);
 }
 
 // What the periodic pass does, now: the listing and the first chunk of writes.
@@ -79,12 +79,12 @@ json::object reconcile(const Asker& asker, Controller& controller, const Surroun
 // The operator says that a weight of 0 is the advice's to change, whoever wrote it.
 json::object undrain(const json::object& request, const Asker& asker, Controller& controller) {
   const auto member = text_of(request, "member");
-  if (!member) return net::control_error(ExitCode::usage, "undrain needs a member");
+  if (!member) return report::control_error(ExitCode::usage, "undrain needs a member");
   const auto name = MemberName::parse(*member);
-  if (!name) return net::control_error(ExitCode::usage, name.error().detail);
+  if (!name) return report::control_error(ExitCode::usage, name.error().detail);
   const std::size_t services = controller.undrain(*name, asker.name);
   if (services == 0) {
-    return net::control_error(
+    return report::control_error(
         ExitCode::data,
         fmt::format("'{}' has no weight 0 of somebody else: nothing to undrain", name->text()));
   }
@@ -104,13 +104,13 @@ Status full_status(const Controller& controller, const Surroundings& around, Tim
 json::object carry_out(const json::object& request, const Asker& asker, Controller& controller,
                        const Surroundings& around, TimePoint now) {
   const auto name = text_of(request, "command");
-  if (!name) return net::control_error(ExitCode::usage, "no command");
+  if (!name) return report::control_error(ExitCode::usage, "no command");
   const auto status = [&] { return full_status(controller, around, now); };
   if (const auto refused = report::refusal(Program::saspd, *name))
-    return net::control_error(ExitCode::usage, *refused);
+    return report::control_error(ExitCode::usage, *refused);
   const auto& row = *report::find_command(*name);
   if (row.of(Program::saspd) == report::Support::writes && !asker.may_write)
-    return net::control_forbidden(*name);
+    return report::control_forbidden(*name);
   switch (row.command) {
     case Command::status: return report::to_json(status_answer(status(), now));
     case Command::gwm: return report::to_json(gwms_answer(status(), now));
@@ -123,7 +123,7 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
     case Command::trace: return trace(request, controller);
     case Command::reconcile: return reconcile(asker, controller, around);
     case Command::undrain: return undrain(request, asker, controller);
-    default: return net::control_error(ExitCode::internal, "no answer to this command");
+    default: return report::control_error(ExitCode::internal, "no answer to this command");
   }
 }
 

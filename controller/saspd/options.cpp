@@ -75,7 +75,7 @@ std::string ledger_text(const std::string& path) {
 
 void add_gwm_options(cli::Cli& cli, Options& options) {
   cli.section("Group Workload Manager");
-  host::add_gwm_options(
+  cli::add_gwm_options(
       cli, options,
       "a GWM that advises the weights, by default at port 3860. If several are given, each group "
       "follows the first connected one that has advised it",
@@ -223,9 +223,9 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
 }
 
 // Checks what the privileged verbs need, and what goes with one --backend only.
-host::Refused check_xdp(const Options& options) {
+cli::Refused check_xdp(const Options& options) {
   const auto usage = [](std::string text) {
-    return host::Refusal{ExitCode::usage, std::move(text)};
+    return cli::Refusal{ExitCode::usage, std::move(text)};
   };
   const bool detaches = options.attachment == Attachment::detach;
   if (options.dry_run && options.attachment) {
@@ -245,15 +245,15 @@ host::Refused check_xdp(const Options& options) {
   return std::nullopt;
 }
 
-host::Refused check_adopt(const Options& options, Backends backends) {
+cli::Refused check_adopt(const Options& options, Backends backends) {
   if (!options.adopt || options.backend->not_adopted.empty()) return std::nullopt;
   std::vector<std::string_view> adopted;
   for (const auto* backend : backends) {
     if (backend->not_adopted.empty()) adopted.push_back(backend->name);
   }
-  return host::Refusal{ExitCode::usage,
-                       fmt::format("--adopt is for --backend {}: {}", lb::listed(adopted),
-                                   options.backend->not_adopted)};
+  return cli::Refusal{ExitCode::usage,
+                      fmt::format("--adopt is for --backend {}: {}", lb::listed(adopted),
+                                  options.backend->not_adopted)};
 }
 
 // The managed service of `group` that no member fits; empty if there is none.
@@ -268,11 +268,11 @@ std::string service_without_members(const GroupSettings& group) {
 }
 
 // Checks what concerns more than one flag.
-host::Refused check(const Options& options) {
+cli::Refused check(const Options& options) {
   const auto usage = [](std::string text) {
-    return host::Refusal{ExitCode::usage, std::move(text)};
+    return cli::Refusal{ExitCode::usage, std::move(text)};
   };
-  if (auto why = host::check_gwms(options)) return why;
+  if (auto why = cli::check_gwms(options)) return why;
   if (options.groups.empty() && !options.adopt) {
     return usage(fmt::format("no --service {} given, and no --adopt", service_form));
   }
@@ -290,7 +290,7 @@ host::Refused check(const Options& options) {
                       group.name, lacks, group.name));
     }
   }
-  return host::check_security(options);
+  return cli::check_security(options);
 }
 
 }  // namespace
@@ -354,24 +354,24 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli.option("--keepalived-fifo", "PATH", options.keepalived_fifo, parse_path,
              "with IPVS: keepalived's lvs_notify_fifo, by which saspd distinguishes keepalived's "
              "zeros (inhibit_on_failure) from its own; created if it does not exist");
-  host::add_options(
+  cli::add_common_options(
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
-  const auto complete = [&]() -> host::Refused {
+  const auto complete = [&]() -> cli::Refused {
     const bool has_verb =
-        options.attachment || options.verb != host::Verb::run || cli.print_config();
+        options.attachment || options.verb != cli::Verb::run || cli.print_config();
     if (purpose == Purpose::make_room) {
       if (!has_verb) return std::nullopt;
-      return host::Refusal{ExitCode::usage,
-                           "only the options that saspd runs with may follow --, not a verb"};
+      return cli::Refusal{ExitCode::usage,
+                          "only the options that saspd runs with may follow --, not a verb"};
     }
     if (auto why = check_xdp(options)) return why;
     if (auto why = check_adopt(options, backends)) return why;
     return options.attachment ? std::nullopt : check(options);
   };
   const auto count = static_cast<int>(arguments.size());
-  if (const auto end = host::finish(cli, count, arguments.data(), complete)) return *end;
+  if (const auto end = cli::finish(cli, count, arguments.data(), complete)) return *end;
   return options;
 }
 

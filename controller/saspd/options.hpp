@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "controller/host/options.hpp"
+#include "controller/cli/common_options.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/saspd/reconciler.hpp"
 
@@ -46,7 +46,7 @@ struct XdpOptions {
   std::optional<std::uint32_t> seed;
 };
 
-struct Options : host::ClientOptions {
+struct Options : cli::ClientOptions {
   std::optional<Attachment> attachment;  // nothing: what `verb` says
   std::string lb_uid;
   std::optional<std::chrono::seconds> interval;  // nothing: the GWM's

@@ -61,8 +61,8 @@ ExitCode code_of(int argc, const char* const* argv) {
   return code == nullptr ? ExitCode::ok : *code;
 }
 
-constexpr std::array programs{
-    Program{"saspd", code_of<&director::parse_options, director::backends>},
+constexpr std::array readers{
+    Program{"saspd", code_of<&director::parse_options, programs::backends>},
     Program{"sasp-gwm", code_of<&gwm::parse_options>},
     Program{"sasp-member", code_of<&member::parse_options>}};
 
@@ -135,7 +135,7 @@ void check_shown(std::string_view text, std::string_view printed) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const Program& program = programs.at(data[0] % programs.size());
+  const Program& program = readers.at(data[0] % readers.size());
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const Run given = run(program, text, false);
   if (given.code != ExitCode::ok) {

@@ -6,7 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "controller/gwm/control.hpp"
-#include "controller/net/control_protocol.hpp"
+#include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
 #include "controller/saspd/status.hpp"
 #include "tests/fuzz/check.hpp"
@@ -106,7 +106,7 @@ void ask_gwm(const json::object& request, bool may_write) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view line(reinterpret_cast<const char*>(data) + 1, size - 1);
-  const auto request = net::parse_control_request(line);
+  const auto request = report::parse_control_request(line);
   if (!request) return 0;
   ask_gwm(*request, (data[0] & 1) != 0);
   ask_saspd(*request);

@@ -16,7 +16,6 @@ namespace {
 
 namespace json = boost::json;
 using namespace saspd;
-using namespace saspd::director;
 using saspd::fuzz::check;
 
 bool is_harmless(std::string_view text) {

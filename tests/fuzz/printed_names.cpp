@@ -21,7 +21,7 @@
 #include "controller/gwm/control.hpp"
 #include "controller/gwm/describe.hpp"
 #include "controller/gwm/metrics.hpp"
-#include "controller/net/control_protocol.hpp"
+#include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
 #include "controller/saspd/metrics.hpp"
 #include "netlink/ipvsadm_rules.hpp"
@@ -80,7 +80,7 @@ void check_same(const json::value& shown, const std::string& name) {
 
 // As it travels from the program to saspctl and other readers.
 json::object received(const json::object& answer) {
-  const std::string line = net::control_line(answer, max_answer);
+  const std::string line = report::control_line(answer, max_answer);
   check(std::count(line.begin(), line.end(), '\n') == 1);
   fuzz::check_harmless(line);
   return json::parse(line).as_object();

@@ -7,11 +7,11 @@
 #include "bpf/backend.hpp"
 #include "netlink/backend.hpp"
 
-namespace saspd::director {
+namespace saspd::programs {
 
 inline constexpr std::array<const lb::Backend*, 2> backends{
     &netlink::ipvs_backend,
     &bpf::xdp_backend,
 };
 
-}  // namespace saspd::director
+}  // namespace saspd::programs

@@ -20,7 +20,7 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "controller/gwm/prober.hpp"
+#include "controller/programs/sasp_gwm/prober.hpp"
 #include "tests/support/haproxy.hpp"
 #include "tests/support/program.hpp"
 
@@ -28,6 +28,7 @@ namespace saspd::gwm {
 namespace {
 
 using namespace std::chrono_literals;
+using programs::Prober;
 using test::Arguments;
 using test::eventually;
 using test::Program;

@@ -5,13 +5,14 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "controller/gwm/prober.hpp"
+#include "controller/programs/sasp_gwm/prober.hpp"
 #include "tests/support/kernel_namespace.hpp"
 
 namespace saspd::gwm {
 namespace {
 
 using namespace std::chrono_literals;
+using programs::Prober;
 
 TEST(SelfConnect, IsNoServer) {
   const kernel::NetNamespace own;

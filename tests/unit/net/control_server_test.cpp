@@ -97,10 +97,10 @@ class Program {
  public:
   using Handler = std::function<json::object(const json::object&, const ControlPeer&)>;
   Program(const std::string& path, Handler handler, ControlLimits limits = {},
-          std::string_view admins = admin_group)
+          std::string_view admins = report::admin_group)
       : Program(path, ControlServer::Callbacks{std::move(handler)}, limits, admins) {}
   Program(const std::string& path, ControlServer::Callbacks callbacks, ControlLimits limits = {},
-          std::string_view admins = admin_group) {
+          std::string_view admins = report::admin_group) {
     auto server = ControlServer::open(io_, path, std::move(callbacks), limits, admins);
     EXPECT_TRUE(server) << server.error().detail;
     server_ = std::move(*server);

@@ -17,6 +17,8 @@
 #include "tests/support/fake_ledger.hpp"
 
 namespace saspd::director {
+
+using programs::backends;
 namespace {
 
 using namespace std::chrono_literals;

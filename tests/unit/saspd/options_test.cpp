@@ -15,6 +15,8 @@
 #include "controller/programs/saspd/backends.hpp"
 
 namespace saspd::director {
+
+using programs::backends;
 namespace {
 
 struct Parsed {
@@ -283,7 +285,7 @@ TEST(SaspdOptions, TakeOneVerbPerRun) {
           << parsed.err;
     }
   }
-  EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, host::Verb::check);
+  EXPECT_EQ(parse_more({"--detach=false", "--check"}).options.value().verb, cli::Verb::check);
   for (const std::string verb : {"--attach", "--reattach", "--detach"}) {
     const auto parsed = parse({verb, "--interface", "eth0", "--dry-run"});
     EXPECT_EQ(parsed.code, 64) << verb;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// sasp-gwm: connects the workload manager with its peers, probes and files, and answers for
+// it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/gwm/options.hpp"
+#include "controller/host/host.hpp"
+#include "controller/net/loop.hpp"
+#include "controller/programs/sasp_gwm/connections.hpp"
+#include "controller/programs/sasp_gwm/prober.hpp"
+#include "controller/programs/sasp_gwm/weights_source.hpp"
+
+namespace saspd::programs {
+
+class SaspGwm final : public host::Program {
+ public:
+  // All of these outlive the program.
+  SaspGwm(host::Host& host, const gwm::Options& options, cli::Log& log);
+
+ private:
+  host::Refused read_files() override;
+  host::Refused listen() override;
+  cli::Needs needs() const override;
+  host::Refused start() override;
+  boost::json::object answer(const boost::json::object& request,
+                             const net::ControlPeer& peer) override;
+  metrics::Families metrics(TimePoint now) override;
+  std::string status_line() const override;
+  void reload() override;
+  void certificates_replaced() override { connections_.check_certificates_again(); }
+  void stop() override;
+
+  Result<void> read_authority();
+  void say_what_stays_unknown() const;
+  void poll_files();
+  void work();
+  void wait_until(std::optional<TimePoint> next);
+  void watch_members();
+  void look_at_alarms();
+  void watch_alarms();
+  void probed(const gwm::ProbeTarget& target, const gwm::Health& health);
+  gwm::Surroundings surroundings() const;
+
+  const gwm::Options& options_;
+  cli::Log& log_;
+  LimitedLog limited_log_;
+  gwm::WorkloadManager manager_;
+  Connections connections_;
+  Prober prober_;
+  WeightsSource weights_;
+  WatchedFiles authority_;
+  net::Timer files_timer_;
+  net::Timer work_timer_;
+  std::optional<TimePoint> awaited_;  // by it
+  net::Timer members_timer_;
+  net::Timer alarms_timer_;
+  std::uint64_t probed_generation_ = 0;
+  gwm::AlarmWatch alarm_watch_;
+  std::vector<gwm::Alarm> alarms_;  // as the log has them
+};
+
+}  // namespace saspd::programs

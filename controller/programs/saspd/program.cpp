@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/programs/saspd/program.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "controller/base/version.hpp"
+#include "controller/net/link.hpp"
+#include "controller/saspd/controller_settings.hpp"
+
+namespace saspd::programs {
+
+using namespace director;
+namespace json = boost::json;
+
+// The link to one GWM, and the controller at its end.
+class Saspd::Gwm final : private net::LinkOwner {
+ public:
+  Gwm(Saspd& program, std::size_t number, net::LinkSettings settings)
+      : program_(program), number_(number), link_(program.host_.io(), std::move(settings), *this) {}
+
+  void start() { link_.start(); }
+  void perform(sasp::LinkStep step) { link_.perform(std::move(step)); }
+  void check_certificate_again() { link_.check_certificate_again(); }
+
+ private:
+  void connecting(TimePoint now) override { controller().connecting(number_, now); }
+  sasp::LinkStep connected(TimePoint now) override {
+    return settled(controller().connected(number_, now));
+  }
+  sasp::LinkStep received(sasp::ByteView bytes, TimePoint now) override {
+    return settled(controller().received(number_, bytes, now));
+  }
+  sasp::LinkStep timed_out(TimePoint now) override {
+    return settled(controller().timed_out(number_, now));
+  }
+  std::optional<TimePoint> deadline() const override {
+    return program_.controller_.deadline(number_);
+  }
+  bool lost(const std::string& why, TimePoint now) override {
+    controller().lost(number_, why, now);
+    program_.settle();
+    return true;
+  }
+  Duration ended(const sasp::LinkEnd& end, TimePoint now) override {
+    return settled(controller().ended(number_, end, now));
+  }
+
+  Controller& controller() { return program_.controller_; }
+  template <class T>
+  T settled(T result) {
+    program_.settle();
+    return result;
+  }
+
+  Saspd& program_;
+  const std::size_t number_;
+  net::Link link_;
+};
+
+Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& plane,
+             cli::Needs needs, cli::Log& log)
+    : Program(host),
+      options_(options),
+      log_(log),
+      plane_(plane),
+      needs_(std::move(needs)),
+      controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
+      reconcile_timer_(host.io()) {
+  if (!options.xdp.attach_request.empty() && options.backend->is_attached && !options.dry_run)
+    attach_request_.emplace(options.xdp.attach_request);
+}
+
+Saspd::~Saspd() = default;
+
+host::Refused Saspd::start() {
+  open_ledger();
+  // What is read there is lost to others: in a dry run it is left to the saspd that writes.
+  if (!options_.keepalived_fifo.empty() && !options_.dry_run) {
+    keepalived_.emplace(options_.keepalived_fifo);
+  }
+  log_.info("saspd {} as '{}', {} group(s){}", program_version, options_.lb_uid,
+            options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
+  start_links();
+  controller_.look_for_problems();
+  ask_to_attach();
+  work();  // the first list tells the GWM which members there are
+  reconcile_later();
+  wait_for_plane();
+  return std::nullopt;
+}
+
+// A table of our own has no other author. In a dry run the ledger is read, and never written.
+void Saspd::open_ledger() {
+  if (options_.backend->traits.own_table || options_.ledger.empty()) return;
+  ledger_.emplace(options_.ledger, ledger_place(std::string(options_.backend->name)));
+  std::vector<std::string> warnings;
+  Ledger known = options_.dry_run ? ledger_->look(warnings) : ledger_->load(warnings);
+  controller_.remember(std::move(known), *ledger_, warnings);
+  settle();
+}
+
+// Before each decision, so that it knows what keepalived has said by then.
+void Saspd::hear_keepalived() {
+  if (!keepalived_) return;
+  const auto news = keepalived_->read();
+  controller_.keepalived_says(news, keepalived_->error());
+  if (keepalived_->generation() != keepalived_waited_for_) wait_for_keepalived();
+}
+
+void Saspd::wait_for_keepalived() {
+  keepalived_waited_for_ = keepalived_->generation();
+  keepalived_events_.reset();
+  if (keepalived_->descriptor() < 0) return;
+  keepalived_events_.emplace(host_.io(), keepalived_->descriptor(), [this] { work(); });
+}
+
+void Saspd::start_links() {
+  for (const auto& peer : options_.gwms) {
+    net::LinkSettings settings;
+    settings.host = peer.host;
+    settings.port = peer.port;
+    settings.tls = host_.tls();
+    gwms_.push_back(std::make_unique<Gwm>(*this, gwms_.size(), std::move(settings)));
+    gwms_.back()->start();
+  }
+}
+
+void Saspd::certificates_replaced() {
+  for (const auto& gwm : gwms_)
+    gwm->check_certificate_again();
+}
+
+metrics::Families Saspd::metrics(TimePoint now) {
+  return metric_families(full_status(controller_, surroundings(), now), counters_,
+                         options_.metrics_members, now, std::chrono::system_clock::now());
+}
+
+void Saspd::reconcile_later() {
+  reconcile_timer_.call_after(options_.reconcile_interval, [this] {
+    counters_.loop_lag = Clock::now() - reconcile_timer_.expiry();
+    controller_.look_again();
+    ask_to_attach();
+    work();
+    reconcile_later();
+  });
+}
+
+void Saspd::wait_for_plane() {
+  if (plane_.event_descriptor() < 0) return;
+  plane_events_.emplace(host_.io(), plane_.event_descriptor(), [this] {
+    controller_.take_up_events();
+    ask_to_attach();
+  });
+}
+
+// One chunk at a time, with the sockets served in between.
+void Saspd::work_soon() {
+  if (std::exchange(work_posted_, true)) return;
+  net::post(host_.io(), [this] {
+    work_posted_ = false;
+    work();
+  });
+}
+
+Work Saspd::work() {
+  const auto start = Clock::now();
+  hear_keepalived();
+  Work done = controller_.work(start, std::chrono::system_clock::now());
+  if (!options_.dry_run) counters_.count(done, Clock::now() - start);
+  settle();
+  return done;
+}
+
+// What the controller wants done. Called after it was told or asked anything.
+void Saspd::settle() {
+  auto output = controller_.output();
+  for (const auto& line : output.log)
+    write(line, log_);
+  for (auto& [gwm, step] : output.links)
+    gwms_.at(gwm)->perform(std::move(step));
+  if (output.work) work_soon();
+}
+
+void Saspd::ask_to_attach() {
+  settle();  // the problems are logged first
+  if (!attach_request_) return;
+  const auto news = attach_request_->look(controller_.problems(), Clock::now());
+  if (!news) return;
+  if (news->warning) return log_.warning("{}", news->text);
+  log_.info("{}", news->text);
+}
+
+Surroundings Saspd::surroundings() {
+  Surroundings around;
+  around.tls_error = host_.tls_error();
+  if (attach_request_) {
+    around.attach_request = attach_request_->text();
+    around.attach_requests = attach_request_->asked();
+  }
+  around.work = [this] {
+    ask_to_attach();
+    return work();
+  };
+  return around;
+}
+
+json::object Saspd::answer(const json::object& request, const net::ControlPeer& peer) {
+  const Asker asker{peer.may_write, fmt::format("uid {} (pid {})", peer.uid, peer.pid)};
+  auto answer = carry_out(request, asker, controller_, surroundings(), Clock::now());
+  settle();
+  return answer;
+}
+
+}  // namespace saspd::programs

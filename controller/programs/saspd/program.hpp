@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running saspd: what the host and the kernel say, handed to the Controller, and what it wants
+// done.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/host/host.hpp"
+#include "controller/lb/backend.hpp"
+#include "controller/net/loop.hpp"
+#include "controller/saspd/attach_request.hpp"
+#include "controller/saspd/control.hpp"
+#include "controller/saspd/controller.hpp"
+#include "controller/saspd/ledger_file.hpp"
+#include "controller/saspd/metrics.hpp"
+#include "controller/saspd/options.hpp"
+
+namespace saspd::programs {
+
+class Saspd final : public host::Program {
+ public:
+  // Options, plane and log outlive the program. What is not among `needs` is given up at the start.
+  Saspd(host::Host& host, const director::Options& options, lb::ObservedDataplane& plane,
+        cli::Needs needs, cli::Log& log);
+  ~Saspd() override;
+
+ private:
+  class Gwm;
+
+  cli::Needs needs() const override { return needs_; }
+  host::Refused start() override;
+  boost::json::object answer(const boost::json::object& request,
+                             const net::ControlPeer& peer) override;
+  metrics::Families metrics(TimePoint now) override;
+  std::string status_line() const override { return controller_.status_line(); }
+  void certificates_replaced() override;
+
+  void open_ledger();
+  void start_links();
+  void reconcile_later();
+  void wait_for_plane();
+  void hear_keepalived();
+  void wait_for_keepalived();
+  director::Work work();
+  void work_soon();
+  void ask_to_attach();
+  void settle();
+  director::Surroundings surroundings();
+
+  const director::Options& options_;
+  cli::Log& log_;
+  lb::ObservedDataplane& plane_;
+  const cli::Needs needs_;
+  director::Controller controller_;
+
+  net::Timer reconcile_timer_;
+  std::optional<net::ReadWatch> plane_events_;
+  std::vector<std::unique_ptr<Gwm>> gwms_;
+  director::MetricCounters counters_;
+  std::optional<director::LedgerFile> ledger_;  // nothing: none is kept
+  std::optional<director::KeepalivedFifo> keepalived_;
+  std::optional<net::ReadWatch> keepalived_events_;
+  unsigned keepalived_waited_for_ = 0;  // its generation
+  std::optional<director::AttachRequest> attach_request_;
+  bool work_posted_ = false;
+};
+
+}  // namespace saspd::programs
