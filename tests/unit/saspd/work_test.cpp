@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -27,11 +28,15 @@ namespace saspd::director {
 namespace {
 
 constexpr unsigned per_service = 100;
-constexpr std::array<unsigned, 3> sizes{1'000, 10'000, 100'000};
 constexpr std::uint8_t good =
     sasp::weight_flag::contact | sasp::weight_flag::confident | sasp::weight_flag::registered_by_lb;
 
 enum class Kind { found, managed };
+// Of tables. The largest takes its time to be made, so one kind is enough.
+std::vector<unsigned> sizes(Kind kind) {
+  return kind == Kind::found ? std::vector{1'000U, 10'000U, 100'000U}
+                             : std::vector{1'000U, 10'000U};
+}
 
 struct Cost {
   double steps = 0;
@@ -57,9 +62,7 @@ class Farm {
     perform(controller_->connected(0, now_));
     while (question_)
       answer();
-    for (int times = 0; times < 3; ++times)
-      reconcile();
-    plane_.written.clear();
+    settle();
   }
 
   // The weight of one member is another, and nothing else is.
@@ -78,7 +81,8 @@ class Farm {
   }
   // Everything there is comes once more.
   Cost nothing_changed() {
-    perform(controller_->timed_out(0, now_ = *controller_->deadline(0)));
+    now_ = std::max(now_, *controller_->deadline(0));
+    perform(controller_->timed_out(0, now_));
     return cost_of(answer_to(*std::exchange(question_, {})));
   }
   Cost listing() {
@@ -86,6 +90,14 @@ class Farm {
     return cost_of({});
   }
 
+  // What was written before is seen to be there.
+  void settle() {
+    for (int times = 0; times < 3; ++times) {
+      now_ += LossWatch::at_once;
+      controller_->look_again();
+      work();
+    }
+  }
   std::size_t written() { return std::exchange(plane_.written, {}).size(); }
 
  private:
@@ -158,11 +170,8 @@ class Farm {
       if (!output.work) return cost;
     }
   }
-  void reconcile() {
-    controller_->look_again();
-    work();
-  }
   Cost cost_of(const sasp::Bytes& message) {
+    plane_.written.clear();
     now_ += std::chrono::seconds{1};
     steps = 0;
     const std::size_t before = saspd::testing::allocations;
@@ -184,16 +193,20 @@ class Farm {
   std::optional<sasp::Frame> question_;
 };
 
+// Each is made once: that takes longer than what is measured.
+Farm& farm_of(unsigned members, Kind kind) {
+  static std::map<std::pair<unsigned, Kind>, Farm> farms;
+  return farms.try_emplace({members, kind}, members, kind).first->second;
+}
+
 // In the largest table at most so many times what it is in the smallest.
 void expect_flat(const std::vector<Cost>& costs, double most = 1.1) {
-  ASSERT_EQ(costs.size(), sizes.size());
+  ASSERT_GE(costs.size(), 2U);
   EXPECT_GT(costs.front().steps, 0);
   EXPECT_LE(costs.back().steps, most * costs.front().steps);
   EXPECT_LE(costs.back().allocations, 1.1 * costs.front().allocations);
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    fmt::print("{:>7} members: {:.1f} steps, {:.1f} allocations\n", sizes[i], costs[i].steps,
-               costs[i].allocations);
-  }
+  for (const auto& cost : costs)
+    fmt::print("{:.1f} steps, {:.1f} allocations\n", cost.steps, cost.allocations);
 }
 
 // Where each member is looked up.
@@ -213,11 +226,12 @@ INSTANTIATE_TEST_SUITE_P(Services, CostOf, ::testing::Values(Kind::found, Kind::
 
 TEST_P(CostOf, OneChangedMemberIsTheSameInAnyTable) {
   std::vector<Cost> costs;
-  for (const unsigned size : sizes) {
-    Farm farm(size, GetParam());
+  for (const unsigned size : sizes(GetParam())) {
+    Farm& farm = farm_of(size, GetParam());
+    farm.settle();
     farm.one_changed(0);
     Cost cost = farm.one_changed(size / 2);  // and the service of the first is looked at once more
-    EXPECT_EQ(farm.written(), 2U);
+    EXPECT_EQ(farm.written(), 1U);
     EXPECT_EQ(cost.services_decided, 2U);
     EXPECT_EQ(cost.members_decided, 2 * per_service);
     costs.push_back(std::move(cost));
@@ -227,8 +241,9 @@ TEST_P(CostOf, OneChangedMemberIsTheSameInAnyTable) {
 
 TEST_P(CostOf, AnUnchangedMessageDecidesNothing) {
   std::vector<Cost> costs;
-  for (const unsigned size : sizes) {
-    Farm farm(size, GetParam());
+  for (const unsigned size : sizes(GetParam())) {
+    Farm& farm = farm_of(size, GetParam());
+    farm.settle();
     const Cost cost = farm.nothing_changed();
     EXPECT_EQ(cost.services_decided, 0U);
     EXPECT_EQ(farm.written(), 0U);
@@ -239,8 +254,9 @@ TEST_P(CostOf, AnUnchangedMessageDecidesNothing) {
 
 TEST_P(CostOf, AnUnchangedListingDecidesNothing) {
   std::vector<Cost> costs;
-  for (const unsigned size : sizes) {
-    Farm farm(size, GetParam());
+  for (const unsigned size : sizes(GetParam())) {
+    Farm& farm = farm_of(size, GetParam());
+    farm.settle();
     const Cost cost = farm.listing();
     EXPECT_EQ(cost.services_decided, 0U);
     costs.push_back(per(size, cost));
@@ -251,8 +267,9 @@ TEST_P(CostOf, AnUnchangedListingDecidesNothing) {
 // However many chunks it takes to write them.
 TEST_P(CostOf, EachOfManyChangesIsTheSameInAnyTable) {
   std::vector<Cost> costs;
-  for (const unsigned size : sizes) {
-    Farm farm(size, GetParam());
+  for (const unsigned size : sizes(GetParam())) {
+    Farm& farm = farm_of(size, GetParam());
+    farm.settle();
     const Cost cost = farm.all_changed();
     EXPECT_EQ(farm.written(), size);
     EXPECT_EQ(cost.services_decided, size / per_service) << "a chunk is only a write";
@@ -262,11 +279,10 @@ TEST_P(CostOf, EachOfManyChangesIsTheSameInAnyTable) {
 }
 
 // One service of that many members.
-TEST_P(CostOf, EachOfManyChangesIsTheSameInAnyService) {
+TEST(CostOfAService, EachOfManyChangesIsTheSameInAnyService) {
   std::vector<Cost> costs;
-  for (const unsigned size : sizes) {
-    const unsigned members = size / 2;  // a message holds at most 65 535 of one group
-    Farm farm(members, GetParam(), members);
+  for (const unsigned members : {1'000U, 20'000U}) {
+    Farm farm(members, Kind::found, members);
     const Cost cost = farm.all_changed();
     EXPECT_EQ(farm.written(), members);
     EXPECT_EQ(cost.services_decided, 1U);
