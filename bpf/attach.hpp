@@ -27,7 +27,7 @@ struct AttachSettings {
   Sizes sizes;
   std::uint32_t new_flow_limit = 0;  // flows stored per second and CPU; 0: no limit
   bool defer_syn = false;            // stores a flow at the packet after its SYN
-  // Of the hash from flows to slots; balancers that share traffic need the same. Empty: random.
+  // For the hash from flows to slots; balancers that share traffic need the same. Empty: random.
   std::optional<std::uint32_t> seed;
   std::optional<Owner> owner;  // of the pins; empty: root
   bool replace = false;        // discards existing maps that do not fit, including their flows

@@ -43,7 +43,7 @@ enum {
  * and a packet that looks right then may find neither. What changes often, the table in use, stands in an
  * array therefore; the rest is changed in place, under the lock (BPF_F_LOCK). */
 struct lb_service {
-	struct bpf_spin_lock lock; /* of the kernel's update; nobody else takes it */
+	struct bpf_spin_lock lock; /* of the kernel's update; no one else takes it */
 	__u32 number;              /* of its counters and its tables: 0 up to max_services - 1 */
 	__u8 forward;
 	__u8 flags;
@@ -59,7 +59,7 @@ struct lb_address_key {
 	__u32 family;
 };
 
-/* tables: an array. Which backend a slot leads to; 0 is nobody. */
+/* tables: an array. Which backend a slot leads to; 0 is none. */
 struct lb_table {
 	__u16 backend[LB_SLOTS_PADDED];
 };
@@ -175,7 +175,7 @@ struct lb_counters {
 	X(LB_DROP_FRAGMENT, "drop_fragment") \
 	/* its source MAC is this host's: led on, it would go round */ \
 	X(LB_DROP_OWN_SOURCE, "drop_own_source") \
-	/* nobody has a weight */ \
+	/* no backend has a weight */ \
 	X(LB_DROP_NO_BACKEND, "drop_no_backend") \
 	X(LB_DROP_NO_NEXT_HOP, "drop_no_next_hop") \
 	/* and its sender is not to be told, or not so often; the same of too big */ \

@@ -265,7 +265,7 @@ static __always_inline enum lb_reason parse_frame(struct xdp_md *ctx, struct pac
 		return LB_PASS_NOT_IP;
 	if (!whole || sizeof(*eth) + packet->length > packet->frame_length)
 		return LB_PASS_MALFORMED;
-	if (eth->h_dest[0] & 1) /* a broadcast is nobody's request to a service */
+	if (eth->h_dest[0] & 1) /* a broadcast never requests a service */
 		return LB_PASS_NO_SERVICE;
 	return LB_UNDECIDED;
 }

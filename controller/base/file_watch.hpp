@@ -72,7 +72,7 @@ class WatchedFiles {
 
   // For the first time; `failed` is not called.
   Result<void> read();
-  // Now, because somebody asks (SIGHUP): `failed` is called for an old reason too.
+  // Now, because an operator asks (SIGHUP): `failed` is called for an old reason too.
   void read_now();
   // To be called regularly. A file that is gone counts as one that cannot be read.
   void look();

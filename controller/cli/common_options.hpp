@@ -26,7 +26,7 @@ enum class Verb : std::uint8_t { run, check };
 struct CommonOptions {
   Verb verb = Verb::run;
   std::string control;              // path of the control socket
-  bool control_is_wanted = true;    // false: nobody asked for it, and it may be lacking
+  bool control_is_wanted = true;    // false: not asked for, so it may be lacking
   std::optional<Endpoint> metrics;  // nothing: off
   bool metrics_members = true;
   TlsSettings tls;
@@ -34,7 +34,7 @@ struct CommonOptions {
   LogOptions log;
 };
 
-// Of a program that connects to GWMs.
+// For a program that connects to GWMs.
 struct ClientOptions : CommonOptions {
   std::vector<HostPort> gwms;  // in order of precedence
   std::chrono::seconds retry_min{20};

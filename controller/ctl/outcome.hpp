@@ -22,7 +22,7 @@ struct Outcome {
 Result<void> check_schema(const boost::json::object& answer);
 
 // Only an answer of the program that was asked is one. `gwm_is_there`: sasp-gwm has a socket here,
-// which helps whoever asked saspd without a word and got no answer.
+// which helps a user who asked saspd by default and got no answer.
 Outcome outcome(const Options& options, const Result<boost::json::object>& answer, bool colors,
                 bool gwm_is_there = false);
 

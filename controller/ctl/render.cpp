@@ -16,7 +16,7 @@ namespace {
 using report::LinkState;
 using report::Reason;
 
-// Of the table of a service: bpf/lb.h.
+// In the table of a service: bpf/lb.h.
 constexpr unsigned xdp_slots = 65537;
 
 template <class Value>
@@ -40,7 +40,7 @@ Color color_of(const report::Word<Reason>& reason) {
   return bad ? Color::bad : Color::doubtful;
 }
 
-// Of the XDP data plane: where it is reached, or why it is not.
+// With the XDP data plane: where it is reached, or why it is not.
 std::string next_hop(const lb::DestinationState& state) {
   if (state.reachable) return or_dash(state.next_hop);
   return state.next_hop.empty() ? "unknown" : state.next_hop;
@@ -196,7 +196,7 @@ void find_gwm_problems(const report::Status& status, Texts& found) {
   }
 }
 
-// Of saspd itself and of the host.
+// About saspd itself and the host.
 void find_errors(const report::Status& status, Texts& found) {
   if (status.kernel_error) found.push_back("the kernel: " + *status.kernel_error);
   for (const auto& problem : status.problems)

@@ -23,9 +23,9 @@ using report::unless_empty;
 
 // How long an event is an alarm; a metric counts it for ever.
 constexpr auto alarm_time = std::chrono::hours{1};
-// Of the status: more is for `members`.
+// In the status; `members` shows more.
 constexpr std::size_t max_listed = 50;
-// Of errors: what was meant instead.
+// For errors: what was meant instead.
 constexpr std::size_t max_names_compared = 1000;
 constexpr std::size_t max_names_shown = 5;
 
@@ -132,7 +132,7 @@ std::vector<report::gwm::Unregistered> unregistered(const WorkloadManager& manag
 
 // --- watch
 
-// "weight 40", "weight 0, quiesced": what an LB is told of it.
+// "weight 40", "weight 0, quiesced": what an LB gets about it.
 std::string watched_text(const WeightEntry& entry) {
   std::string text = fmt::format("weight {}", entry.weight);
   if (has(entry.flags, weight_flag::quiesce)) text += ", quiesced";

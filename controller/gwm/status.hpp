@@ -46,7 +46,7 @@ struct Surroundings {
 std::vector<std::pair<std::string_view, std::size_t>> alarm_counts(const Surroundings& around,
                                                                    TimePoint now);
 
-// A farm may be larger than what is good to be told at once.
+// A farm may be larger than one answer should be.
 inline constexpr std::size_t max_members_shown = 20'000;
 
 // How many members are there, each counted by the first that is true of it.
@@ -66,7 +66,7 @@ report::gwm::Lbs lbs_answer(const WorkloadManager& manager, const Surroundings& 
                             TimePoint now);
 report::gwm::Groups groups_answer(const WorkloadManager& manager, TimePoint now);
 
-// Of one group, or of all. An error if there is no such group.
+// For one group, or for all. An error if there is no such group.
 Result<report::gwm::Members> members_answer(const WorkloadManager& manager,
                                             const std::optional<std::string>& wanted,
                                             TimePoint now);
@@ -75,7 +75,7 @@ Result<report::gwm::Members> members_answer(const WorkloadManager& manager,
 Result<report::gwm::Why> why_answer(const WorkloadManager& manager, const Surroundings& around,
                                     const MemberName& wanted, TimePoint now);
 
-// One text per load balancer and member: whoever compares two answers sees what has happened.
+// One text per load balancer and member: two answers compared show what has happened.
 report::gwm::Watch watch_answer(const WorkloadManager& manager, TimePoint now);
 
 }  // namespace saspd::gwm

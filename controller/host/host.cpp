@@ -120,7 +120,7 @@ ExitCode Host::run(Program& program) {
   return program.outcome();
 }
 
-// Root opens the sockets; whoever we are then reads the keys, now and later.
+// Root opens the sockets; the user we then are reads the keys, now and later.
 Refused Host::start() {
   if (auto why = program_->read_files()) return why;
   if (auto why = open_control()) return why;

@@ -32,8 +32,8 @@ using cli::Refused;
 struct About {
   std::string_view name;  // of the program, of its user, and of who answers
   TlsRole tls_role = TlsRole::client;
-  // False: a command that does one thing and ends. It tells a service manager nothing, and no log
-  // that it began and ended; signals but SIGTERM and SIGINT end it as they end any command.
+  // False: a command that does one thing and ends. It reports nothing to a service manager, and no
+  // log that it began and ended; signals but SIGTERM and SIGINT end it as they end any command.
   bool is_service = true;
   std::string_view last_words{};  // in the log, behind why it ended: "; the weights stay"
 };
@@ -83,8 +83,8 @@ class Host {
   Host& operator=(const Host&) = delete;
   ~Host();
 
-  // Does what CommonOptions::verb says, and returns what to end with. What it has opened is closed then,
-  // the socket's file removed; end the process without destructors (cli::end).
+  // Does what CommonOptions::verb says, and returns what to end with. What it has opened is closed
+  // then, the socket's file removed; end the process without destructors (cli::end).
   ExitCode run(Program& program);
   // --check: the certificates, read by whom the program would be. run() does it for a program that
   // can be made without a kernel.

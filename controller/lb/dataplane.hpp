@@ -44,7 +44,7 @@ class Dataplane {
 
   // How it is to be used.
   struct Traits {
-    bool own_table = false;  // nobody else writes it
+    bool own_table = false;  // no one else writes it
     // The most changes per apply(), so that its stall is bounded: one batch of the kernel's.
     std::size_t chunk = 256;
     // A service is written as one new table, however many of its destinations change: a plan is

@@ -22,7 +22,7 @@ std::optional<double> number_at(std::string_view text) {
   return value;
 }
 
-// Of a line "some avg10=1.23 avg60=0.45 avg300=0.06 total=789".
+// From a line "some avg10=1.23 avg60=0.45 avg300=0.06 total=789".
 std::optional<double> avg10(std::string_view text, std::string_view line) {
   constexpr std::string_view key = " avg10=";
   for (std::size_t start = 0; start < text.size();) {

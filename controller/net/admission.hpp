@@ -24,7 +24,7 @@ struct AdmissionLimits {
   // From one address.
   std::size_t max_per_address = 1024;
   unsigned max_new_per_second = 100;            // 0: no limit
-  std::size_t max_handshakes_per_address = 64;  // unfinished: nobody is known before one
+  std::size_t max_handshakes_per_address = 64;  // unfinished: no peer is known before one
   bool spare_loopback = true;
   // Bytes of unfinished messages of all connections together. Who adds to more, and has more than a
   // small message in it, has to go.

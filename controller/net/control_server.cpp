@@ -73,7 +73,7 @@ Result<FileId> listen(asio::io_context& io, Local::acceptor& acceptor, const std
   return *id;
 }
 
-// A socket file outlives a program that was killed; nobody can connect to it any more.
+// A socket file outlives a killed program; connecting to it fails.
 Result<void> remove_stale(asio::io_context& io, const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return {};  // what else is wrong, bind will say
@@ -103,7 +103,7 @@ Result<void> bind_and_listen(Local::acceptor& acceptor, const std::string& path)
   error_code ec;
   acceptor.open(Local(), ec);
   if (!ec) {
-    // The file never has other rights than these, and no chmod meets another file that somebody put
+    // The file never has other rights than these, and no chmod meets another file that was put
     // there. No other thread of ours makes files.
     const mode_t before = ::umask(~socket_mode & 0777);
     acceptor.bind(path, ec);
@@ -291,8 +291,8 @@ ControlServer::Shared::Reply ControlServer::Shared::answer(std::string_view line
   return answer(*request, peer);
 }
 
-// A client whose question is answered by an exception is told so and let go; what that means for
-// the program is the owner's to say.
+// A client whose request ends in an exception gets that answer and is disconnected; what that means
+// for the program is the owner's to say.
 ControlServer::Shared::Reply ControlServer::Shared::answer(const json::object& request,
                                                            const ControlPeer& peer) const {
   std::exception_ptr failure;

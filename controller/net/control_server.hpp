@@ -28,9 +28,9 @@ struct ControlLimits {
   std::chrono::milliseconds patience{10'000};
 };
 
-// A Unix stream socket of mode 0660: whoever may open it may read. A request is answered with what
-// the owner returns, what is none with an error. Requests of one client are answered one after the
-// other.
+// A Unix stream socket of mode 0660: a user who may open it may read. A request is answered with
+// what the owner returns, what is none with an error. Requests of one client are answered one after
+// the other.
 class ControlServer {
  public:
   // Called from the io_context, never after destruction.
@@ -43,7 +43,7 @@ class ControlServer {
         on_exception = [](const auto&, const auto& failure) { std::rethrow_exception(failure); };
   };
 
-  // A socket file on which nobody listens is replaced. Errors name the path; address_in_use if
+  // A socket file without a listener is replaced. Errors name the path; address_in_use if
   // another program listens there. A group of the name `admins` is looked up once, here.
   static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io, std::string path,
                                                      Callbacks callbacks, ControlLimits limits = {},

@@ -53,7 +53,7 @@ class Pace {
   TimePoint paid_until_;
 };
 
-// A socket and its session. Whatever ends it, close() is told why.
+// A socket and its session. Whatever ends it, close() gets the reason.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(ConnectionId id, Stream stream, const Endpoint& peer, const GwmServerConfig& config)

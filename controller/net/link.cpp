@@ -28,9 +28,9 @@ namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
-// Asio's resolver works in a thread of its own, which would take signals too: of two that follow each
-// other, SIGTERM might then overtake SIGHUP. The thread starts with the first question, and inherits
-// what is blocked.
+// Asio's resolver works in a thread of its own, which would take signals too: of two that follow
+// each other, SIGTERM might then overtake SIGHUP. The thread starts with the first question, and
+// inherits what is blocked.
 void start_resolver(asio::io_context& io) {
   sigset_t all;
   sigset_t before;
@@ -101,7 +101,7 @@ class Link::Wire {
   bool connected_ = false;        // the owner talks over stream_
   std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
 
-  // Of the present connection, or attempt.
+  // State of the present connection or attempt.
   bool established_ = false;
   bool closed_by_peer_ = false;
   bool tls_failed_ = false;
@@ -193,7 +193,7 @@ asio::awaitable<bool> Link::Wire::connect() {
       co_return true;
     }
     stream_->close();
-    // What TLS said of one address tells more than another one that nobody listens at.
+    // What TLS said about one address is more useful than an address without a listener.
     if (!tls_has_failed) why_ = std::move(error);
   }
   co_return false;

@@ -94,7 +94,7 @@ class MetricsServer::Shared : public std::enable_shared_from_this<Shared> {
   std::optional<Listener<Tcp>> listener_;
   asio::steady_timer retry_;
   Clients<Stream> clients_;
-  std::string not_listening_;  // the reason, as last told
+  std::string not_listening_;  // the reason, as last reported
   Text text_;                  // as last made
   std::chrono::steady_clock::time_point made_;
   bool closed_ = false;

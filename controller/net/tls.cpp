@@ -124,7 +124,7 @@ auto read_pem(const std::string& path, Read read) -> decltype(read(std::string_v
   return objects;
 }
 
-// A passphrase could only be asked for, and there is nobody to ask.
+// A passphrase could only be asked for, and a daemon has no one to ask.
 Result<KeyPointer> read_key(const std::string& path) {
   const auto content = read_file(path, FileKind::secret);
   if (!content) return fail(content.error());

@@ -77,9 +77,9 @@ class TlsCredentials {
   // Called when a reload has replaced the context.
   void when_replaced(std::function<void()> replaced) { replaced_ = std::move(replaced); }
 
-  // To begin with, and tells the warnings. An error changes nothing.
+  // At the start; reports the warnings. An error changes nothing.
   Result<void> load();
-  // The same for a context that exists (SIGHUP); what came of it is told.
+  // The same for an existing context (SIGHUP); reports the outcome.
   void reload();
   // Why the files could not be read again, which is tried on and on; empty: they could.
   const std::string& error() const { return files_.error(); }

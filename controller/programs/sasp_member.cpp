@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sasp-member: tells GWMs about the servers of this machine, for long or once.
+// sasp-member: reports the servers of this machine to GWMs, continuously or once.
 
 #include "controller/cli/guarded.hpp"
 #include "controller/programs/sasp_member/agent.hpp"

@@ -47,7 +47,7 @@ struct Refusal {
 };
 BOOST_DESCRIBE_STRUCT(Refusal, (), (error, exit_code))
 
-// Of a weight entry, RFC 4678 5.3.
+// From a weight entry, RFC 4678 5.3.
 struct Flags {
   bool contact = false;
   bool quiesce = false;

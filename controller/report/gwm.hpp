@@ -71,7 +71,7 @@ struct Unavailable {
 };
 BOOST_DESCRIBE_STRUCT(Unavailable, (), (lb_uid, group, member, label, detail))
 
-// What the weights file names, and nobody has registered.
+// Named by the weights file, but not registered.
 struct Unregistered {
   std::string group;
   std::optional<std::string> member;   // null: the whole group
@@ -119,7 +119,7 @@ struct FileLine {
 };
 BOOST_DESCRIBE_STRUCT(FileLine, (), (says, weight, remembered_s))
 
-// What the load balancer was told last on its connection.
+// What was last sent to the load balancer on its connection.
 struct Told {
   std::uint16_t weight = 0;
   bool contact = false;
@@ -198,7 +198,7 @@ BOOST_DESCRIBE_STRUCT(Groups, (Answer), (groups))
 
 struct Members : Answer {
   std::vector<GroupMembers> groups;
-  std::uint64_t left_out = 0;  // members: too many to be told at once
+  std::uint64_t left_out = 0;  // members: too many for one answer
 };
 BOOST_DESCRIBE_STRUCT(Members, (Answer), (groups, left_out))
 

@@ -90,7 +90,7 @@ BOOST_DESCRIBE_STRUCT(Service, (), (spec, present, managed, scheduler))
 
 struct GroupSummary {
   std::string name;
-  std::optional<std::string> gwm;   // whose advice counts; null: nobody has advised yet
+  std::optional<std::string> gwm;   // whose advice counts; null: no GWM has advised yet
   bool bound = false;               // a service of it is in the kernel
   std::optional<std::string> held;  // why advice is held back, if it is
   std::vector<Alarm> alarms;
@@ -183,7 +183,7 @@ struct Members : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Members, (Answer), (groups))
 
-// A text per thing that may change: whoever compares two answers sees what has happened.
+// A text per thing that may change: two answers compared show what has happened.
 struct Watch : Answer {
   Dictionary<std::string> items;
 };
@@ -233,12 +233,12 @@ struct Reconcile {
 BOOST_DESCRIBE_STRUCT(Reconcile, (),
                       (schema_version, dry_run, written, plan, failures, remaining, program))
 
-// Of a packet to a service.
+// For a packet to a service.
 struct FlowPath {
   std::string forward;  // l2, ipip
   std::uint32_t slot = 0;
   bool known_flow = false;                 // led by what is remembered of its flow
-  std::optional<std::string> destination;  // null: nobody has a weight
+  std::optional<std::string> destination;  // null: no destination has a weight
   std::string next_hop;
 };
 BOOST_DESCRIBE_STRUCT(FlowPath, (), (forward, slot, known_flow, destination, next_hop))

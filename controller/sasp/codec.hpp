@@ -49,7 +49,7 @@ Result<Decoded> decode(ByteView bytes, DecodeOptions options = {});
 struct Envelope {
   std::uint8_t version = 0;
   std::uint32_t message_id = 0;
-  Type type{};  // any 16 bits; is_message() tells whether RFC 4678 lists it
+  Type type{};  // any 16 bits; is_message() says whether RFC 4678 lists it
 };
 Result<Envelope> decode_envelope(ByteView bytes);
 

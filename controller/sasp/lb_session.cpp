@@ -163,7 +163,7 @@ void LbSession::handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step) {
   if (!groups.empty()) {
     step.events.emplace_back(WeightsReceived{std::move(groups), pushed.id, false});
   }
-  // With trust only an answer tells who is gone, so pushes do not put it off.
+  // With trust, only an answer shows which members are gone, so pushes do not put it off.
   if (config_.push && !config_.trust && !is_in_doubt()) next_poll_ = next_question(now);
 }
 

@@ -49,7 +49,7 @@ struct LbSessionConfig {
   // Push has no heartbeat (row 39): after so many intervals of silence a Get Weights asks.
   unsigned silent_intervals = 2;
   // With trust and No-Change: after so many answers with changes only, everything is asked for,
-  // since a member that is gone is told by its absence alone (row 32).
+  // since only its absence shows that a member is gone (row 32).
   unsigned delta_rounds = 10;
   // Replies to Get Weights cannot be split (row 20). When all groups together may come to more
   // bytes than this, each request names only some of them.
@@ -90,8 +90,8 @@ class LbSession {
   // Call it at deadline(), or later.
   LbStep handle_timeout(TimePoint now);
   // May be called at any time, and must be called after each change of `wanted`, which is never
-  // null: the next exchange, which starts now, registers a difference. The cost is constant while the
-  // generation is the same.
+  // null: the next exchange, which starts now, registers a difference. The cost is constant while
+  // the generation is the same.
   LbStep want(std::shared_ptr<const WantedRegistry> wanted, TimePoint now);
   // The same, with a registry that the session keeps itself.
   LbStep want(WantedGroups groups, TimePoint now);
@@ -191,7 +191,7 @@ class LbSession {
   std::shared_ptr<WantedRegistry> own_;  // of want(WantedGroups)
   std::uint64_t told_ = 0;               // the generation of the last want()
 
-  // Of this connection.
+  // State of this connection.
   Picture picture_ = Picture::disconnected;
   bool established_ = false;
   std::uint8_t asked_state_ = 0;       // the flags of the last Set LB State

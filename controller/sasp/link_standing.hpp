@@ -59,7 +59,7 @@ class LinkStanding {
   Backoff backoff_;
   LinkState state_ = LinkState::trying;
   TimePoint state_since_;
-  // Of the present connection, or attempt.
+  // State of the present connection or attempt.
   std::optional<TimePoint> established_since_;
   std::optional<TimePoint> lost_at_;
   // Over all connections.

@@ -12,7 +12,7 @@ namespace saspd::sasp {
 enum class LinkState : std::uint8_t {
   trying,          // no connection yet, waiting for the next attempt
   connecting,      // TCP, TLS and the opening exchange
-  established,     // the opening exchange is over
+  established,     // the opening exchange is complete
   down_trying,     // was established, waiting for the next attempt
   down_duplicate,  // the same, and another load balancer seems to have our LB UID (Backoff)
   tls_error,       // waiting for the next attempt, and the last one failed by TLS

@@ -124,7 +124,7 @@ class MemberSession {
   MemberGoal goal_;
   RequestChannel channel_;
 
-  // Of this connection.
+  // State of this connection.
   bool connected_ = false;
   bool established_ = false;
   bool reached_ = false;
@@ -133,7 +133,7 @@ class MemberSession {
       Presence::untouched;      // what the GWM has acknowledged; untouched: nothing yet
   std::optional<State> state_;  // that the GWM has acknowledged
   bool confirmed_ = false;      // a state was acknowledged since the registration
-  std::optional<std::pair<Type, ReturnCode>> refused_;  // told last
+  std::optional<std::pair<Type, ReturnCode>> refused_;  // last reported
   std::optional<TimePoint> retry_at_;                   // nothing is sent before this time
   std::optional<TimePoint> heartbeat_at_;
 };

@@ -90,7 +90,7 @@ class RequestChannel {
   std::uint64_t protocol_errors_ = 0;
   std::uint32_t last_id_ = 0;
 
-  // Of this connection.
+  // State of this connection.
   Framer framer_;
   std::uint8_t version_;
   std::optional<Pending> pending_;  // one request in flight (row 12)

@@ -35,7 +35,7 @@ struct SessionStep {
 
 // The same, once the events were taken by whom they concern.
 struct LinkStep {
-  bool established = false;  // the opening exchange is over
+  bool established = false;  // the opening exchange is complete
   Bytes send;
   std::optional<Error> close;  // after sending nothing more
 };

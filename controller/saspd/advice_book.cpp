@@ -269,7 +269,7 @@ void AdviceBook::look(const lb::Table& before, const lb::Table& now,
   }
 }
 
-// A destination of a managed service that is seen for the first time, and that nobody configured.
+// A destination of a managed service that is seen for the first time and is not configured.
 void AdviceBook::find_self_registered(const lb::ServiceKey& key, const lb::Table& before,
                                       const lb::Table& now, Agenda& agenda) {
   const auto place = places_.find(key);

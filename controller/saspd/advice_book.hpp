@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who belongs to which group, and what the GWMs say about them. Pure. What of it changes marks on the
-// agenda each service whose decision follows from it.
+// Who belongs to which group, and what the GWMs say about them. Pure. What of it changes marks on
+// the agenda each service whose decision follows from it.
 #pragma once
 
 #include <cstddef>
@@ -60,7 +60,7 @@ class AdviceBook {
   // others.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, const lb::Table& kernel,
                      TimePoint now, Agenda& agenda);
-  // Of several GWMs, the first connected one that advised a group counts for it (--gwm-merge
+  // With several GWMs, the first connected one that advised a group counts for it (--gwm-merge
   // primary); when none is connected, the one that counted last goes on counting. Returns whether
   // anything is different now.
   bool set_connected(std::size_t gwm, bool connected, Agenda& agenda);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a GWM steers a service at all. Weights that nobody steers stay as they are, and that
+// Whether a GWM steers a service at all. Weights that no GWM steers stay as they are, and that
 // looks well from outside. Pure.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace saspd::director {
 
-// How long nobody waits for a GWM: --stale-after, or else three times its interval and at least
+// How long a missing GWM is no alarm: --stale-after, or else three times its interval and at least
 // three minutes.
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after);
 // Whether that long has passed since it spoke.
@@ -31,12 +31,12 @@ enum class Guidance : std::uint8_t {
 };
 Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::Heard& heard);
 
-// Of one service: it is unsteered when there was no advice for so long that neither a start nor a
+// Per service: it is unsteered when there was no advice for so long that neither a start nor a
 // GWM that was restarted explains it.
 class AdviceWatch {
  public:
   void update(Guidance guidance, Duration patience, TimePoint now);
-  // Why nobody steers it; nothing: it is steered, or was until lately.
+  // Why no GWM steers it; nothing: it is steered, or was until recently.
   std::optional<Guidance> lack() const { return lack_; }
   // When time alone will make it unsteered, if it will.
   std::optional<TimePoint> deadline(Duration patience) const;

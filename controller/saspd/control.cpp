@@ -76,7 +76,7 @@ json::object reconcile(const Asker& asker, Controller& controller, const Surroun
   return report::to_json(reconcile_answer(done, controller.dry_run(), done.remaining));
 }
 
-// The operator says that a weight of 0 is the advice's to change, whoever wrote it.
+// The operator says that the advice may change a weight of 0, whichever program wrote it.
 json::object undrain(const json::object& request, const Asker& asker, Controller& controller) {
   const auto member = text_of(request, "member");
   if (!member) return report::control_error(ExitCode::usage, "undrain needs a member");

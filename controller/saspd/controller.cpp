@@ -99,7 +99,7 @@ void Controller::established(std::size_t gwm, TimePoint now) {
   Gwm& peer = gwms_[gwm];
   peer.standing.established(now);
   peer.news.established();
-  log_.info("gwm {}: established", peer.name);
+  log_.info("GWM {}: established", peer.name);
   reconciler_.set_connected(gwm, true);
   output_.work = true;
 }
@@ -114,7 +114,7 @@ Duration Controller::ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint 
   const auto retry = peer.standing.ended(end, now);
   if (peer.standing.state() == sasp::LinkState::down_duplicate) {
     log_.warning(
-        "gwm {}: another load balancer seems to use the LB UID '{}': this GWM ends our connection "
+        "GWM {}: another load balancer seems to use the LB UID '{}': this GWM ends our connection "
         "again and again and is still there itself; each director needs an --lb-uid of its own",
         peer.name, settings_.session.lb_uid);
   }
@@ -132,8 +132,8 @@ void Controller::disconnected(std::size_t gwm) {
 
 void Controller::say(const Gwm& gwm, const std::optional<GwmNews::Line>& line) {
   if (!line) return;
-  if (line->warning) return log_.warning("gwm {}: {}", gwm.name, line->text);
-  log_.info("gwm {}: {}", gwm.name, line->text);
+  if (line->warning) return log_.warning("GWM {}: {}", gwm.name, line->text);
+  log_.info("GWM {}: {}", gwm.name, line->text);
 }
 
 // --- the kernel, and who else writes it
@@ -236,7 +236,7 @@ Status Controller::status(TimePoint now) const {
   return status;
 }
 
-// What the data plane tells of destinations.
+// What the data plane reports about destinations.
 void Controller::add_states(GroupView& group) const {
   std::map<lb::ServiceKey, std::map<Endpoint, lb::DestinationState>> states;
   for (const auto& service : group.services)

@@ -48,7 +48,7 @@ class Controller {
   // What is to be done outside, in this order.
   struct Output {
     std::vector<LogLine> log;
-    std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what GWMs are to be told
+    std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what goes to GWMs
     bool work = false;  // work() is to be called, after giving other work a turn
   };
 

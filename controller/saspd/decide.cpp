@@ -8,7 +8,7 @@
 namespace saspd::director {
 namespace {
 
-// A GWM that was restarted takes two samples of each member first. One that knows nobody for longer
+// A restarted GWM takes two samples of each member first. One that knows no member for longer
 // than this has taken back what it said by the confident flag.
 constexpr Duration confidence_lapses = std::chrono::minutes{3};
 

@@ -169,7 +169,7 @@ void Knowledge::look(lb::Table table, const Look& look, TimePoint now) {
   looked_ = true;
 }
 
-// Somebody has taken out what they had not given to us to take out: `ipvsadm -C`. Returns those
+// Another program removed what was not ours to remove: `ipvsadm -C`. Returns those
 // that are not remembered any more.
 std::set<lb::ServiceKey> Knowledge::note_vanished(const std::set<lb::ServiceKey>& changed,
                                                   const lb::Table& before, TimePoint now) {
@@ -313,7 +313,7 @@ bool Knowledge::note_who_is_avoided(const lb::ServiceKey& service, const Service
   const auto& destinations = pool(service).destinations;
   for (const auto& [endpoint, member] : decision.members) {
     const auto* known = page.find(endpoint);
-    if (member.reason == Reason::static_weight) continue;  // no rule: nobody has advised yet
+    if (member.reason == Reason::static_weight) continue;  // no rule: no GWM has advised yet
     if (known == nullptr || known->avoided == is_avoided(member)) continue;
     const auto destination = destinations.find(endpoint);
     if (destination == destinations.end()) continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What saspd knows, and decides from: advice, the kernel's table, what was written and seen of it;
 // and on the agenda, about which services it has learned something since they were decided.
-// A value: a copy of it tells what would be decided, and disturbs nothing. Pure.
+// A value: a copy shows what would be decided, and disturbs nothing. Pure.
 #pragma once
 
 #include <map>
@@ -68,7 +68,8 @@ class Knowledge {
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   // The kernel has this now.
   void look(lb::Table table, const Look& look, TimePoint now);
-  // These are about to be written. Each of them then either was, or was refused, or neither is known.
+  // These are about to be written. Each of them then either was, or was refused, or neither is
+  // known.
   void will_write(const lb::Plan& changes);
   // With the weight of `decision`, if the change has one.
   void wrote(const lb::Change& change, const Decision* decision);
@@ -92,7 +93,7 @@ class Knowledge {
   const lb::Pool& pool(const lb::ServiceKey& service) const;
   // Services that the last look saw, and none before it but the first.
   const std::vector<lb::ServiceKey>& appeared() const { return appeared_; }
-  // Services that went within the last hour, by somebody else, and when.
+  // Services that another program removed within the last hour, and when.
   const std::map<lb::ServiceKey, TimePoint>& vanished() const { return vanished_; }
   using SeenOfService = std::map<Endpoint, Seen>;
   const SeenOfService& seen(const lb::ServiceKey& service) const;

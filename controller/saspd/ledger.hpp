@@ -5,12 +5,12 @@
 // A zero is ours if we wrote it, or were about to, over a weight that was not 0. It stays ours as
 // long as the kernel shows 0: over the end of the process, and where the whole service went and
 // came back as it was (ipvsadm -C and -R, a reboot with saved rules). It is foreign if it replaced
-// another weight, or was there when the destination appeared. It is unclear if both we and somebody
+// another weight, or was there when the destination appeared. It is unclear if both we and someone
 // else wrote 0, as far as that leaves a trace:
 //   no_record    found at the start, and there is no ledger that would know
 //   added_again  ours, but the destination alone was removed and added again
-//   edited       ours, but somebody wrote other attributes with it
-//   restored     ours, gone with its service and back; somebody else's zero was seen there as well
+//   edited       ours, but another program wrote other attributes with it
+//   restored     ours, gone with its service and back; another's zero was seen there as well
 // keepalived's zero over ours leaves no trace; its own word does (keepalived_says).
 #pragma once
 
@@ -57,7 +57,7 @@ class Ledger {
     // Kept.
     ZeroAuthor zero = ZeroAuthor::nobody;
     Doubt doubt = Doubt::none;
-    bool others_zero = false;  // somebody else's zero was seen here
+    bool others_zero = false;  // another's zero was seen here
     bool held_down = false;    // by keepalived, as it says
     bool avoided = false;      // see Ledger::avoided
     enum class Presence : std::uint8_t { here, gone, gone_alone } presence = Presence::here;
@@ -71,7 +71,7 @@ class Ledger {
     ZeroAuthor before_write = ZeroAuthor::nobody;
     bool operator==(const Record&) const = default;
   };
-  // A service that is looked at. `all_ours`: nobody else writes there, so that every zero is ours.
+  // A service that is looked at. `all_ours`: no one else writes there, so every zero is ours.
   struct Watched {
     lb::ServiceKey service;
     bool all_ours = false;
@@ -106,7 +106,7 @@ class Ledger {
   bool misses(const lb::Table& table) const;
 
   // A change is about to be written; the kernel has done it; it has refused, and done nothing. A
-  // change of which that is not known stays about to be written, and the next look tells.
+  // change whose outcome is not known stays about to be written until the next listing shows it.
   void will_write(const lb::Change& change);
   void wrote(const lb::Change& change);
   void refused(const lb::Change& change);
@@ -149,7 +149,7 @@ class Ledger {
 
   std::map<lb::ServiceKey, Records> records_;
   std::map<lb::ServiceKey, bool> watched_;
-  bool blind_ = true;      // until the first look: nobody knows whose the zeros are
+  bool blind_ = true;      // until the first listing: whose the zeros are is not known
   bool some_left_ = true;  // since those that left were counted last
   bool unkept_ = true;
 };

@@ -21,10 +21,10 @@ class LedgerFile : public LedgerKeeper {
   // Creates the folder if there is none. Returns its path if it did, else empty.
   static std::string make_folder(const std::string& path);
 
-  // What is on disk. A file that is not ours (of somebody but root and us, or that others may
-  // write), damaged, of another version or about another table is not believed: a blind ledger is
-  // returned, and the reason added to `warnings`. One that is damaged or of another version is put
-  // aside, for who can make something of it.
+  // What is on disk. A file that is not ours (owned by another user than root and us, or that
+  // others may write), damaged, of another version or about another table is not believed: a blind
+  // ledger is returned, and the reason added to `warnings`. One that is damaged or of another
+  // version is put aside, for who can make something of it.
   Ledger load(std::vector<std::string>& warnings);
   // The same for a dry run: nothing is put aside, and the file is left to a saspd that writes it.
   Ledger look(std::vector<std::string>& warnings) const;

@@ -38,7 +38,7 @@ class News {
   void ledger(const std::string& error);
   void keepalived(const std::string& error);
 
-  // As told last.
+  // As last reported.
   const std::string& kernel_error() const { return kernel_error_; }
   const std::vector<lb::Problem>& problems() const { return problems_; }
   const std::string& keepalived_error() const { return keepalived_error_; }

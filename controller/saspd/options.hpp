@@ -28,7 +28,7 @@ struct XdpOptions {
 
   std::string pins = "/sys/fs/bpf/saspd";
   std::string attach_request;  // a file to be written where reattach would help; empty: none
-  // Of attach:
+  // For attach:
   std::vector<std::string> interfaces;
   std::vector<IpAddress> decapsulate;  // on a server: the service addresses; else empty
   Mode mode = Mode::automatic;

@@ -75,7 +75,7 @@ Result<lb::Plan> Reconciler::plan(TimePoint now) const {
   return backlog.take(std::numeric_limits<std::size_t>::max());
 }
 
-// In a dry run somebody else may write the kernel, and the ledger.
+// In a dry run another saspd may write the kernel and the ledger.
 void Reconciler::keep_ledger() {
   if (settings_.dry_run || keeper_ == nullptr || !known_.ledger().unkept()) return;
   if (keeper_->keep(known_.ledger())) known_.ledger_was_kept();
@@ -271,7 +271,7 @@ std::size_t Reconciler::give_back(const std::optional<std::string>& group, const
   return given;
 }
 
-// --- what others are told
+// --- what others learn
 
 sasp::WantedGroups Reconciler::wanted() const {
   sasp::WantedGroups all;

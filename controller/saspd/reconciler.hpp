@@ -6,8 +6,8 @@
 //   decide   knowledge -> decision -> backlog, for each service that is on the agenda
 //   write    a chunk of the backlog, the ledger before it
 //
-// What it costs follows from what has changed, and not from what there is: what is not on the agenda
-// (see Knowledge) is decided as it was, and nothing of it is looked at.
+// What it costs follows from what has changed, and not from what there is: what is not on the
+// agenda (see Knowledge) is decided as it was, and nothing of it is looked at.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ namespace saspd::director {
 struct Work {
   lb::Plan applied;             // acknowledged by the kernel; with dry_run: what would be written
   std::vector<Error> failures;  // the kernel is listed again before the next try
-  // Not written, because somebody else wrote it after it was listed (lb::Failure). It is listed
+  // Not written, because another program wrote it after it was listed (lb::Failure). It is listed
   // again and decided anew: no fault.
   std::vector<Error> overtaken;
   std::vector<Error> no_room;  // what the data plane has no room for; all else is as it shall be
@@ -91,7 +91,7 @@ class Reconciler {
 
   // keepalived says that it holds this server down, or does not any more.
   void keepalived_says(const KeepalivedNews& news);
-  // The operator says that the weight 0 of this member is ours to raise, whoever wrote it; in one
+  // The operator says that we may raise this member's weight 0, whichever program wrote it; in one
   // group or in all. Returns in how many services that was so.
   std::size_t give_back(const std::optional<std::string>& group, const Endpoint& member);
   // What would be written if the kernel were listed now. Nothing is different afterwards.

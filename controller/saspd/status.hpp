@@ -67,7 +67,7 @@ report::Plan plan_answer(const lb::Plan& plan);
 report::Undrain undrain_answer(std::string_view member, std::size_t services);
 
 // What `done` did, and how many writes are left to be done after it. In a dry run nothing is
-// written: `done` tells what would be.
+// written: `done` shows what would be.
 report::Reconcile reconcile_answer(const Work& done, bool dry_run, std::size_t remaining);
 
 }  // namespace saspd::director

@@ -26,7 +26,7 @@ struct MemberView {
   std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
   Reason reason = Reason::unbound;
   Zero zero;                                  // whose its weight 0 is
-  std::optional<lb::DestinationState> state;  // where the data plane tells; not filled in here
+  std::optional<lb::DestinationState> state;  // where the data plane reports it; not filled in here
 };
 
 struct ServiceView {

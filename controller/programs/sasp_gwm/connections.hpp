@@ -18,7 +18,7 @@ namespace saspd::programs {
 
 class Connections final : private net::GwmServerOwner {
  public:
-  // `work` is called whenever the manager was told something. Manager and log outlive this, this
+  // `work` is called after each event that reached the manager. Manager and log outlive this, this
   // the run of the loop. `retention` is for the log.
   Connections(boost::asio::io_context& io, net::GwmServerConfig config, gwm::Authority authority,
               std::chrono::seconds retention, gwm::WorkloadManager& manager, LimitedLog& log,
@@ -27,7 +27,7 @@ class Connections final : private net::GwmServerOwner {
   Result<Endpoint> listen(const Endpoint& endpoint) { return server_.listen(endpoint); }
   void close_all() { server_.stop(); }  // with TLS it is said
   void check_certificates_again() { server_.check_certificates_again(); }
-  // There is another authority. Who speaks for a load balancer without right to it is told nothing
+  // Replaces the authority. A peer that may not speak for a load balancer gets nothing
   // more.
   void judge_again(gwm::Authority authority);
 

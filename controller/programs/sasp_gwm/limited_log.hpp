@@ -18,8 +18,8 @@ class LimitedLog {
       log_.info("{}", text);
   }
   void warning(const std::string& text) { warn(text, warning_); }
-  // Of who was not let in. Anybody can cause these lines; they leave room for those of peers that
-  // are known.
+  // For peers that were not let in. Anyone can cause these lines; they leave room for those of
+  // peers that are known.
   void rejection(const std::string& text) { warn(text, rejection_); }
   void error(const std::string& text) {
     if (allows(error_, [this](auto n) { log_.error("{} lines were suppressed", n); }))

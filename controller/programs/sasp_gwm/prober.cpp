@@ -84,7 +84,7 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
 
   const ProbeTarget& target() const { return target_; }
 
-  // Runs, and tells the prober.
+  // Runs, and reports to the prober.
   static asio::awaitable<void> probe(Prober& prober, std::shared_ptr<Attempt> attempt);
 
   asio::awaitable<Outcome> run() {

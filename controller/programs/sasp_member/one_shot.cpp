@@ -32,7 +32,7 @@ bool drains(const Options& options) {
   return options.command == Command::deregister && options.drain > seconds{0};
 }
 
-// The one that needs somebody to act first. Exit codes of 75 and 69 may cure themselves.
+// The one that needs action first. What exit codes 75 and 69 report may pass by itself.
 ExitCode worse(ExitCode a, ExitCode b) {
   for (const ExitCode code : {ExitCode::configuration, ExitCode::no_permission,
                               ExitCode::unavailable, ExitCode::try_again}) {
@@ -57,7 +57,7 @@ sasp::MemberGoal OneShot::first_goal(const Options& options) {
   if (options.command == Command::register_once) goal.presence = sasp::Presence::registered;
   if (options.command == Command::deregister) {
     goal.presence = drains(options) ? sasp::Presence::untouched : sasp::Presence::absent;
-    // RFC 4678 7.2.1: somebody takes the member out.
+    // RFC 4678 7.2.1: an operator takes the member out.
     goal.reason = sasp::deregistration_reason::learned_and_purposeful;
   }
   goal.quiesced = options.command == Command::quiesce || drains(options);
@@ -93,7 +93,7 @@ void OneShot::changed() {
   }
 }
 
-// Where nobody has heard of the quiesce there is nothing to wait for.
+// Where no GWM knows of the quiesce, there is nothing to wait for.
 void OneShot::settle() {
   if (phase_ == Phase::acting) return host_.end();
   if (gwms_.reached() > 0) return drain();

@@ -86,7 +86,7 @@ host::Refused Saspd::start() {
   start_links();
   controller_.look_for_problems();
   ask_to_attach();
-  work();  // the first list tells the GWM which members there are
+  work();  // the first listing shows the GWM which members there are
   reconcile_later();
   wait_for_plane();
   return std::nullopt;
@@ -174,7 +174,7 @@ Work Saspd::work() {
   return done;
 }
 
-// What the controller wants done. Called after it was told or asked anything.
+// What the controller wants done. Called after each event or question.
 void Saspd::settle() {
   auto output = controller_.output();
   for (const auto& line : output.log)

@@ -214,7 +214,7 @@ TEST_F(ControllerTest, BytesBecomeWeightsAndLines) {
   EXPECT_EQ(kernel(), "40 30 20");
   EXPECT_EQ(plane_.written.size(), 3U);
   const auto lines = log();
-  EXPECT_LINE(lines, Level::info, "gwm gwm-1:3860: established");
+  EXPECT_LINE(lines, Level::info, "GWM gwm-1:3860: established");
   EXPECT_LINE(lines, Level::info, "tcp:192.0.2.10:80 10.0.0.1:8080 weight 10 -> 40");
   EXPECT_LINE(lines, Level::info, "tcp:192.0.2.10:80 10.0.0.3:8080 weight 10 -> 20");
   EXPECT_EQ(count(lines, Level::error, "") + count(lines, Level::warning, ""), 0U)
@@ -268,7 +268,7 @@ TEST_F(ControllerTest, ABadMessageEndsTheConnectionAndChangesNoWeight) {
   says(0, sasp::Bytes(64, 0xFF));
   EXPECT_EQ(plane_.written.size(), 0U);
   EXPECT_EQ(kernel(), "40 30 20");
-  EXPECT_LINE(log(), Level::warning, "gwm gwm-1:3860: ");
+  EXPECT_LINE(log(), Level::warning, "GWM gwm-1:3860: ");
   EXPECT_EQ(status(0).state, LinkState::down_trying);
   EXPECT_EQ(status(0).protocol_errors, 1U);
 }
@@ -278,7 +278,7 @@ TEST_F(ControllerTest, ALostGwmIsAWarningAndFurtherAttemptsAreNot) {
   connects(0);
   log();
   ends(0, {"connection lost"});
-  EXPECT_LINE(log(), Level::warning, "gwm gwm-1:3860: connection lost; next attempt in ");
+  EXPECT_LINE(log(), Level::warning, "GWM gwm-1:3860: connection lost; next attempt in ");
   EXPECT_GE(delay_, 20s);
   EXPECT_EQ(status(0).state, LinkState::down_trying);
   now_ += delay_;
@@ -286,7 +286,7 @@ TEST_F(ControllerTest, ALostGwmIsAWarningAndFurtherAttemptsAreNot) {
   EXPECT_EQ(status(0).state, LinkState::connecting);
   ends(0, {"cannot connect"});
   const auto lines = log();
-  EXPECT_LINE(lines, Level::info, "gwm gwm-1:3860: cannot connect; next attempt in ");
+  EXPECT_LINE(lines, Level::info, "GWM gwm-1:3860: cannot connect; next attempt in ");
   EXPECT_NO_LINE(lines, Level::warning, "");
   EXPECT_EQ(status(0).last_error, "cannot connect");
 
