@@ -26,8 +26,8 @@ Controller::Controller(lb::ObservedDataplane& plane, Settings settings, TimePoin
       reconciler_(plane, plane, settings_.reconciler) {
   for (const auto& name : settings_.gwms) {
     gwms_.push_back({name,
-                     sasp::LbSession(settings_.session),
-                     {settings_.retry_min, settings_.seed + gwms_.size(), now},
+                     {sasp::LbSession(settings_.session), settings_.retry_min,
+                      settings_.seed + gwms_.size(), now},
                      {}});
   }
 }
@@ -48,44 +48,35 @@ Controller::Output Controller::output() {
 // --- the links
 
 void Controller::connecting(std::size_t gwm, TimePoint now) {
-  gwms_.at(gwm).standing.connecting(now);
+  gwms_.at(gwm).link.connecting(now);
 }
 
 sasp::LinkStep Controller::connected(std::size_t gwm, TimePoint now) {
-  Gwm& peer = gwms_.at(gwm);
-  peer.connected = true;
-  peer.standing.connected();
-  return take(gwm, peer.session.connected(now), now);
+  return take(gwm, gwms_.at(gwm).link.connected(now), now);
 }
 
 sasp::LinkStep Controller::received(std::size_t gwm, sasp::ByteView bytes, TimePoint now) {
-  Gwm& peer = gwms_.at(gwm);
-  auto step = peer.session.handle_bytes(bytes, now);
-  if (!step.close) peer.standing.heard(now);  // else it was no message
-  return take(gwm, std::move(step), now);
+  return take(gwm, gwms_.at(gwm).link.received(bytes, now), now);
 }
 
 sasp::LinkStep Controller::timed_out(std::size_t gwm, TimePoint now) {
-  return take(gwm, gwms_.at(gwm).session.handle_timeout(now), now);
+  return take(gwm, gwms_.at(gwm).link.timed_out(now), now);
 }
 
 std::optional<TimePoint> Controller::deadline(std::size_t gwm) const {
-  return gwms_.at(gwm).session.deadline();
+  return gwms_.at(gwm).link.deadline();
 }
 
-sasp::LinkStep Controller::take(std::size_t gwm, sasp::LbStep step, TimePoint now) {
-  sasp::LinkStep rest{false, std::move(step.send), std::move(step.close)};
-  for (const auto& event : step.events) {
-    rest.established = rest.established || std::holds_alternative<sasp::Established>(event);
+sasp::LinkStep Controller::take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
+                                TimePoint now) {
+  for (const auto& event : step.events)
     take(gwm, event, now);
-  }
-  if (rest.close) gwms_[gwm].connected = false;
-  return rest;
+  return std::move(step.link);
 }
 
 void Controller::take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now) {
   Gwm& peer = gwms_[gwm];
-  if (std::holds_alternative<sasp::Established>(event)) return established(gwm, now);
+  if (std::holds_alternative<sasp::Established>(event)) return established(gwm);
   if (const auto* notice = std::get_if<sasp::Notice>(&event)) {
     return say(peer, peer.news.notice(*notice, now));
   }
@@ -95,24 +86,24 @@ void Controller::take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now
   output_.work = true;
 }
 
-void Controller::established(std::size_t gwm, TimePoint now) {
+void Controller::established(std::size_t gwm) {
   Gwm& peer = gwms_[gwm];
-  peer.standing.established(now);
   peer.news.established();
   log_.info("GWM {}: established", peer.name);
   reconciler_.set_connected(gwm, true);
   output_.work = true;
 }
 
-void Controller::lost(std::size_t gwm, const std::string& why, TimePoint now) {
-  gwms_.at(gwm).standing.lost(why, now);
+bool Controller::lost(std::size_t gwm, const std::string& why, TimePoint now) {
+  const bool matters = gwms_.at(gwm).link.lost(why, now);
   disconnected(gwm);
+  return matters;
 }
 
 Duration Controller::ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint now) {
   Gwm& peer = gwms_.at(gwm);
-  const auto retry = peer.standing.ended(end, now);
-  if (peer.standing.state() == sasp::LinkState::down_duplicate) {
+  const auto retry = peer.link.ended(end, now);
+  if (peer.link.state() == sasp::LinkState::down_duplicate) {
     log_.warning(
         "GWM {}: another load balancer seems to use the LB UID '{}': this GWM ends our connection "
         "again and again and is still there itself; each director needs an --lb-uid of its own",
@@ -125,7 +116,6 @@ Duration Controller::ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint 
 
 // What it advised stays.
 void Controller::disconnected(std::size_t gwm) {
-  gwms_[gwm].connected = false;
   reconciler_.set_connected(gwm, false);
   output_.work = true;
 }
@@ -169,7 +159,7 @@ void Controller::look_again() {
 
 Work Controller::work(TimePoint now, WallTime wall) {
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm)
-    reconciler_.heard(gwm, gwms_[gwm].session.heard());
+    reconciler_.heard(gwm, gwms_[gwm].link.session().heard());
   Work done = reconciler_.work(now);
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
   news_.work(done);
@@ -186,10 +176,10 @@ void Controller::tell_what_is_wanted(TimePoint now) {
     wanted_->assign(group, members);
   if (told_ == wanted_->generation()) return;
   told_ = wanted_->generation();
+  const auto want = [&](auto& session) { return session.want(wanted_, now); };
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
-    auto step = gwms_[gwm].session.want(wanted_, now);
-    if (!gwms_[gwm].connected) continue;  // the next connection comes round to it
-    output_.links.emplace_back(gwm, take(gwm, std::move(step), now));
+    if (auto step = gwms_[gwm].link.tell(want, now))
+      output_.links.emplace_back(gwm, take(gwm, std::move(*step), now));
   }
 }
 
@@ -228,10 +218,11 @@ Status Controller::status(TimePoint now) const {
     add_states(group);
   status.kernel_settings = reconciler_.kernel_settings();
   for (const auto& gwm : gwms_) {
-    const auto view = gwm.standing.view(now);
+    const auto view = gwm.link.view(now);
+    const auto& session = gwm.link.session();
     status.gwms.push_back({gwm.name, view.state, view.state_since, view.last_message,
-                           gwm.session.interval(), view.last_error, gwm.session.protocol_errors(),
-                           gwm.session.tolerances(), view.duplicate_suspected});
+                           session.interval(), view.last_error, session.protocol_errors(),
+                           session.tolerances(), view.duplicate_suspected});
   }
   return status;
 }
@@ -251,7 +242,7 @@ void Controller::add_states(GroupView& group) const {
 // The time of the last change is a time of day, because its age would need a line per second.
 std::string Controller::status_line() const {
   const auto up = std::count_if(gwms_.begin(), gwms_.end(), [](const Gwm& gwm) {
-    return gwm.standing.state() == sasp::LinkState::established;
+    return gwm.link.state() == sasp::LinkState::established;
   });
   const auto [groups, members] = reconciler_.extent();
   std::string line =

@@ -17,13 +17,13 @@
 #include <vector>
 
 #include "controller/base/member_name.hpp"
+#include "controller/cli/log_lines.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/sasp/lb_session.hpp"
-#include "controller/sasp/link_standing.hpp"
+#include "controller/sasp/linked_session.hpp"
 #include "controller/saspd/gwm_news.hpp"
 #include "controller/saspd/keepalived_fifo.hpp"
 #include "controller/saspd/ledger.hpp"
-#include "controller/saspd/log_lines.hpp"
 #include "controller/saspd/news.hpp"
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/status.hpp"
@@ -47,7 +47,7 @@ class Controller {
 
   // What is to be done outside, in this order.
   struct Output {
-    std::vector<LogLine> log;
+    std::vector<cli::LogLine> log;
     std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what goes to GWMs
     bool work = false;  // work() is to be called, after giving other work a turn
   };
@@ -69,7 +69,7 @@ class Controller {
   sasp::LinkStep received(std::size_t gwm, sasp::ByteView bytes, TimePoint now);
   sasp::LinkStep timed_out(std::size_t gwm, TimePoint now);
   std::optional<TimePoint> deadline(std::size_t gwm) const;
-  void lost(std::size_t gwm, const std::string& why, TimePoint now);
+  bool lost(std::size_t gwm, const std::string& why, TimePoint now);
   Duration ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint now);
 
   // What keepalived has said, and why it cannot be heard (empty: it can). Before each work().
@@ -102,15 +102,14 @@ class Controller {
  private:
   struct Gwm {
     std::string name;
-    sasp::LbSession session;
-    sasp::LinkStanding standing;
+    sasp::LinkedSession<sasp::LbSession> link;
     GwmNews news;
-    bool connected = false;
   };
 
-  sasp::LinkStep take(std::size_t gwm, sasp::LbStep step, TimePoint now);
+  sasp::LinkStep take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
+                      TimePoint now);
   void take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now);
-  void established(std::size_t gwm, TimePoint now);
+  void established(std::size_t gwm);
   void disconnected(std::size_t gwm);
   void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
   void tell_what_is_wanted(TimePoint now);
@@ -118,7 +117,7 @@ class Controller {
 
   const Settings settings_;
   lb::ObservedDataplane& plane_;
-  LogLines log_;
+  cli::LogLines log_;
   News news_;
   Reconciler reconciler_;
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "controller/cli/log_lines.hpp"
 #include "controller/lb/observer.hpp"
 #include "controller/lb/plan.hpp"
 #include "controller/saspd/alarms.hpp"
-#include "controller/saspd/log_lines.hpp"
 #include "controller/saspd/reconciler.hpp"
 #include "controller/saspd/zeros.hpp"
 
@@ -26,7 +26,7 @@ class News {
   };
 
   // `log` must outlive it.
-  News(Settings settings, LogLines& log) : settings_(std::move(settings)), log_(log) {}
+  News(Settings settings, cli::LogLines& log) : settings_(std::move(settings)), log_(log) {}
 
   // Each says how it is now; what is no news is not logged. Empty texts: all is well.
   void work(const Work& work);
@@ -48,7 +48,7 @@ class News {
   void alarm(const AlarmChange& change);
 
   const Settings settings_;
-  LogLines& log_;
+  cli::LogLines& log_;
 
   std::string kernel_error_;
   std::vector<lb::Problem> problems_;  // of the data plane

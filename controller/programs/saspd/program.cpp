@@ -15,51 +15,6 @@ namespace saspd::programs {
 using namespace director;
 namespace json = boost::json;
 
-// The link to one GWM, and the controller at its end.
-class Saspd::Gwm final : private net::LinkOwner {
- public:
-  Gwm(Saspd& program, std::size_t number, net::LinkSettings settings)
-      : program_(program), number_(number), link_(program.host_.io(), std::move(settings), *this) {}
-
-  void start() { link_.start(); }
-  void perform(sasp::LinkStep step) { link_.perform(std::move(step)); }
-  void check_certificate_again() { link_.check_certificate_again(); }
-
- private:
-  void connecting(TimePoint now) override { controller().connecting(number_, now); }
-  sasp::LinkStep connected(TimePoint now) override {
-    return settled(controller().connected(number_, now));
-  }
-  sasp::LinkStep received(sasp::ByteView bytes, TimePoint now) override {
-    return settled(controller().received(number_, bytes, now));
-  }
-  sasp::LinkStep timed_out(TimePoint now) override {
-    return settled(controller().timed_out(number_, now));
-  }
-  std::optional<TimePoint> deadline() const override {
-    return program_.controller_.deadline(number_);
-  }
-  bool lost(const std::string& why, TimePoint now) override {
-    controller().lost(number_, why, now);
-    program_.settle();
-    return true;
-  }
-  Duration ended(const sasp::LinkEnd& end, TimePoint now) override {
-    return settled(controller().ended(number_, end, now));
-  }
-
-  Controller& controller() { return program_.controller_; }
-  template <class T>
-  T settled(T result) {
-    program_.settle();
-    return result;
-  }
-
-  Saspd& program_;
-  const std::size_t number_;
-  net::Link link_;
-};
-
 Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& plane,
              cli::Needs needs, cli::Log& log)
     : Program(host),
@@ -68,12 +23,11 @@ Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& pl
       plane_(plane),
       needs_(std::move(needs)),
       controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
+      links_(host.io(), controller_, [this] { settle(); }),
       reconcile_timer_(host.io()) {
   if (!options.xdp.attach_request.empty() && options.backend->is_attached && !options.dry_run)
     attach_request_.emplace(options.xdp.attach_request);
 }
-
-Saspd::~Saspd() = default;
 
 host::Refused Saspd::start() {
   open_ledger();
@@ -123,14 +77,9 @@ void Saspd::start_links() {
     settings.host = peer.host;
     settings.port = peer.port;
     settings.tls = host_.tls();
-    gwms_.push_back(std::make_unique<Gwm>(*this, gwms_.size(), std::move(settings)));
-    gwms_.back()->start();
+    links_.add(std::move(settings));
   }
-}
-
-void Saspd::certificates_replaced() {
-  for (const auto& gwm : gwms_)
-    gwm->check_certificate_again();
+  links_.start();
 }
 
 metrics::Families Saspd::metrics(TimePoint now) {
@@ -180,7 +129,7 @@ void Saspd::settle() {
   for (const auto& line : output.log)
     write(line, log_);
   for (auto& [gwm, step] : output.links)
-    gwms_.at(gwm)->perform(std::move(step));
+    links_.perform(gwm, std::move(step));
   if (output.work) work_soon();
 }
 

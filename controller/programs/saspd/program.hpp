@@ -3,14 +3,13 @@
 // done.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "controller/host/host.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/net/loop.hpp"
+#include "controller/programs/gwm_links.hpp"
 #include "controller/saspd/attach_request.hpp"
 #include "controller/saspd/control.hpp"
 #include "controller/saspd/controller.hpp"
@@ -25,18 +24,15 @@ class Saspd final : public host::Program {
   // Options, plane and log outlive the program. What is not among `needs` is given up at the start.
   Saspd(host::Host& host, const director::Options& options, lb::ObservedDataplane& plane,
         cli::Needs needs, cli::Log& log);
-  ~Saspd() override;
 
  private:
-  class Gwm;
-
   cli::Needs needs() const override { return needs_; }
   host::Refused start() override;
   boost::json::object answer(const boost::json::object& request,
                              const net::ControlPeer& peer) override;
   metrics::Families metrics(TimePoint now) override;
   std::string status_line() const override { return controller_.status_line(); }
-  void certificates_replaced() override;
+  void certificates_replaced() override { links_.check_certificates_again(); }
 
   void open_ledger();
   void start_links();
@@ -55,10 +51,10 @@ class Saspd final : public host::Program {
   lb::ObservedDataplane& plane_;
   const cli::Needs needs_;
   director::Controller controller_;
+  GwmLinks<director::Controller> links_;
 
   net::Timer reconcile_timer_;
   std::optional<net::ReadWatch> plane_events_;
-  std::vector<std::unique_ptr<Gwm>> gwms_;
   director::MetricCounters counters_;
   std::optional<director::LedgerFile> ledger_;  // nothing: none is kept
   std::optional<director::KeepalivedFifo> keepalived_;

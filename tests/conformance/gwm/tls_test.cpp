@@ -10,9 +10,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include "controller/net/session_link.hpp"
 #include "controller/net/tls.hpp"
+#include "controller/programs/gwm_links.hpp"
 #include "controller/sasp/lb_session.hpp"
+#include "controller/sasp/linked_session.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/held_handshake.hpp"
 #include "tests/support/http_get.hpp"
@@ -25,7 +26,7 @@ namespace saspd::gwm {
 namespace {
 
 using namespace std::chrono_literals;
-using net::LinkState;
+using sasp::LinkState;
 using saspd::testing::SaspClient;
 using test::Arguments;
 using test::eventually;
@@ -37,11 +38,12 @@ const std::string sasp_gwm = PROGRAMS "/sasp-gwm";
 const std::string sasp_member = PROGRAMS "/sasp-member";
 const std::string saspctl = PROGRAMS "/saspctl";
 
-// A load balancer, with saspd's own link. It runs while somebody waits for something.
+// A load balancer, with saspd's own links. It runs while somebody waits for something.
 class LoadBalancer {
  public:
   LoadBalancer(std::uint16_t port, std::optional<TlsSettings> tls, const std::string& host,
-               const std::string& lb_uid = "director-1") {
+               const std::string& lb_uid = "director-1")
+      : core_(lb_uid), links_(io_, core_, [] {}) {
     net::LinkSettings settings;
     settings.host = host;
     settings.port = port;
@@ -50,25 +52,11 @@ class LoadBalancer {
                    [](net::TlsCredentials::Tone, const std::string&) {});
       const auto loaded = tls_->load();
       EXPECT_TRUE(loaded) << loaded.error().detail;
-      tls_->when_replaced([this] { link_->check_certificate_again(); });
+      tls_->when_replaced([this] { links_.check_certificates_again(); });
       settings.tls = &*tls_;
     }
-    sasp::LbSessionConfig session;
-    session.lb_uid = lb_uid;
-    session.interval = 1s;
-    session.trust = true;
-    net::SessionLink<sasp::LbSession>::Callbacks callbacks;
-    callbacks.on_event = [this](const sasp::LbEvent& event) {
-      if (const auto* got = std::get_if<sasp::WeightsReceived>(&event)) take(*got);
-    };
-    callbacks.on_notice = [](const sasp::Notice&) {};
-    callbacks.on_down = [](const std::string&) {};
-    callbacks.on_state = [this](LinkState state) { states.push_back(state); };
-    link_.emplace(io_, settings, 100ms, sasp::LbSession(session), std::move(callbacks));
-    link_->tell([](auto& lb, TimePoint now) {
-      return lb.want({{"web", {{sasp::MemberKey{*IpAddress::parse("10.0.0.1"), 6, 80}, ""}}}}, now);
-    });
-    link_->start();
+    links_.add(settings);
+    links_.start();
   }
 
   template <class Condition>
@@ -79,33 +67,90 @@ class LoadBalancer {
     return condition();
   }
   bool becomes(LinkState state) {
-    return until([&] { return link_->view().state == state; });
+    return until([&] { return core_.view().state == state; });
   }
   bool fails_with(const std::string& words) {
     return until([&] { return last_error().find(words) != std::string::npos; });
   }
   bool was(LinkState state) const {
-    return std::find(states.begin(), states.end(), state) != states.end();
+    return std::find(states().begin(), states().end(), state) != states().end();
   }
-  std::string last_error() const { return link_->view().last_error; }
+  std::string last_error() const { return core_.view().last_error; }
   void reload() { tls_->reload(); }
 
-  int weight = -1;   // as advised last
-  int received = 0;  // answers with weights
-  std::vector<LinkState> states;
+  int weight() const { return core_.weight; }
+  int received() const { return core_.answers; }
+  const std::vector<LinkState>& states() const { return core_.states; }
 
  private:
-  void take(const sasp::WeightsReceived& got) {
-    ++received;
-    for (const auto& group : got.groups) {
-      for (const auto& entry : group.items)
-        weight = entry.weight;
+  class Core {
+   public:
+    using Link = sasp::LinkedSession<sasp::LbSession>;
+
+    explicit Core(const std::string& lb_uid)
+        : link_(session(lb_uid), 100ms, net::random_seed(), Clock::now()) {}
+
+    void connecting(std::size_t, TimePoint now) {
+      link_.connecting(now);
+      note();
     }
-  }
+    sasp::LinkStep connected(std::size_t, TimePoint now) { return take(link_.connected(now)); }
+    sasp::LinkStep received(std::size_t, sasp::ByteView bytes, TimePoint now) {
+      return take(link_.received(bytes, now));
+    }
+    sasp::LinkStep timed_out(std::size_t, TimePoint now) { return take(link_.timed_out(now)); }
+    std::optional<TimePoint> deadline(std::size_t) const { return link_.deadline(); }
+    bool lost(std::size_t, const std::string& why, TimePoint now) {
+      const bool matters = link_.lost(why, now);
+      note();
+      return matters;
+    }
+    Duration ended(std::size_t, const sasp::LinkEnd& end, TimePoint now) {
+      const auto delay = link_.ended(end, now).delay;
+      note();
+      return delay;
+    }
+    sasp::LinkView view() const { return link_.view(Clock::now()); }
+
+    int weight = -1;  // as advised last
+    int answers = 0;  // with weights
+    std::vector<LinkState> states;
+
+   private:
+    static sasp::LbSession session(const std::string& lb_uid) {
+      sasp::LbSessionConfig config;
+      config.lb_uid = lb_uid;
+      config.interval = 1s;
+      config.trust = true;
+      sasp::LbSession session(config);
+      session.want({{"web", {{sasp::MemberKey{*IpAddress::parse("10.0.0.1"), 6, 80}, ""}}}},
+                   Clock::now());
+      return session;
+    }
+    sasp::LinkStep take(Link::Step step) {
+      note();
+      for (const auto& event : step.events) {
+        const auto* got = std::get_if<sasp::WeightsReceived>(&event);
+        if (got == nullptr) continue;
+        ++answers;
+        for (const auto& group : got->groups) {
+          for (const auto& entry : group.items)
+            weight = entry.weight;
+        }
+      }
+      return std::move(step.link);
+    }
+    void note() {
+      if (states.empty() || states.back() != link_.state()) states.push_back(link_.state());
+    }
+
+    Link link_;
+  };
 
   boost::asio::io_context io_;
   std::optional<net::TlsCredentials> tls_;
-  std::optional<net::SessionLink<sasp::LbSession>> link_;
+  Core core_;
+  programs::GwmLinks<Core> links_;
 };
 
 class GwmWithTls : public ::testing::Test {
@@ -217,7 +262,7 @@ class GwmWithTls : public ::testing::Test {
 TEST_F(GwmWithTls, AdvisesOverTlsAndKnowsItsPeer) {
   given_gwm();
   auto lb = load_balancer("director-1", "localhost");
-  EXPECT_TRUE(lb.until([&] { return lb.weight == 40; })) << lb.last_error();
+  EXPECT_TRUE(lb.until([&] { return lb.weight() == 40; })) << lb.last_error();
   EXPECT_TRUE(logs("with TLS"));
   EXPECT_TRUE(logs("connected, 'director-1'"));
 }
@@ -274,7 +319,7 @@ TEST_F(GwmWithTls, DemandsACertificate) {
             "TLS: the peer requires our certificate (alert 116): give --tls-cert and "
             "--tls-key");
   EXPECT_FALSE(lb.was(LinkState::established));
-  EXPECT_EQ(lb.weight, -1);
+  EXPECT_EQ(lb.weight(), -1);
   EXPECT_TRUE(logs("TLS: the peer has no certificate, but --tls-ca requires one"));
   EXPECT_NE(s_client({"-tls1_3"}).find("alert certificate required"), std::string::npos);
   EXPECT_NE(s_client({"-tls1_2"}).find("alert handshake failure"), std::string::npos);
@@ -366,8 +411,8 @@ TEST_F(GwmWithTls, ReplacesItsCertificateUnderOpenConnections) {
   EXPECT_TRUE(logs("certificates read again, for new connections", 25s));
   EXPECT_TRUE(shows(s_client(identity), "next"));
 
-  const int before = lb.received;
-  EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << "the connection goes on";
+  const int before = lb.received();
+  EXPECT_TRUE(lb.until([&] { return lb.received() > before + 1; })) << "the connection goes on";
   EXPECT_FALSE(lb.was(LinkState::down_trying));
 }
 
@@ -435,8 +480,8 @@ TEST_F(GwmWithTls, ARevokedCertificateLosesItsConnection) {
   EXPECT_TRUE(thief.fails_with("revoked")) << thief.last_error();
   EXPECT_TRUE(thief.becomes(LinkState::tls_error));
   EXPECT_TRUE(logs("TLS: the peer's certificate (CN=director-2) was revoked by"));
-  const int before = honest.received;
-  EXPECT_TRUE(honest.until([&] { return honest.received > before + 1; }));
+  const int before = honest.received();
+  EXPECT_TRUE(honest.until([&] { return honest.received() > before + 1; }));
   EXPECT_FALSE(honest.was(LinkState::down_trying));
 }
 
@@ -447,8 +492,8 @@ TEST_F(GwmWithTls, ALoadBalancerLeavesAGwmThatIsRevoked) {
   LoadBalancer lb(port, settings, "127.0.0.1");
   ASSERT_TRUE(lb.becomes(LinkState::established)) << lb.last_error();
   lb.reload();
-  const int before = lb.received;
-  EXPECT_TRUE(lb.until([&] { return lb.received > before + 1; })) << lb.last_error();
+  const int before = lb.received();
+  EXPECT_TRUE(lb.until([&] { return lb.received() > before + 1; })) << lb.last_error();
   EXPECT_FALSE(lb.was(LinkState::down_trying)) << "nothing is wrong";
   EXPECT_FALSE(lb.was(LinkState::tls_error)) << "nothing is wrong";
   pki.revoke("gwm");
@@ -492,18 +537,18 @@ TEST_F(GwmWithTls, ALoadBalancerDoesNotBeginWithAGwmThatIsRevokedInTheHandshake)
 TEST_F(GwmWithTls, AStolenUidGetsNothingAndAnAlarm) {
   given_gwm();
   auto victim = load_balancer("director-1");
-  ASSERT_TRUE(victim.until([&] { return victim.weight == 40; })) << victim.last_error();
+  ASSERT_TRUE(victim.until([&] { return victim.weight() == 40; })) << victim.last_error();
 
   auto thief = load_balancer("member-1");
   EXPECT_TRUE(thief.fails_with("0x11")) << thief.last_error();
-  EXPECT_EQ(thief.weight, -1);
+  EXPECT_EQ(thief.weight(), -1);
   EXPECT_TRUE(logs("unauthorized: "));
   EXPECT_TRUE(
       logs("'member-1' (127.0.0.1) at 127.0.0.1 may not speak as load balancer "
            "'director-1'"));
 
-  const int before = victim.received;
-  EXPECT_TRUE(victim.until([&] { return victim.received > before + 1; })) << victim.last_error();
+  const int before = victim.received();
+  EXPECT_TRUE(victim.until([&] { return victim.received() > before + 1; })) << victim.last_error();
   EXPECT_FALSE(victim.was(LinkState::down_trying)) << "its connection is its own";
   const auto [code, status] = runs({saspctl, "--socket", pki.path("control"), "status", "--check"});
   EXPECT_EQ(code, 1);
@@ -517,7 +562,7 @@ TEST_F(GwmWithTls, TheAuthorityFileSaysWhoIsWho) {
   write_authority("member-1 lb=director-1\n");
   given_gwm("gwm", {"--authority", pki.path("authority")});
   auto named = load_balancer("member-1");
-  EXPECT_TRUE(named.until([&] { return named.weight == 40; })) << named.last_error();
+  EXPECT_TRUE(named.until([&] { return named.weight() == 40; })) << named.last_error();
   auto other = load_balancer("director-1");
   EXPECT_TRUE(other.fails_with("0x11")) << other.last_error();
 }
@@ -532,8 +577,8 @@ TEST_F(GwmWithTls, WhoLosesItsRightLosesItsConnection) {
   program_->send(SIGHUP);
   EXPECT_TRUE(logs("line 1: lb: expected PEER"));
   EXPECT_TRUE(logs("the old rights stay"));
-  const int before = lb.received;
-  EXPECT_TRUE(lb.until([&] { return lb.received > before; })) << lb.last_error();
+  const int before = lb.received();
+  EXPECT_TRUE(lb.until([&] { return lb.received() > before; })) << lb.last_error();
 
   write_authority("director-1 lb=director-2\n");  // without a signal
   EXPECT_TRUE(lb.until([&] { return lb.was(LinkState::down_trying); }));

@@ -173,17 +173,18 @@ class ControllerTest : public ::testing::Test {
   }
 
   // The lines since the last call.
-  std::vector<LogLine> log() { return std::exchange(log_, {}); }
-  static bool has(const std::vector<LogLine>& lines, Level level, std::string_view part) {
+  std::vector<cli::LogLine> log() { return std::exchange(log_, {}); }
+  static bool has(const std::vector<cli::LogLine>& lines, Level level, std::string_view part) {
     return count(lines, level, part) > 0;
   }
-  static std::size_t count(const std::vector<LogLine>& lines, Level level, std::string_view part) {
+  static std::size_t count(const std::vector<cli::LogLine>& lines, Level level,
+                           std::string_view part) {
     return static_cast<std::size_t>(
-        std::count_if(lines.begin(), lines.end(), [&](const LogLine& line) {
+        std::count_if(lines.begin(), lines.end(), [&](const cli::LogLine& line) {
           return line.level == level && line.text.find(part) != std::string::npos;
         }));
   }
-  static std::string printed(const std::vector<LogLine>& lines) {
+  static std::string printed(const std::vector<cli::LogLine>& lines) {
     std::string text;
     for (const auto& line : lines)
       text += fmt::format("{} {}\n", static_cast<int>(line.level), line.text);
@@ -199,7 +200,7 @@ class ControllerTest : public ::testing::Test {
   std::optional<Controller> controller_;
   std::map<std::size_t, FakeGwm> gwms_;
   std::map<std::size_t, sasp::Framer> heard_;
-  std::vector<LogLine> log_;
+  std::vector<cli::LogLine> log_;
   Duration delay_{};
 };
 

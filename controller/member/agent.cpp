@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "controller/programs/sasp_member/agent.hpp"
+#include "controller/member/agent.hpp"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,94 +11,79 @@
 #include "controller/base/version.hpp"
 #include "controller/member/load.hpp"
 
-namespace saspd::programs {
-
-using namespace member;
+namespace saspd::member {
 namespace {
 
-constexpr auto load_period = std::chrono::seconds{5};
 // For the answers to the deregistration; with it the end comes within the two seconds of --drain.
 constexpr auto time_to_answer = std::chrono::milliseconds{1500};
 
-}  // namespace
-
-Agent::Agent(host::Host& host, const Options& options, cli::Log& log)
-    : Program(host),
-      options_(options),
-      log_(log),
-      load_timer_(host.io()),
-      end_timer_(host.io()),
-      goal_{.presence = sasp::Presence::registered, .state = options.state.value_or(0)},
-      gwms_(
-          host, options, goal_, [this] { changed(); }, log, true) {}
-
-host::Refused Agent::start() {
-  log_.info("sasp-member {} for {}", program_version, options_.subject());
-  if (!options_.state) report_load();
-  gwms_.start();
-  return std::nullopt;
+sasp::MemberGoal goal_of(const Options& options) {
+  return {.presence = sasp::Presence::registered, .state = options.state.value_or(0)};
 }
 
-// A second signal ends the drain, and a third one everything.
-void Agent::stop() {
+}  // namespace
+
+Agent::Agent(const Options& options, std::uint64_t seed, TimePoint now)
+    : Machine(options, goal_of(options), seed, true, now), goal_(goal_of(options)) {}
+
+void Agent::start(TimePoint /*now*/) {
+  log_.info("sasp-member {} for {}", program_version, options_.subject());
+}
+
+void Agent::stop(TimePoint now) {
   switch (phase_) {
-    case Phase::serving: return drain();
-    case Phase::draining: return leave();
-    case Phase::leaving: return host_.end();
+    case Phase::serving: return drain(now);
+    case Phase::draining: return leave(now);
+    case Phase::leaving: return end();
   }
 }
 
 // New connections end where a load balancer has heard of the quiesce; the others have --drain to
 // end.
-void Agent::drain() {
-  load_timer_.cancel();
+void Agent::drain(TimePoint now) {
   // A server that no load balancer knows by us has no connections to wait for.
-  if (options_.drain == std::chrono::seconds{0} || !ever_registered_) return leave();
+  if (options_.drain == std::chrono::seconds{0} || !ever_registered_) return leave(now);
   phase_ = Phase::draining;
   goal_.presence = sasp::Presence::untouched;
   goal_.quiesced = true;
   log_.info("quiescing; waiting {} s for connections to end", options_.drain.count());
-  end_timer_.call_after(options_.drain, [this] { leave(); });
-  gwms_.want(goal_);
-  host_.status_changed();
+  expire_at(now + options_.drain);
+  gwms_.want(goal_, now);
 }
 
 // RFC 4678 7.2.1: no reason is given, since a server that stops, or fails, was not deconfigured.
-void Agent::leave() {
+void Agent::leave(TimePoint now) {
   phase_ = Phase::leaving;
   goal_.presence = sasp::Presence::absent;
   log_.info("deregisters");
-  end_timer_.call_after(time_to_answer, [this] {
-    log_.warning("exiting without the answer of every GWM");
-    host_.end();
-  });
-  gwms_.want(goal_);
-  changed();
+  expire_at(now + time_to_answer);
+  gwms_.want(goal_, now);
+  work(now);
 }
 
-void Agent::changed() {
+void Agent::expire(TimePoint now) {
+  if (phase_ == Phase::draining) return leave(now);
+  log_.warning("exiting without the answer of every GWM");
+  end();
+}
+
+void Agent::work(TimePoint /*now*/) {
   if (phase_ == Phase::serving) ever_registered_ = ever_registered_ || gwms_.reached() > 0;
-  if (is_ready()) host_.ready();
-  host_.status_changed();
   if (phase_ != Phase::leaving) return;
-  for (const auto& gwm : gwms_.all()) {
-    if (!gwm.reached && !gwm.refused && !gwm.lost) return;
-  }
-  host_.end();
+  const auto& all = gwms_.all();
+  const auto is_settled = [](const auto& gwm) { return gwm.reached || gwm.refused || gwm.lost; };
+  if (std::all_of(all.begin(), all.end(), is_settled)) end();
 }
 
 // RFC 4678 5.4
-void Agent::report_load() {
-  const auto load = load_now();
-  if (load && is_news(goal_.state, *load)) {
-    goal_.state = *load;
-    log_.debug("load {}", *load);
-    gwms_.want(goal_);
-  }
-  load_timer_.call_after(load_period, [this] { report_load(); });
+void Agent::load(std::uint8_t load, TimePoint now) {
+  if (!wants_load() || !is_news(goal_.state, load)) return;
+  goal_.state = load;
+  log_.debug("load {}", load);
+  gwms_.want(goal_, now);
 }
 
-metrics::Families Agent::metrics(TimePoint /*now*/) {
+metrics::Families Agent::metrics() const {
   auto reached = metrics::gauge("sasp_member_gwm_acknowledged",
                                 "1 if this GWM has acknowledged what the members are to be");
   for (const auto& gwm : gwms_.all())
@@ -115,4 +102,4 @@ std::string Agent::status_line() const {
                      gwms_.all().size());
 }
 
-}  // namespace saspd::programs
+}  // namespace saspd::member

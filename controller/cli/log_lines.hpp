@@ -10,57 +10,57 @@
 
 #include "controller/cli/log.hpp"
 
-namespace saspd::director {
+namespace saspd::cli {
 
 struct LogLine {
-  cli::Level level = cli::Level::info;
+  Level level = Level::info;
   std::string text;
   bool operator==(const LogLine&) const = default;
 };
 
-inline void write(const LogLine& line, cli::Log& log) {
+inline void write(const LogLine& line, Log& log) {
   switch (line.level) {
-    case cli::Level::error: return log.error("{}", line.text);
-    case cli::Level::warning: return log.warning("{}", line.text);
-    case cli::Level::info: return log.info("{}", line.text);
-    case cli::Level::debug: return log.debug("{}", line.text);
+    case Level::error: return log.error("{}", line.text);
+    case Level::warning: return log.warning("{}", line.text);
+    case Level::info: return log.info("{}", line.text);
+    case Level::debug: return log.debug("{}", line.text);
   }
 }
 
 class LogLines {
  public:
   // Lines less important than `least` are not even formatted.
-  explicit LogLines(cli::Level least) : least_(least) {}
+  explicit LogLines(Level least) : least_(least) {}
 
   template <class... Args>
   void error(fmt::format_string<Args...> format, Args&&... args) {
-    line(cli::Level::error, format, std::forward<Args>(args)...);
+    line(Level::error, format, std::forward<Args>(args)...);
   }
   template <class... Args>
   void warning(fmt::format_string<Args...> format, Args&&... args) {
-    line(cli::Level::warning, format, std::forward<Args>(args)...);
+    line(Level::warning, format, std::forward<Args>(args)...);
   }
   template <class... Args>
   void info(fmt::format_string<Args...> format, Args&&... args) {
-    line(cli::Level::info, format, std::forward<Args>(args)...);
+    line(Level::info, format, std::forward<Args>(args)...);
   }
   template <class... Args>
   void debug(fmt::format_string<Args...> format, Args&&... args) {
-    line(cli::Level::debug, format, std::forward<Args>(args)...);
+    line(Level::debug, format, std::forward<Args>(args)...);
   }
 
-  bool shows(cli::Level level) const { return level <= least_; }
+  bool shows(Level level) const { return level <= least_; }
   // The lines since the last call, in order.
   std::vector<LogLine> take() { return std::exchange(lines_, {}); }
 
  private:
   template <class... Args>
-  void line(cli::Level level, fmt::format_string<Args...> format, Args&&... args) {
+  void line(Level level, fmt::format_string<Args...> format, Args&&... args) {
     if (shows(level)) lines_.push_back({level, fmt::format(format, std::forward<Args>(args)...)});
   }
 
-  cli::Level least_;
+  Level least_;
   std::vector<LogLine> lines_;
 };
 
-}  // namespace saspd::director
+}  // namespace saspd::cli

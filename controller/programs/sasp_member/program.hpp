@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running sasp-member: what the host says, and the GWMs, handed to a Machine, and what it wants
+// done.
+#pragma once
+
+#include "controller/host/host.hpp"
+#include "controller/member/machine.hpp"
+#include "controller/net/loop.hpp"
+#include "controller/programs/gwm_links.hpp"
+
+namespace saspd::programs {
+
+class SaspMember final : public host::Program {
+ public:
+  // All of these outlive the program.
+  SaspMember(host::Host& host, const member::Options& options, member::Machine& machine,
+             cli::Log& log);
+
+ private:
+  host::Refused start() override;
+  bool is_ready() const override { return machine_.is_ready(); }
+  metrics::Families metrics(TimePoint) override { return machine_.metrics(); }
+  std::string status_line() const override { return machine_.status_line(); }
+  void certificates_replaced() override { links_.check_certificates_again(); }
+  void stop() override;
+  std::chrono::seconds farewell() const override { return options_.drain; }
+  ExitCode outcome() override;
+
+  void report_load();
+  void settle();
+  void work_soon();
+
+  const member::Options& options_;
+  cli::Log& log_;
+  member::Machine& machine_;
+  GwmLinks<member::Machine> links_;
+  net::Timer load_timer_;
+  net::Timer timer_;
+  bool work_posted_ = false;
+};
+
+}  // namespace saspd::programs
