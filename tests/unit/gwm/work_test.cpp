@@ -2,38 +2,24 @@
 // What happens to one load balancer costs the same whatever others there are, and where nothing
 // happens, nothing is done. The sources of the workload manager are compiled into this program with a
 // call to __sanitizer_cov_trace_pc in every basic block; this counts them, and every allocation.
-#include <cstdlib>
 #include <functional>
-#include <new>
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
+#include "tests/support/counted_memory.hpp"
 
 namespace {
 std::size_t steps = 0;
-std::size_t allocations = 0;
 }  // namespace
 
 extern "C" void __sanitizer_cov_trace_pc() {
   ++steps;
 }
 
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  void* const block = std::malloc(size);
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-[[gnu::noinline]] void operator delete(void* block) noexcept {
-  std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-  operator delete(block);
-}
-
 namespace saspd::gwm {
 namespace {
 
 using namespace std::chrono_literals;
+using saspd::testing::allocations;
 
 struct Work {
   std::size_t steps = 0;
