@@ -90,16 +90,14 @@ void Cli::action(std::string flag, bool& target, std::string help) {
   add(std::move(flag), {}, assign_to(target, parse_bool), std::move(help)).is_action = true;
 }
 
-void Cli::add_verb(std::string flag, std::function<void()> choose, std::string help) {
-  const auto accept = [choose = std::move(choose)](std::string_view text) -> Result<void> {
+void Cli::verb(std::string flag, Verb verb, std::string help) {
+  const auto accept = [](std::string_view text) -> Result<void> {
     const auto given = parse_bool(text);
-    if (!given) return fail(given.error());
-    if (*given) choose();
-    return {};
+    return given ? Result<void>() : fail(given.error());
   };
   Option& option = add(std::move(flag), {}, accept, std::move(help));
   option.is_action = true;
-  option.is_verb = true;
+  option.verb = verb;
 }
 
 // An option without a placeholder is a switch.
@@ -137,7 +135,7 @@ void Cli::with_config_file() {
       "Read flags from FILE: one 'key = value' per line (the flag without its dashes); '#' starts "
       "a comment line; a value may be quoted; a flag on the command line replaces the key")
       .is_action = true;
-  verb("--print-config", print_config_, true,
+  verb("--print-config", Verb::print_config,
        "Print the effective values as a config file, and exit");
 }
 
@@ -260,15 +258,16 @@ std::optional<Cli::End> Cli::check_command_line() {
   for (const auto& [handle, target] : positionals_) {
     if (handle->count() > 0) *target = handle->results().front();
   }
-  return check_verbs();
+  return take_verb();
 }
 
-std::optional<Cli::End> Cli::check_verbs() const {
+std::optional<Cli::End> Cli::take_verb() {
   std::vector<std::string> given;
   for (const auto& option : options_) {
-    const bool chosen =
-        option.is_verb && !option.values.empty() && *parse_bool(option.values.front().text);
-    if (chosen) given.push_back(option.flag);
+    if (!option.verb || option.values.empty()) continue;
+    if (!*parse_bool(option.values.front().text)) continue;
+    given.push_back(option.flag);
+    verb_ = *option.verb;
   }
   if (given.size() < 2) return std::nullopt;
   return End{ExitCode::usage,

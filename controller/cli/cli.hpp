@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -39,6 +40,10 @@ struct HelpEntry {
   std::string usage;  // "why MEMBER"
   std::string help;
 };
+
+// What a run of a program is for. One run has one of them; those that a program lacks are flags
+// that it does not know.
+enum class Verb : std::uint8_t { run, check, print_config, attach, reattach, detach };
 
 class Cli {
  public:
@@ -90,14 +95,9 @@ class Cli {
   void flag(std::string flag, bool& target, std::string help);
   // A switch for this one run, which is not a key of the config file.
   void action(std::string flag, bool& target, std::string help);
-  // An action that selects what this run does ("--check": target becomes value). A run has at most
-  // one such verb, including --print-config; two are a usage error, so that a question never starts
-  // something.
-  template <class T>
-  void verb(std::string flag, T& target, T value, std::string help) {
-    add_verb(
-        std::move(flag), [&target, value] { target = value; }, std::move(help));
-  }
+  // An action that selects what this run does, in place of Verb::run. Two are a usage error, so that
+  // a question never starts something.
+  void verb(std::string flag, Verb verb, std::string help);
 
   // An argument that is not a flag, by its place; empty if it is not given.
   void positional(std::string placeholder, std::optional<std::string>& target, std::string help);
@@ -115,9 +115,9 @@ class Cli {
   // written).
   std::optional<ExitCode> parse(int argc, const char* const* argv);
 
-  // After parse: was --print-config given, and what it prints: every effective value as a config
-  // file.
-  bool print_config() const { return print_config_; }
+  // After parse: what this run is for; and what --print-config prints, every effective value as a
+  // config file.
+  Verb verb() const { return verb_; }
   std::string config_text() const;
 
   // "NAME: text" on stderr (and where help is, for a usage error), for checks that need more than
@@ -148,10 +148,10 @@ class Cli {
     Accept accept;           // of one value
     std::string by_default;  // a value
     std::string shown_default;
-    bool is_toggle = false;  // true or false, and true without a value
-    bool is_list = false;    // may be repeated
-    bool is_action = false;  // command line only
-    bool is_verb = false;    // of which a run has one
+    bool is_toggle = false;    // true or false, and true without a value
+    bool is_list = false;      // may be repeated
+    bool is_action = false;    // command line only
+    std::optional<Verb> verb;  // of which a run has one
     CLI::Option* handle = nullptr;
     std::vector<Value> values;
   };
@@ -180,14 +180,13 @@ class Cli {
     };
   }
 
-  void add_verb(std::string flag, std::function<void()> choose, std::string help);
   Option& add(std::string flag, std::string placeholder, Accept accept, std::string help);
   void describe(Option& option);
   std::string footer() const;
   std::optional<End> read_command_line(std::vector<std::string> arguments);
   std::optional<End> prepare(std::vector<std::string>& arguments) const;
   std::optional<End> check_command_line();
-  std::optional<End> check_verbs() const;
+  std::optional<End> take_verb();
   std::vector<End> read_config_file();
   std::optional<std::string> take_line(const ConfigLine& line);
   std::string correction(std::string_view line) const;
@@ -210,7 +209,7 @@ class Cli {
   std::vector<std::pair<CLI::Option*, std::optional<std::string>*>> positionals_;
   std::string config_path_;
   bool has_config_file_ = false;
-  bool print_config_ = false;
+  Verb verb_ = Verb::run;
 };
 
 }  // namespace saspd::cli

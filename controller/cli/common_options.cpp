@@ -57,8 +57,7 @@ void add_metrics_options(Cli& cli, CommonOptions& options, const CommonDefaults&
 void add_common_options(Cli& cli, CommonOptions& options, const CommonDefaults& defaults) {
   if (!defaults.control.empty()) add_control_option(cli, options, defaults);
   add_metrics_options(cli, options, defaults);
-  cli.verb("--check", options.verb, Verb::check,
-           "check flags and files, certificates too, and exit");
+  cli.verb("--check", Verb::check, "check flags and files, certificates too, and exit");
   add_log_options(cli, options.log);
 }
 
@@ -97,11 +96,12 @@ Refused check_security(const ClientOptions& options) {
   return std::nullopt;
 }
 
-std::optional<ExitCode> finish(Cli& cli, int argc, const char* const* argv,
+std::optional<ExitCode> finish(Cli& cli, CommonOptions& options, int argc, const char* const* argv,
                                const std::function<Refused()>& complete) {
   if (const auto end = cli.parse(argc, argv)) return end;
+  options.verb = cli.verb();
   if (const auto refused = complete()) return cli.refuse(refused->code, refused->text);
-  if (cli.print_config()) return cli.show(cli.config_text());
+  if (options.verb == Verb::print_config) return cli.show(cli.config_text());
   return std::nullopt;
 }
 

@@ -20,11 +20,8 @@
 
 namespace saspd::cli {
 
-// What a run is for. --print-config is answered while the options are read (finish()).
-enum class Verb : std::uint8_t { run, check };
-
 struct CommonOptions {
-  Verb verb = Verb::run;
+  Verb verb = Verb::run;            // never print_config, which finish() has answered
   std::string control;              // path of the control socket
   bool control_is_wanted = true;    // false: not asked for, so it may be lacking
   std::optional<Endpoint> metrics;  // nothing: off
@@ -69,7 +66,7 @@ Refused check_security(const ClientOptions& options);
 
 // The end of reading: the command line is parsed and `complete` asked whether it makes sense as a
 // whole; --print-config prints. Nothing: the program goes on.
-std::optional<ExitCode> finish(Cli& cli, int argc, const char* const* argv,
+std::optional<ExitCode> finish(Cli& cli, CommonOptions& options, int argc, const char* const* argv,
                                const std::function<Refused()>& complete);
 
 }  // namespace saspd::cli

@@ -155,7 +155,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
     options.registry.interval = static_cast<std::uint16_t>(interval.count());
     return check(options);
   };
-  if (const auto end = cli::finish(cli, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, options, argc, argv, complete)) return *end;
   return options;
 }
 

@@ -192,7 +192,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
       return cli::Refusal{ExitCode::usage, taken.error().detail};
     return check(options);
   };
-  if (const auto end = cli::finish(cli, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, options, argc, argv, complete)) return *end;
   return options;
 }
 

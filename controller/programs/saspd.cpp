@@ -60,12 +60,11 @@ ExitCode perform(const Options& options) {
   cli::Log log(options.log);
   for (const auto& doubt : doubts(options))
     log.warning("{}", doubt);
-  if (options.attachment) {
-    switch (*options.attachment) {
-      case Attachment::attach: return attach(options, log);
-      case Attachment::reattach: return reattach(options.xdp, log);
-      case Attachment::detach: return detach(options.xdp, log);
-    }
+  switch (options.verb) {
+    case cli::Verb::attach: return attach(options, log);
+    case cli::Verb::reattach: return reattach(options.xdp, log);
+    case cli::Verb::detach: return detach(options.xdp, log);
+    default: break;
   }
   host::Host host(options, log, {.name = name, .last_words = "; the weights stay as they are"});
   if (options.verb == cli::Verb::check) return host.check(needs_of(options));

@@ -158,13 +158,13 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
   const lb::MapSizes least;
   cli.section("XDP");
   cli.verb(
-      "--attach", options.attachment, std::optional(Attachment::attach),
+      "--attach", cli::Verb::attach,
       "as root: attach the XDP program to each --interface, hand its maps to --user, and exit. "
       "After --, give the options that saspd runs with, to make room for what they configure");
-  cli.verb("--reattach", options.attachment, std::optional(Attachment::reattach),
+  cli.verb("--reattach", cli::Verb::reattach,
            "as root: where an interface lost the XDP program or was recreated, attach it again as "
            "before, with its maps and flows, and exit");
-  cli.verb("--detach", options.attachment, std::optional(Attachment::detach),
+  cli.verb("--detach", cli::Verb::detach,
            "as root: detach the XDP program, delete its maps, and exit");
   cli.action("--replace", xdp.replace,
              "with --attach: discard maps that do not fit, together with the flows in them");
@@ -222,21 +222,25 @@ void add_xdp_options(cli::Cli& cli, Options& options) {
            "forward=ipip puts before packets to this service address. Give it --pins of its own");
 }
 
+bool concerns_pins(cli::Verb verb) {
+  return verb == cli::Verb::attach || verb == cli::Verb::reattach || verb == cli::Verb::detach;
+}
+
 // Checks what the privileged verbs need, and what goes with one --backend only.
 cli::Refused check_xdp(const Options& options) {
   const auto usage = [](std::string text) {
     return cli::Refusal{ExitCode::usage, std::move(text)};
   };
-  const bool detaches = options.attachment == Attachment::detach;
-  if (options.dry_run && options.attachment) {
+  const bool detaches = options.verb == cli::Verb::detach;
+  // --reattach accepts the flags of --attach as well, and ignores them.
+  const bool attaches = options.verb == cli::Verb::attach || options.verb == cli::Verb::reattach;
+  if (options.dry_run && (attaches || detaches)) {
     return usage(
         "--attach, --reattach and --detach have no dry run: remove dry-run, or give "
         "--dry-run=false");
   }
-  if (options.attachment == Attachment::attach && options.xdp.interfaces.empty())
+  if (options.verb == cli::Verb::attach && options.xdp.interfaces.empty())
     return usage("--attach needs --interface IF");
-  // --reattach accepts the flags of --attach as well, and ignores them.
-  const bool attaches = options.attachment && !detaches;
   if (options.xdp.replace && !attaches) return usage("--replace goes with --attach only");
   if (options.xdp.share && (!attaches || !options.xdp.decapsulate.empty()))
     return usage("--share goes with --attach only, and not with --decapsulate");
@@ -359,19 +363,17 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
   const auto complete = [&]() -> cli::Refused {
-    const bool has_verb =
-        options.attachment || options.verb != cli::Verb::run || cli.print_config();
     if (purpose == Purpose::make_room) {
-      if (!has_verb) return std::nullopt;
+      if (options.verb == cli::Verb::run) return std::nullopt;
       return cli::Refusal{ExitCode::usage,
                           "only the options that saspd runs with may follow --, not a verb"};
     }
     if (auto why = check_xdp(options)) return why;
     if (auto why = check_adopt(options, backends)) return why;
-    return options.attachment ? std::nullopt : check(options);
+    return concerns_pins(options.verb) ? std::nullopt : check(options);
   };
   const auto count = static_cast<int>(arguments.size());
-  if (const auto end = cli::finish(cli, count, arguments.data(), complete)) return *end;
+  if (const auto end = cli::finish(cli, options, count, arguments.data(), complete)) return *end;
   return options;
 }
 
@@ -383,7 +385,7 @@ Parsed parse_options(int argc, const char* const* argv, Backends backends) {
   Parsed parsed = parse({given.begin(), dashes}, backends, Purpose::run);
   auto* options = std::get_if<Options>(&parsed);
   if (dashes == given.end() || options == nullptr) return parsed;
-  if (options->attachment != Attachment::attach) {
+  if (options->verb != cli::Verb::attach) {
     fmt::print(stderr,
                "saspd: -- goes with --attach only; the options that saspd runs with follow it\n");
     return ExitCode::usage;

@@ -15,9 +15,6 @@
 
 namespace saspd::director {
 
-// What root does for the XDP program, in place of a run.
-enum class Attachment { attach, reattach, detach };
-
 // As many as the maps of XDP take.
 inline constexpr std::uint32_t most_services = 4096;
 inline constexpr std::uint32_t most_backends = 65535;
@@ -47,7 +44,6 @@ struct XdpOptions {
 };
 
 struct Options : cli::ClientOptions {
-  std::optional<Attachment> attachment;  // nothing: what `verb` says
   std::string lb_uid;
   std::optional<std::chrono::seconds> interval;  // nothing: the GWM's
   bool push = false;

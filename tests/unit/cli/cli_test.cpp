@@ -26,7 +26,6 @@ struct Options {
   std::string uid = "host";
   Mode mode = Mode::pull;
   bool dry_run = false;
-  bool check = false;
 };
 
 struct Outcome {
@@ -35,7 +34,7 @@ struct Outcome {
   std::string err;
   Options options;
   std::string config;  // as --print-config shows it
-  bool print_config = false;
+  Verb verb = Verb::run;
 };
 
 class CliTest : public testing::Test {
@@ -58,7 +57,7 @@ class CliTest : public testing::Test {
     cli.option("--lb-uid", "UID", result.options.uid, text(1, 64), "our name");
     cli.list("--member", "TEXT", result.options.members, text(0, 255), "a member");
     cli.flag("--dry-run", result.options.dry_run, "write nothing");
-    cli.verb("--check", result.options.check, true, "check and exit");
+    cli.verb("--check", Verb::check, "check and exit");
     cli.not_built_yet({"--tls-ca", "--trust"});
     arguments.insert(arguments.begin(), "prog");
     std::vector<const char*> argv;
@@ -70,7 +69,7 @@ class CliTest : public testing::Test {
     result.out = testing::internal::GetCapturedStdout();
     result.err = testing::internal::GetCapturedStderr();
     result.config = cli.config_text();
-    result.print_config = cli.print_config();
+    result.verb = cli.verb();
     return result;
   }
 
@@ -325,7 +324,7 @@ TEST_F(CliTest, PrintsAConfigThatMeansTheSame) {
       run({"--print-config", "--member", "a,b=[c] \"d\" # e", "--member=", "--member", "\"q\"",
            "--member", "#", "--member", "a#b", "--dry-run", "--gwm=[::1]:99", "--interval=5"});
   ASSERT_FALSE(first.end);
-  EXPECT_TRUE(first.print_config);
+  EXPECT_EQ(first.verb, Verb::print_config);
   EXPECT_EQ(first.config,
             "gwm = [::1]:99\n"
             "interval = 5\n"
@@ -341,7 +340,7 @@ TEST_F(CliTest, PrintsAConfigThatMeansTheSame) {
   ASSERT_FALSE(second.end) << second.err;
   EXPECT_EQ(second.config, first.config);
   EXPECT_EQ(second.options.members, first.options.members);
-  EXPECT_FALSE(second.print_config);
+  EXPECT_EQ(second.verb, Verb::run);
 }
 
 TEST_F(CliTest, PrintsHelpOnStdoutWithEveryFlagDefaultAndWhatIsMissing) {

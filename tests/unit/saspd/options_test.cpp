@@ -211,12 +211,12 @@ TEST(SaspdOptions, TakeAttachWithoutAGwm) {
   const auto parsed = parse({"--attach", "--interface", "eth0", "--interface", "eth1", "--xdp-mode",
                              "generic", "--max-backends", "65535", "--syn", "defer"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->attachment, Attachment::attach);
+  EXPECT_EQ(parsed.options->verb, cli::Verb::attach);
   EXPECT_EQ(parsed.options->xdp.interfaces, (std::vector<std::string>{"eth0", "eth1"}));
   EXPECT_EQ(parsed.options->xdp.mode, XdpOptions::Mode::generic);
   EXPECT_EQ(parsed.options->xdp.max_backends, 65535U);
   EXPECT_TRUE(parsed.options->xdp.defer_syn);
-  EXPECT_EQ(parse({"--detach"}).options.value().attachment, Attachment::detach);
+  EXPECT_EQ(parse({"--detach"}).options.value().verb, cli::Verb::detach);
   EXPECT_EQ(parse({"--attach"}).code, 64);
   EXPECT_NE(parse({"--attach"}).err.find("--interface"), std::string::npos);
   EXPECT_EQ(parse({"--attach", "--interface", "eth0", "--max-backends", "65536"}).code, 64);
@@ -235,7 +235,7 @@ TEST(SaspdOptions, TakeWhatAttachMakesRoomFor) {
               "d1", "--pins", "/q", "--dry-run", "--log-level", "debug", "--service",
               "web=tcp:192.0.2.10:80,manage,on-lost=drop", "--member", "web=10.0.0.1:80"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->attachment, Attachment::attach);
+  EXPECT_EQ(parsed.options->verb, cli::Verb::attach);
   EXPECT_EQ(parsed.options->xdp.pins, "/p");
   EXPECT_FALSE(parsed.options->dry_run);
   ASSERT_EQ(parsed.options->groups.size(), 1U);
@@ -299,7 +299,7 @@ TEST(SaspdOptions, TakeOneVerbPerRun) {
 TEST(SaspdOptions, TakeTheFlagsOfAttachBesideReattach) {
   const auto parsed = parse({"--reattach", "--interface", "eth0", "--replace", "--pins", "/x/y"});
   ASSERT_TRUE(parsed.options) << parsed.err;
-  EXPECT_EQ(parsed.options->attachment, Attachment::reattach);
+  EXPECT_EQ(parsed.options->verb, cli::Verb::reattach);
   EXPECT_EQ(parsed.options->xdp.pins, "/x/y");
   EXPECT_EQ(parse({"--reattach"}).options.value().xdp.pins, "/sys/fs/bpf/saspd");
 }
