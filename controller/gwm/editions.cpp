@@ -41,15 +41,30 @@ const Edition& Editions::of(std::string_view name, const Group& group, TimePoint
   if (group.size() < worth_sharing) return unshared_ = edit(name, group, now);
   Dated& dated = find(name, group);
   const std::uint64_t generation = weigher_.generation();
-  if (dated.generation != generation || !(dated.edition.steady || dated.at == now))
+  if (dated.generation != generation || !(dated.edition.steady || dated.at == now)) {
+    recent_bytes_ -= dated.bytes;
     dated = {edit(name, group, now), generation, now};
+    dated.bytes = key_.size() + dated.edition.entries.size() +
+                  dated.edition.told.size() * sizeof dated.edition.told[0];
+    recent_bytes_ += dated.bytes;
+  }
   return dated.edition;
 }
 
 void Editions::retire(TimePoint now) {
   if (now < retire_at_) return;
-  old_ = std::exchange(recent_, {});
+  clear_out();
   retire_at_ = now + lifetime_;
+}
+
+void Editions::clear_out() {
+  old_ = std::exchange(recent_, {});
+  recent_bytes_ = 0;
+}
+
+// Load balancers that share one ask for it at about the same time: it need not be kept for long.
+bool Editions::is_full() const {
+  return recent_bytes_ > registered_.bytes;
 }
 
 Editions::Dated& Editions::find(std::string_view name, const Group& group) {
@@ -59,9 +74,11 @@ Editions::Dated& Editions::find(std::string_view name, const Group& group) {
     append_member(key_, member);
   const auto recent = recent_.find(key_);
   if (recent != recent_.end()) return recent->second;
-  if (const auto old = old_.find(key_); old != old_.end())
-    return recent_.insert(old_.extract(old)).position->second;
-  return recent_[key_];
+  auto old = old_.extract(key_);
+  if (is_full()) clear_out();
+  if (old.empty()) return recent_[key_];
+  recent_bytes_ += old.mapped().bytes;
+  return recent_.insert(std::move(old)).position->second;
 }
 
 Edition Editions::edit(std::string_view name, const Group& group, TimePoint now) const {

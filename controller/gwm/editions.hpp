@@ -26,8 +26,12 @@ struct Edition {
 
 class Editions {
  public:
-  // The weigher must outlive them. What was not asked for within two lifetimes is dropped.
-  Editions(const Weigher& weigher, Duration lifetime) : weigher_(weigher), lifetime_(lifetime) {}
+  // Weigher and `registered`, what all load balancers have, must outlive them. What was not asked
+  // for within two lifetimes is dropped, and whatever was not asked for lately as soon as more is
+  // kept than all that is registered could use: members that report another state again and again
+  // leave editions behind that nothing asks for any more.
+  Editions(const Weigher& weigher, Duration lifetime, const Extent& registered)
+      : weigher_(weigher), lifetime_(lifetime), registered_(registered) {}
 
   // The current one, which is valid until the next call of this or retire(). Small groups are weighed
   // each time.
@@ -39,17 +43,22 @@ class Editions {
     Edition edition;
     std::uint64_t generation = 0;
     TimePoint at{};
+    std::size_t bytes = 0;  // with its key
   };
   // By everything that a weight depends on besides the weigher: name, members, what they reported.
   using Shelf = std::map<std::string, Dated, std::less<>>;
 
+  bool is_full() const;
+  void clear_out();
   Dated& find(std::string_view name, const Group& group);
   Edition edit(std::string_view name, const Group& group, TimePoint now) const;
 
   const Weigher& weigher_;
   Duration lifetime_;
+  const Extent& registered_;
   Shelf recent_;
   Shelf old_;
+  std::size_t recent_bytes_ = 0;
   TimePoint retire_at_{};
   std::string key_;   // of the last one
   Edition unshared_;  // the last one of a small group

@@ -36,9 +36,9 @@ struct Messages {
 
 class Publisher {
  public:
-  // The weigher must outlive the publisher.
-  Publisher(PublisherConfig config, const Weigher& weigher)
-      : config_(config), weigher_(weigher), editions_(weigher, config.interval) {}
+  // Weigher and `registered`, what all load balancers have, must outlive the publisher.
+  Publisher(PublisherConfig config, const Weigher& weigher, const Extent& registered)
+      : config_(config), weigher_(weigher), editions_(weigher, config.interval, registered) {}
 
   // The weights that answer a Get Weights for these groups of the LB, which exist.
   std::vector<sasp::GroupOfWeightEntries> answer(const LoadBalancer& lb, const std::string& lb_uid,

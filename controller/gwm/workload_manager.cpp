@@ -43,7 +43,7 @@ bool has_member_at(const Group& group, const IpAddress& address) {
 WorkloadManager::WorkloadManager(WorkloadManagerConfig config)
     : registry_(config.registry),
       weigher_(config.weigher, std::move(config.probes)),
-      publisher_(publisher_config(config.registry), weigher_) {}
+      publisher_(publisher_config(config.registry), weigher_, registry_.total()) {}
 
 Outcome WorkloadManager::handle(const Sender& sender, const Message& request, TimePoint now) {
   Outcome outcome = registry_.handle(sender, request);

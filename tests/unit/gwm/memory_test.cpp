@@ -83,6 +83,22 @@ TEST_F(Memory, OfMembersAndTheirWeightsIsBounded) {
   serve(all_groups());
 }
 
+// Weights that were encoded for states of before are not kept.
+TEST_F(Memory, OfMembersThatReportAnotherStateAgainAndAgainIsBounded) {
+  RegistrationRequest request;
+  request.groups.push_back({{"lb1", "web"}, {}});
+  for (int n = 1; n <= many / 10; ++n)
+    request.groups[0].items.push_back(member(static_cast<std::uint16_t>(n)));
+  serve(lb_state_with_push());
+  serve(request);
+  push();
+  for (std::uint8_t state = 1; state <= 100; ++state) {
+    serve(SetMemberStateRequest{sender_flag::load_balancer,
+                                {{{"lb1", "web"}, {{member(1), state, 0}}}}});
+    serve(all_groups());
+  }
+}
+
 // The shortest names, so that what is kept of each group weighs most.
 TEST_F(Memory, OfManyGroupsIsBounded) {
   RegistrationRequest request;
