@@ -125,10 +125,12 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
                          group.configured(endpoint_of(member)) == nullptr &&
                          kind_of_no_host(member.address).empty();
       if (joins) self_registered[name][member] = entry.member.label;
-      if (joins || members.has(member))
+      const bool is_member = members.has(member);
+      if (joins || is_member)
         take(group, gwm, member, advice, agenda);
       else
         ++ignored;
+      if (joins && !is_member) have_lost_.insert(name);  // perhaps it never becomes one
     }
   }
   if (trust_ && gwm == first_connected())

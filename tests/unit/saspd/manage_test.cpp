@@ -231,6 +231,26 @@ class SelfRegistration : public Managed {
   SelfRegistration() { settings_.trust = true; }
 };
 
+// A GWM whose only advice was for one that never joined does not count for the others.
+TEST_F(SelfRegistration, AdviceForOneThatNeverJoinedIsForgotten) {
+  settings_.gwms = 2;
+  const auto says = [this](std::size_t gwm, unsigned n, std::uint8_t flags, std::uint16_t weight) {
+    const auto member = sasp::MemberData::of(member_of(plain_service(web), server(n)));
+    reconciler().update(gwm, {{{{"LB1", "web"}, {{member, 0, flags, weight}}}}, 1, false}, now_);
+  };
+  reconciler().set_connected(1, true);
+  tell({{1, 5}, {2, 5}});
+  pass();
+  says(0, 1, self | sasp::weight_flag::quiesce, 0);
+  says(1, 9, self, 5);
+  after(seconds{5});
+  EXPECT_EQ(kernel(), "0 5");
+  reconciler().set_connected(0, false);
+  after(seconds{5});
+  EXPECT_EQ(kernel(), "0 5");
+  EXPECT_EQ(reason(1), Reason::quiesced);
+}
+
 TEST_F(SelfRegistration, AddsTheMemberWithItsAdvisedWeight) {
   pass();
   tell({{1, 20}, {2, 10}});
