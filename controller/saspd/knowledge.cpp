@@ -317,7 +317,8 @@ bool Knowledge::note_who_is_avoided(const lb::ServiceKey& service, const Service
     if (known == nullptr || known->avoided == is_avoided(member)) continue;
     const auto destination = destinations.find(endpoint);
     if (destination == destinations.end()) continue;
-    if (is_avoided(member) && destination->second.weight == 0) continue;
+    // A zero that was avoided stays so until its raise is written, which may take several tries.
+    if (destination->second.weight == 0 && (is_avoided(member) || member.weight > 0)) continue;
     changed = ledger_.avoided(service, endpoint, is_avoided(member)) || changed;
   }
   return changed;

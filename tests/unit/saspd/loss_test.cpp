@@ -149,6 +149,15 @@ TEST_F(Loss, ByConfidenceEndsWhenNobodyIsKnown) {
   EXPECT_EQ(kernel(), "40 0 20 0");
 }
 
+TEST_F(Loss, ByConfidenceEndsEvenIfTheFirstWriteFails) {
+  pass();
+  advised({40, unknown, unknown, dead});
+  advised({unknown, unknown, unknown, unknown});
+  plane_.fails_on(0);
+  goes_by(minutes{4});
+  EXPECT_EQ(kernel(), "40 10 10 0");
+}
+
 TEST_F(Loss, ByConfidenceEndsAlsoAfterARestart) {
   pass();
   advised({40, unknown, unknown, dead});
