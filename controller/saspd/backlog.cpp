@@ -34,17 +34,25 @@ lb::Plan Backlog::take(std::size_t most) {
   lb::Plan taken;
   for (auto& stage : stages_) {
     while (!stage.empty()) {
-      auto& changes = stage.begin()->second;
+      const auto next = next_of(stage);
+      auto& changes = next->second;
       if (!taken.empty() && taken.size() + changes.size() > most) return taken;
       const auto count = static_cast<std::ptrdiff_t>(std::min(changes.size(), most));
       std::move(changes.begin(), changes.begin() + count, std::back_inserter(taken));
       changes.erase(changes.begin(), changes.begin() + count);
       size_ -= static_cast<std::size_t>(count);
+      last_ = next->first;
       if (!changes.empty()) return taken;
-      stage.erase(stage.begin());
+      stage.erase(next);
     }
   }
+  after_.reset();
   return taken;
+}
+
+Backlog::Queue::iterator Backlog::next_of(Queue& stage) const {
+  const auto behind = after_ ? stage.upper_bound(*after_) : stage.begin();
+  return behind != stage.end() ? behind : stage.begin();
 }
 
 bool Backlog::has(const lb::ServiceKey& service) const {
@@ -60,6 +68,7 @@ std::vector<lb::ServiceKey> Backlog::clear() {
     stage.clear();
   }
   size_ = 0;
+  after_ = last_;
   return services;
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "controller/lb/plan.hpp"
@@ -20,7 +21,9 @@ class Backlog {
   // The next changes, at most so many and at least one, in the order of lb::Plan. They end with a
   // service if they can, because the kernel reads a service anew for each call.
   lb::Plan take(std::size_t most);
-  // Drops everything. Returns the services of which something was left.
+  // Drops everything. Returns the services of which something was left. The next take() begins
+  // behind the service of the last one, so that a service whose writes fail again and again does
+  // not keep others from being written.
   std::vector<lb::ServiceKey> clear();
 
   bool has(const lb::ServiceKey& service) const;
@@ -33,9 +36,12 @@ class Backlog {
 
   void put(Stage stage, const lb::ServiceKey& service, lb::Plan changes);
   void drop(Stage stage, const lb::ServiceKey& service);
+  Queue::iterator next_of(Queue& stage) const;
 
   std::array<Queue, 3> stages_;  // in the order of writing
   std::size_t size_ = 0;
+  std::optional<lb::ServiceKey> last_;   // of the last take()
+  std::optional<lb::ServiceKey> after_;  // see clear()
 };
 
 }  // namespace saspd::director
