@@ -158,9 +158,10 @@ TEST(LogOptions, AreTakenFromTheCommandLine) {
   EXPECT_FALSE(parse({"prog", "--log-level", "debug", "--log-format=journal"}, options));
   EXPECT_EQ(options.level, Level::debug);
   EXPECT_EQ(options.format, LogFormat::journal);
-  EXPECT_FALSE(parse({"prog"}, options));
-  EXPECT_EQ(options.level, Level::info);
-  EXPECT_EQ(options.format, LogFormat::automatic);
+  LogOptions defaults;
+  EXPECT_FALSE(parse({"prog"}, defaults));
+  EXPECT_EQ(defaults.level, Level::info);
+  EXPECT_EQ(defaults.format, LogFormat::automatic);
   testing::internal::CaptureStderr();
   EXPECT_EQ(parse({"prog", "--log-format", "json"}, options), ExitCode::usage);
   EXPECT_NE(testing::internal::GetCapturedStderr().find("json is not built yet"),
