@@ -461,8 +461,8 @@ TEST_F(RegistryTest, KeepsItsBooksInAnyOrderOfRequests) {
     ASSERT_EQ(manager.self_registered(), self_registered());
     for (const auto& [lb_uid, each] : manager.load_balancers()) {
       LoadBalancer copy = each;
-      const auto groups =
-          Publisher({}, manager.weigher(), manager.total()).answer(copy, lb_uid, {{lb_uid, ""}}, now);
+      const auto groups = Publisher({}, manager.weigher(), manager.total())
+                              .answer(copy, lb_uid, {{lb_uid, ""}}, now);
       const Message reply = GetWeightsReply{ReturnCode::successful, 10, groups};
       std::size_t members = 0;
       for (const auto& g : groups)
