@@ -66,10 +66,10 @@ Result<Record> record_of(const lb_bpf& program, int balance,
                          const AttachSettings& settings) {
   Record record = absent;
   if (settings.blackhole) record[std::string(blackhole_entry)] = netlink::Blackhole::table;
-  for (const bpf_map* map : own_maps(program)) {
+  for (const auto& [name, map] : own_maps(program)) {
     const auto info = info_of(bpf_map__fd(map));
     if (!info) return fail(info.error());
-    record[bpf_map__name(map)] = info->id;
+    record[name] = info->id;
   }
   const auto number = number_of(balance);
   if (!number) return system_error("XDP program");
@@ -82,8 +82,8 @@ Result<Record> record_of(const lb_bpf& program, int balance,
 
 Result<void> pin_aside(const std::vector<Successor>& successors, const Record& record,
                        const AttachSettings& settings) {
-  for (const auto& [map, before, of_layout_1] : successors) {
-    const std::string path = next_path(settings.pins, bpf_map__name(map));
+  for (const auto& [name, map, before, of_layout_1] : successors) {
+    const std::string path = next_path(settings.pins, name);
     if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) return system_error(path);
     if (auto given = give(path, settings); !given) return given;
   }
@@ -173,8 +173,8 @@ Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
   const auto [user, group] = settings.owner.value_or(Owner{0, 0});
   if (auto made = WriterLock::make(settings.pins, user, group); !made) return fail(made.error());
   if (auto done = make_next_the_present(settings.pins, *record); !done) return fail(done.error());
-  for (const bpf_map* map : own_maps(program)) {
-    if (auto given = give(path_of(settings.pins, bpf_map__name(map)), settings); !given)
+  for (const auto& [name, map] : own_maps(program)) {
+    if (auto given = give(path_of(settings.pins, name), settings); !given)
       return fail(given.error());
   }
   // Every user may see what is there.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <random>
+#include <span>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -42,6 +43,7 @@ Error unfit(const std::string& pins, std::string_view why) {
 }
 
 struct Pinned {
+  std::string name;
   bpf_map* map;
   Descriptor fd;
   bool is_replaced = false;  // it is smaller, or of another layout
@@ -56,11 +58,10 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
   }
   std::vector<Pinned> all;
-  for (bpf_map* map : own_maps(program)) {
-    const std::string name = bpf_map__name(map);
+  for (const auto& [name, map] : own_maps(program)) {
     const bool is_same = found->layout == LB_LAYOUT || is_same_in_layout_1(name);
     if (!is_same && map != program.maps.services) {
-      all.push_back({map, Descriptor(), true});
+      all.push_back({name, map, Descriptor(), true});
       continue;
     }
     Descriptor fd(bpf_obj_get(path_of(pins, name).c_str()));
@@ -77,19 +78,19 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
       return unfit(pins, fmt::format("its map {} holds {}, but {} are wanted", name,
                                      info->max_entries, wanted));
     }
-    all.push_back({map, std::move(fd), !is_same || info->max_entries < wanted});
+    all.push_back({name, map, std::move(fd), !is_same || info->max_entries < wanted});
   }
   return all;
 }
 
 }  // namespace
 
-std::vector<bpf_map*> own_maps(const lb_bpf& program) {
-  std::vector<bpf_map*> maps;
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, program.obj) {
-    if (std::string_view(bpf_map__name(map)).find('.') == std::string_view::npos)
-      maps.push_back(map);
+std::vector<OwnMap> own_maps(const lb_bpf& program) {
+  std::vector<OwnMap> maps;
+  const bpf_object_skeleton& skeleton = *program.skeleton;
+  for (const auto& map : std::span(skeleton.maps, static_cast<std::size_t>(skeleton.map_cnt))) {
+    if (std::string_view(map.name).find('.') == std::string_view::npos)
+      maps.push_back({map.name, *map.map});
   }
   return maps;
 }
@@ -126,11 +127,11 @@ Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::strin
                                [](const auto& each) { return each.is_replaced; });
   const bool of_layout_1 = (*settings)->layout == 1;
   std::vector<Successor> successors;
-  for (auto& [map, fd, is_replaced] : *pinned) {
+  for (auto& [name, map, fd, is_replaced] : *pinned) {
     if (is_replaced || (any && map == program.maps.settings)) {
-      successors.push_back({map, std::move(fd), of_layout_1});
+      successors.push_back({name, map, std::move(fd), of_layout_1});
     } else if (bpf_map__reuse_fd(map, fd.get()) != 0) {
-      return system_error(bpf_map__name(map));
+      return system_error(name);
     }
   }
   return successors;
@@ -138,13 +139,13 @@ Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::strin
 
 std::vector<Successor> all_new(const lb_bpf& program) {
   std::vector<Successor> successors;
-  for (bpf_map* map : own_maps(program))
-    successors.push_back({map, Descriptor()});
+  for (const auto& [name, map] : own_maps(program))
+    successors.push_back({name, map, Descriptor()});
   return successors;
 }
 
 Result<void> copy_contents(const lb_bpf& program, const std::vector<Successor>& successors) {
-  for (const auto& [map, before, of_layout_1] : successors) {
+  for (const auto& [name, map, before, of_layout_1] : successors) {
     if (!before) continue;
     auto copied = of_layout_1 && map == program.maps.services
                       ? copy_services_of_layout_1(before.get(), bpf_map__fd(map),
@@ -156,7 +157,7 @@ Result<void> copy_contents(const lb_bpf& program, const std::vector<Successor>& 
 }
 
 Result<void> copy_late_flows(const lb_bpf& program, const std::vector<Successor>& successors) {
-  for (const auto& [map, before, of_layout_1] : successors) {
+  for (const auto& [name, map, before, of_layout_1] : successors) {
     if (!before || map != program.maps.flows) continue;
     if (auto copied = copy(before.get(), bpf_map__fd(map), Existing::keep); !copied) return copied;
   }

@@ -18,14 +18,23 @@ struct lb_bpf;
 
 namespace saspd::bpf {
 
+// By the name that the program has for it, and its pin. libbpf's own name becomes the kernel's once
+// a map is reused, and the kernel's may be empty: libbpf gives maps none where it could not find
+// out whether the kernel takes names.
+struct OwnMap {
+  std::string name;
+  bpf_map* map;
+};
+
 // The maps that are pinned: libbpf has others of its own.
-std::vector<bpf_map*> own_maps(const lb_bpf& program);
+std::vector<OwnMap> own_maps(const lb_bpf& program);
 
 // Before the program is loaded.
 void set_sizes(const lb_bpf& program, const Sizes& sizes);
 
 // A map that takes the place of a pinned one of another size or layout.
 struct Successor {
+  std::string name;
   bpf_map* map;
   Descriptor before;  // empty: there was none, or it is discarded
   bool of_layout_1 = false;

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/attach_maps.hpp"
 #include "bpf/lb.skel.h"
 #include "bpf/load.hpp"
 #include "bpf/map.hpp"
@@ -124,12 +125,10 @@ Result<void> may_share() {
 Result<Descriptor> load_extension(const lb_bpf& loaded) {
   const std::unique_ptr<lb_bpf, Close> program(lb_bpf__open());
   if (!program) return system_error("XDP program");
-  const bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, loaded.obj) {
-    bpf_map* same = bpf_object__find_map_by_name(program->obj, bpf_map__name(map));
-    if (bpf_map__is_internal(map)) continue;
+  for (const auto& [name, map] : own_maps(loaded)) {
+    bpf_map* same = bpf_object__find_map_by_name(program->obj, name.c_str());
     if (same == nullptr || bpf_map__reuse_fd(same, bpf_map__fd(map)) != 0)
-      return system_error(bpf_map__name(map));
+      return system_error(name);
   }
   bpf_program* balance = program->progs.balance;
   // Any program will do that it could take the place of.

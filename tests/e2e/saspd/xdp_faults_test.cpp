@@ -144,5 +144,23 @@ TEST_F(FaultyAttach, HarmsNobody) {
   EXPECT_EQ(connect(40)[3], 40) << "it writes the maps by which packets go";
 }
 
+// libbpf tries whether the kernel takes names, and after a failure leaves its maps without: nothing
+// may depend on them.
+TEST_F(FaultyAttach, ThatLeavesMapsWithoutNamesHarmsNobody) {
+  attach("native", sized());
+  const Strace without = strace();
+  ASSERT_EQ(attach_under(without), 0);
+  std::size_t tried = 0;
+  for (const auto& call : without.calls()) {
+    if (call.place.find("PROG_TYPE_SOCKET_FILTER") == std::string::npos) continue;
+    ++tried;
+    SCOPED_TRACE(call.nth);
+    attach_under(strace(Fault{call.name, call.nth, "error=ENOMEM"}));
+    for (int again = 0; again < 2; ++again)
+      attach("native", sized());
+  }
+  EXPECT_GT(tried, 0U);
+}
+
 }  // namespace
 }  // namespace saspd::test
