@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/gwm/deadlines.hpp"
+#include "controller/base/deadlines.hpp"
 #include "controller/gwm/editions.hpp"
 #include "controller/gwm/registry.hpp"
 #include "controller/gwm/weigher.hpp"

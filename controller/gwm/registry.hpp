@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "controller/base/clock.hpp"
+#include "controller/base/deadlines.hpp"
 #include "controller/gwm/authority.hpp"
-#include "controller/gwm/deadlines.hpp"
 #include "controller/sasp/messages.hpp"
 
 namespace saspd::gwm {

@@ -2,25 +2,21 @@
 
 #include "controller/saspd/agenda.hpp"
 
+#include <utility>
+
 namespace saspd::director {
 
 void Agenda::set_deadline(const lb::ServiceKey& service, std::optional<TimePoint> when) {
-  const auto known = deadlines_.find(service);
-  if (known != deadlines_.end()) {
-    if (when == known->second) return;
-    by_time_.erase({known->second, service});
-    deadlines_.erase(known);
-  }
-  if (!when) return;
-  deadlines_.emplace(service, *when);
-  by_time_.emplace(*when, service);
+  if (when)
+    deadlines_.set(service, *when);
+  else
+    deadlines_.clear(service);
 }
 
 std::set<lb::ServiceKey> Agenda::take(TimePoint now) {
-  while (!by_time_.empty() && by_time_.begin()->first <= now) {
-    const lb::ServiceKey due = by_time_.begin()->second;
-    mark(due);
-    set_deadline(due, std::nullopt);
+  for (const auto& service : deadlines_.due(now)) {
+    mark(service);
+    deadlines_.clear(service);
   }
   return std::exchange(marked_, {});
 }

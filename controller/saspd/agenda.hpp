@@ -3,12 +3,10 @@
 // follows from, and those that the clock alone will change. A value. Pure.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <set>
-#include <utility>
 
-#include "controller/base/clock.hpp"
+#include "controller/base/deadlines.hpp"
 #include "controller/lb/service.hpp"
 
 namespace saspd::director {
@@ -25,8 +23,7 @@ class Agenda {
 
  private:
   std::set<lb::ServiceKey> marked_;
-  std::map<lb::ServiceKey, TimePoint> deadlines_;
-  std::set<std::pair<TimePoint, lb::ServiceKey>> by_time_;  // the same
+  Deadlines<lb::ServiceKey> deadlines_;
 };
 
 }  // namespace saspd::director

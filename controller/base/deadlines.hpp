@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When each of many is due, in order of time. Pure.
+// When each of many is due, in order of time. A value.
 //
 // Each key has one entry at most, which moves when its time does: no entry is stale, and what is due
 // stands at the head, whatever waits behind it.
@@ -13,14 +13,22 @@
 
 #include "controller/base/clock.hpp"
 
-namespace saspd::gwm {
+namespace saspd {
 
 template <class Key>
 class Deadlines {
  public:
   Deadlines() = default;
-  Deadlines(const Deadlines&) = delete;
-  Deadlines& operator=(const Deadlines&) = delete;
+  Deadlines(const Deadlines& other) : times_(other.times_) {
+    for (const auto& [key, at] : times_)
+      queue_.insert({at, &key});
+  }
+  Deadlines(Deadlines&&) = default;  // the keys stay where they are
+  Deadlines& operator=(Deadlines other) {
+    times_.swap(other.times_);
+    queue_.swap(other.queue_);
+    return *this;
+  }
 
   // Replaces the time that the key had.
   void set(const Key& key, TimePoint at) {
@@ -62,4 +70,4 @@ class Deadlines {
   std::set<std::pair<TimePoint, const Key*>> queue_;  // points into times_
 };
 
-}  // namespace saspd::gwm
+}  // namespace saspd
