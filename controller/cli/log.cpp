@@ -76,9 +76,9 @@ void add_log_options(Cli& cli, LogOptions& options) {
              "stderr is the journal, else text");
 }
 
-Log::Log(LogOptions options, int fd) : options_(options), fd_(fd) {
-  if (options_.format != LogFormat::automatic) return;
-  options_.format = is_journal(fd_) ? LogFormat::journal : LogFormat::text;
+Log::Log(LogOptions options, int fd) : LeveledLog(options.level), format_(options.format), fd_(fd) {
+  if (format_ != LogFormat::automatic) return;
+  format_ = is_journal(fd_) ? LogFormat::journal : LogFormat::text;
 }
 
 void Log::write(Level level, std::string_view text) {
@@ -98,7 +98,7 @@ void Log::write(Level level, std::string_view text) {
 }
 
 std::string Log::decorated(Level level, std::string_view text) const {
-  if (options_.format == LogFormat::journal) {
+  if (format_ == LogFormat::journal) {
     return fmt::format("<{}>{}\n", syslog_priority(level), text);
   }
   const auto now =

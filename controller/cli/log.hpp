@@ -31,17 +31,10 @@ struct LogOptions {
 // --log-level and --log-format.
 void add_log_options(Cli& cli, LogOptions& options);
 
-// Passed by reference to code that may log. Never blocks and never fails: a line that stderr does
-// not take at once is dropped and counted, and the next one that gets through says how many. Text
-// from outside is escaped, so that it cannot forge a line; callers must not escape it again. The
-// program ignores SIGPIPE.
-class Log {
+// The functions of everything that takes log lines. Sink has write(Level, std::string).
+template <class Sink>
+class LeveledLog {
  public:
-  // fd is borrowed.
-  explicit Log(LogOptions options = {}, int fd = 2);
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-
   template <class... Args>
   void error(fmt::format_string<Args...> format, Args&&... args) {
     line(Level::error, format, std::forward<Args>(args)...);
@@ -59,19 +52,43 @@ class Log {
     line(Level::debug, format, std::forward<Args>(args)...);
   }
 
-  bool shows(Level level) const { return level <= options_.level; }
-  std::uint64_t dropped() const { return dropped_; }
+  bool shows(Level level) const { return level <= least_; }
+
+ protected:
+  // Lines less important than `least` are not even formatted.
+  explicit LeveledLog(Level least) : least_(least) {}
+  ~LeveledLog() = default;
 
  private:
   template <class... Args>
   void line(Level level, fmt::format_string<Args...> format, Args&&... args) {
-    if (shows(level)) write(level, fmt::format(format, std::forward<Args>(args)...));
+    if (shows(level))
+      static_cast<Sink&>(*this).write(level, fmt::format(format, std::forward<Args>(args)...));
   }
+
+  const Level least_;
+};
+
+// Passed by reference to code that may log. Never blocks and never fails: a line that stderr does
+// not take at once is dropped and counted, and the next one that gets through says how many. Text
+// from outside is escaped, so that it cannot forge a line; callers must not escape it again. The
+// program ignores SIGPIPE.
+class Log : public LeveledLog<Log> {
+ public:
+  // fd is borrowed.
+  explicit Log(LogOptions options = {}, int fd = 2);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  friend LeveledLog<Log>;
   void write(Level level, std::string_view text);
   std::string decorated(Level level, std::string_view text) const;
   bool send(std::string_view bytes);
 
-  LogOptions options_;
+  LogFormat format_;
   int fd_;
   std::uint64_t dropped_ = 0;  // in all
   std::uint64_t unreported_ = 0;

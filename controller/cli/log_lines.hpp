@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "controller/cli/log.hpp"
 
 namespace saspd::cli {
@@ -27,39 +25,17 @@ inline void write(const LogLine& line, Log& log) {
   }
 }
 
-class LogLines {
+class LogLines : public LeveledLog<LogLines> {
  public:
-  // Lines less important than `least` are not even formatted.
-  explicit LogLines(Level least) : least_(least) {}
+  explicit LogLines(Level least) : LeveledLog(least) {}
 
-  template <class... Args>
-  void error(fmt::format_string<Args...> format, Args&&... args) {
-    line(Level::error, format, std::forward<Args>(args)...);
-  }
-  template <class... Args>
-  void warning(fmt::format_string<Args...> format, Args&&... args) {
-    line(Level::warning, format, std::forward<Args>(args)...);
-  }
-  template <class... Args>
-  void info(fmt::format_string<Args...> format, Args&&... args) {
-    line(Level::info, format, std::forward<Args>(args)...);
-  }
-  template <class... Args>
-  void debug(fmt::format_string<Args...> format, Args&&... args) {
-    line(Level::debug, format, std::forward<Args>(args)...);
-  }
-
-  bool shows(Level level) const { return level <= least_; }
   // The lines since the last call, in order.
   std::vector<LogLine> take() { return std::exchange(lines_, {}); }
 
  private:
-  template <class... Args>
-  void line(Level level, fmt::format_string<Args...> format, Args&&... args) {
-    if (shows(level)) lines_.push_back({level, fmt::format(format, std::forward<Args>(args)...)});
-  }
+  friend LeveledLog<LogLines>;
+  void write(Level level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
-  Level least_;
   std::vector<LogLine> lines_;
 };
 
