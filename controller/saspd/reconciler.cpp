@@ -122,13 +122,14 @@ void Reconciler::look(lb::Table table, Knowledge& known, TimePoint now) const {
 
 void Reconciler::decide(Work& work, TimePoint now) {
   no_room_.clear();  // what was refused is decided again
+  const auto settings = decision_settings(now);
   for (const auto& service : known_.due(settings_.stale_after, now))
-    decide(service, work, now);
+    decide(service, settings, work, now);
   decided_ = true;
 }
 
-void Reconciler::decide(const lb::ServiceKey& service, Work& work, TimePoint now) {
-  const auto settings = decision_settings(now);
+void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
+                        TimePoint now) {
   auto verdict = director::decide(known_, settings, service, now);
   known_.learn(service, verdict ? &*verdict : nullptr, now);
   take_zeros(service, verdict ? verdict->zeros : HeldZeros{}, work);

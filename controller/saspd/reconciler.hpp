@@ -129,7 +129,8 @@ class Reconciler {
 
   bool list(Work& work, TimePoint now);
   void decide(Work& work, TimePoint now);
-  void decide(const lb::ServiceKey& service, Work& work, TimePoint now);
+  void decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
+              TimePoint now);
   static void plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
                           const Knowledge& known, const DecisionSettings& settings, TimePoint now,
                           Backlog& backlog);
