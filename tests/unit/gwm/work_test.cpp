@@ -6,20 +6,14 @@
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/counted_memory.hpp"
-
-namespace {
-std::size_t steps = 0;
-}  // namespace
-
-extern "C" void __sanitizer_cov_trace_pc() {
-  ++steps;
-}
+#include "tests/support/counted_steps.hpp"
 
 namespace saspd::gwm {
 namespace {
 
 using namespace std::chrono_literals;
 using saspd::testing::allocations;
+using saspd::testing::steps;
 
 struct Work {
   std::size_t steps = 0;

@@ -13,19 +13,16 @@
 #include "controller/sasp/codec.hpp"
 #include "controller/sasp/framer.hpp"
 #include "controller/sasp/lb_session.hpp"
+#include "tests/support/counted_steps.hpp"
 #include "tests/support/sasp_samples.hpp"
 #include "tests/support/sasp_wire.hpp"
 
 namespace {
-std::size_t steps = 0;
+using saspd::testing::steps;
 constexpr std::size_t copied_in_a_step = 16;
 }  // namespace
 
 extern "C" {
-
-void __sanitizer_cov_trace_pc() {
-  ++steps;
-}
 
 void* __real_memcpy(void* to, const void* from, std::size_t size);
 void* __wrap_memcpy(void* to, const void* from, std::size_t size) {

@@ -14,18 +14,13 @@
 
 #include "controller/saspd/controller.hpp"
 #include "tests/support/counted_memory.hpp"
+#include "tests/support/counted_steps.hpp"
 #include "tests/support/fake_dataplane.hpp"
-
-namespace {
-std::size_t steps = 0;
-}
-
-extern "C" void __sanitizer_cov_trace_pc() {
-  ++steps;
-}
 
 namespace saspd::director {
 namespace {
+
+using saspd::testing::steps;
 
 constexpr unsigned per_service = 100;
 constexpr std::uint8_t good =
