@@ -66,7 +66,7 @@ Result<Record> record_of(const lb_bpf& program, int balance,
                          const AttachSettings& settings) {
   Record record = absent;
   if (settings.blackhole) record[std::string(blackhole_entry)] = netlink::Blackhole::table;
-  for (const auto& [name, map] : own_maps(program)) {
+  for (const auto& [name, map] : own_maps(*program.skeleton)) {
     const auto info = info_of(bpf_map__fd(map));
     if (!info) return fail(info.error());
     record[name] = info->id;
@@ -173,7 +173,7 @@ Result<std::vector<Attached>> put_in_place(const lb_bpf& program,
   const auto [user, group] = settings.owner.value_or(Owner{0, 0});
   if (auto made = WriterLock::make(settings.pins, user, group); !made) return fail(made.error());
   if (auto done = make_next_the_present(settings.pins, *record); !done) return fail(done.error());
-  for (const auto& [name, map] : own_maps(program)) {
+  for (const auto& [name, map] : own_maps(*program.skeleton)) {
     if (auto given = give(path_of(settings.pins, name), settings); !given)
       return fail(given.error());
   }

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <random>
-#include <span>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -58,7 +58,7 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
                                    found ? std::to_string(found->layout) : "unknown", LB_LAYOUT));
   }
   std::vector<Pinned> all;
-  for (const auto& [name, map] : own_maps(program)) {
+  for (const auto& [name, map] : own_maps(*program.skeleton)) {
     const bool is_same = found->layout == LB_LAYOUT || is_same_in_layout_1(name);
     if (!is_same && map != program.maps.services) {
       all.push_back({name, map, Descriptor(), true});
@@ -85,10 +85,11 @@ Result<std::vector<Pinned>> find_pinned(const lb_bpf& program, const std::string
 
 }  // namespace
 
-std::vector<OwnMap> own_maps(const lb_bpf& program) {
+std::vector<OwnMap> own_maps(const bpf_object_skeleton& skeleton) {
   std::vector<OwnMap> maps;
-  const bpf_object_skeleton& skeleton = *program.skeleton;
-  for (const auto& map : std::span(skeleton.maps, static_cast<std::size_t>(skeleton.map_cnt))) {
+  const auto* element = reinterpret_cast<const std::byte*>(skeleton.maps);
+  for (int i = 0; i < skeleton.map_cnt; ++i, element += skeleton.map_skel_sz) {
+    const auto& map = *reinterpret_cast<const bpf_map_skeleton*>(element);
     if (std::string_view(map.name).find('.') == std::string_view::npos)
       maps.push_back({map.name, *map.map});
   }
@@ -139,7 +140,7 @@ Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::strin
 
 std::vector<Successor> all_new(const lb_bpf& program) {
   std::vector<Successor> successors;
-  for (const auto& [name, map] : own_maps(program))
+  for (const auto& [name, map] : own_maps(*program.skeleton))
     successors.push_back({name, map, Descriptor()});
   return successors;
 }

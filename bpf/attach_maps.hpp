@@ -14,6 +14,7 @@
 #include "controller/base/error.hpp"
 
 struct bpf_map;
+struct bpf_object_skeleton;
 struct lb_bpf;
 
 namespace saspd::bpf {
@@ -26,8 +27,10 @@ struct OwnMap {
   bpf_map* map;
 };
 
-// The maps that are pinned: libbpf has others of its own.
-std::vector<OwnMap> own_maps(const lb_bpf& program);
+// The maps that are pinned: libbpf has others of its own. The elements of a skeleton are as long as
+// it says, not as libbpf's header has them: bpftool 7.5 leaves a member out that no map of ours
+// needs.
+std::vector<OwnMap> own_maps(const bpf_object_skeleton& skeleton);
 
 // Before the program is loaded.
 void set_sizes(const lb_bpf& program, const Sizes& sizes);

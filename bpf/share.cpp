@@ -125,7 +125,7 @@ Result<void> may_share() {
 Result<Descriptor> load_extension(const lb_bpf& loaded) {
   const std::unique_ptr<lb_bpf, Close> program(lb_bpf__open());
   if (!program) return system_error("XDP program");
-  for (const auto& [name, map] : own_maps(loaded)) {
+  for (const auto& [name, map] : own_maps(*loaded.skeleton)) {
     bpf_map* same = bpf_object__find_map_by_name(program->obj, name.c_str());
     if (same == nullptr || bpf_map__reuse_fd(same, bpf_map__fd(map)) != 0)
       return system_error(name);
