@@ -209,6 +209,15 @@ void AdviceBook::find_silent(std::optional<Duration> stale_after, TimePoint now,
   }
 }
 
+std::optional<TimePoint> AdviceBook::next_silence(std::optional<Duration> stale_after) const {
+  std::optional<TimePoint> next;
+  for (const auto& gwm : gwms_) {
+    const auto at = silent_from(gwm.heard, stale_after);
+    if (at && !gwm.silent) next = std::min(next.value_or(*at), *at);
+  }
+  return next;
+}
+
 void AdviceBook::mark_advised_by(std::size_t gwm, Agenda& agenda) const {
   for (const auto& [name, group] : groups_) {
     if (advising(group) == gwm) mark(group, agenda);

@@ -92,6 +92,8 @@ class AdviceBook {
   // Nothing: no group has it.
   std::optional<Owner> owner_of(const lb::ServiceKey& service) const;
   void mark_all(Agenda& agenda) const;
+  // When the next GWM will have been silent for too long, if none of them speaks before.
+  std::optional<TimePoint> next_silence(std::optional<Duration> stale_after) const;
   // The GWM that counts for a group, or would if it advised.
   struct Adviser {
     bool connected = false;

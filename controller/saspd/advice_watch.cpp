@@ -13,8 +13,15 @@ Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_a
   return stale_after.value_or(std::max<Duration>(shortest, 3 * heard.next_within));
 }
 
+std::optional<TimePoint> silent_from(const sasp::Heard& heard,
+                                     std::optional<Duration> stale_after) {
+  if (!heard.last) return std::nullopt;
+  return *heard.last + patience_with(heard, stale_after) + Duration{1};
+}
+
 bool is_silent(const sasp::Heard& heard, std::optional<Duration> stale_after, TimePoint now) {
-  return heard.last && now - *heard.last > patience_with(heard, stale_after);
+  const auto from = silent_from(heard, stale_after);
+  return from && now >= *from;
 }
 
 Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::Heard& heard) {

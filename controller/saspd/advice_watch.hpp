@@ -18,7 +18,8 @@ namespace saspd::director {
 // How long a missing GWM is no alarm: --stale-after, or else three times its interval and at least
 // three minutes.
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after);
-// Whether that long has passed since it spoke.
+// From when on it has not spoken for longer than that; nothing: it has never spoken.
+std::optional<TimePoint> silent_from(const sasp::Heard& heard, std::optional<Duration> stale_after);
 bool is_silent(const sasp::Heard& heard, std::optional<Duration> stale_after, TimePoint now);
 
 // What the GWM that counts for a service says of its members.

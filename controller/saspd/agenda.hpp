@@ -18,6 +18,8 @@ class Agenda {
   // From then on the passing of time may make its decision a different one; nothing: it does not.
   void set_deadline(const lb::ServiceKey& service, std::optional<TimePoint> when);
 
+  // When the next one of them is due, of those that have a deadline.
+  std::optional<TimePoint> next() const { return deadlines_.next(); }
   // Those that are marked or due, which they no longer are afterwards.
   std::set<lb::ServiceKey> take(TimePoint now);
 

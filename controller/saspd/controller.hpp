@@ -81,6 +81,8 @@ class Controller {
   void look_again();
   // Writes a chunk of what there is to be written.
   Work work(TimePoint now, WallTime wall);
+  // When work() is to be called though nothing happens: see Reconciler.
+  std::optional<TimePoint> next_decision() const { return reconciler_.next_decision(); }
 
   // The operator takes a weight 0 back for the advice: see Reconciler::give_back. `asked_by` is for
   // the log.

@@ -249,6 +249,13 @@ std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, Tim
   return agenda_.take(now);
 }
 
+std::optional<TimePoint> Knowledge::next_due(std::optional<Duration> stale_after) const {
+  const auto deadline = agenda_.next();
+  const auto silence = advice_.next_silence(stale_after);
+  if (!deadline || !silence) return deadline ? deadline : silence;
+  return std::min(*deadline, *silence);
+}
+
 // Where it made us learn something that the decision follows from, it is decided once more.
 void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now) {
   if (verdict == nullptr) return agenda_.set_deadline(service, std::nullopt);

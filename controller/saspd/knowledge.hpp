@@ -78,6 +78,8 @@ class Knowledge {
 
   // --- the services that are to be decided: taken from the agenda
   std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);
+  // When the next one is due for no other reason than the time.
+  std::optional<TimePoint> next_due(std::optional<Duration> stale_after) const;
   // What was decided about one of them; nothing: nothing can be.
   void learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now);
   // The next decision begins from the start.

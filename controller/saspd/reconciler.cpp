@@ -47,12 +47,22 @@ Work Reconciler::work(TimePoint now) {
   if (!started_) started_ = now;
   if (!table_known_ && !list(work, now)) return work;
   keep_ledger();
-  if (!decided_) decide(work, now);
+  if (!decided_ || is_due(now)) decide(work, now);
   if (!settings_.dry_run) {
     if (auto tidied = plane_.tidy(); !tidied) work.failures.push_back(tidied.error());
   }
   write(work);
   return work;
+}
+
+std::optional<TimePoint> Reconciler::next_decision() const {
+  if (!table_known_) return std::nullopt;
+  return known_.next_due(settings_.stale_after);
+}
+
+bool Reconciler::is_due(TimePoint now) const {
+  const auto next = next_decision();
+  return next && *next <= now;
 }
 
 void Reconciler::look_again() {

@@ -84,6 +84,9 @@ class Reconciler {
   void set_connected(std::size_t gwm, bool connected);
   void heard(std::size_t gwm, const sasp::Heard& heard) { known_.heard(gwm, heard); }
   Work work(TimePoint now);
+  // When work() has something to decide though nobody says anything: later than the last work().
+  // Nothing: never, or the kernel has to be listed first.
+  std::optional<TimePoint> next_decision() const;
   // Forgets what the kernel said: the next work() lists it anew.
   void look_again();
   // Trusts nothing that was decided: the next work() that decides anything decides everything.
@@ -128,6 +131,7 @@ class Reconciler {
   DecisionSettings decision_settings(TimePoint now) const;
 
   bool list(Work& work, TimePoint now);
+  bool is_due(TimePoint now) const;
   void decide(Work& work, TimePoint now);
   void decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
               TimePoint now);

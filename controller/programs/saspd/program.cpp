@@ -24,6 +24,7 @@ Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& pl
       needs_(std::move(needs)),
       controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
       links_(host.io(), controller_, [this] { settle(); }),
+      decision_timer_(host.io()),
       reconcile_timer_(host.io()) {
   if (!options.xdp.attach_request.empty() && options.backend->is_attached && !options.dry_run)
     attach_request_.emplace(options.xdp.attach_request);
@@ -119,8 +120,16 @@ Work Saspd::work() {
   hear_keepalived();
   Work done = controller_.work(start, std::chrono::system_clock::now());
   if (!options_.dry_run) counters_.count(done, Clock::now() - start);
+  decide_in_time();
   settle();
   return done;
+}
+
+// What follows from the passing of time does not wait for the next look at the kernel.
+void Saspd::decide_in_time() {
+  decision_timer_.cancel();
+  if (const auto next = controller_.next_decision())
+    decision_timer_.call_at(*next, [this] { work(); });
 }
 
 // What the controller wants done. Called after each event or question.

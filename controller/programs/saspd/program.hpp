@@ -42,6 +42,7 @@ class Saspd final : public host::Program {
   void wait_for_keepalived();
   director::Work work();
   void work_soon();
+  void decide_in_time();
   void ask_to_attach();
   void settle();
   director::Surroundings surroundings();
@@ -53,6 +54,7 @@ class Saspd final : public host::Program {
   director::Controller controller_;
   GwmLinks<director::Controller> links_;
 
+  net::Timer decision_timer_;
   net::Timer reconcile_timer_;
   std::optional<net::ReadWatch> plane_events_;
   director::MetricCounters counters_;

@@ -44,6 +44,16 @@ TEST_F(SaspdOnXdp, RunsAsAUserWithoutRights) {
   EXPECT_EQ(failed_, 0);
 }
 
+// What the clock decides waits neither for the GWM nor for the next look at the kernel.
+TEST_F(SaspdOnXdp, RaisesAnAlarmOnTimeHoweverLongItsIntervals) {
+  attach();
+  advise({});
+  start_gwm();
+  reconcile_interval_ = "3600";
+  start_saspd("web=tcp:192.0.2.10:80", 4, {"--interval", "3600", "--stale-after", "3"});
+  EXPECT_TRUE(eventually([&] { return saspd_->log().find("no_advice") != std::string::npos; }));
+}
+
 // A GWM that cannot be believed any more takes no weight with it: one of another authority, and an
 // openssl s_server of ours with another name.
 TEST_F(SaspdOnXdp, KeepsTheWeightsWhenTlsFails) {

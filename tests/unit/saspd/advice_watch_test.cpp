@@ -113,6 +113,17 @@ TEST_F(Unsteered, ByAGwmThatIsConnectedAndDoesNotSpeakIsAnAlarm) {
   EXPECT_EQ(alarm(), "");
 }
 
+// Nothing is heard, and the kernel is not looked at: the clock alone.
+TEST_F(Unsteered, IsSaidOnTimeHoweverSeldomTheKernelIsLookedAt) {
+  goes_by(seconds{5}, 4);
+  reconcile();
+  const TimePoint last = now_;
+  ASSERT_EQ(reconciler().next_decision(), last + minutes{3} + Duration{1});
+  now_ = *reconciler().next_decision();
+  reconciler().work(now_);
+  EXPECT_TRUE(says_why("is connected and gives no weights")) << alarm();
+}
+
 TEST_F(Unsteered, IsNobodyWhoseGwmHasALongInterval) {
   heard_.next_within = minutes{60};
   goes_by(seconds{5}, 4);

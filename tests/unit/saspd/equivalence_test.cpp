@@ -68,6 +68,24 @@ class World {
     ASSERT_EQ(plan.has_value(), other.has_value());
     EXPECT_EQ(plan ? text(*plan) : "", other ? text(*other) : "");
   }
+  // What is planned stays so until the time at which it was said that it may change by itself.
+  void comes_to_rest() {
+    for (unsigned pass = 0; pass < 5; ++pass) {
+      both([](Side& side) { side.reconciler_->look_again(); });
+      do {
+        works();
+      } while (more_);
+    }
+  }
+  void expect_same_plan_until_next_decision() const {
+    const Reconciler& reconciler = *sides_[0].reconciler_;
+    const auto next = reconciler.next_decision();
+    ASSERT_GT(next.value_or(TimePoint::max()), now_);
+    const auto plan = reconciler.plan(now_);
+    const auto later = reconciler.plan(next ? *next - Duration{1} : now_ + hours{24 * 365});
+    ASSERT_TRUE(plan && later);
+    EXPECT_EQ(text(*plan), text(*later));
+  }
   std::string trace() const { return trace_ + text(sides_[0]); }
   std::size_t decided(unsigned side) const { return sides_.at(side).decided_; }
 
@@ -125,6 +143,10 @@ class World {
   void works() {
     const auto before = sides_[0].plane_.written.size();
     const Work work = sides_[0].work(now_);
+    more_ = work.more;
+    if (const auto next = sides_[0].reconciler_->next_decision()) {
+      EXPECT_GT(*next, now_) << "the program would call work() again and again";
+    }
     const std::string done = text(work);
     EXPECT_EQ(done, text(sides_[1].work(now_)));
     for (const auto& side : sides_)
@@ -318,6 +340,7 @@ class World {
   std::map<unsigned, sasp::Heard> heard_;
   std::map<unsigned, lb::Pool> removed_;
   bool dice_same_ = false;
+  bool more_ = false;
   std::string trace_;
 };
 
@@ -341,6 +364,17 @@ TEST(Reconciler, DecidesWhatOneThatDecidesEverythingDoes) {
     all += world.decided(1);
   }
   EXPECT_LT(decided, all) << "nothing was left undecided: this compares the same with itself";
+}
+
+TEST(Reconciler, DecidesTheSameUntilItsNextDecision) {
+  for (unsigned seed = 1; seed <= 10 * seeds() && !testing::Test::HasFailure(); ++seed) {
+    World world(seed);
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    for (unsigned step = 0; step < 30 && !testing::Test::HasFailure(); ++step)
+      world.goes_on();
+    world.comes_to_rest();
+    world.expect_same_plan_until_next_decision();
+  }
 }
 
 }  // namespace

@@ -86,6 +86,17 @@ TEST_F(Managed, AddsAMemberWithItsStaticWeightWhenNoAdviceComes) {
   EXPECT_EQ(kernel(), "6 6");
 }
 
+TEST_F(Managed, AddsItOnTimeHoweverSeldomTheKernelIsLookedAt) {
+  configure({1, 2});
+  pass();
+  const auto then = reconciler().next_decision();
+  ASSERT_EQ(then, now_ + seconds{10});
+  reconciler().work(*then - Duration{1});
+  EXPECT_FALSE(exists(1));
+  reconciler().work(*then);
+  EXPECT_EQ(kernel(), "1 1");
+}
+
 TEST_F(Managed, AddsAMemberThatTheGwmDoesNotKnowWithWeightZero) {
   configure({1, 2});
   pass();
