@@ -71,7 +71,7 @@ struct Host::Parts {
   std::optional<net::StatusLine> status_line;
   boost::asio::signal_set signals{io};
   std::optional<net::TlsCredentials> tls;  // nothing: in the clear
-  std::unique_ptr<net::ControlServer> control;
+  std::optional<net::ControlServer> control;
   std::optional<net::MetricsServer> metrics;
 };
 
@@ -161,7 +161,7 @@ Refused Host::give_up_privileges(cli::Needs needs) {
   needs.user = about_.name;
   for (auto& file : options_.tls.files())
     needs.reads.push_back(std::move(file));
-  if (parts_->control) needs.gives.push_back(options_.control);
+  if (parts_->control && parts_->control->is_open()) needs.gives.push_back(options_.control);
   const auto done = cli::drop_privileges(needs);
   if (!done) return refused(done.error(), ExitCode::no_permission);
   // What ends at once does not tell that it is still root.
@@ -197,14 +197,19 @@ Refused Host::open_control() {
     if (!report::only_reads(request)) std::rethrow_exception(failure);
     log_.error("control socket: internal error: {}", net::reason(failure));
   };
-  auto control = net::ControlServer::open(parts_->io, options_.control, std::move(callbacks));
-  if (control) {
-    parts_->control = std::move(*control);
-  } else if (options_.control_is_wanted) {
-    return refused(control.error(), code_of_control(control.error().code));
-  } else {
-    log_.warning("{}; saspctl cannot connect, see --control", control.error().detail);
-  }
+  const auto no_control = [this](const Error& error) {
+    log_.warning("{}; saspctl cannot connect, see --control", error.detail);
+  };
+  callbacks.on_listen = [this, no_control](const Result<void>& listening) {
+    if (!listening) return no_control(listening.error());
+    log_.warning("the control socket {} was not there; it is now", options_.control);
+  };
+  parts_->control.emplace(parts_->io, options_.control, std::move(callbacks));
+  const auto opened = parts_->control->open();
+  if (opened) return std::nullopt;
+  if (options_.control_is_wanted)
+    return refused(opened.error(), code_of_control(opened.error().code));
+  no_control(opened.error());
   return std::nullopt;
 }
 

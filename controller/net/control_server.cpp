@@ -164,9 +164,12 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
         path_(std::move(path)),
         callbacks_(std::move(callbacks)),
         limits_(limits),
-        admins_(admins) {}
+        admins_(admins),
+        next_look_(io) {}
 
   Result<void> open();
+  bool is_open() const { return file_.has_value(); }
+  void look_later();
   void close();
 
  private:
@@ -193,6 +196,7 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
   };
 
   // Static, with shared pointers by value: the frame of a coroutine owns what it uses.
+  void look();
   static asio::awaitable<void> serve(std::shared_ptr<Shared> self, Clients<Client>::Place client);
   void admit(Local::socket socket);
   Reply answer(std::string_view line, const ControlPeer& peer) const;
@@ -208,19 +212,24 @@ class ControlServer::Shared : public std::enable_shared_from_this<Shared> {
   std::optional<Listener<Local>> listener_;
   Clients<Client> clients_;
   std::optional<FileId> file_;  // the socket file that we made; nothing when closed
+  asio::steady_timer next_look_;
+  std::string trouble_;  // why it does not listen at its path, as reported last
 };
 
-Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, std::string path,
-                                                           Callbacks callbacks,
-                                                           ControlLimits limits,
-                                                           std::string_view admins) {
-  auto shared =
-      std::make_shared<Shared>(io, std::move(path), std::move(callbacks), limits, group_of(admins));
-  if (auto opened = shared->open(); !opened) return fail(opened.error());
-  return std::unique_ptr<ControlServer>(new ControlServer(std::move(shared)));
+ControlServer::ControlServer(asio::io_context& io, std::string path, Callbacks callbacks,
+                             ControlLimits limits, std::string_view admins)
+    : shared_(std::make_shared<Shared>(io, std::move(path), std::move(callbacks), limits,
+                                       group_of(admins))) {}
+
+Result<void> ControlServer::open() {
+  auto opened = shared_->open();
+  shared_->look_later();
+  return opened;
 }
 
-ControlServer::ControlServer(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+bool ControlServer::is_open() const {
+  return shared_->is_open();
+}
 
 ControlServer::~ControlServer() {
   shared_->close();
@@ -229,6 +238,7 @@ ControlServer::~ControlServer() {
 Result<void> ControlServer::Shared::open() {
   Local::acceptor acceptor(io_);
   const auto file = listen(io_, acceptor, path_);
+  trouble_ = file ? "" : file.error().detail;
   if (!file) return fail(file.error());
   file_ = *file;
   listener_.emplace(io_, std::move(acceptor),
@@ -237,7 +247,27 @@ Result<void> ControlServer::Shared::open() {
   return {};
 }
 
+void ControlServer::Shared::look_later() {
+  next_look_.expires_after(limits_.look);
+  next_look_.async_wait([self = weak_from_this()](error_code ec) {
+    const auto alive = self.lock();
+    if (!ec && alive) alive->look();
+  });
+}
+
+// Somebody who cleans up a directory takes the socket file, and with it the operator's hands.
+void ControlServer::Shared::look() {
+  look_later();
+  if (file_ && file_id(path_) == file_) {
+    trouble_.clear();
+    return;
+  }
+  const std::string before = trouble_;
+  if (const auto opened = open(); opened || trouble_ != before) callbacks_.on_listen(opened);
+}
+
 void ControlServer::Shared::close() {
+  next_look_.cancel();
   if (file_ && file_id(path_) == file_) ::unlink(path_.c_str());
   file_.reset();
   listener_.reset();

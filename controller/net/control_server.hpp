@@ -26,6 +26,7 @@ struct ControlLimits {
   std::size_t max_answer = std::size_t{16} << 20;
   std::size_t max_clients = 64;
   std::chrono::milliseconds patience{10'000};
+  std::chrono::milliseconds look{1'000};  // how often the socket file is looked for
 };
 
 // A Unix stream socket of mode 0660: a user who may open it may read. A request is answered with
@@ -41,13 +42,18 @@ class ControlServer {
     // comes out of io_context::run() instead.
     std::function<void(const boost::json::object& request, const std::exception_ptr& failure)>
         on_exception = [](const auto&, const auto& failure) { std::rethrow_exception(failure); };
+    // After open(): it listens again, or why it cannot, once per reason.
+    std::function<void(const Result<void>&)> on_listen = [](const auto&) {};
   };
 
-  // A socket file without a listener is replaced. Errors name the path; address_in_use if
-  // another program listens there. A group of the name `admins` is looked up once, here.
-  static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io, std::string path,
-                                                     Callbacks callbacks, ControlLimits limits = {},
-                                                     std::string_view admins = report::admin_group);
+  // A group of the name `admins` is looked up once, here.
+  ControlServer(boost::asio::io_context& io, std::string path, Callbacks callbacks,
+                ControlLimits limits = {}, std::string_view admins = report::admin_group);
+  // A socket file without a listener is replaced. Errors name the path; address_in_use if another
+  // program listens there. Once called, it is tried again whenever the socket file is not there, or
+  // is not ours.
+  Result<void> open();
+  bool is_open() const;
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   // Closes all connections, and removes the socket file if it is still ours.
@@ -55,7 +61,6 @@ class ControlServer {
 
  private:
   class Shared;
-  explicit ControlServer(std::shared_ptr<Shared> shared);
 
   std::shared_ptr<Shared> shared_;
 };

@@ -101,9 +101,9 @@ class Program {
       : Program(path, ControlServer::Callbacks{std::move(handler)}, limits, admins) {}
   Program(const std::string& path, ControlServer::Callbacks callbacks, ControlLimits limits = {},
           std::string_view admins = report::admin_group) {
-    auto server = ControlServer::open(io_, path, std::move(callbacks), limits, admins);
-    EXPECT_TRUE(server) << server.error().detail;
-    server_ = std::move(*server);
+    server_ = std::make_unique<ControlServer>(io_, path, std::move(callbacks), limits, admins);
+    const auto opened = server_->open();
+    EXPECT_TRUE(opened) << opened.error().detail;
     thread_ = std::thread([this] { serve(); });
   }
   Program(const Program&) = delete;
@@ -136,9 +136,8 @@ class ControlServerTest : public testing::Test {
   static json::object echo(const json::object& request, const ControlPeer&) {
     return {{"echo", request}};
   }
-  static Result<std::unique_ptr<ControlServer>> open(asio::io_context& io,
-                                                     const std::string& path) {
-    return ControlServer::open(io, path, {echo});
+  static Result<void> open(asio::io_context& io, const std::string& path) {
+    return ControlServer(io, path, {echo}).open();
   }
   mode_t mode() const {
     struct stat status {};
@@ -370,9 +369,10 @@ TEST_F(ControlServerTest, GivesTheSocketToOwnerAndGroupWhateverTheUmask) {
   for (const mode_t mask : {0, 022, 0777}) {
     asio::io_context io;
     const auto before = ::umask(mask);
-    const auto server = open(io, path_);
+    ControlServer server(io, path_, {echo});
+    const auto opened = server.open();
     EXPECT_EQ(::umask(before), mask) << "it is as it was";
-    ASSERT_TRUE(server) << server.error().detail;
+    ASSERT_TRUE(opened) << opened.error().detail;
     EXPECT_EQ(mode(), 0660U) << mask;
   }
 }
@@ -429,22 +429,124 @@ TEST_F(ControlServerTest, RefusesAPathThatNoSocketCanHave) {
 
 TEST_F(ControlServerTest, RemovesItsFileAtTheEnd) {
   asio::io_context io;
-  auto server = open(io, path_);
-  ASSERT_TRUE(server);
-  server->reset();
+  {
+    ControlServer server(io, path_, {echo});
+    ASSERT_TRUE(server.open());
+    EXPECT_TRUE(std::filesystem::exists(path_));
+  }
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
 TEST_F(ControlServerTest, LeavesTheFileOfItsSuccessor) {
   asio::io_context io;
-  auto first = open(io, path_);
-  ASSERT_TRUE(first);
+  std::optional<ControlServer> first(std::in_place, io, path_, ControlServer::Callbacks{echo});
+  ASSERT_TRUE(first->open());
   std::filesystem::rename(path_, path_ + ".old");
   const Program second(path_, echo);
-  first->reset();
+  first.reset();
   Peer peer(path_);
   peer.sends("{}\n");
   EXPECT_EQ(peer.exit_code(), 0);
+}
+
+// As after something cleaned its directory up. What it reports, and how often.
+class LostSocket : public ControlServerTest {
+ protected:
+  LostSocket() {
+    ControlServer::Callbacks callbacks{echo};
+    callbacks.on_listen = [this](const Result<void>& listening) {
+      reports_.push_back(listening ? "listens" : listening.error().detail);
+    };
+    server_.emplace(io_, path_, std::move(callbacks), ControlLimits{.look = 5ms});
+  }
+  void looks_a_few_times() {
+    io_.restart();
+    io_.run_for(100ms);
+  }
+  void reports(std::size_t times) {
+    for (int wait = 0; wait < 1000 && reports_.size() < times; ++wait) {
+      io_.restart();
+      io_.run_for(10ms);
+    }
+    ASSERT_EQ(reports_.size(), times);
+  }
+  // Served by a thread meanwhile.
+  std::int64_t exit_code() {
+    io_.restart();
+    std::thread thread([this] { io_.run(); });
+    Peer peer(path_);
+    peer.sends("{}\n");
+    const auto code = peer.exit_code();
+    io_.stop();
+    thread.join();
+    return code;
+  }
+
+  using Reports = std::vector<std::string>;
+  asio::io_context io_{1};
+  Reports reports_;
+  std::optional<ControlServer> server_;
+};
+
+TEST_F(LostSocket, ComesBack) {
+  ASSERT_TRUE(server_->open());
+  looks_a_few_times();
+  EXPECT_EQ(reports_, Reports{});
+  std::filesystem::remove(path_);
+  reports(1);
+  EXPECT_EQ(reports_, Reports{"listens"});
+  EXPECT_EQ(exit_code(), 0);
+  EXPECT_EQ(mode(), 0660U);
+}
+
+TEST_F(LostSocket, KeepsTheClientsThatItHas) {
+  ASSERT_TRUE(server_->open());
+  Peer before(path_);
+  looks_a_few_times();
+  std::filesystem::remove(path_);
+  reports(1);
+  before.sends("{}\n");
+  looks_a_few_times();
+  EXPECT_EQ(before.exit_code(), 0);
+}
+
+TEST_F(LostSocket, WaitsForItsDirectory) {
+  ASSERT_TRUE(server_->open());
+  std::filesystem::remove_all(folder_);
+  reports(1);
+  looks_a_few_times();
+  EXPECT_NE(reports_[0].find("there is no directory"), std::string::npos) << reports_[0];
+  std::filesystem::create_directories(folder_);
+  reports(2);
+  EXPECT_EQ(reports_.back(), "listens");
+  EXPECT_EQ(exit_code(), 0);
+}
+
+TEST_F(LostSocket, ComesWhenWhatStoodInItsWayIsGone) {
+  std::ofstream(path_) << "precious";
+  ASSERT_FALSE(server_->open());
+  EXPECT_FALSE(server_->is_open());
+  looks_a_few_times();
+  EXPECT_EQ(reports_, Reports{}) << "what open() returned is not reported again";
+  std::filesystem::remove(path_);
+  reports(1);
+  EXPECT_EQ(reports_, Reports{"listens"});
+  EXPECT_EQ(exit_code(), 0);
+}
+
+TEST_F(LostSocket, IsLeftToAProgramThatTookItsPlace) {
+  ASSERT_TRUE(server_->open());
+  std::filesystem::remove(path_);
+  {
+    const Program other(path_, echo);
+    reports(1);
+    EXPECT_EQ(reports_, Reports{"another program listens on the control socket " + path_});
+    Peer peer(path_);
+    peer.sends("{}\n");
+    EXPECT_EQ(peer.exit_code(), 0);
+  }
+  reports(2);
+  EXPECT_EQ(reports_.back(), "listens");
 }
 
 TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
@@ -455,13 +557,13 @@ TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
     ++handled;
     return json::object{};
   };
-  auto server = ControlServer::open(io, path_, std::move(callbacks));
-  ASSERT_TRUE(server);
+  std::optional<ControlServer> server(std::in_place, io, path_, std::move(callbacks));
+  ASSERT_TRUE(server->open());
   Peer asked(path_);
   Peer idle(path_);
   io.run_for(50ms);
   asked.sends("{}\n");
-  server->reset();
+  server.reset();
   io.restart();
   io.run_for(1s);
   EXPECT_TRUE(io.stopped()) << "something of the server is left";
@@ -473,7 +575,7 @@ TEST_F(ControlServerTest, ClosesItsClientsAtTheEndAndHandlesNothingMore) {
 TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
   asio::io_context io;
   int handled = 0;
-  std::unique_ptr<ControlServer> server;
+  std::optional<ControlServer> server;
   ControlServer::Callbacks callbacks;
   callbacks.answer = [&](const json::object&, const ControlPeer&) {
     ++handled;
@@ -481,9 +583,8 @@ TEST_F(ControlServerTest, HandlesNoRequestThatWasReadBeforeTheEnd) {
     asio::post(io, [&] { asio::post(io, [&] { server.reset(); }); });
     return json::object{};
   };
-  auto opened = ControlServer::open(io, path_, std::move(callbacks));
-  ASSERT_TRUE(opened);
-  server = std::move(*opened);
+  server.emplace(io, path_, std::move(callbacks));
+  ASSERT_TRUE(server->open());
   Peer peer(path_);
   peer.sends("{}\n{}\n");
   io.run_for(1s);
