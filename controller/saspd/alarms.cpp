@@ -207,6 +207,7 @@ void look_at(const Looked& service, const AlarmInput& input, Alarms& alarms) {
 void find_partly_known(const AlarmInput& input, Alarms& alarms) {
   std::vector<std::string> avoided;
   bool has_served = false;
+  bool any_known = false;
   std::size_t members = 0;
   for (const auto& service : input.group.services) {
     const auto decision = input.decisions.find(service.key);
@@ -216,6 +217,7 @@ void find_partly_known(const AlarmInput& input, Alarms& alarms) {
       if (member.reason != Reason::not_confident || member.weight > 0) continue;
       avoided.push_back(text(endpoint));
       has_served = has_served || member.has_served;
+      any_known = any_known || !decision->second.nobody_known;
     }
   }
   if (avoided.empty()) return;
@@ -223,9 +225,11 @@ void find_partly_known(const AlarmInput& input, Alarms& alarms) {
       {"partly_known",
        has_served,
        {},
-       fmt::format("the GWM knows the state of some members and not of {} of {}: {}; they get no "
-                   "new connections (RFC 4678 5.3)",
-                   avoided.size(), members, first_of(avoided))});
+       fmt::format("{} {} of {}: {}; they get no new connections{} (RFC 4678 5.3)",
+                   any_known ? "the GWM knows the state of some members and not of"
+                             : "the GWM no longer knows the state of any member, and knew not of",
+                   avoided.size(), members, first_of(avoided),
+                   any_known ? "" : ", for three minutes at most")});
 }
 
 void find_vanished(const ServiceSettings& service, const AlarmInput& input, Alarms& alarms) {

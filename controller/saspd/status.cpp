@@ -144,9 +144,13 @@ std::string explain(const Reconciler::MemberView& member) {
     case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
     case Reason::no_contact: return "the GWM cannot reach it: no new connections";
     case Reason::not_confident:
+      if (!member.nobody_known)
+        return "the GWM does not know its state, but knows that of others in the group: it is "
+               "avoided (RFC 4678 5.3)";
       return member.effective_weight == 0
-                 ? "the GWM does not know its state, but knows that of others in the group: it is "
-                   "avoided (RFC 4678 5.3)"
+                 ? "the GWM no longer knows the state of any member of the group; this one was "
+                   "avoided while it knew others, and gets its weight back if that lasts for three "
+                   "minutes (RFC 4678 5.3)"
                  : "the GWM knows the state of no member of the group: that is not advice, so the "
                    "weight stays (RFC 4678 5.3)";
     case Reason::advice:

@@ -37,6 +37,7 @@ MemberView member_view(const Knowledge& known, const Decisions& decisions, const
   const Decision* decided = decisions.find(service.key, endpoint);
   if (decided == nullptr) return view;
   view.effective_weight = decided->weight;
+  view.nobody_known = decisions.find(service.key)->nobody_known;
   if (view.kernel_weight) view.reason = decided->reason;
   return view;
 }

@@ -25,6 +25,7 @@ struct MemberView {
   std::uint32_t effective_weight = 0;
   std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
   Reason reason = Reason::unbound;
+  bool nobody_known = false;                  // see ServiceDecision
   Zero zero;                                  // whose its weight 0 is
   std::optional<lb::DestinationState> state;  // where the data plane reports it; not filled in here
 };

@@ -280,6 +280,9 @@ TEST_F(Loss, ByALineThatIsMissingIsAnAlarmForAsLongAsItIsMissing) {
   EXPECT_NE(detail_.find("not of 1 of 4: 10.0.0.4:8080"), std::string::npos) << detail_;
   goes_by(minutes{30});
   EXPECT_EQ(alarms(), "partly_known!");
+  advised({unknown, unknown, unknown, unknown});
+  EXPECT_EQ(alarms(), "partly_known!");
+  EXPECT_NE(detail_.find("no longer knows the state of any member"), std::string::npos) << detail_;
   advised({40, 30, 20, 1});
   EXPECT_EQ(alarms(), "");
   advised({unknown, unknown, unknown, unknown});

@@ -211,6 +211,20 @@ TEST(WhyAnswer, ExplainsAMemberInEachGroup) {
   EXPECT_EQ(why_answer(whole(), "10.0.0.9:80", now).error().detail, "no member '10.0.0.9:80'");
 }
 
+TEST(WhyAnswer, KnowsWhetherTheGwmKnowsAnybody) {
+  const auto why = [](std::uint32_t weight, bool nobody_known) {
+    Status status = whole();
+    auto& member = status.groups[0].members[0];
+    member.reason = Reason::not_confident;
+    member.effective_weight = weight;
+    member.nobody_known = nobody_known;
+    return why_answer(status, "10.0.0.1:80", now)->members[0].detail;
+  };
+  EXPECT_NE(why(0, false).find("knows that of others"), std::string::npos);
+  EXPECT_NE(why(0, true).find("no longer knows the state of any member"), std::string::npos);
+  EXPECT_NE(why(5, true).find("the weight stays"), std::string::npos);
+}
+
 TEST(WatchAnswer, HasATextForEachThing) {
   EXPECT_EQ(text(watch_answer(whole())),
             R"({"schema_version":1,"program":"saspd","items":{"kernel":"no buffer space",)"
