@@ -90,6 +90,17 @@ Result<void> pin_aside(const std::vector<Successor>& successors, const Record& r
   return write_record(next_path(settings.pins, record_pin), record);
 }
 
+// All of it or nothing.
+Result<void> write_all_devices(int map, const DeviceTable& before, const netlink::Links& links,
+                               const std::vector<Attachment>& attached) {
+  const auto [after, surplus] = arrange_devices(before, links, attached);
+  if (surplus.empty()) return write_devices(map, before, after);
+  return fail(std::errc::no_space_on_device,
+              fmt::format("{} does not fit: there are too many VLAN devices on the interfaces of "
+                          "the XDP program, or too many MAC addresses",
+                          surplus.front().text()));
+}
+
 // Records which frames are ours on these interfaces, so that the program knows before it sees the
 // first one. Existing attachments stay known until the change is complete.
 Result<void> tell_new_devices(const lb_bpf& program, const std::vector<Interface>& interfaces) {
@@ -105,7 +116,7 @@ Result<void> tell_new_devices(const lb_bpf& program, const std::vector<Interface
     });
     if (!is_known) all.push_back({interface.index, false});
   }
-  return write_devices(map, *links, all);
+  return write_all_devices(map, *known, *links, all);
 }
 
 // And once it is attached, with the mode; that of absent interfaces stays known.
@@ -129,7 +140,7 @@ Result<void> tell_devices(const lb_bpf& program, const std::vector<Interface>& i
     });
     all.push_back({interface.index, native});
   }
-  return write_devices(map, *links, all);
+  return write_all_devices(map, *known, *links, all);
 }
 
 // These show later whether the dispatchers are still those that the program joined.

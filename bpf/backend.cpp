@@ -24,8 +24,8 @@ Example, the first line as root:
   saspd --backend xdp --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80 \
         --member web=10.0.0.1:80 --member web=10.0.0.2:80)";
 
-Result<std::unique_ptr<lb::ObservedDataplane>> open(const std::string& pins) {
-  auto plane = XdpPlane::open(pins);
+Result<std::unique_ptr<lb::ObservedDataplane>> open(const std::string& pins, bool dry_run) {
+  auto plane = XdpPlane::open(pins, dry_run);
   if (!plane) return fail(plane.error());
   return std::unique_ptr<lb::ObservedDataplane>(std::move(*plane));
 }

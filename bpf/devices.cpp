@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/links.hpp"
 #include "bpf/map.hpp"
 
 namespace saspd::bpf {
@@ -96,22 +97,26 @@ std::vector<Attachment> attachments(const DeviceTable& table) {
   return attached;
 }
 
-Result<DeviceTable> arrange_devices(DeviceTable table, const netlink::Links& links,
-                                    const std::vector<Attachment>& attached) {
-  const auto wanted = values_for(table, links, attached);
-  for (auto& place : table) {
+std::string Arrangement::Surplus::text() const {
+  const std::string name = interface_name(interface);
+  return vlan == 0 ? name : fmt::format("VLAN {} of {}", vlan, name);
+}
+
+Arrangement arrange_devices(DeviceTable table, const netlink::Links& links,
+                            const std::vector<Attachment>& attached) {
+  Arrangement arrangement{std::move(table), {}};
+  const auto wanted = values_for(arrangement.table, links, attached);
+  for (auto& place : arrangement.table) {
     for (auto& device : place.at) {
       if (!wanted.contains(key_of(device))) device = {};
     }
   }
   for (const auto& [key, values] : wanted) {
-    if (put(key, values, table[lb_device_place(key.first, key.second)])) continue;
-    return fail(std::errc::no_space_on_device,
-                fmt::format("VLAN {} of interface {} does not fit: there are too many VLAN devices "
-                            "on the interfaces of the XDP program, or too many MAC addresses",
-                            key.second, key.first));
+    const auto& [interface, vlan] = key;
+    if (!put(key, values, arrangement.table[lb_device_place(interface, vlan)]))
+      arrangement.surplus.push_back({interface, vlan});
   }
-  return table;
+  return arrangement;
 }
 
 Result<DeviceTable> read_devices(int map) {
@@ -122,15 +127,10 @@ Result<DeviceTable> read_devices(int map) {
   return table;
 }
 
-Result<void> write_devices(int map, const netlink::Links& links,
-                           const std::vector<Attachment>& attached) {
-  const auto before = read_devices(map);
-  if (!before) return fail(before.error());
-  const auto after = arrange_devices(*before, links, attached);
-  if (!after) return fail(after.error());
+Result<void> write_devices(int map, const DeviceTable& before, const DeviceTable& after) {
   for (std::uint32_t place = 0; place < LB_DEVICE_PLACES; ++place) {
-    const lb_devices& value = (*after)[place];
-    if (std::memcmp(&(*before)[place], &value, sizeof value) == 0) continue;
+    const lb_devices& value = after[place];
+    if (std::memcmp(&before[place], &value, sizeof value) == 0) continue;
     if (bpf_map_update_elem(map, &place, &value, BPF_ANY) != 0) return system_error("devices");
   }
   return {};

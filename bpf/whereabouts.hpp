@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/devices.hpp"
 #include "bpf/links.hpp"
 #include "bpf/pins.hpp"
 
@@ -22,6 +23,10 @@ Whereabouts look_for_links(const std::string& pins);
 // In dispatchers, by the record. One that others have changed counts as lost until its number is
 // known anew.
 Whereabouts look_for_shares(const Record& record);
+
+// The interfaces of the record that have the program, or the dispatcher that took it in, now; by
+// what the kernel says of them.
+std::vector<Attachment> recorded_attachments(const std::string& pins);
 
 // Whether it was attached with --share.
 bool shares(const Record& record);

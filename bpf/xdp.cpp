@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "bpf/whereabouts.hpp"
+
 namespace saspd::bpf {
 namespace {
 
@@ -57,6 +59,13 @@ Result<void> Xdp::read_attached() {
   const auto devices = read_devices(maps_->devices.descriptor());
   if (!devices) return fail(devices.error());
   attached_ = attachments(*devices);
+  // What the map has lost is still to be seen at the interfaces.
+  for (const auto& one : recorded_attachments(pins_)) {
+    const bool is_known = std::any_of(attached_.begin(), attached_.end(), [&](const auto& known) {
+      return known.interface == one.interface;
+    });
+    if (!is_known) attached_.push_back(one);
+  }
   return {};
 }
 
@@ -392,7 +401,7 @@ std::set<IpAddress> Xdp::addresses() const {
 }
 
 Result<void> Xdp::set_next_hops(const std::map<IpAddress, NextHop>& next_hops) {
-  next_hops_ = next_hops;
+  know_next_hops(next_hops);
   if (pins_replaced()) return {};  // the next listing opens the new ones
   Result<void> result;
   for (const auto& [key, service] : services_) {
@@ -410,7 +419,12 @@ Result<void> Xdp::set_next_hops(const std::map<IpAddress, NextHop>& next_hops) {
 Result<void> Xdp::set_devices(const netlink::Links& links) {
   if (pins_replaced()) return {};
   if (auto read = read_attached(); !read) return read;
-  return write_devices(maps_->devices.descriptor(), links, attached_);
+  const int map = maps_->devices.descriptor();
+  const auto before = read_devices(map);
+  if (!before) return fail(before.error());
+  auto [after, surplus] = arrange_devices(*before, links, attached_);
+  surplus_devices_ = std::move(surplus);
+  return write_devices(map, *before, after);
 }
 
 }  // namespace saspd::bpf

@@ -59,10 +59,14 @@ class Xdp final : public lb::ObservedDataplane {
   // slots as long as another one of its service is reachable. Before the first call, the next hops
   // in the maps apply. An unknown service is left to the next plan.
   Result<void> set_next_hops(const std::map<IpAddress, NextHop>& next_hops);
+  // Without writing them: the next listing shows what differs from the maps.
+  void know_next_hops(const std::map<IpAddress, NextHop>& next_hops) { next_hops_ = next_hops; }
   std::set<IpAddress> addresses() const;  // of all destinations
 
   // Updates which frames are ours, after a change of interfaces, MACs or VLAN devices.
   Result<void> set_devices(const netlink::Links& links);
+  // Those that are not, because there is no room for more; as of the last set_devices().
+  const std::vector<Arrangement::Surplus>& surplus_devices() const { return surplus_devices_; }
   // An interface to which the program is attached.
   const std::vector<Attachment>& attached() const { return attached_; }
 
@@ -157,6 +161,7 @@ class Xdp final : public lb::ObservedDataplane {
   Strays strays_;
 
   std::vector<Attachment> attached_;
+  std::vector<Arrangement::Surplus> surplus_devices_;
   std::map<lb::ServiceKey, Followed> followed_;
   std::uint32_t last_number_ =
       0;  // the last one assigned; the search for the next starts after it, to reuse numbers late

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "bpf/attachment.hpp"
 #include "bpf/backend.hpp"
 #include "bpf/pins_lock.hpp"
@@ -33,6 +35,17 @@ bool is_resolved(const netlink::NextHop& way) {
   return way.state == netlink::NextHop::State::resolved;
 }
 
+lb::Problem no_room_for(const std::vector<Arrangement::Surplus>& devices) {
+  const std::string first = devices.front().text();
+  const std::string more =
+      devices.size() > 1 ? fmt::format(" and {} more", devices.size() - 1) : std::string();
+  return {"device_surplus", first,
+          fmt::format("packets from clients that arrive at {}{} bypass the program: there are too "
+                      "many VLAN devices on its interfaces, or too many MAC addresses; remove some",
+                      first, more),
+          false};
+}
+
 // Where nothing is attached there is nothing to lock, and Xdp says so.
 Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins) {
   const auto lock = PinsLock::take(pins);
@@ -43,12 +56,13 @@ Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins) {
 
 }  // namespace
 
-Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins) {
+Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins, bool dry_run) {
   auto xdp = open_locked(pins);
   if (!xdp) return fail(xdp.error());
   auto next_hops = netlink::NextHops::open();
   if (!next_hops) return fail(next_hops.error());
-  std::unique_ptr<XdpPlane> plane(new XdpPlane(pins, std::move(*xdp), std::move(*next_hops)));
+  std::unique_ptr<XdpPlane> plane(
+      new XdpPlane(pins, dry_run, std::move(*xdp), std::move(*next_hops)));
   if (auto gathered = plane->gather_events(); !gathered) return fail(gathered.error());
   if (auto followed = plane->follow_locked(); !followed) return fail(followed.error());
   return plane;
@@ -88,8 +102,7 @@ Result<lb::Table> XdpPlane::list_all() {
   if (!lock && lock.error().code != std::errc::no_such_file_or_directory) return fail(lock.error());
   // Which frames are ours is compared as well: what is not as it should be drops every packet.
   if (lock) {
-    if (auto written = xdp_->set_devices(next_hops_->links()); !written)
-      return fail(written.error());
+    if (auto written = set_devices(); !written) return fail(written.error());
   }
   return xdp_->list_all();
 }
@@ -131,7 +144,7 @@ Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
   if (auto asked = next_hops_->refresh(); !asked) return asked;
   const auto ways = next_hops_->resolve();
   if (!ways) return fail(ways.error());
-  if (auto told = xdp_->set_devices(next_hops_->links()); !told) return told;
+  if (auto told = set_devices(); !told) return told;
   std::map<IpAddress, NextHop> resolved;
   std::map<IpAddress, lb::NextHop> now;
   for (const auto& [address, way] : *ways) {
@@ -141,7 +154,13 @@ Result<void> XdpPlane::follow(std::set<IpAddress> addresses) {
     if (before == ways_.end() || before->second != shown) changed_[address] = shown;
   }
   ways_ = std::move(now);
-  return xdp_->set_next_hops(resolved);
+  if (!dry_run_) return xdp_->set_next_hops(resolved);
+  xdp_->know_next_hops(resolved);
+  return {};
+}
+
+Result<void> XdpPlane::set_devices() {
+  return dry_run_ ? Result<void>() : xdp_->set_devices(next_hops_->links());
 }
 
 Result<lb::Dataplane::Events> XdpPlane::handle_events() {
@@ -183,7 +202,10 @@ std::vector<lb::Problem> XdpPlane::problems() {
   const auto lock = PinsLock::take(pins_);
   const bool gone = !lock && lock.error().code == std::errc::no_such_file_or_directory;
   if (lock || gone) problems_ = attachment_problems(pins_);
-  return problems_;
+  auto problems = problems_;
+  if (const auto& surplus = xdp_->surplus_devices(); !surplus.empty())
+    problems.push_back(no_room_for(surplus));
+  return problems;
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> XdpPlane::packet_counters() {

@@ -17,8 +17,9 @@ namespace saspd::bpf {
 
 class XdpPlane final : public lb::ObservedDataplane {
  public:
-  // Errors: those of Xdp::open, and address_in_use: another process writes these maps.
-  static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins);
+  // Errors: those of Xdp::open, and address_in_use: another process writes these maps. `dry_run`:
+  // nothing is ever written, neither next hops nor devices.
+  static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins, bool dry_run = false);
 
   Traits traits() const override;
   // Listing also keeps the neighbours of idle destinations resolved, and the map of devices as the
@@ -41,16 +42,20 @@ class XdpPlane final : public lb::ObservedDataplane {
   Result<Events> handle_events() override;
 
  private:
-  XdpPlane(std::string pins, std::unique_ptr<Xdp> xdp, std::unique_ptr<netlink::NextHops> next_hops)
+  XdpPlane(std::string pins, bool dry_run, std::unique_ptr<Xdp> xdp,
+           std::unique_ptr<netlink::NextHops> next_hops)
       : pins_(std::move(pins)),
+        dry_run_(dry_run),
         xdp_(std::move(xdp)),
         next_hops_(std::move(next_hops)),
         watch_(pins_) {}
   Result<void> gather_events();
   Result<void> follow(std::set<IpAddress> addresses);
+  Result<void> set_devices();
   Result<void> follow_locked();
 
   std::string pins_;
+  const bool dry_run_;
   std::unique_ptr<Xdp> xdp_;
   std::unique_ptr<netlink::NextHops> next_hops_;
   PinsWatch watch_;

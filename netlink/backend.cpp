@@ -24,7 +24,7 @@ Example:
   saspd --gwm 127.0.0.1 --service web=tcp:192.0.2.10:80,manage,forward=masquerade \
         --member web=10.0.0.1:80 --member web=10.0.0.2:80)";
 
-Result<std::unique_ptr<lb::ObservedDataplane>> open(const std::string& /*pins*/) {
+Result<std::unique_ptr<lb::ObservedDataplane>> open(const std::string& /*pins*/, bool /*dry_run*/) {
   auto ipvs = Ipvs::open();
   if (!ipvs) return fail(ipvs.error());
   return std::unique_ptr<lb::ObservedDataplane>(std::move(*ipvs));

@@ -55,7 +55,8 @@ struct Backend {
   // `pins`: --pins, for one that is attached. The details of open()'s errors name the remedy, and
   // their codes determine how the program ends (exit_code_of).
   Rights (*rights)(const std::string& pins) = nullptr;
-  Result<std::unique_ptr<ObservedDataplane>> (*open)(const std::string& pins) = nullptr;
+  Result<std::unique_ptr<ObservedDataplane>> (*open)(const std::string& pins,
+                                                     bool dry_run) = nullptr;
 };
 
 // How a program ends that cannot open, attach or detach a backend: unavailable, the kernel has none

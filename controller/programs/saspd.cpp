@@ -42,7 +42,7 @@ ExitCode run(host::Host& host, const Options& options, cli::Log& log) {
                            : lock.error().detail);
     return second ? ExitCode::try_again : ExitCode::io;
   }
-  const auto plane = backend.open(options.xdp.pins);
+  const auto plane = backend.open(options.xdp.pins, options.dry_run);
   if (!plane) {
     log.error("{}", plane.error().detail);
     return lb::exit_code_of(plane.error().code);

@@ -372,31 +372,92 @@ TEST_F(XdpDataplane, TellsWhenNothingIsAttached) {
 }
 
 // Frames with another MAC are not ours, and are passed on: to nobody.
-TEST_F(XdpDataplane, ListsAlsoWhichFramesAreOurs) {
-  attach();
-  auto plane = XdpPlane::open(settings_.pins);
-  ASSERT_TRUE(plane) << plane.error().detail;
-  const Descriptor map(::bpf_obj_get((settings_.pins + "/devices").c_str()));
-  const auto before = read_devices(map.get());
-  ASSERT_TRUE(before);
-  bool damaged = false;
-  for (std::uint32_t place = 0; place < before->size() && !damaged; ++place) {
-    lb_devices value = (*before)[place];
-    for (auto& device : value.at) {
+class XdpDevices : public XdpDataplane {
+ protected:
+  XdpDevices() { attach(); }
+  void opens(bool dry_run = false) {
+    plane_.reset();
+    auto plane = XdpPlane::open(settings_.pins, dry_run);
+    if (!plane) throw std::runtime_error(plane.error().detail);
+    plane_ = std::move(*plane);
+  }
+  DeviceTable table() {
+    const Descriptor map(::bpf_obj_get((settings_.pins + "/devices").c_str()));
+    auto table = read_devices(map.get());
+    if (!table) throw std::runtime_error(table.error().detail);
+    return *table;
+  }
+  void write(const DeviceTable& table) {
+    const Descriptor map(::bpf_obj_get((settings_.pins + "/devices").c_str()));
+    ASSERT_TRUE(write_devices(map.get(), this->table(), table));
+  }
+  static DeviceTable nothing() { return DeviceTable(LB_DEVICE_PLACES); }
+  static bool is_same(const DeviceTable& a, const DeviceTable& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0;
+  }
+  std::vector<std::string> problems() {
+    std::vector<std::string> names;
+    for (const auto& problem : plane_->problems())
+      names.push_back(problem.name + " " + problem.subject);
+    return names;
+  }
+  using Names = std::vector<std::string>;
+
+  std::unique_ptr<XdpPlane> plane_;
+};
+
+TEST_F(XdpDevices, AreRepairedByAListing) {
+  opens();
+  const auto before = table();
+  auto damaged = before;
+  std::size_t devices = 0;
+  for (auto& place : damaged) {
+    for (auto& device : place.at) {
       if ((device.flags & LB_DEVICE_ATTACHED) == 0) continue;
       device.mac[0][5] ^= 0xFF;
-      damaged = true;
-    }
-    if (damaged) {
-      ASSERT_EQ(::bpf_map_update_elem(map.get(), &place, &value, BPF_ANY), 0);
+      ++devices;
     }
   }
-  ASSERT_TRUE(damaged);
-  ASSERT_TRUE((*plane)->list_all());
-  const auto after = read_devices(map.get());
-  ASSERT_TRUE(after);
-  for (std::size_t place = 0; place < before->size(); ++place)
-    EXPECT_EQ(std::memcmp(&(*before)[place], &(*after)[place], sizeof(lb_devices)), 0) << place;
+  ASSERT_EQ(devices, 1U);
+  for (const auto& changed : {damaged, nothing()}) {
+    write(changed);
+    ASSERT_TRUE(plane_->list_all());
+    EXPECT_TRUE(is_same(table(), before));
+  }
+}
+
+// Emptied while nobody looked.
+TEST_F(XdpDevices, AreRepairedAtTheStart) {
+  opens();
+  const auto before = table();
+  write(nothing());
+  opens();
+  EXPECT_TRUE(is_same(table(), before));
+}
+
+TEST_F(XdpDevices, AreNotTouchedByADryRun) {
+  write(nothing());
+  opens(true);
+  ASSERT_TRUE(plane_->list_all());
+  EXPECT_TRUE(is_same(table(), nothing()));
+}
+
+TEST_F(XdpDevices, WithoutRoomAreAProblemAndNoReasonToStop) {
+  opens();
+  std::string links;
+  for (int n = 0; n < 40; ++n)
+    links += fmt::format("link add mv{0} link in0 type macvlan\nlink set mv{0} up\n", n);
+  kernel::ip_batch(links);
+  ASSERT_TRUE(plane_->handle_events());
+  ASSERT_TRUE(plane_->list_all());
+  EXPECT_EQ(problems(), Names{"device_surplus in0"});
+  std::string gone;
+  for (int n = 0; n < 40; ++n)
+    gone += fmt::format("link delete mv{}\n", n);
+  kernel::ip_batch(gone);
+  ASSERT_TRUE(plane_->handle_events());
+  ASSERT_TRUE(plane_->list_all());
+  EXPECT_EQ(problems(), Names{});
 }
 
 TEST_F(XdpDataplane, IsHandedToTheServiceUser) {

@@ -35,9 +35,9 @@ Link vlan(unsigned parent, std::uint16_t id) {
 
 DeviceTable arranged(const DeviceTable& before, const Links& links,
                      const std::vector<Attachment>& attached) {
-  auto table = arrange_devices(before, links, attached);
-  EXPECT_TRUE(table) << table.error().detail;
-  return *table;
+  auto [table, surplus] = arrange_devices(before, links, attached);
+  EXPECT_TRUE(surplus.empty()) << surplus.front().text();
+  return table;
 }
 DeviceTable empty() {
   return DeviceTable(LB_DEVICE_PLACES);
@@ -107,13 +107,15 @@ TEST(Devices, KeepWhatIsKnownOfAnInterfaceThatIsAway) {
   EXPECT_TRUE(is_same(arranged(table, {{3, ethernet(3)}}, {{2, true}, {3, true}}), table));
 }
 
-TEST(Devices, AreRefusedByNameWhenThereAreTooMany) {
+TEST(Devices, AreLeftOutByNameWhenThereAreTooMany) {
   Links links{{2, ethernet(2)}};
   for (std::uint8_t n = 0; n < 40; ++n)
     links[10U + n] = macvlan(2, static_cast<std::uint8_t>(0x50 + n));
-  const auto table = arrange_devices(empty(), links, {{2, true}});
-  ASSERT_FALSE(table);
-  EXPECT_EQ(table.error().code, std::errc::no_space_on_device);
+  links[3] = ethernet(3);
+  const auto [table, surplus] = arrange_devices(empty(), links, {{2, true}, {3, true}});
+  ASSERT_EQ(surplus.size(), 1U);
+  EXPECT_EQ(surplus[0].interface, 2U);
+  EXPECT_EQ(found(table, 3, 0).size(), 1U) << "the others are as they would be without it";
 }
 
 }  // namespace
