@@ -34,6 +34,7 @@ struct TlsSettings {
     }
     return files;
   }
+  bool operator==(const TlsSettings&) const = default;
 };
 
 }  // namespace saspd

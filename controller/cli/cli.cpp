@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 #include <iostream>
+#include <stdexcept>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -119,6 +120,14 @@ Cli::Option& Cli::add(std::string flag, std::string placeholder, Accept accept, 
   return option;
 }
 
+void Cli::live(std::initializer_list<std::string_view> flags) {
+  for (const auto flag : flags) {
+    Option* option = find(flag);
+    if (option == nullptr) throw std::logic_error(fmt::format("{} is not a flag", flag));
+    option->is_live = true;
+  }
+}
+
 void Cli::not_built_yet(std::initializer_list<std::string_view> flags) {
   for (const auto flag : flags) {
     not_built_.emplace_back(flag);
@@ -166,7 +175,7 @@ ExitCode Cli::refuse_all(std::vector<End> ends) const {
   std::stable_sort(ends.begin(), ends.end(),
                    [](const End& a, const End& b) { return a.line < b.line; });
   for (auto end = ends.begin(); end + 1 != ends.end(); ++end)
-    std::cerr << name_ << ": " << printable(end->text) << '\n';
+    complain(end->text);
   refuse(ends.back().code, ends.back().text);
   return ends.front().code;
 }
@@ -287,7 +296,8 @@ std::vector<Cli::End> Cli::read_config_file() {
   const auto& given = find("--config")->values;
   if (given.empty()) return {};
   config_path_ = given.front().text;
-  const auto text = read_text_file(config_path_);
+  const auto text =
+      errors_ != nullptr ? read_regular_file(config_path_) : read_text_file(config_path_);
   if (!text) return {{ExitCode::no_input, "--config: " + text.error().detail}};
   std::vector<End> wrong;
   for (const auto& line : parse_config(*text)) {
@@ -373,26 +383,41 @@ std::optional<Cli::End> Cli::take(const Option& option, const Value& value) cons
              value.line};
 }
 
-std::string Cli::config_text() const {
-  std::string text;
-  const auto add_line = [&](const Option& option, std::string_view value) {
-    const auto shown = config_value(value);
-    if (!shown) return;  // was refused
-    text += fmt::format("{} ={}{}\n", key_of(option.flag), shown->empty() ? "" : " ", *shown);
-  };
+Settings Cli::settings() const {
+  Settings settings;
   for (const auto& option : options_) {
     if (option.is_action) continue;
-    if (option.values.empty() && !option.by_default.empty()) add_line(option, option.by_default);
+    auto& setting =
+        settings.emplace_back(Setting{key_of(option.flag), {}, option.is_list, option.is_live});
+    if (option.values.empty() && !option.by_default.empty())
+      setting.values.push_back(option.by_default);
     for (const auto& value : option.values)
-      add_line(option, value.text);
+      setting.values.push_back(value.text);
+  }
+  return settings;
+}
+
+std::string Cli::config_text() const {
+  std::string text;
+  for (const auto& setting : settings()) {
+    for (const auto& value : setting.values) {
+      const auto shown = config_value(value);
+      if (!shown) continue;  // was refused
+      text += fmt::format("{} ={}{}\n", setting.key, shown->empty() ? "" : " ", *shown);
+    }
   }
   return text;
 }
 
-ExitCode Cli::refuse(ExitCode code, std::string_view text) const {
+void Cli::complain(std::string_view text) const {
+  if (errors_ != nullptr) return errors_->push_back(std::string(text));
   // Values stand in the text as they were given.
   std::cerr << name_ << ": " << printable(text) << '\n';
-  if (code == ExitCode::usage) std::cerr << "Try '" << name_ << " --help'.\n";
+}
+
+ExitCode Cli::refuse(ExitCode code, std::string_view text) const {
+  complain(text);
+  if (code == ExitCode::usage && errors_ == nullptr) std::cerr << "Try '" << name_ << " --help'.\n";
   return code;
 }
 

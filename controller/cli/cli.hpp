@@ -25,6 +25,7 @@
 #include "controller/base/error.hpp"
 #include "controller/base/exit_codes.hpp"
 #include "controller/cli/parsers.hpp"
+#include "controller/cli/settings.hpp"
 
 namespace CLI {
 class App;
@@ -102,6 +103,10 @@ class Cli {
   // An argument that is not a flag, by its place; empty if it is not given.
   void positional(std::string placeholder, std::optional<std::string>& target, std::string help);
 
+  // Flags whose keys a running program takes over when the config file is read again. All others
+  // need a restart. They were added before.
+  void live(std::initializer_list<std::string_view> flags);
+
   // Documented flags that do nothing yet. Using one is an error, so that no user relies on an
   // effect that does not exist.
   void not_built_yet(std::initializer_list<std::string_view> flags);
@@ -115,14 +120,22 @@ class Cli {
   // written).
   std::optional<ExitCode> parse(int argc, const char* const* argv);
 
-  // After parse: what this run is for; and what --print-config prints, every effective value as a
-  // config file.
+  // For a running program that reads its config file again: what is wrong is added to `errors` in
+  // place of being printed, and a config file that is not a regular file is refused.
+  void collect(std::vector<std::string>& errors) { errors_ = &errors; }
+
+  // After parse: what this run is for; the path of the config file (empty: none); every effective
+  // value; and what --print-config prints of that, a config file.
   Verb verb() const { return verb_; }
+  const std::string& config_path() const { return config_path_; }
+  Settings settings() const;
   std::string config_text() const;
 
   // "NAME: text" on stderr (and where help is, for a usage error), for checks that need more than
   // one flag. Returns the code.
   ExitCode refuse(ExitCode code, std::string_view text) const;
+  // One of several errors: the same without help.
+  void complain(std::string_view text) const;
 
   // The help for programs (--help=table, which --help does not show): a line for each flag and each
   // command, with the fields of a line separated by tabs, some of them empty:
@@ -148,9 +161,10 @@ class Cli {
     Accept accept;           // of one value
     std::string by_default;  // a value
     std::string shown_default;
-    bool is_toggle = false;    // true or false, and true without a value
-    bool is_list = false;      // may be repeated
-    bool is_action = false;    // command line only
+    bool is_toggle = false;  // true or false, and true without a value
+    bool is_list = false;    // may be repeated
+    bool is_action = false;  // command line only
+    bool is_live = false;
     std::optional<Verb> verb;  // of which a run has one
     CLI::Option* handle = nullptr;
     std::vector<Value> values;
@@ -210,6 +224,7 @@ class Cli {
   std::string config_path_;
   bool has_config_file_ = false;
   Verb verb_ = Verb::run;
+  std::vector<std::string>* errors_ = nullptr;  // of the caller of collect()
 };
 
 }  // namespace saspd::cli

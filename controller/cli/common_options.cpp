@@ -50,6 +50,7 @@ void add_metrics_options(Cli& cli, CommonOptions& options, const CommonDefaults&
              one_of<bool>({{"on", true}, {"off", false}}),
              fmt::format("off: omit the metrics of the members, of which each has {}",
                          defaults.member_metrics));
+  cli.live({"--metrics-members"});
 }
 
 }  // namespace
@@ -66,6 +67,7 @@ void add_gwm_options(Cli& cli, ClientOptions& options, std::string gwm, std::str
                std::move(gwm));
   cli.flag("--insecure-plaintext", options.insecure_plaintext,
            "allow a connection without TLS to a GWM that is not on this machine");
+  cli.live({"--insecure-plaintext"});
   cli.option("--retry-min", "SECONDS", options.retry_min, seconds(1, 300), std::move(retry));
 }
 
@@ -97,10 +99,18 @@ Refused check_security(const ClientOptions& options) {
 }
 
 std::optional<ExitCode> finish(Cli& cli, CommonOptions& options, int argc, const char* const* argv,
-                               const std::function<Refused()>& complete) {
+                               const std::function<Refusals()>& complete, Errors* errors) {
+  if (errors != nullptr) cli.collect(*errors);
   if (const auto end = cli.parse(argc, argv)) return end;
   options.verb = cli.verb();
-  if (const auto refused = complete()) return cli.refuse(refused->code, refused->text);
+  options.config = cli.config_path();
+  options.settings = cli.settings();
+  if (const auto refused = complete(); !refused.empty()) {
+    for (auto each = refused.begin(); each + 1 != refused.end(); ++each)
+      cli.complain(each->text);
+    cli.refuse(refused.back().code, refused.back().text);
+    return refused.front().code;
+  }
   if (options.verb == Verb::print_config) return cli.show(cli.config_text());
   return std::nullopt;
 }

@@ -20,6 +20,9 @@
 
 namespace saspd::cli {
 
+// What is wrong, a line each.
+using Errors = std::vector<std::string>;
+
 struct CommonOptions {
   Verb verb = Verb::run;            // never print_config, which finish() has answered
   std::string control;              // path of the control socket
@@ -29,6 +32,8 @@ struct CommonOptions {
   TlsSettings tls;
   bool insecure_plaintext = false;
   LogOptions log;
+  std::string config;  // path of the config file; empty: none
+  Settings settings;   // all of the above and what the program adds, as text
 };
 
 // For a program that connects to GWMs.
@@ -58,15 +63,20 @@ struct Refusal {
   std::string text;
 };
 using Refused = std::optional<Refusal>;
+using Refusals = std::vector<Refusal>;
+inline void add(Refusals& all, Refused one) {
+  if (one) all.push_back(std::move(*one));
+}
 
 // Whether these flags make sense together. The first names what is missing or wrong on the command
 // line (ExitCode::usage), the second what must not be (ExitCode::configuration).
 Refused check_gwms(const ClientOptions& options);
 Refused check_security(const ClientOptions& options);
 
-// The end of reading: the command line is parsed and `complete` asked whether it makes sense as a
-// whole; --print-config prints. Nothing: the program goes on.
+// The end of reading: the command line is parsed and `complete` asked what does not make sense as a
+// whole; --print-config prints. Nothing: the program goes on. The code is the first refusal's.
+// `errors`: see Cli::collect; nullptr: they are printed.
 std::optional<ExitCode> finish(Cli& cli, CommonOptions& options, int argc, const char* const* argv,
-                               const std::function<Refused()>& complete);
+                               const std::function<Refusals()>& complete, Errors* errors);
 
 }  // namespace saspd::cli

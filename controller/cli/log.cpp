@@ -70,6 +70,7 @@ void add_log_options(Cli& cli, LogOptions& options) {
                             {"info", Level::info},
                             {"debug", Level::debug}}),
              "what is logged to stderr");
+  cli.live({"--log-level"});
   cli.option("--log-format", "auto|text|journal", options.format,
              with_text(parse_format, format_text),
              "text: time and level before each line; journal: <N> priorities; auto: journal if "

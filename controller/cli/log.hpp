@@ -53,6 +53,7 @@ class LeveledLog {
   }
 
   bool shows(Level level) const { return level <= least_; }
+  void set_level(Level least) { least_ = least; }
 
  protected:
   // Lines less important than `least` are not even formatted.
@@ -66,7 +67,7 @@ class LeveledLog {
       static_cast<Sink&>(*this).write(level, fmt::format(format, std::forward<Args>(args)...));
   }
 
-  const Level least_;
+  Level least_;
 };
 
 // Passed by reference to code that may log. Never blocks and never fails: a line that stderr does

@@ -45,6 +45,8 @@ void add_tls_options(Cli& cli, TlsSettings& settings, TlsRole role) {
   cli.option("--tls-min", "1.2|1.3", settings.min, parse_version,
              "the oldest TLS version that is accepted");
   cli.shown_default("1.2");
+  cli.live({"--tls-ca", "--tls-cert", "--tls-key", "--tls-crl", "--tls-min"});
+  if (is_client) cli.live({"--tls-name"});
 }
 
 Result<void> check_tls(const TlsSettings& settings, TlsRole role) {

@@ -29,7 +29,8 @@ constexpr std::string_view examples_and_codes = R"(Examples:
 
 Exit codes: 0 ok, 1 not healthy (status --check) or not all written (reconcile), 64 usage,
 65 no such member, or an answer that cannot be understood or comes from another program, 69 the
-program is not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission.)";
+program is not running, 74 I/O or the kernel cannot be read, 75 no answer in time, 77 no permission,
+78 reload refused.)";
 
 std::vector<cli::HelpEntry> help_of_commands() {
   std::vector<cli::HelpEntry> entries;
@@ -92,6 +93,7 @@ std::optional<std::string> check(const Options& options) {
                        options.arguments.back());
   }
   if (options.check && options.command != Command::status) return "--check is for status only";
+  if (options.dry_run && options.command != Command::reload) return "--dry-run is for reload only";
   return std::nullopt;
 }
 
@@ -116,6 +118,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "how long to wait for the answer");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
   cli.flag("--check", options.check, "with status: exit with 1 if something is not healthy");
+  cli.flag("--dry-run", options.dry_run, "with reload: take nothing over");
   cli.flag("--no-color", options.no_color,
            "print no colours on a terminal; the same as NO_COLOR=1");
   cli.positional("COMMAND", command, "see below; status if none is given");
@@ -142,6 +145,7 @@ boost::json::object request(const Options& options) {
   boost::json::object request{{"command", row.name}};
   for (std::size_t i = 0; i < options.arguments.size(); ++i)
     request[row.takes.each.at(i).key] = options.arguments[i];
+  if (options.dry_run) request["dry_run"] = true;
   return request;
 }
 

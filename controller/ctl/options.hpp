@@ -34,6 +34,7 @@ struct Options {
   std::chrono::seconds timeout{5};
   bool json = false;
   bool check = false;
+  bool dry_run = false;
   bool no_color = false;
 };
 

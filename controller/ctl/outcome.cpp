@@ -90,6 +90,15 @@ std::string shown_of_saspd(Command command, const json::object& answer, bool col
   }
 }
 
+// What is wrong, a line each; empty: it was not refused.
+std::string refused_reload(const Options& options, const json::object& answer) {
+  if (options.command != Command::reload) return {};
+  std::string text;
+  for (const auto& error : report::from_json<report::Reload>(answer).errors)
+    text += fmt::format("{}reload refused: {}", text.empty() ? "" : "\n", error);
+  return text;
+}
+
 bool is_well(const Options& options, const json::object& answer) {
   if (options.command == Command::reconcile)
     return report::from_json<report::Reconcile>(answer).failures.empty();
@@ -125,6 +134,11 @@ Outcome outcome(const Options& options, const Result<json::object>& answer, bool
   if (is_refusal) return refused(*answer);
   if (const auto known = check_schema(*answer); !known)
     return {ExitCode::data, {}, known.error().detail};
+  if (auto refused = refused_reload(options, *answer); !refused.empty()) {
+    return {ExitCode::configuration,
+            options.json ? printable_json(json::serialize(*answer)) + "\n" : "",
+            std::move(refused)};
+  }
   const auto code = is_well(options, *answer) ? ExitCode::ok : ExitCode::not_healthy;
   if (options.json) return {code, printable_json(json::serialize(*answer)) + "\n", {}};
   return {code,

@@ -15,7 +15,7 @@ namespace saspd::ctl {
 struct Outcome {
   ExitCode code = ExitCode::ok;
   std::string out;  // for stdout
-  std::string err;  // for stderr; one line without its break, or empty
+  std::string err;  // for stderr; without its last line break, or empty
 };
 
 // Is it an answer of the kind that this program knows.

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/cli/settings.hpp"
 #include "controller/ctl/table.hpp"
 
 namespace saspd::ctl {
@@ -212,6 +213,9 @@ void find_errors(const report::Status& status, Texts& found) {
         "the FIFO of keepalived cannot be read: {}; its zeros over those of saspd go unnoticed",
         *status.keepalived_error));
   }
+  if (status.config_error)
+    found.push_back(
+        fmt::format("{}; what was configured before stays in use", *status.config_error));
   if (status.tls_error) {
     found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
   }
@@ -343,6 +347,25 @@ std::string render(const report::Export& rules, bool) {
 
 std::string render(const report::Undrain& done, bool) {
   return fmt::format("{}: its weight of 0 is returned to the advice\n", or_dash(done.member));
+}
+
+std::string render(const report::Reload& done, bool /*colors*/) {
+  std::string text;
+  for (const auto& change : done.changes) {
+    for (const auto& line : cli::Change{change.key, change.repeats, true, change.removed,
+                                        change.added, change.reordered}
+                                .lines())
+      text += line + "\n";
+  }
+  if (!done.config) {
+    text += fmt::format(
+        "without --config FILE only other files are read again; restart {} for new flags\n",
+        done.program);
+  } else if (done.changes.empty()) {
+    text += fmt::format("{}: nothing has changed\n", *done.config);
+  }
+  if (done.dry_run) text += "dry run: nothing was taken over\n";
+  return text;
 }
 
 }  // namespace saspd::ctl

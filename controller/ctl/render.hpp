@@ -37,6 +37,9 @@ std::string render(const report::Trace& trace, bool colors);
 // The rules as they are.
 std::string render(const report::Export& rules, bool colors);
 
+// A line per change that was taken over, or would be.
+std::string render(const report::Reload& done, bool colors);
+
 // What undrain has done.
 std::string render(const report::Undrain& done, bool colors);
 

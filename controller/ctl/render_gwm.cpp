@@ -169,6 +169,9 @@ std::vector<std::string> problems(const of::Status& status) {
   if (status.authority_error) {
     found.push_back(fmt::format("{}; the old rights stay", *status.authority_error));
   }
+  if (status.config_error)
+    found.push_back(
+        fmt::format("{}; what was configured before stays in use", *status.config_error));
   if (status.tls_error)
     found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
   for (const auto& alarm : status.alarms)

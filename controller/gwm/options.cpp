@@ -28,34 +28,37 @@ Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,
 74 cannot listen, 75 another program has the control socket, 77 not permitted,
 78 configuration.)";
 
-cli::Refused check(const Options& options) {
-  const auto refuse = [](ExitCode code, std::string text) {
-    return cli::Refusal{code, std::move(text)};
+cli::Refusals check(const Options& options) {
+  cli::Refusals refusals;
+  const auto refuse = [&refusals](ExitCode code, std::string text) {
+    refusals.push_back({code, std::move(text)});
   };
   if (const auto complete = cli::check_tls(options.tls, TlsRole::server); !complete)
-    return refuse(ExitCode::configuration, complete.error().detail);
+    refuse(ExitCode::configuration, complete.error().detail);
   if (options.foreign_members && !options.authority.empty()) {
-    return refuse(
-        ExitCode::configuration,
-        "--allow-foreign-members is for use without --authority; in the file, a line with "
-        "member=* does the same");
+    refuse(ExitCode::configuration,
+           "--allow-foreign-members is for use without --authority; in the file, a line with "
+           "member=* does the same");
   }
   for (const Endpoint& endpoint : options.listen) {
-    if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1)
-      return refuse(ExitCode::usage, fmt::format("--listen {} is given twice", endpoint.text()));
+    if (std::count(options.listen.begin(), options.listen.end(), endpoint) > 1) {
+      refuse(ExitCode::usage, fmt::format("--listen {} is given twice", endpoint.text()));
+      break;
+    }
     const auto plain = cli::check_plaintext(endpoint.address.text(),
                                             options.insecure_plaintext || options.tls.used());
     if (!plain) {
-      return refuse(ExitCode::configuration,
-                    fmt::format("--listen {}: {}", endpoint.text(), plain.error().detail));
+      refuse(ExitCode::configuration,
+             fmt::format("--listen {}: {}", endpoint.text(), plain.error().detail));
     }
   }
-  return std::nullopt;
+  return refusals;
 }
 
 }  // namespace
 
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
+                                              cli::Errors* errors) {
   Options options;
   std::chrono::seconds interval{options.registry.interval};
   cli::Cli cli("sasp-gwm", "Advises load balancers about the weights of their servers (RFC 4678).",
@@ -155,7 +158,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
     options.registry.interval = static_cast<std::uint16_t>(interval.count());
     return check(options);
   };
-  if (const auto end = cli::finish(cli, options, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, options, argc, argv, complete, errors)) return *end;
   return options;
 }
 

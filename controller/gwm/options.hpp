@@ -35,7 +35,8 @@ struct Options : cli::CommonOptions {
   std::chrono::seconds weights_memory{60};  // how long the last advice for a member stays
 };
 
-// Either the options, or the exit code, with everything already printed.
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+// Either the options, or the exit code, with everything already printed, or in `errors`.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
+                                              cli::Errors* errors = nullptr);
 
 }  // namespace saspd::gwm

@@ -204,6 +204,7 @@ report::gwm::Status status_answer(const WorkloadManager& manager, const Surround
   answer.authority_file = unless_empty(around.authority_file);
   answer.authority_error = unless_empty(around.authority_error);
   answer.tls_error = unless_empty(around.tls_error);
+  answer.config_error = unless_empty(around.config_error);
   answer.alarms = alarms(around, now);
   MemberCounts all;
   auto& unavailable = answer.unavailable;

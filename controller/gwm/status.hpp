@@ -36,7 +36,8 @@ struct Surroundings {
   std::string weights_error;   // why the file could not be read last; empty: it could
   std::string authority_file;  // likewise
   std::string authority_error;
-  std::string tls_error;  // why the TLS files could not be read again; empty: they could
+  std::string config_error;  // why the last reload was refused; empty: it was not
+  std::string tls_error;     // why the TLS files could not be read again; empty: they could
   Unauthorized unauthorized;
   std::vector<Alarm> alarms{};        // without that of `unauthorized`
   const WeightsBook* book = nullptr;  // nullptr: no weights file

@@ -10,14 +10,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/signal_set.hpp>
-
+#include "controller/host/parts.hpp"
 #include "controller/metrics/process.hpp"
-#include "controller/net/control_server.hpp"
-#include "controller/net/metrics_server.hpp"
-#include "controller/net/notify.hpp"
 #include "controller/net/spawn.hpp"
-#include "controller/net/tls.hpp"
 #include "controller/report/control_protocol.hpp"
 
 namespace saspd::host {
@@ -60,20 +55,6 @@ metrics::Families Program::metrics(TimePoint /*now*/) {
 void Program::stop() {
   host_.end();
 }
-
-struct Host::Parts {
-  explicit Parts(const About& about)
-      : notifier(about.is_service ? net::Notifier::from_environment() : net::Notifier("")) {}
-
-  boost::asio::io_context io{1};
-  net::Notifier notifier;
-  net::Watchdog watchdog{io, notifier};
-  std::optional<net::StatusLine> status_line;
-  boost::asio::signal_set signals{io};
-  std::optional<net::TlsCredentials> tls;  // nothing: in the clear
-  std::optional<net::ControlServer> control;
-  std::optional<net::MetricsServer> metrics;
-};
 
 Host::Host(const cli::CommonOptions& options, cli::Log& log, About about)
     : options_(options), log_(log), about_(about), parts_(std::make_unique<Parts>(about)) {
@@ -189,7 +170,7 @@ Refused Host::open_control() {
   if (options_.control.empty()) return std::nullopt;
   net::ControlServer::Callbacks callbacks;
   callbacks.answer = [this](const json::object& request, const net::ControlPeer& peer) {
-    auto answer = program_->answer(request, peer);
+    auto answer = this->answer(request, peer);
     answer["program"] = about_.name;
     return answer;
   };
@@ -240,12 +221,13 @@ std::string Host::metrics_text() {
   const auto add = [&families](const metrics::Families& more) {
     families.insert(families.end(), more.begin(), more.end());
   };
+  const auto prefix = metrics_prefix(about_.name);
   if (parts_->tls) {
-    const auto prefix = metrics_prefix(about_.name);
     add(metrics::tls_families(fmt::format("{}_tls_certificate_expiry_timestamp_seconds", prefix),
                               fmt::format("{}_tls_files_ok", prefix),
                               net::tls_ends(*parts_->tls->current()), tls_error().empty()));
   }
+  add(metrics::reload_families(prefix, reload_error_.empty(), reloaded_));
   add(metrics::process_families(now, std::chrono::system_clock::now()));
   return metrics::text(families);
 }
@@ -279,7 +261,7 @@ void Host::wait_for_signal() {
 
 void Host::signalled(int signal) {
   switch (signal) {
-    case SIGHUP: return reload();
+    case SIGHUP: return hung_up();
     case SIGUSR1:
     case SIGUSR2:
       // By default they would end the program without a word.
@@ -288,14 +270,6 @@ void Host::signalled(int signal) {
   }
   if (!std::exchange(stopping_, true)) parts_->notifier.stopping(program_->farewell() + to_close);
   program_->stop();
-}
-
-void Host::reload() {
-  parts_->notifier.reloading();
-  log_.info("SIGHUP: files are read again, flags are not; restart {} for new flags", about_.name);
-  if (parts_->tls) parts_->tls->reload();
-  program_->reload();
-  if (ready_) parts_->notifier.ready();
 }
 
 }  // namespace saspd::host

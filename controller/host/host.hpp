@@ -15,6 +15,7 @@
 #include "controller/cli/privileges.hpp"
 #include "controller/metrics/families.hpp"
 #include "controller/net/control_peer.hpp"
+#include "controller/report/reload.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -63,8 +64,18 @@ class Program {
   virtual metrics::Families metrics(TimePoint now);
   // For systemctl status. Nothing that changes by itself, like an age.
   virtual std::string status_line() const { return {}; }
-  virtual void reload() {}  // SIGHUP; the host has read the certificates again
   virtual void certificates_replaced() {}
+
+  // A reload (see Configured), in this order. The options that the same command line gives now;
+  // nullptr: something is wrong with them.
+  virtual const cli::CommonOptions* read_options(cli::Errors& errors) = 0;
+  virtual void prepare_options(cli::Errors& errors) = 0;
+  // The files that are looked at anyway. A bad one leaves what it said before.
+  virtual void read_files_again(cli::Errors& /*errors*/) {}
+  // The end of it: nothing was wrong with anything, or something was.
+  virtual void use_options() = 0;
+  virtual void drop_options() = 0;
+
   // SIGTERM, SIGINT or SIGQUIT, each time; Host::end() follows, within farewell().
   virtual void stop();
   virtual std::chrono::seconds farewell() const { return std::chrono::seconds{0}; }
@@ -77,7 +88,7 @@ class Program {
 
 class Host {
  public:
-  // Options and log outlive it.
+  // Options and log outlive it. The options may be replaced while it runs, by use_options().
   Host(const cli::CommonOptions& options, cli::Log& log, About about);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -93,6 +104,8 @@ class Host {
   boost::asio::io_context& io();
   const net::TlsCredentials* tls() const;  // nothing: in the clear
   const std::string& tls_error() const;  // why the files could not be read again; empty: they could
+  // Why the last reload was refused; empty: it was not.
+  const std::string& reload_error() const { return reload_error_; }
 
   void ready();           // once: Program::is_ready() has become true
   void status_changed();  // not to be waited for, as far as the service manager is concerned
@@ -108,8 +121,15 @@ class Host {
   std::string metrics_text();
   void wait_for_signal();
   void signalled(int signal);
-  void reload();
   ExitCode refuse(const Refusal& refusal);
+
+  boost::json::object answer(const boost::json::object& request, const net::ControlPeer& peer);
+  void hung_up();
+  report::Reload reload(std::string_view asked_by, bool dry_run);
+  std::vector<cli::Change> check_reload(const cli::CommonOptions& next, cli::Errors& errors) const;
+  void read_files_again(cli::Errors& errors);
+  void use_options(const cli::CommonOptions& next);
+  void tell(const std::vector<cli::Change>& changes, const cli::Errors& errors);
 
   const cli::CommonOptions& options_;
   cli::Log& log_;
@@ -117,6 +137,8 @@ class Host {
   Program* program_ = nullptr;  // from run() on
   bool ready_ = false;
   bool stopping_ = false;
+  std::string reload_error_;
+  std::chrono::system_clock::time_point reloaded_ = std::chrono::system_clock::now();
   std::unique_ptr<Parts> parts_;
 };
 

@@ -73,6 +73,8 @@ class Machine {
   virtual bool wants_load() const { return false; }
   virtual void load(std::uint8_t /*load*/, TimePoint /*now*/) {}
 
+  void set_log_level(cli::Level level) { log_.set_level(level); }
+
   virtual bool is_ready() const { return true; }
   virtual std::string status_line() const { return {}; }
   virtual metrics::Families metrics() const { return {}; }

@@ -99,23 +99,25 @@ Result<void> take_command(const std::optional<std::string>& command,
   return {};
 }
 
-cli::Refused check(const Options& options) {
-  const auto usage = [](std::string text) {
-    return cli::Refusal{ExitCode::usage, std::move(text)};
+cli::Refusals check(const Options& options) {
+  cli::Refusals refusals;
+  const auto usage = [&refusals](std::string text) {
+    refusals.push_back({ExitCode::usage, std::move(text)});
   };
-  if (auto why = cli::check_gwms(options)) return why;
-  if (options.lb_uid.empty()) return usage("no --lb-uid UID given: that of the load balancer");
-  if (options.group.empty()) return usage("no --group GROUP given");
-  if (options.members.empty()) return usage("no --member tcp:ADDR:PORT given");
+  cli::add(refusals, cli::check_gwms(options));
+  if (options.lb_uid.empty()) usage("no --lb-uid UID given: that of the load balancer");
+  if (options.group.empty()) usage("no --group GROUP given");
+  if (options.members.empty()) usage("no --member tcp:ADDR:PORT given");
   // sasp-interop row 26
   const auto is_system = [](const sasp::MemberData& member) { return member.protocol == 0; };
   const auto systems = std::count_if(options.members.begin(), options.members.end(), is_system);
   if (systems != 0 && static_cast<std::size_t>(systems) != options.members.size()) {
-    return cli::Refusal{
-        ExitCode::configuration,
-        "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both"};
+    refusals.push_back(
+        {ExitCode::configuration,
+         "--member: a group holds systems (ADDR) or applications (tcp:ADDR:PORT), not both"});
   }
-  return cli::check_security(options);
+  cli::add(refusals, cli::check_security(options));
+  return refusals;
 }
 
 struct Raw {
@@ -176,7 +178,8 @@ std::string Options::subject() const {
   return text + fmt::format(" of group '{}' of '{}'", group, lb_uid);
 }
 
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv) {
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
+                                              cli::Errors* errors) {
   Options options;
   Raw raw;
   cli::Cli cli("sasp-member",
@@ -185,14 +188,14 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.commands(help_of_commands());
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
-  const auto complete = [&]() -> cli::Refused {
+  const auto complete = [&]() -> cli::Refusals {
     for (const auto& member : raw.members)
       options.members.push_back(sasp::MemberData::of(member, raw.label));
     if (const auto taken = take_command(raw.command, raw.argument, options); !taken)
-      return cli::Refusal{ExitCode::usage, taken.error().detail};
+      return {{ExitCode::usage, taken.error().detail}};
     return check(options);
   };
-  if (const auto end = cli::finish(cli, options, argc, argv, complete)) return *end;
+  if (const auto end = cli::finish(cli, options, argc, argv, complete, errors)) return *end;
   return options;
 }
 

@@ -32,7 +32,8 @@ struct Options : cli::ClientOptions {
   std::string subject() const;
 };
 
-// Either the options, or the exit code, with everything already printed.
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv);
+// Either the options, or the exit code, with everything already printed, or in `errors`.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
+                                              cli::Errors* errors = nullptr);
 
 }  // namespace saspd::member

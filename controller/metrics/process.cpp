@@ -92,6 +92,19 @@ Families tls_families(std::string ends_name, std::string files_name,
   return families;
 }
 
+Families reload_families(const std::string& prefix, bool successful, WallTime last) {
+  Families families;
+  add_one(families,
+          gauge(prefix + "_config_last_reload_successful",
+                "1 if the last reload was taken over, 0 if it was refused."),
+          successful ? 1 : 0);
+  add_one(families,
+          gauge(prefix + "_config_last_reload_success_timestamp_seconds",
+                "When the configuration was last taken over, in seconds since 1970."),
+          unix_seconds(last));
+  return families;
+}
+
 Families process_families(TimePoint now, WallTime wall) {
   Families families;
   add_one(families,

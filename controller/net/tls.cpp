@@ -342,18 +342,29 @@ TlsCredentials::TlsCredentials(boost::asio::io_context& io, TlsSettings settings
       role_(role),
       tell_(std::move(tell)),
       pace_(pace),
-      files_(settings_.files(), 1,
-             {.read = [this] { return load_files(); },
-              .failed =
-                  [this](const std::string& why) {
-                    tell_(Tone::warning, fmt::format("{}; the old certificates stay in use", why));
-                  },
-              .read_again =
-                  [this] {
-                    tell_(Tone::info, "certificates read again, for new connections");
-                    if (replaced_) replaced_();
-                  }}),
+      files_(watched()),
       timer_(io) {}
+
+WatchedFiles TlsCredentials::watched() {
+  return {settings_.files(),
+          1,
+          {.read = [this] { return load_files(); },
+           .failed =
+               [this](const std::string& why) {
+                 tell_(Tone::warning, fmt::format("{}; the old certificates stay in use", why));
+               },
+           .read_again =
+               [this] {
+                 tell_(Tone::info, "certificates read again, for new connections");
+                 if (replaced_) replaced_();
+               }}};
+}
+
+void TlsCredentials::use(TlsSettings settings) {
+  settings_ = std::move(settings);
+  files_ = watched();
+  files_.read_now();
+}
 
 Result<void> TlsCredentials::load() {
   return files_.read();

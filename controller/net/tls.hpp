@@ -81,6 +81,8 @@ class TlsCredentials {
   Result<void> load();
   // The same for an existing context (SIGHUP); reports the outcome.
   void reload();
+  // Other files from now on, which were checked; reports the outcome as reload() does.
+  void use(TlsSettings settings);
   // Why the files could not be read again, which is tried on and on; empty: they could.
   const std::string& error() const { return files_.error(); }
   // Looks after the files and the calendar until stop().
@@ -93,6 +95,7 @@ class TlsCredentials {
  private:
   using Timer = boost::asio::basic_waitable_timer<Clock>;
 
+  WatchedFiles watched();
   Result<void> load_files();
   void look();
   void tell_warnings();

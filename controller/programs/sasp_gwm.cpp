@@ -8,12 +8,15 @@ int main(int argc, char** argv) {
   using namespace saspd;
   constexpr std::string_view name = "sasp-gwm";
   return cli::guarded(name, [&] {
-    const auto parsed = gwm::parse_options(argc, argv);
+    auto parsed = gwm::parse_options(argc, argv);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
-    const auto& options = std::get<gwm::Options>(parsed);
+    auto& options = std::get<gwm::Options>(parsed);
     cli::Log log(options.log);
     host::Host host(options, log, {.name = name, .tls_role = TlsRole::server});
-    programs::SaspGwm program(host, options, log);
+    const auto read_again = [&](cli::Errors& errors) {
+      return gwm::parse_options(argc, argv, &errors);
+    };
+    programs::SaspGwm program(host, options, read_again, log);
     cli::end(name, host.run(program));
   });
 }

@@ -28,14 +28,17 @@ int main(int argc, char** argv) {
   using namespace saspd;
   constexpr std::string_view name = "sasp-member";
   return cli::guarded(name, [&] {
-    const auto parsed = member::parse_options(argc, argv);
+    auto parsed = member::parse_options(argc, argv);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
-    const auto& options = std::get<member::Options>(parsed);
+    auto& options = std::get<member::Options>(parsed);
     cli::Log log(options.log);
     host::Host host(options, log,
                     {.name = name, .is_service = options.command == member::Command::run});
     const auto machine = programs::machine_for(options);
-    programs::SaspMember program(host, options, *machine, log);
+    const auto read_again = [&](cli::Errors& errors) {
+      return member::parse_options(argc, argv, &errors);
+    };
+    programs::SaspMember program(host, options, read_again, *machine, log);
     cli::end(name, host.run(program));
   });
 }

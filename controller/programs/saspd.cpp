@@ -30,7 +30,9 @@ cli::Needs needs_of(const Options& options) {
   return needs;
 }
 
-ExitCode run(host::Host& host, const Options& options, cli::Log& log) {
+using ReadOptions = host::Configured<Options>::ReadOptions;
+
+ExitCode run(host::Host& host, Options& options, ReadOptions read_again, cli::Log& log) {
   const auto& backend = *options.backend;
   const auto lock = take_patiently([&backend] { return InstanceLock::take(backend.name); },
                                    [](auto time) { std::this_thread::sleep_for(time); });
@@ -52,11 +54,11 @@ ExitCode run(host::Host& host, const Options& options, cli::Log& log) {
     const auto folder = LedgerFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }
-  Saspd program(host, options, **plane, std::move(needs), log);
+  Saspd program(host, options, std::move(read_again), **plane, std::move(needs), log);
   cli::end(name, host.run(program));
 }
 
-ExitCode perform(const Options& options) {
+ExitCode perform(Options options, ReadOptions read_again) {
   cli::Log log(options.log);
   for (const auto& doubt : doubts(options))
     log.warning("{}", doubt);
@@ -68,7 +70,7 @@ ExitCode perform(const Options& options) {
   }
   host::Host host(options, log, {.name = name, .last_words = "; the weights stay as they are"});
   if (options.verb == cli::Verb::check) return host.check(needs_of(options));
-  return run(host, options, log);
+  return run(host, options, std::move(read_again), log);
 }
 
 }  // namespace
@@ -77,8 +79,11 @@ ExitCode perform(const Options& options) {
 int main(int argc, char** argv) {
   using namespace saspd;
   return cli::guarded(programs::name, [&] {
-    const auto parsed = director::parse_options(argc, argv, programs::backends);
+    auto parsed = director::parse_options(argc, argv, programs::backends);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
-    return programs::perform(std::get<director::Options>(parsed));
+    return programs::perform(
+        std::get<director::Options>(std::move(parsed)), [argc, argv](cli::Errors& errors) {
+          return director::parse_options(argc, argv, programs::backends, &errors);
+        });
   });
 }

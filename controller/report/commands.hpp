@@ -76,13 +76,16 @@ inline constexpr Arguments client_and_service{
   X(trace, "trace", client_and_service, reads, none,                                                \
     "what happens to a packet from CLIENT, ADDR:PORT, to SERVICE, tcp:ADDR:PORT or "                \
     "udp:ADDR:PORT: slot, destination, next hop (--backend xdp)")                                   \
+  X(reload, "reload", nothing, writes, writes,                                                      \
+    "read the config file and all other files again, as SIGHUP does: everything is checked first, " \
+    "and taken over as a whole or, with exit code 78, not at all. --dry-run only checks and shows " \
+    "what would change. Needs root or the group saspd-admin")                                       \
   X(history, "history", nothing, planned, planned, "")                                              \
   X(set_weight, "set-weight", nothing, planned, planned, "")                                        \
   X(hold, "hold", nothing, planned, planned, "")                                                    \
   X(release, "release", nothing, planned, planned, "")                                              \
   X(doctor, "doctor", nothing, planned, planned, "")                                                \
   X(decode, "decode", nothing, planned, planned, "")                                                \
-  X(reload, "reload", nothing, planned, planned, "")                                                \
   X(log_level, "log-level", nothing, planned, planned, "")
 
 enum class Command : std::uint8_t {

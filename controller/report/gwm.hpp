@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/report/fields.hpp"
+#include "controller/report/reload.hpp"
 #include "controller/report/words.hpp"
 
 namespace saspd::report::gwm {
@@ -172,6 +173,7 @@ struct Status : Answer {
   std::optional<std::string> authority_file;
   std::optional<std::string> authority_error;
   std::optional<std::string> tls_error;
+  std::optional<std::string> config_error;  // why the last reload was refused
   std::vector<Alarm> alarms;
   std::uint64_t groups = 0;
   MemberCounts member_counts;
@@ -183,8 +185,9 @@ struct Status : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Status, (Answer),
                       (version, listen, interval_s, connections, weights_file, weights_error,
-                       authority_file, authority_error, tls_error, alarms, groups, member_counts,
-                       unavailable, unavailable_left_out, unregistered, drained, lbs))
+                       authority_file, authority_error, tls_error, config_error, alarms, groups,
+                       member_counts, unavailable, unavailable_left_out, unregistered, drained,
+                       lbs))
 
 struct Lbs : Answer {
   std::vector<LoadBalancer> lbs;
@@ -229,6 +232,9 @@ struct Undrain : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, members))
 
+struct Reload : report::Reload {};
+BOOST_DESCRIBE_STRUCT(Reload, (report::Reload), ())
+
 }  // namespace saspd::report::gwm
 
 // X(command, answer) for each that sasp-gwm answers and saspctl shows.
@@ -239,4 +245,5 @@ BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, members))
   X(members, gwm::Members)  \
   X(why, gwm::Why)          \
   X(drain, gwm::Drain)      \
-  X(undrain, gwm::Undrain)
+  X(undrain, gwm::Undrain)  \
+  X(reload, gwm::Reload)

@@ -11,6 +11,7 @@
 
 #include "controller/lb/observer.hpp"
 #include "controller/report/fields.hpp"
+#include "controller/report/reload.hpp"
 #include "controller/report/words.hpp"
 
 namespace saspd::report {
@@ -160,13 +161,14 @@ struct Status : Answer {
   std::optional<std::string> ledger_error;
   std::optional<std::string> keepalived_error;
   std::optional<std::string> tls_error;
+  std::optional<std::string> config_error;  // why the last reload was refused
   std::vector<Gwm> gwm;
   std::vector<Group> groups;
 };
 BOOST_DESCRIBE_STRUCT(Status, (Answer),
                       (version, lb_uid, backend, packets, kernel_settings, dry_run, kernel_error,
                        problems, attach_requests, attach_request, ledger_error, keepalived_error,
-                       tls_error, gwm, groups))
+                       tls_error, config_error, gwm, groups))
 
 struct Gwms : Answer {
   std::vector<Gwm> gwm;
@@ -272,4 +274,5 @@ BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, services))
   X(reconcile, Reconcile) \
   X(export_rules, Export) \
   X(trace, Trace)         \
-  X(undrain, Undrain)
+  X(undrain, Undrain)     \
+  X(reload, Reload)

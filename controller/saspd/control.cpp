@@ -96,6 +96,7 @@ json::object undrain(const json::object& request, const Asker& asker, Controller
 Status full_status(const Controller& controller, const Surroundings& around, TimePoint now) {
   Status status = controller.status(now);
   status.tls_error = around.tls_error;
+  status.config_error = around.config_error;
   status.attach_request = around.attach_request;
   status.attach_requests = around.attach_requests;
   return status;

@@ -15,6 +15,7 @@ namespace saspd::director {
 // What only the process knows, and does.
 struct Surroundings {
   std::string tls_error;
+  std::string config_error;  // why the last reload was refused; empty: it was not
   std::string attach_request;
   std::uint64_t attach_requests = 0;
   // A pass with everything that belongs to it.

@@ -92,6 +92,8 @@ class Controller {
   // What would be written if the kernel were listed now. Nothing is different afterwards.
   Result<lb::Plan> plan(TimePoint now) const;
 
+  void set_log_level(cli::Level level) { log_.set_level(level); }
+
   lb::ObservedDataplane& plane() { return plane_; }
 
   // All that is known here; what only the process knows stays empty.

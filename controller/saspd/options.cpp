@@ -29,10 +29,14 @@ Error refuse(std::string text) {
   return fail(std::errc::invalid_argument, std::move(text));
 }
 
-std::string host_name() {
-  std::array<char, 256> buffer{};
-  if (::gethostname(buffer.data(), buffer.size() - 1) != 0) return {};
-  return buffer.data();
+// Always that of the start: one that has changed since makes no other director of this one.
+const std::string& host_name() {
+  static const std::string name = [] {
+    std::array<char, 256> buffer{};
+    if (::gethostname(buffer.data(), buffer.size() - 1) != 0) return std::string();
+    return std::string(buffer.data());
+  }();
+  return name;
 }
 
 Result<std::optional<std::chrono::seconds>> parse_interval(std::string_view value) {
@@ -272,29 +276,31 @@ std::string service_without_members(const GroupSettings& group) {
 }
 
 // Checks what concerns more than one flag.
-cli::Refused check(const Options& options) {
-  const auto usage = [](std::string text) {
-    return cli::Refusal{ExitCode::usage, std::move(text)};
+cli::Refusals check(const Options& options) {
+  cli::Refusals refusals;
+  const auto usage = [&refusals](std::string text) {
+    refusals.push_back({ExitCode::usage, std::move(text)});
   };
-  if (auto why = cli::check_gwms(options)) return why;
+  cli::add(refusals, cli::check_gwms(options));
   if (options.groups.empty() && !options.adopt) {
-    return usage(fmt::format("no --service {} given, and no --adopt", service_form));
+    usage(fmt::format("no --service {} given, and no --adopt", service_form));
   }
   if (options.policy.panic > 0 && !options.policy.hold_all_zero) {
-    return usage(
+    usage(
         "--panic holds advice back, but --on-all-zero apply never does; give only one "
         "of them");
   }
   for (const auto& group : options.groups) {
     if (const auto lacks = service_without_members(group); !lacks.empty() && !options.trust) {
-      return usage(
+      usage(
           fmt::format("--service {}={},manage: it could never have a server; name some "
                       "with --member {}=ADDR:PORT, or let them register "
                       "themselves with --trust",
                       group.name, lacks, group.name));
     }
   }
-  return cli::check_security(options);
+  cli::add(refusals, cli::check_security(options));
+  return refusals;
 }
 
 }  // namespace
@@ -340,7 +346,8 @@ std::string footer(Backends backends) {
 // What the options are read for: to run saspd, or to make room in the maps.
 enum class Purpose { run, make_room };
 
-Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose purpose) {
+Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose purpose,
+             cli::Errors* errors) {
   Options options;
   cli::Cli cli(
       "saspd",
@@ -362,27 +369,27 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
-  const auto complete = [&]() -> cli::Refused {
+  const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
-      if (options.verb == cli::Verb::run) return std::nullopt;
-      return cli::Refusal{ExitCode::usage,
-                          "only the options that saspd runs with may follow --, not a verb"};
+      if (options.verb == cli::Verb::run) return {};
+      return {{ExitCode::usage, "only the options that saspd runs with may follow --, not a verb"}};
     }
-    if (auto why = check_xdp(options)) return why;
-    if (auto why = check_adopt(options, backends)) return why;
-    return concerns_pins(options.verb) ? std::nullopt : check(options);
+    if (auto why = check_xdp(options)) return {std::move(*why)};
+    if (auto why = check_adopt(options, backends)) return {std::move(*why)};
+    return concerns_pins(options.verb) ? cli::Refusals() : check(options);
   };
   const auto count = static_cast<int>(arguments.size());
-  if (const auto end = cli::finish(cli, options, count, arguments.data(), complete)) return *end;
+  if (const auto end = cli::finish(cli, options, count, arguments.data(), complete, errors))
+    return *end;
   return options;
 }
 
 }  // namespace
 
-Parsed parse_options(int argc, const char* const* argv, Backends backends) {
+Parsed parse_options(int argc, const char* const* argv, Backends backends, cli::Errors* errors) {
   const std::span given(argv, static_cast<std::size_t>(argc));
   const auto dashes = std::find(given.begin(), given.end(), std::string_view("--"));
-  Parsed parsed = parse({given.begin(), dashes}, backends, Purpose::run);
+  Parsed parsed = parse({given.begin(), dashes}, backends, Purpose::run, errors);
   auto* options = std::get_if<Options>(&parsed);
   if (dashes == given.end() || options == nullptr) return parsed;
   if (options->verb != cli::Verb::attach) {
@@ -392,7 +399,7 @@ Parsed parse_options(int argc, const char* const* argv, Backends backends) {
   }
   std::vector<const char*> behind{dashes, given.end()};
   behind.front() = given.front();
-  Parsed served = parse(behind, backends, Purpose::make_room);
+  Parsed served = parse(behind, backends, Purpose::make_room, errors);
   auto* of_daemon = std::get_if<Options>(&served);
   if (of_daemon == nullptr) return served;
   if (of_daemon->backend->is_attached) options->groups = std::move(of_daemon->groups);

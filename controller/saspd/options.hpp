@@ -65,9 +65,10 @@ struct Options : cli::ClientOptions {
 
 using Backends = std::span<const lb::Backend* const>;
 
-// Either the options, or the code to end with; everything was said by then. `backends`: at least
-// one; the first is the default.
-std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv, Backends backends);
+// Either the options, or the code to end with; everything was said by then, in `errors` if there are
+// any. `backends`: at least one; the first is the default.
+std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv, Backends backends,
+                                              cli::Errors* errors = nullptr);
 
 // What may be meant so and probably is not, for a warning each.
 std::vector<std::string> doubts(const Options& options);

@@ -31,6 +31,7 @@ struct Status {
   std::string kernel_error;  // why the kernel could not be read or written last; empty: it could
   std::string ledger_error;  // why the ledger is known in memory alone; empty: it is on disk
   std::string keepalived_error;  // why its FIFO cannot be read; empty: it can, or none is wanted
+  std::string config_error;      // why the last reload was refused; empty: it was not
   std::string tls_error;         // why the TLS files could not be read again; empty: they could
   std::string backend;           // its name
   std::vector<lb::Problem> problems;  // of the data plane

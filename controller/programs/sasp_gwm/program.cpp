@@ -69,9 +69,8 @@ std::vector<std::string> paths_of(const std::string& path) {
 
 }  // namespace
 
-SaspGwm::SaspGwm(host::Host& host, const Options& options, cli::Log& log)
-    : host::Program(host),
-      options_(options),
+SaspGwm::SaspGwm(host::Host& host, Options& options, ReadOptions read_again, cli::Log& log)
+    : Configured(host, options, std::move(read_again)),
       log_(log),
       limited_log_(log),
       manager_({options.registry, options.weigher, options.probes}),
@@ -110,7 +109,7 @@ host::Refused SaspGwm::read_files() {
 
 host::Refused SaspGwm::listen() {
   use_all_descriptors();
-  for (const Endpoint& endpoint : options_.listen) {
+  for (const Endpoint& endpoint : options().listen) {
     const auto bound = connections_.listen(endpoint);
     if (!bound) {
       const bool forbidden = bound.error().code == std::errc::permission_denied;
@@ -125,18 +124,18 @@ host::Refused SaspGwm::listen() {
 
 cli::Needs SaspGwm::needs() const {
   cli::Needs needs;
-  for (const auto* file : {&options_.weights, &options_.authority}) {
+  for (const auto* file : {&options().weights, &options().authority}) {
     if (!file->empty()) needs.reads.push_back(*file);
   }
   return needs;
 }
 
 host::Refused SaspGwm::start() {
-  if (options_.weights.empty() && options_.probes.empty()) {
+  if (options().weights.empty() && options().probes.empty()) {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
-  if (!options_.weights.empty() || !options_.authority.empty()) poll_files();
-  if (!options_.probes.empty()) watch_members();
+  if (!options().weights.empty() || !options().authority.empty()) poll_files();
+  if (!options().probes.empty()) watch_members();
   watch_alarms();
   return std::nullopt;
 }
@@ -147,7 +146,7 @@ void SaspGwm::say_what_stays_unknown() const {
   std::string names;
   std::size_t count = 0;
   for (const auto& [group, members] : weights_.book()->table()) {
-    if (!options_.probes.of(group).empty()) continue;
+    if (!options().probes.of(group).empty()) continue;
     ++count;
     if (count <= groups_in_a_line) names += fmt::format("{}{}", count == 1 ? "" : ", ", group);
   }
@@ -155,7 +154,7 @@ void SaspGwm::say_what_stays_unknown() const {
   log_.info(
       "{}: no probe covers {} of its groups ({}{}): load balancers stop sending to members of "
       "these groups that it does not name; --probe tcp makes such members known",
-      options_.weights, count, names, count > groups_in_a_line ? ", ..." : "");
+      options().weights, count, names, count > groups_in_a_line ? ", ..." : "");
 }
 
 // ---- The operator -------------------------------------------------------------------------------
@@ -173,7 +172,7 @@ boost::json::object SaspGwm::answer(const boost::json::object& request,
 metrics::Families SaspGwm::metrics(TimePoint now) {
   look_at_alarms();
   return metric_families(manager_, surroundings(), connections_.counters(), prober_.counts(),
-                         options_.metrics_members, now);
+                         options().metrics_members, now);
 }
 
 std::string SaspGwm::status_line() const {
@@ -188,23 +187,27 @@ Surroundings SaspGwm::surroundings() const {
   Surroundings around;
   around.health = [this](const ProbeTarget& target) { return prober_.health(target); };
   around.peer = [this](ConnectionId id) { return connections_.peer(id); };
-  around.listen = options_.listen;
-  around.interval = std::chrono::seconds{options_.registry.interval};
+  around.listen = options().listen;
+  around.interval = std::chrono::seconds{options().registry.interval};
   around.connections = connections_.size();
-  around.weights_file = options_.weights;
+  around.weights_file = options().weights;
   around.weights_error = weights_.error();
-  around.authority_file = options_.authority;
+  around.authority_file = options().authority;
   around.authority_error = authority_.error();
   around.tls_error = host_.tls_error();
+  around.config_error = host_.reload_error();
   around.unauthorized = connections_.unauthorized();
   around.alarms = alarms_;
   around.book = weights_.book();
   return around;
 }
 
-void SaspGwm::reload() {
+void SaspGwm::read_files_again(cli::Errors& errors) {
   weights_.read_now();
   authority_.read_now();
+  for (const auto* error : {&weights_.error(), &authority_.error()}) {
+    if (!error->empty()) errors.push_back(*error);
+  }
 }
 
 void SaspGwm::stop() {
@@ -215,11 +218,11 @@ void SaspGwm::stop() {
 // ---- Files --------------------------------------------------------------------------------------
 
 Result<void> SaspGwm::read_authority() {
-  const auto text = cli::read_regular_file(options_.authority);
+  const auto text = cli::read_regular_file(options().authority);
   if (!text) return fail(text.error());
   auto authority = Authority::parse(*text);
-  if (!authority) return fail(at(options_.authority, authority.error()));
-  log_.info("{}: {} lines", options_.authority, authority->size());
+  if (!authority) return fail(at(options().authority, authority.error()));
+  log_.info("{}: {} lines", options().authority, authority->size());
   connections_.judge_again(std::move(*authority));
   return {};
 }
@@ -240,7 +243,7 @@ void SaspGwm::work() {
   const TimePoint now = Clock::now();
   for (const std::string& lb_uid : manager_.forget_expired(now)) {
     limited_log_.info(fmt::format("LB '{}' forgotten: no connection for {} s", lb_uid,
-                                  options_.registry.retention.count()));
+                                  options().registry.retention.count()));
   }
   const auto ready = [this](ConnectionId id) { return connections_.can_push(id); };
   for (Push& push : manager_.due(now, ready))

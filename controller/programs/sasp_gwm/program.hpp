@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "controller/gwm/options.hpp"
-#include "controller/host/host.hpp"
+#include "controller/host/configured.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/programs/sasp_gwm/connections.hpp"
 #include "controller/programs/sasp_gwm/prober.hpp"
@@ -16,10 +16,10 @@
 
 namespace saspd::programs {
 
-class SaspGwm final : public host::Program {
+class SaspGwm final : public host::Configured<gwm::Options> {
  public:
   // All of these outlive the program.
-  SaspGwm(host::Host& host, const gwm::Options& options, cli::Log& log);
+  SaspGwm(host::Host& host, gwm::Options& options, ReadOptions read_again, cli::Log& log);
 
  private:
   host::Refused read_files() override;
@@ -30,7 +30,7 @@ class SaspGwm final : public host::Program {
                              const net::ControlPeer& peer) override;
   metrics::Families metrics(TimePoint now) override;
   std::string status_line() const override;
-  void reload() override;
+  void read_files_again(cli::Errors& errors) override;
   void certificates_replaced() override { connections_.check_certificates_again(); }
   void stop() override;
 
@@ -45,7 +45,6 @@ class SaspGwm final : public host::Program {
   void probed(const gwm::ProbeTarget& target, const gwm::Health& health);
   gwm::Surroundings surroundings() const;
 
-  const gwm::Options& options_;
   cli::Log& log_;
   LimitedLog limited_log_;
   gwm::WorkloadManager manager_;

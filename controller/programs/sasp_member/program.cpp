@@ -17,10 +17,9 @@ constexpr auto load_period = std::chrono::seconds{5};
 
 }  // namespace
 
-SaspMember::SaspMember(host::Host& host, const member::Options& options, member::Machine& machine,
-                       cli::Log& log)
-    : Program(host),
-      options_(options),
+SaspMember::SaspMember(host::Host& host, member::Options& options, ReadOptions read_again,
+                       member::Machine& machine, cli::Log& log)
+    : Configured(host, options, std::move(read_again)),
       log_(log),
       machine_(machine),
       links_(host.io(), machine, [this] { settle(); }),
@@ -42,6 +41,10 @@ host::Refused SaspMember::start() {
   links_.start();
   settle();
   return std::nullopt;
+}
+
+void SaspMember::take_over(const member::Options& /*before*/) {
+  machine_.set_log_level(options().log.level);
 }
 
 void SaspMember::stop() {

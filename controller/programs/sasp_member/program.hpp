@@ -3,18 +3,18 @@
 // done.
 #pragma once
 
-#include "controller/host/host.hpp"
+#include "controller/host/configured.hpp"
 #include "controller/member/machine.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/programs/gwm_links.hpp"
 
 namespace saspd::programs {
 
-class SaspMember final : public host::Program {
+class SaspMember final : public host::Configured<member::Options> {
  public:
   // All of these outlive the program.
-  SaspMember(host::Host& host, const member::Options& options, member::Machine& machine,
-             cli::Log& log);
+  SaspMember(host::Host& host, member::Options& options, ReadOptions read_again,
+             member::Machine& machine, cli::Log& log);
 
  private:
   host::Refused start() override;
@@ -22,15 +22,15 @@ class SaspMember final : public host::Program {
   metrics::Families metrics(TimePoint) override { return machine_.metrics(); }
   std::string status_line() const override { return machine_.status_line(); }
   void certificates_replaced() override { links_.check_certificates_again(); }
+  void take_over(const member::Options& before) override;
   void stop() override;
-  std::chrono::seconds farewell() const override { return options_.drain; }
+  std::chrono::seconds farewell() const override { return options().drain; }
   ExitCode outcome() override;
 
   void report_load();
   void settle();
   void work_soon();
 
-  const member::Options& options_;
   cli::Log& log_;
   member::Machine& machine_;
   GwmLinks<member::Machine> links_;

@@ -15,10 +15,9 @@ namespace saspd::programs {
 using namespace director;
 namespace json = boost::json;
 
-Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& plane,
-             cli::Needs needs, cli::Log& log)
-    : Program(host),
-      options_(options),
+Saspd::Saspd(host::Host& host, Options& options, ReadOptions read_again,
+             lb::ObservedDataplane& plane, cli::Needs needs, cli::Log& log)
+    : Configured(host, options, std::move(read_again)),
       log_(log),
       plane_(plane),
       needs_(std::move(needs)),
@@ -33,11 +32,11 @@ Saspd::Saspd(host::Host& host, const Options& options, lb::ObservedDataplane& pl
 host::Refused Saspd::start() {
   open_ledger();
   // What is read there is lost to others: in a dry run it is left to the saspd that writes.
-  if (!options_.keepalived_fifo.empty() && !options_.dry_run) {
-    keepalived_.emplace(options_.keepalived_fifo);
+  if (!options().keepalived_fifo.empty() && !options().dry_run) {
+    keepalived_.emplace(options().keepalived_fifo);
   }
-  log_.info("saspd {} as '{}', {} group(s){}", program_version, options_.lb_uid,
-            options_.groups.size(), options_.dry_run ? ", dry run: nothing is written" : "");
+  log_.info("saspd {} as '{}', {} group(s){}", program_version, options().lb_uid,
+            options().groups.size(), options().dry_run ? ", dry run: nothing is written" : "");
   start_links();
   controller_.look_for_problems();
   ask_to_attach();
@@ -49,10 +48,10 @@ host::Refused Saspd::start() {
 
 // A table of our own has no other author. In a dry run the ledger is read, and never written.
 void Saspd::open_ledger() {
-  if (options_.backend->traits.own_table || options_.ledger.empty()) return;
-  ledger_.emplace(options_.ledger, ledger_place(std::string(options_.backend->name)));
+  if (options().backend->traits.own_table || options().ledger.empty()) return;
+  ledger_.emplace(options().ledger, ledger_place(std::string(options().backend->name)));
   std::vector<std::string> warnings;
-  Ledger known = options_.dry_run ? ledger_->look(warnings) : ledger_->load(warnings);
+  Ledger known = options().dry_run ? ledger_->look(warnings) : ledger_->load(warnings);
   controller_.remember(std::move(known), *ledger_, warnings);
   settle();
 }
@@ -73,7 +72,7 @@ void Saspd::wait_for_keepalived() {
 }
 
 void Saspd::start_links() {
-  for (const auto& peer : options_.gwms) {
+  for (const auto& peer : options().gwms) {
     net::LinkSettings settings;
     settings.host = peer.host;
     settings.port = peer.port;
@@ -83,13 +82,17 @@ void Saspd::start_links() {
   links_.start();
 }
 
+void Saspd::take_over(const Options& /*before*/) {
+  controller_.set_log_level(options().log.level);
+}
+
 metrics::Families Saspd::metrics(TimePoint now) {
   return metric_families(full_status(controller_, surroundings(), now), counters_,
-                         options_.metrics_members, now, std::chrono::system_clock::now());
+                         options().metrics_members, now, std::chrono::system_clock::now());
 }
 
 void Saspd::reconcile_later() {
-  reconcile_timer_.call_after(options_.reconcile_interval, [this] {
+  reconcile_timer_.call_after(options().reconcile_interval, [this] {
     counters_.loop_lag = Clock::now() - reconcile_timer_.expiry();
     controller_.look_again();
     ask_to_attach();
@@ -119,7 +122,7 @@ Work Saspd::work() {
   const auto start = Clock::now();
   hear_keepalived();
   Work done = controller_.work(start, std::chrono::system_clock::now());
-  if (!options_.dry_run) counters_.count(done, Clock::now() - start);
+  if (!options().dry_run) counters_.count(done, Clock::now() - start);
   decide_in_time();
   settle();
   return done;
@@ -154,6 +157,7 @@ void Saspd::ask_to_attach() {
 Surroundings Saspd::surroundings() {
   Surroundings around;
   around.tls_error = host_.tls_error();
+  around.config_error = host_.reload_error();
   if (attach_request_) {
     around.attach_request = attach_request_->text();
     around.attach_requests = attach_request_->asked();

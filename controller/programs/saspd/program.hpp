@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "controller/host/host.hpp"
+#include "controller/host/configured.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/programs/gwm_links.hpp"
@@ -19,11 +19,11 @@
 
 namespace saspd::programs {
 
-class Saspd final : public host::Program {
+class Saspd final : public host::Configured<director::Options> {
  public:
   // Options, plane and log outlive the program. What is not among `needs` is given up at the start.
-  Saspd(host::Host& host, const director::Options& options, lb::ObservedDataplane& plane,
-        cli::Needs needs, cli::Log& log);
+  Saspd(host::Host& host, director::Options& options, ReadOptions read_again,
+        lb::ObservedDataplane& plane, cli::Needs needs, cli::Log& log);
 
  private:
   cli::Needs needs() const override { return needs_; }
@@ -32,6 +32,7 @@ class Saspd final : public host::Program {
                              const net::ControlPeer& peer) override;
   metrics::Families metrics(TimePoint now) override;
   std::string status_line() const override { return controller_.status_line(); }
+  void take_over(const director::Options& before) override;
   void certificates_replaced() override { links_.check_certificates_again(); }
 
   void open_ledger();
@@ -47,7 +48,6 @@ class Saspd final : public host::Program {
   void settle();
   director::Surroundings surroundings();
 
-  const director::Options& options_;
   cli::Log& log_;
   lb::ObservedDataplane& plane_;
   const cli::Needs needs_;

@@ -159,6 +159,32 @@ class Scene {
     name_ = program;
     subject_ = made(program, more, redirections, "subject.log");
   }
+  // The same with all that it needs in the config file "conf", and `text` behind that.
+  void start_with_config(const std::string& program, const std::string& text) {
+    name_ = program;
+    const Arguments line = command_line(program, {});
+    std::size_t flags = 1;
+    needed_.clear();
+    while (flags < line.size() && !line[flags].starts_with("--"))
+      ++flags;
+    for (std::size_t i = flags; i + 1 < line.size(); i += 2)
+      needed_ += line[i].substr(2) + " = " + line[i + 1] + "\n";
+    given_config(text);
+    Arguments given(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(flags));
+    given.insert(given.end(), {"--config", path("conf")});
+    subject_ = std::make_unique<Program>(given, path("subject.log"));
+  }
+  void given_config(const std::string& text) const { given_file("conf", needed_ + text); }
+  // The number of the line `text` in it.
+  std::size_t line_of(const std::string& text) const {
+    std::ifstream file(path("conf"));
+    std::size_t number = 0;
+    for (std::string line; std::getline(file, line);) {
+      ++number;
+      if (line == text) return number;
+    }
+    return 0;
+  }
   // Another program of ours beside it, or before.
   Program& helper(const std::string& program, const Arguments& more = {}) {
     helpers_.push_back(made(program, more, {}, "helper" + std::to_string(helpers_.size()) + ".log",
@@ -228,6 +254,7 @@ class Scene {
   std::string directory_;
   std::optional<ServiceManager> manager_;
   std::string name_;
+  std::string needed_;  // at the head of "conf"
   std::unique_ptr<Program> subject_;
   std::list<std::unique_ptr<Program>> helpers_;
 };

@@ -114,15 +114,15 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
       {{"stauts"},
        "unknown command 'stauts', expected one of status, gwm, lbs, groups, members, why, watch, "
        "plan, reconcile, "
-       "drain, undrain, export, trace; did you mean 'status'?"},
+       "drain, undrain, export, trace, reload; did you mean 'status'?"},
       {{"drian", "x"},
        "unknown command 'drian', expected one of status, gwm, lbs, groups, members, why, watch, "
-       "plan, reconcile, drain, undrain, export, trace; did you mean 'drain'?"},
+       "plan, reconcile, drain, undrain, export, trace, reload; did you mean 'drain'?"},
       {{"--of", "gwm"}, "--of: 'gwm' is not one of: saspd, sasp-gwm"},
       {{""},
        "unknown command '', expected one of status, gwm, lbs, groups, members, why, watch, plan, "
        "reconcile, "
-       "drain, undrain, export, trace"},
+       "drain, undrain, export, trace, reload"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
       {{"reconcile", "--check"}, "--check is for status only"},
@@ -137,6 +137,7 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
       {{"drain"}, "drain needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"members", "a", "b"}, "members takes one argument, got 'b'"},
       {{"lbs", "--check"}, "--check is for status only"},
+      {{"status", "--dry-run"}, "--dry-run is for reload only"},
       {{"hold", "web"}, "hold is not built yet in this version (0.1.0)"},
       {{"log-level"}, "log-level is not built yet in this version (0.1.0)"},
   };
@@ -152,10 +153,10 @@ TEST(SaspctlOptions, NameEveryCommandOfTheFaceInTheHelp) {
   const auto parsed = parse({"--help"});
   EXPECT_EQ(parsed.end(), ExitCode::ok);
   for (const auto* command :
-       {"status",  "gwm",     "lbs",       "groups",       "members [GROUP]", "why MEMBER",
-        "history", "watch",   "plan",      "drain MEMBER", "undrain MEMBER",  "set-weight",
-        "hold",    "release", "reconcile", "trace",        "doctor",          "export",
-        "decode",  "reload",  "log-level"}) {
+       {"status",         "gwm",        "lbs",    "groups",  "members [GROUP]",
+        "why MEMBER",     "history",    "watch",  "plan",    "drain MEMBER",
+        "undrain MEMBER", "set-weight", "hold",   "release", "reconcile",
+        "trace",          "doctor",     "export", "decode",  "reload",  "log-level"}) {
     EXPECT_NE(parsed.out.find(command), std::string::npos) << command;
   }
 }
