@@ -227,7 +227,10 @@ std::string Host::metrics_text() {
                               fmt::format("{}_tls_files_ok", prefix),
                               net::tls_ends(*parts_->tls->current()), tls_error().empty()));
   }
-  add(metrics::reload_families(prefix, reload_error_.empty(), reloaded_));
+  add(metrics::reload_families(
+      fmt::format("{}_config_last_reload_successful", prefix),
+      fmt::format("{}_config_last_reload_success_timestamp_seconds", prefix), reload_error_.empty(),
+      reloaded_));
   add(metrics::process_families(now, std::chrono::system_clock::now()));
   return metrics::text(families);
 }

@@ -92,14 +92,15 @@ Families tls_families(std::string ends_name, std::string files_name,
   return families;
 }
 
-Families reload_families(const std::string& prefix, bool successful, WallTime last) {
+Families reload_families(std::string successful_name, std::string time_name, bool successful,
+                         WallTime last) {
   Families families;
   add_one(families,
-          gauge(prefix + "_config_last_reload_successful",
+          gauge(std::move(successful_name),
                 "1 if the last reload was taken over, 0 if it was refused."),
           successful ? 1 : 0);
   add_one(families,
-          gauge(prefix + "_config_last_reload_success_timestamp_seconds",
+          gauge(std::move(time_name),
                 "When the configuration was last taken over, in seconds since 1970."),
           unix_seconds(last));
   return families;

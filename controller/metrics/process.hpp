@@ -19,9 +19,9 @@ Families tls_families(std::string ends_name, std::string files_name,
                       const std::vector<std::pair<std::string, std::chrono::sys_seconds>>& ends,
                       bool files_ok);
 
-// Whether the last reload was taken over, and when one was last; the start counts as one. `prefix`:
-// "saspd".
-Families reload_families(const std::string& prefix, bool successful, WallTime last);
+// Whether the last reload was taken over, and when one was last; the start counts as one.
+Families reload_families(std::string successful_name, std::string time_name, bool successful,
+                         WallTime last);
 
 // process_*, without what the kernel does not report. Reads only /proc/self, which a sandbox leaves
 // visible.

@@ -153,10 +153,10 @@ TEST(SaspctlOptions, NameEveryCommandOfTheFaceInTheHelp) {
   const auto parsed = parse({"--help"});
   EXPECT_EQ(parsed.end(), ExitCode::ok);
   for (const auto* command :
-       {"status",         "gwm",        "lbs",    "groups",  "members [GROUP]",
-        "why MEMBER",     "history",    "watch",  "plan",    "drain MEMBER",
-        "undrain MEMBER", "set-weight", "hold",   "release", "reconcile",
-        "trace",          "doctor",     "export", "decode",  "reload",  "log-level"}) {
+       {"status",  "gwm",     "lbs",       "groups",       "members [GROUP]", "why MEMBER",
+        "history", "watch",   "plan",      "drain MEMBER", "undrain MEMBER",  "set-weight",
+        "hold",    "release", "reconcile", "trace",        "doctor",          "export",
+        "decode",  "reload",  "log-level"}) {
     EXPECT_NE(parsed.out.find(command), std::string::npos) << command;
   }
 }
