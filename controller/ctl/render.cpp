@@ -14,6 +14,7 @@
 namespace saspd::ctl {
 namespace {
 
+using report::AdviceState;
 using report::LinkState;
 using report::Reason;
 
@@ -37,7 +38,8 @@ std::string advice_text(const report::Member& member) {
 Color color_of(const report::Word<Reason>& reason) {
   if (reason == Reason::advice) return Color::good;
   const bool bad = reason == Reason::no_contact || reason == Reason::unbound ||
-                   reason == Reason::held_all_zero || reason == Reason::held_panic;
+                   reason == Reason::held_all_zero || reason == Reason::held_panic ||
+                   reason == Reason::held_stale;
   return bad ? Color::bad : Color::doubtful;
 }
 
@@ -98,6 +100,39 @@ std::string render_alarms(const report::Group& group, bool colors) {
   return out;
 }
 
+// "75 s old, ageing"; null is a service that is not in the kernel.
+Cell advice_age(const report::GroupSummary& group) {
+  if (!group.advice_state) return {"-"};
+  const auto state = *group.advice_state;
+  const std::string old =
+      group.advice_age_s ? duration(*group.advice_age_s, "?") + " old" : std::string("none yet");
+  if (state == AdviceState::fresh) return {old};
+  return {old + ", " + or_dash(state.text()),
+          state == AdviceState::stale ? Color::bad : Color::doubtful};
+}
+
+// What --on-stale does to the weights, or will.
+std::string_view consequence(const report::GroupSummary& group) {
+  const auto action = group.on_stale.value_or(report::OnStale::hold);
+  if (action == report::OnStale::drain && group.advice_age_s) return "no new connections";
+  return action == report::OnStale::static_ ? "static weights" : "the weights stay";
+}
+
+// "no_answer; stale in 1 min 45 s: the weights stay"
+std::string advice_outlook(const report::GroupSummary& group) {
+  std::string text = or_dash(group.advice_lack);
+  if (group.stale_in_s) text += "; stale in " + duration(*group.stale_in_s, "?");
+  return fmt::format("{}: {}", text, consequence(group));
+}
+
+std::string render_advice_age(const report::GroupSummary& group, bool colors) {
+  if (!group.advice_state) return {};
+  const auto [text, color] = advice_age(group);
+  std::string out = "  advice " + painted(text, color, colors);
+  if (group.advice_state != AdviceState::fresh) out += ", " + advice_outlook(group);
+  return out + '\n';
+}
+
 std::string render_group(const report::Group& group, bool colors) {
   std::string out = painted("group " + or_dash(group.name), Color::bold, colors);
   if (group.held) out += painted("  held back: " + or_dash(group.held), Color::bad, colors);
@@ -109,7 +144,8 @@ std::string render_group(const report::Group& group, bool colors) {
     if (service.managed) out += ", managed";
     out += '\n';
   }
-  return out + members_table(group.members, group.services.size() > 1, colors) +
+  return out + render_advice_age(group, colors) +
+         members_table(group.members, group.services.size() > 1, colors) +
          render_alarms(group, colors);
 }
 
@@ -227,6 +263,12 @@ void find_group_problems(const report::Group& group, Texts& found) {
   if (group.held) {
     found.push_back(fmt::format("group {} holds its advice back: {}", name, or_dash(group.held)));
   }
+  // Halfway to --on-stale, which no delayed answer explains.
+  if (group.advice_state == AdviceState::ageing && group.advice_age_s && group.stale_in_s &&
+      *group.advice_age_s >= *group.stale_in_s) {
+    found.push_back(fmt::format("group {} has had no fresh advice for {}: {}", name,
+                                duration(*group.advice_age_s, "?"), advice_outlook(group)));
+  }
   for (const auto& member : group.members) {
     const bool waits = member.kernel_weight.value_or(0) > 0;
     if (waits && member.state && !member.state->reachable) {
@@ -273,16 +315,17 @@ std::string render(const report::Gwms& gwms, bool colors) {
 
 std::string render(const report::Groups& groups, bool colors) {
   std::vector<Row> rows{
-      {{"GROUP"}, {"GWM"}, {"MEMBERS"}, {"IN THE KERNEL"}, {"HELD BACK"}, {"ALARMS"}}};
+      {{"GROUP"}, {"GWM"}, {"MEMBERS"}, {"IN THE KERNEL"}, {"HELD BACK"}, {"ALARMS"}, {"ADVICE"}}};
   for (const auto& group : groups.groups) {
     const auto alarms = group.alarms.size();
-    rows.push_back({{or_dash(group.name)},
-                    {or_dash(group.gwm)},
-                    {std::to_string(group.member_counts.all)},
-                    {group.bound ? "yes" : "no", group.bound ? Color::none : Color::bad},
-                    {or_dash(group.held), group.held ? Color::bad : Color::none},
-                    {alarms == 0 ? "-" : std::to_string(alarms),
-                     alarms == 0 ? Color::none : Color::doubtful}});
+    rows.push_back(
+        {{or_dash(group.name)},
+         {or_dash(group.gwm)},
+         {std::to_string(group.member_counts.all)},
+         {group.bound ? "yes" : "no", group.bound ? Color::none : Color::bad},
+         {or_dash(group.held), group.held ? Color::bad : Color::none},
+         {alarms == 0 ? "-" : std::to_string(alarms), alarms == 0 ? Color::none : Color::doubtful},
+         advice_age(group)});
   }
   return rows.size() == 1 ? "  no groups\n" : table(rows, colors);
 }

@@ -240,6 +240,12 @@ std::string_view name(Doubt doubt) {
 std::string_view name(ProbeState state) {
   return word_of(state);
 }
+std::string_view name(AdviceState state) {
+  return word_of(state);
+}
+std::string_view name(OnStale action) {
+  return word_of(action);
+}
 
 template <class Answer>
 json::object to_json(const Answer& answer) {

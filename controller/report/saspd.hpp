@@ -94,10 +94,18 @@ struct GroupSummary {
   std::optional<std::string> gwm;   // whose advice counts; null: no GWM has advised yet
   bool bound = false;               // a service of it is in the kernel
   std::optional<std::string> held;  // why advice is held back, if it is
+  // How old its advice is; null: none of its services has members in the kernel.
+  std::optional<Word<AdviceState>> advice_state;
+  std::optional<std::int64_t> advice_age_s;  // null: none since the start
+  std::optional<std::string> advice_lack;    // why no more comes; null: it is expected in time
+  std::optional<std::int64_t> stale_in_s;    // null: it is, or no GWM was heard yet
+  std::optional<Word<OnStale>> on_stale;     // what then follows; null as advice_state
   std::vector<Alarm> alarms;
   std::vector<Service> services;
 };
-BOOST_DESCRIBE_STRUCT(GroupSummary, (), (name, gwm, bound, held, alarms, services))
+BOOST_DESCRIBE_STRUCT(GroupSummary, (),
+                      (name, gwm, bound, held, advice_state, advice_age_s, advice_lack, stale_in_s,
+                       on_stale, alarms, services))
 
 struct Group : GroupSummary {
   std::vector<Member> members;

@@ -27,18 +27,35 @@ enum class Reason : std::uint8_t {
   static_weight,  // never advised
   held_all_zero,  // the advice would leave the service without any server
   held_panic,     // the advice would leave it fewer servers than --panic
+  held_stale,     // no fresh advice for --stale-after: what --on-stale makes of the last
   unbound,        // not in the kernel
 
   static_ = static_weight,  // its word
 };
 BOOST_DESCRIBE_ENUM(Reason, leaving, foreign_zero, unclear_zero, quiesced, no_contact,
-                    not_confident, advice, static_, held_all_zero, held_panic, unbound)
+                    not_confident, advice, static_, held_all_zero, held_panic, held_stale, unbound)
 
 enum class ZeroAuthor : std::uint8_t { nobody, ours, foreign, unclear };  // nobody: it is not 0
 BOOST_DESCRIBE_ENUM(ZeroAuthor, nobody, ours, foreign, unclear)
 
 enum class Doubt : std::uint8_t { none, no_record, added_again, edited, restored };
 BOOST_DESCRIBE_ENUM(Doubt, none, no_record, added_again, edited, restored)
+
+// How old the advice of a group is, against what its GWM announced.
+enum class AdviceState : std::uint8_t {
+  fresh,
+  ageing,  // more of it is overdue, or the GWM gives none; nothing follows yet
+  stale,   // for --stale-after: --on-stale acts
+};
+BOOST_DESCRIBE_ENUM(AdviceState, fresh, ageing, stale)
+
+// What --on-stale makes of stale advice.
+enum class OnStale : std::uint8_t {
+  hold,
+  static_,  // its word is "static"
+  drain,
+};
+BOOST_DESCRIBE_ENUM(OnStale, hold, static_, drain)
 
 using sasp::LinkState;
 
@@ -50,6 +67,8 @@ std::string_view name(Reason reason);
 std::string_view name(ZeroAuthor author);
 std::string_view name(Doubt doubt);
 std::string_view name(ProbeState state);
+std::string_view name(AdviceState state);
+std::string_view name(OnStale action);
 
 // A word of an answer. One that is not in our list is of a newer program, and is kept as it is;
 // none at all is the empty text.

@@ -181,11 +181,14 @@ bool AdviceBook::set_connected(std::size_t gwm, bool connected, Agenda& agenda) 
   return true;
 }
 
-void AdviceBook::heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda) {
+bool AdviceBook::heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda) {
   const auto before = std::exchange(gwms_.at(gwm).heard, heard);
   if (before.full != heard.full) mark_unnamed(gwm, before.full, agenda);
   // How long it may be silent follows from it.
-  if (before.next_within != heard.next_within) mark_advised_by(gwm, agenda);
+  const bool other_pace = before.next_within != heard.next_within;
+  if (other_pace) mark_advised_by(gwm, agenda);
+  const bool speaks_again = gwms_[gwm].silent && before.last != heard.last;
+  return before.full != heard.full || other_pace || speaks_again;
 }
 
 // Of the groups that it advises, those with a member of which it does not speak any more.

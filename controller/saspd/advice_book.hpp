@@ -64,8 +64,8 @@ class AdviceBook {
   // primary); when none is connected, the one that counted last goes on counting. Returns whether
   // anything is different now.
   bool set_connected(std::size_t gwm, bool connected, Agenda& agenda);
-  // When that GWM spoke last, and how it goes on.
-  void heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda);
+  // When that GWM spoke last, and how it goes on. Returns whether that may change a decision.
+  bool heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda);
   // Settles for each group who counts, and which GWM does not speak any more (is_silent).
   void choose_gwms(Agenda& agenda);
   void find_silent(std::optional<Duration> stale_after, TimePoint now, Agenda& agenda);

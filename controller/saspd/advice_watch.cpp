@@ -42,26 +42,48 @@ Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::He
   return anyone_valid ? Guidance::unknown : Guidance::advised;
 }
 
-void AdviceWatch::update(Guidance guidance, Duration patience, TimePoint now) {
+void AdviceWatch::update(Guidance guidance, bool has_advice, const std::optional<TimePoint>& heard,
+                         Duration patience, TimePoint now) {
+  guidance_ = guidance;
+  patience_ = patience;
+  was_advised_ = was_advised_ || has_advice;
   if (guidance == Guidance::advised) {
-    *this = {};
+    without_since_.reset();
+    lack_.reset();
     return;
   }
-  if (!without_since_) without_since_ = now;
+  // A GWM that has gone was heard before it went; one that speaks has only now nothing to say.
+  const bool is_gone = guidance == Guidance::lost || guidance == Guidance::stale;
+  if (!without_since_) without_since_ = is_gone && was_advised_ ? heard.value_or(now) : now;
   const bool long_ago = guidance == Guidance::stale || now - *without_since_ >= patience;
   if (lack_ || long_ago) lack_ = guidance;
 }
 
-std::optional<TimePoint> AdviceWatch::deadline(Duration patience) const {
-  if (!without_since_ || lack_) return std::nullopt;
-  return *without_since_ + patience;
+std::optional<TimePoint> AdviceWatch::stale_at() const {
+  if (!without_since_) return std::nullopt;
+  return *without_since_ + patience_;
 }
 
-std::string explain_lack(Guidance lack, const std::string& group) {
-  const auto because = [](const std::string& why) {
-    return "no GWM steers it, and the weights stay as they are: " + why;
+std::optional<TimePoint> AdviceWatch::deadline() const {
+  return lack_ ? std::nullopt : stale_at();
+}
+
+namespace {
+
+std::string_view consequence(const AdviceWatch& watch, OnStale on_stale) {
+  if (on_stale == OnStale::static_) return "the servers have their static weights (--on-stale)";
+  if (on_stale == OnStale::drain && watch.was_advised())
+    return "no server gets new connections (--on-stale drain)";
+  return "the weights stay as they are";
+}
+
+}  // namespace
+
+std::string explain_lack(const AdviceWatch& watch, const std::string& group, OnStale on_stale) {
+  const auto because = [&](const std::string& why) {
+    return fmt::format("no GWM steers it, and {}: {}", consequence(watch, on_stale), why);
   };
-  switch (lack) {
+  switch (watch.lack().value_or(Guidance::advised)) {
     case Guidance::lost:
       return because("the GWM whose advice counts is not connected; see saspctl gwm");
     case Guidance::stale:

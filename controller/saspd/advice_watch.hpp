@@ -36,18 +36,32 @@ Guidance guidance(const std::map<Endpoint, MemberInput>& members, const sasp::He
 // GWM that was restarted explains it.
 class AdviceWatch {
  public:
-  void update(Guidance guidance, Duration patience, TimePoint now);
+  // `has_advice`: there are members, and a GWM steers them. `heard`: when the GWM that counts spoke
+  // last.
+  void update(Guidance guidance, bool has_advice, const std::optional<TimePoint>& heard,
+              Duration patience, TimePoint now);
+  // As of the last update.
+  Guidance guidance() const { return guidance_; }
   // Why no GWM steers it; nothing: it is steered, or was until recently.
   std::optional<Guidance> lack() const { return lack_; }
+  // Whether a GWM ever steered it.
+  bool was_advised() const { return was_advised_; }
+  // Since when there is no fresh advice; nothing: there is.
+  std::optional<TimePoint> without_since() const { return without_since_; }
+  // When it was without it for too long, or will be; nothing: there is fresh advice.
+  std::optional<TimePoint> stale_at() const;
   // When time alone will make it unsteered, if it will.
-  std::optional<TimePoint> deadline(Duration patience) const;
+  std::optional<TimePoint> deadline() const;
 
  private:
+  Guidance guidance_ = Guidance::advised;
+  bool was_advised_ = false;
+  Duration patience_{};
   std::optional<TimePoint> without_since_;
   std::optional<Guidance> lack_;
 };
 
-// What is the matter, and what helps.
-std::string explain_lack(Guidance lack, const std::string& group);
+// What is the matter, what becomes of the weights, and what helps.
+std::string explain_lack(const AdviceWatch& watch, const std::string& group, OnStale on_stale);
 
 }  // namespace saspd::director

@@ -113,8 +113,8 @@ void find_sudden_loss(const Looked& service, const LossWatch& watch, Alarms& ala
 void find_no_advice(const Looked& service, const AlarmInput& input, Alarms& alarms) {
   const auto watch = input.advice.find(service.settings.key);
   if (watch == input.advice.end() || !watch->second.lack()) return;
-  alarms.push_back(
-      {"no_advice", true, service.name, explain_lack(*watch->second.lack(), input.group.name)});
+  alarms.push_back({"no_advice", true, service.name,
+                    explain_lack(watch->second, input.group.name, input.on_stale)});
 }
 
 void find_no_fallback(const Looked& service, Alarms& alarms) {

@@ -45,6 +45,7 @@ struct AlarmInput {
   const std::set<IpAddress>& unreachable;  // see lb::Dataplane
   const lb::KernelSettings& kernel;
   std::size_t left_out = 0;  // members that registered themselves and are left out
+  OnStale on_stale = OnStale::hold;
 };
 std::vector<Alarm> find_alarms(const AlarmInput& input);
 

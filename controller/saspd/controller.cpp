@@ -71,6 +71,8 @@ sasp::LinkStep Controller::take(std::size_t gwm, sasp::LinkedSession<sasp::LbSes
                                 TimePoint now) {
   for (const auto& event : step.events)
     take(gwm, event, now);
+  // Also that nothing has changed is heard.
+  if (reconciler_.heard(gwm, gwms_[gwm].link.session().heard())) output_.work = true;
   return std::move(step.link);
 }
 

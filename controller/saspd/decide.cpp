@@ -29,12 +29,14 @@ class ServiceToDecide {
 
   Verdict verdict() {
     Verdict verdict;
-    const auto members = inputs();
+    auto members = inputs();
+    verdict.advice = watch(members);
+    const Standing standing = standing_with(verdict.advice);
+    if (standing == Standing::stale) forget_unsaid(verdict.advice, members);
     const auto& scheduler = service_.manage ? service_.manage->service.scheduler : pool_.scheduler;
     verdict.scale = known_.scale(service_.key);
-    verdict.decision = project(members, group_.gwm.has_value(), limits_of(scheduler, service_.max),
-                               verdict.scale, settings_.policy, now_);
-    steer(members, verdict);
+    verdict.decision = project(members, standing, limits_of(scheduler, service_.max), verdict.scale,
+                               settings_.policy, now_);
     note_held_zeros(verdict);
     note_drains(verdict.decision);
     verdict.until = until_;
@@ -66,14 +68,33 @@ class ServiceToDecide {
     return inputs;
   }
 
-  void steer(const std::map<Endpoint, MemberInput>& inputs, Verdict& verdict) const {
+  AdviceWatch watch(const std::map<Endpoint, MemberInput>& inputs) {
     const auto adviser = known_.advice().adviser_of(group_);
     const auto& heard = adviser.heard;
-    verdict.patience = patience_with(heard, settings_.stale_after);
-    verdict.guidance = guidance(inputs, heard);
-    if (verdict.guidance == Guidance::advised && is_silent(heard, settings_.stale_after, now_))
-      verdict.guidance = Guidance::stale;
-    if (!adviser.connected && !inputs.empty()) verdict.guidance = Guidance::lost;
+    Guidance guidance = director::guidance(inputs, heard);
+    if (guidance == Guidance::advised && is_silent(heard, settings_.stale_after, now_))
+      guidance = Guidance::stale;
+    if (!adviser.connected && !inputs.empty()) guidance = Guidance::lost;
+    AdviceWatch watch = known_.advice_watch(service_.key);
+    const bool has_advice = guidance == Guidance::advised && group_.gwm && !inputs.empty();
+    watch.update(guidance, has_advice, heard.last, patience_with(heard, settings_.stale_after),
+                 now_);
+    if (const auto when = watch.deadline()) ends_at(*when);
+    return watch;
+  }
+
+  // Static weights do without advice; nothing else is done in the name of a GWM that never spoke.
+  Standing standing_with(const AdviceWatch& watch) const {
+    const bool can_be_stale = watch.was_advised() || settings_.policy.on_stale == OnStale::static_;
+    if (watch.lack() && can_be_stale) return Standing::stale;
+    return group_.gwm ? Standing::current : Standing::none;
+  }
+
+  // What no GWM says any more does not outlive --stale-after, unless it is held.
+  void forget_unsaid(const AdviceWatch& watch, std::map<Endpoint, MemberInput>& inputs) const {
+    if (settings_.policy.on_stale == OnStale::hold || watch.lack() == Guidance::unknown) return;
+    for (auto& [endpoint, input] : inputs)
+      input.advice.reset();
   }
 
   void note_held_zeros(Verdict& verdict) const {

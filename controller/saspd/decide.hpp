@@ -20,10 +20,9 @@ struct DecisionSettings {
 // What shall become of one service.
 struct Verdict {
   ServiceDecision decision;
-  Scale scale;  // that it was made by
-  Guidance guidance = Guidance::advised;
-  Duration patience{};  // see AdviceWatch
-  HeldZeros zeros;      // that are not ours to raise
+  Scale scale;         // that it was made by
+  AdviceWatch advice;  // whether it is steered, as of now
+  HeldZeros zeros;     // that are not ours to raise
   // When time alone may make it another one: see Agenda.
   std::optional<TimePoint> until;
 };

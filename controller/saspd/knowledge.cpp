@@ -103,6 +103,11 @@ Scale Knowledge::scale(const lb::ServiceKey& service) const {
   return found != scales_.end() ? found->second : Scale{};
 }
 
+AdviceWatch Knowledge::advice_watch(const lb::ServiceKey& service) const {
+  const auto found = advice_watches_.find(service);
+  return found != advice_watches_.end() ? found->second : AdviceWatch{};
+}
+
 std::optional<TimePoint> Knowledge::unknown_since(const lb::ServiceKey& service) const {
   const auto found = unknown_since_.find(service);
   if (found == unknown_since_.end()) return std::nullopt;
@@ -130,8 +135,8 @@ bool Knowledge::set_connected(std::size_t gwm, bool connected) {
   return advice_.set_connected(gwm, connected, agenda_);
 }
 
-void Knowledge::heard(std::size_t gwm, const sasp::Heard& heard) {
-  advice_.heard(gwm, heard, agenda_);
+bool Knowledge::heard(std::size_t gwm, const sasp::Heard& heard) {
+  return advice_.heard(gwm, heard, agenda_);
 }
 
 void Knowledge::remember(Ledger ledger) {
@@ -261,18 +266,13 @@ void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, Tim
   if (verdict == nullptr) return agenda_.set_deadline(service, std::nullopt);
   const lb::Pool& kernel = pool(service);
   scales_[service] = verdict->scale;
-  AdviceWatch& watch = advice_watches_[service];
-  watch.update(verdict->guidance, verdict->patience, now);
+  advice_watches_[service] = verdict->advice;
   const bool leaves = note_who_leaves(service, verdict->decision, now);
   note_who_serves(service, now);
   const bool avoided = note_who_is_avoided(service, verdict->decision, now);
   LossWatch& loss = losses_[service];
   const bool restored = loss.update(kernel, verdict->decision, now);
-  std::optional<TimePoint> until = verdict->until;
-  for (const auto& other : {watch.deadline(verdict->patience), loss.deadline(kernel)}) {
-    if (other) until = std::min(until.value_or(*other), *other);
-  }
-  agenda_.set_deadline(service, until);
+  agenda_.set_deadline(service, earliest({verdict->until, loss.deadline(kernel)}));
   // What is not in the kernel is forgotten at each look.
   if (leaves || avoided || restored || !table_.contains(service)) agenda_.mark(service);
 }

@@ -62,7 +62,7 @@ class Knowledge {
   // --- what changes it
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
   bool set_connected(std::size_t gwm, bool connected);
-  void heard(std::size_t gwm, const sasp::Heard& heard);
+  bool heard(std::size_t gwm, const sasp::Heard& heard);
   void remember(Ledger ledger);
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
@@ -102,6 +102,7 @@ class Knowledge {
   Scale scale(const lb::ServiceKey& service) const;
   const std::map<lb::ServiceKey, LossWatch>& losses() const { return losses_; }
   const std::map<lb::ServiceKey, AdviceWatch>& advice_watches() const { return advice_watches_; }
+  AdviceWatch advice_watch(const lb::ServiceKey& service) const;
   // Since when the GWM knows no member of it.
   std::optional<TimePoint> unknown_since(const lb::ServiceKey& service) const;
 

@@ -142,18 +142,38 @@ bool is_held(const Reconciler::GroupView& group, Reason reason) {
                      [reason](const auto& service) { return service.held == reason; });
 }
 
-void add_groups(Families& families, const Status& status) {
+// The age has no value before the first advice.
+void add_freshness(Family& age, Family& state, Family& held, const Reconciler::GroupView& group,
+                   TimePoint now) {
+  using report::AdviceState;
+  const auto& freshness = group.freshness;
+  const auto is = freshness ? std::optional(freshness->state(now)) : std::nullopt;
+  const bool holds = freshness && freshness->acts(now) && freshness->on_stale == OnStale::hold;
+  add(held, holds ? 1 : 0, {{"group", group.name}, {"reason", "stale"}});
+  for (const auto each : {AdviceState::fresh, AdviceState::ageing, AdviceState::stale})
+    add(state, is == each ? 1 : 0,
+        {{"group", group.name}, {"state", std::string(report::name(each))}});
+  if (freshness && freshness->last)
+    add(age, seconds(now - *freshness->last), {{"group", group.name}});
+}
+
+void add_groups(Families& families, const Status& status, TimePoint now) {
   Family unbound = gauge("saspd_groups_unbound", "Groups without any service in the kernel.");
   add(unbound, static_cast<double>(std::count_if(status.groups.begin(), status.groups.end(),
                                                  [](const auto& g) { return !is_bound(g); })));
   Family held = gauge("saspd_group_held", "1 while advice for this group is held back.");
   Family alarms = gauge("saspd_group_alarm", "1 while this alarm is raised.");
   Family changes = counter("saspd_weight_changes_total", "Weights written, by the rule.");
+  Family age = gauge("saspd_group_advice_age_seconds",
+                     "Time since a GWM last gave fresh advice for this group.");
+  Family state = gauge("saspd_group_advice_state",
+                       "1 for the state of its advice: fresh, ageing (overdue) or stale.");
   for (const auto& group : status.groups) {
     add(held, is_held(group, Reason::held_all_zero) ? 1 : 0,
         {{"group", group.name}, {"reason", "all_zero"}});
     add(held, is_held(group, Reason::held_panic) ? 1 : 0,
         {{"group", group.name}, {"reason", "panic"}});
+    add_freshness(age, state, held, group, now);
     std::set<Labels> raised;  // one may be there for more than one reason
     for (const auto& alarm : group.alarms) {
       raised.insert({{"group", group.name},
@@ -172,7 +192,8 @@ void add_groups(Families& families, const Status& status) {
       add(changes, static_cast<double>(count),
           {{"group", group.name}, {"reason", std::string(name(reason))}});
   }
-  take(families, {std::move(unbound), std::move(held), std::move(alarms), std::move(changes)});
+  take(families, {std::move(unbound), std::move(held), std::move(alarms), std::move(changes),
+                  std::move(age), std::move(state)});
 }
 
 // --- members
@@ -301,7 +322,7 @@ Families metric_families(const Status& status, const MetricCounters& counters, b
   add_build(families, status);
   add_kernel(families, status, counters);
   add_gwms(families, status, now, wall);
-  add_groups(families, status);
+  add_groups(families, status, now);
   if (with_members) add_members(families, status);
   return families;
 }

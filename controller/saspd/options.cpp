@@ -141,9 +141,17 @@ void add_service_options(cli::Cli& cli, Options& options, Backends backends) {
       "server without a port of its own (fwmark, VIP:0)");
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read, and weights of other programs are overwritten");
-  cli.option("--stale-after", "SECONDS", options.stale_after, parse_stale_after,
-             "how long a service may be without usable advice before it raises the alarm "
-             "no_advice; its weights stay. Default: three times the interval, at least 180");
+  cli.option(
+      "--stale-after", "SECONDS", options.stale_after, parse_stale_after,
+      "how long a service may be without fresh advice, whatever the reason, before it raises "
+      "the alarm no_advice and --on-stale acts. Default: three times the interval, at least "
+      "180");
+  cli.option(
+      "--on-stale", "hold|static|drain", options.policy.on_stale,
+      cli::one_of<OnStale>(
+          {{"hold", OnStale::hold}, {"static", OnStale::static_}, {"drain", OnStale::drain}}),
+      "what then becomes of its weights, until a GWM advises again: they stay; the static "
+      "weights; or 0, so that this director takes no new connections for it");
   cli.option("--on-all-zero", "hold|apply", options.policy.hold_all_zero,
              cli::one_of<bool>({{"hold", true}, {"apply", false}}),
              "hold back, or apply, advice that leaves a service without any server");
@@ -316,6 +324,11 @@ std::vector<std::string> doubts(const Options& options) {
           fmt::format("--service {}={}: {}", group.name, lb::text(service.key), *doubted));
     }
   }
+  if (options.policy.on_stale == OnStale::drain) {
+    found.emplace_back(
+        "--on-stale drain: when no GWM advises any more, every service of this director refuses "
+        "new connections; another director has to take them");
+  }
   if (options.tls.used() && options.insecure_plaintext) {
     found.emplace_back("--insecure-plaintext has no effect: a --tls option turns TLS on");
   }
@@ -368,7 +381,7 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli::add_common_options(
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
-  cli.not_built_yet({"--gwm-merge", "--on-stale", "--drift", "--max-step"});
+  cli.not_built_yet({"--gwm-merge", "--drift", "--max-step"});
   const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
       if (options.verb == cli::Verb::run) return {};

@@ -23,16 +23,24 @@ Draft keep(const MemberInput& member, Reason reason) {
   return {&member, member.kernel_weight, reason, true};
 }
 
+// Whether an action takes the place of the advice.
+bool is_replaced(Standing standing, const ProjectionPolicy& policy) {
+  return standing == Standing::stale && policy.on_stale != OnStale::hold;
+}
+
 // The rules for one member alone, highest precedence first.
-Draft draft(const MemberInput& member, bool advised) {
+Draft draft(const MemberInput& member, Standing standing, const ProjectionPolicy& policy) {
   if (member.leaving) return {&member, 0, Reason::leaving};
   if (!member.absent && member.kernel_weight == 0 && !member.own_zero) {
     return keep(member, member.unclear_zero ? Reason::unclear_zero : Reason::foreign_zero);
   }
-  if (!advised) return keep(member, Reason::static_weight);
+  if (standing == Standing::none) return keep(member, Reason::static_weight);
+  const bool replaced = is_replaced(standing, policy);
+  if (replaced && policy.on_stale == OnStale::drain) return {&member, 0, Reason::held_stale};
   if (!member.advice) return {&member, member.static_weight, Reason::static_weight};
   if (member.advice->quiesced()) return {&member, 0, Reason::quiesced};
   if (!member.advice->contact()) return {&member, 0, Reason::no_contact};
+  if (replaced) return {&member, member.static_weight, Reason::static_weight};
   if (!member.advice->confident()) return {&member, 0, Reason::not_confident};
   return {&member, member.advice->weight, Reason::advice};
 }
@@ -129,19 +137,31 @@ ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
   return decision;
 }
 
+// Whether its weight stands for want of fresh advice. A zero that came from not_confident alone
+// keeps its name: who avoided it is remembered by that.
+bool stands_on_stale(const Decision& member) {
+  return member.reason == Reason::advice ||
+         (member.reason == Reason::not_confident && member.weight > 0);
+}
+
 }  // namespace
 
-ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
+ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing standing,
                         const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
                         TimePoint now) {
   Drafts drafts;
   for (const auto& [endpoint, member] : members)
-    drafts[endpoint] = draft(member, advised);
+    drafts[endpoint] = draft(member, standing, policy);
   const bool nobody_known = apply_confidence(drafts);
-  const auto held = advised ? hold_back(drafts, policy, now) : std::nullopt;
+  const bool follows = standing != Standing::none && !is_replaced(standing, policy);
+  const auto held = follows ? hold_back(drafts, policy, now) : std::nullopt;
   ServiceDecision decision = scaled(drafts, limits, scale, policy, held.has_value());
   decision.nobody_known = nobody_known;
   decision.held = held;
+  if (standing != Standing::stale) return decision;
+  for (auto& [endpoint, member] : decision.members) {
+    if (stands_on_stale(member)) member.reason = Reason::held_stale;
+  }
   return decision;
 }
 

@@ -72,15 +72,25 @@ bool is_withdrawn(Reason reason);
 // accepted as dead while others served.
 inline constexpr Duration lost_lately = std::chrono::minutes{10};
 
+using report::OnStale;
+
 struct ProjectionPolicy {
   bool hold_all_zero = true;     // --on-all-zero hold|apply
   std::uint32_t panic = 0;       // --panic: percent of the members that were not withdrawn
   std::uint32_t min_change = 0;  // --min-change: percent of the current weight; 0: off
+  OnStale on_stale = OnStale::hold;
 };
 
-// Decides the weights of one service, within `limits` by its `scale`. `advised`: whether the group
-// of the service has had advice; before that, every weight stays as it is.
-ServiceDecision project(const std::map<Endpoint, MemberInput>& members, bool advised,
+// What the advice for a service is worth.
+enum class Standing : std::uint8_t {
+  none,     // there was none yet: every weight stays as it is
+  current,  // it counts
+  stale,    // no fresh one has come for --stale-after
+};
+
+// Decides the weights of one service, within `limits` by its `scale`. Of stale advice that is not
+// held, what a member still has is as fresh as can be: quiesced and no contact stand.
+ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing standing,
                         const Limits& limits, Scale& scale, const ProjectionPolicy& policy,
                         TimePoint now);
 

@@ -40,6 +40,12 @@ void Reconciler::set_connected(std::size_t gwm, bool connected) {
   if (known_.set_connected(gwm, connected)) decided_ = false;
 }
 
+bool Reconciler::heard(std::size_t gwm, const sasp::Heard& heard) {
+  if (!known_.heard(gwm, heard)) return false;
+  decided_ = false;
+  return true;
+}
+
 // --- the pass
 
 Work Reconciler::work(TimePoint now) {
@@ -350,9 +356,10 @@ AlarmsByGroup Reconciler::new_alarms(const std::set<IpAddress>& unreachable) {
 
 std::vector<Alarm> Reconciler::alarms(const Group& group,
                                       const std::set<IpAddress>& unreachable) const {
-  auto found = find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
-                            known_.losses(), known_.advice_watches(), known_.vanished(),
-                            unreachable, kernel_settings_, group.self_registered.left_out()});
+  auto found =
+      find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
+                   known_.losses(), known_.advice_watches(), known_.vanished(), unreachable,
+                   kernel_settings_, group.self_registered.left_out(), settings_.policy.on_stale});
   for (const auto& service : group.settings.services) {
     if (auto alarm = no_room_.alarm(service.key)) found.push_back(std::move(*alarm));
   }
@@ -365,7 +372,11 @@ void Reconciler::all_alarms_changed() {
 }
 
 std::vector<Reconciler::GroupView> Reconciler::view(const std::set<IpAddress>& unreachable) const {
-  return director::view(known_, decisions_, weight_changes_, alarms(unreachable));
+  auto views = director::view(known_, decisions_, weight_changes_, alarms(unreachable));
+  for (auto& view : views)
+    view.freshness = freshness_of(known_, known_.advice().groups().at(view.name),
+                                  settings_.stale_after, settings_.policy.on_stale);
+  return views;
 }
 
 }  // namespace saspd::director

@@ -82,7 +82,8 @@ class Reconciler {
   // See AdviceBook.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
   void set_connected(std::size_t gwm, bool connected);
-  void heard(std::size_t gwm, const sasp::Heard& heard) { known_.heard(gwm, heard); }
+  // Returns whether that may change a decision.
+  bool heard(std::size_t gwm, const sasp::Heard& heard);
   Work work(TimePoint now);
   // When work() has something to decide though nobody says anything: later than the last work().
   // Nothing: never, or the kernel has to be listed first.

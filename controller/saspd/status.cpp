@@ -97,13 +97,25 @@ report::Service service(const Reconciler::ServiceView& from) {
   return service;
 }
 
-report::GroupSummary summary(const Status& status, const Reconciler::GroupView& from) {
+void add_freshness(report::GroupSummary& group, const Freshness& from, TimePoint now) {
+  const auto state = from.state(now);
+  group.advice_state = state;
+  if (from.last) group.advice_age_s = seconds_between(*from.last, now);
+  group.advice_lack = unless_empty(std::string(name(from.lack(now))));
+  if (from.stale_at && state != report::AdviceState::stale)
+    group.stale_in_s = seconds_between(now, *from.stale_at);
+  group.on_stale = from.on_stale;
+}
+
+report::GroupSummary summary(const Status& status, const Reconciler::GroupView& from,
+                             TimePoint now) {
   report::GroupSummary group;
   group.name = from.name;
   if (from.gwm) group.gwm = status.gwms.at(*from.gwm).endpoint;
   group.bound = std::any_of(from.services.begin(), from.services.end(),
                             [](const auto& one) { return one.present; });
   group.held = held(from);
+  if (from.freshness) add_freshness(group, *from.freshness, now);
   group.alarms = each<report::Alarm>(from.alarms, [](const Alarm& alarm) {
     return report::Alarm{std::string(alarm.name), alarm.urgent, unless_empty(alarm.service),
                          alarm.detail};
@@ -130,7 +142,21 @@ std::vector<report::Change> changes(const lb::Plan& plan) {
   return each<report::Change>(plan, change);
 }
 
-std::string explain(const Reconciler::MemberView& member) {
+// What no fresh advice makes of a weight.
+std::string explain_stale(const Freshness& freshness, TimePoint now) {
+  const std::string why = fmt::format("no fresh advice for longer than --stale-after ({}): ",
+                                      words(freshness.lack(now)));
+  switch (freshness.on_stale) {
+    case OnStale::drain:
+      return why + "it gets no new connections until a GWM advises again (--on-stale drain)";
+    case OnStale::static_: return why + "its static weight (--on-stale static)";
+    case OnStale::hold: break;
+  }
+  return why + "the last advice stands until a GWM advises again (--on-stale hold)";
+}
+
+std::string explain(const Reconciler::MemberView& member, const std::optional<Freshness>& freshness,
+                    TimePoint now) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
     case Reason::leaving:
@@ -160,7 +186,11 @@ std::string explain(const Reconciler::MemberView& member) {
                        "the GWM advises weight {}; it is {}: scaled for the service's scheduler, "
                        "or closer than --min-change",
                        advised, member.effective_weight);
+    case Reason::held_stale:
+      return freshness ? explain_stale(*freshness, now) : std::string("the advice is stale");
     case Reason::static_weight:
+      if (freshness && freshness->on_stale == OnStale::static_ && freshness->acts(now))
+        return explain_stale(*freshness, now);
       return member.advice
                  ? "static weight"
                  : "no GWM has advised a weight for it yet: its static weight, or the one "
@@ -217,7 +247,7 @@ report::Status status_answer(const Status& status, TimePoint now) {
   answer.config_error = unless_empty(status.config_error);
   answer.gwm = gwms(status, now);
   answer.groups = each<report::Group>(status.groups, [&](const auto& group) {
-    return report::Group{summary(status, group), members(group, now)};
+    return report::Group{summary(status, group, now), members(group, now)};
   });
   return answer;
 }
@@ -228,10 +258,10 @@ report::Gwms gwms_answer(const Status& status, TimePoint now) {
   return answer;
 }
 
-report::Groups groups_answer(const Status& status, TimePoint) {
+report::Groups groups_answer(const Status& status, TimePoint now) {
   report::Groups answer;
   answer.groups = each<report::CountedGroup>(status.groups, [&](const auto& group) {
-    return report::CountedGroup{summary(status, group), {group.members.size()}};
+    return report::CountedGroup{summary(status, group, now), {group.members.size()}};
   });
   return answer;
 }
@@ -282,7 +312,8 @@ Result<report::Why> why_answer(const Status& status, std::string_view wanted, Ti
     if (name->group && group.name != *name->group) continue;
     for (const auto& candidate : group.members) {
       if (candidate.endpoint != name->endpoint) continue;
-      answer.members.push_back({member(candidate, now), group.name, explain(candidate)});
+      answer.members.push_back(
+          {member(candidate, now), group.name, explain(candidate, group.freshness, now)});
     }
   }
   if (answer.members.empty()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/saspd/alarms.hpp"
+#include "controller/saspd/freshness.hpp"
 #include "controller/saspd/knowledge.hpp"
 
 namespace saspd::director {
@@ -45,6 +46,7 @@ struct GroupView {
   std::vector<ServiceView> services;
   std::vector<MemberView> members;
   std::vector<Alarm> alarms;
+  std::optional<Freshness> freshness{};  // of its advice; nothing: no service of it was decided
 };
 
 std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,

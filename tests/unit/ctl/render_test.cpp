@@ -67,13 +67,16 @@ TEST(RenderStatus, AlignsGwmsGroupsAndMembers) {
 TEST(RenderGroups, HasALineForEach) {
   EXPECT_EQ(render(read<report::Groups>(R"({"groups": [
               {"name": "web", "gwm": "gwm:3860", "bound": true, "held": null, "alarms": [],
+               "advice_state": "ageing", "advice_age_s": 75,
                "member_counts": {"all": 4}},
               {"name": "db", "gwm": null, "bound": false, "held": "all_zero", "alarms": [{}],
                "member_counts": {"all": 0}}]})"),
                    false),
-            "  GROUP  GWM       MEMBERS  IN THE KERNEL  HELD BACK  ALARMS\n"
-            "  web    gwm:3860  4        yes            -          -\n"
-            "  db     -         0        no             all_zero   1\n");
+            "  GROUP  GWM       MEMBERS  IN THE KERNEL  HELD BACK  ALARMS  "
+            "ADVICE\n"
+            "  web    gwm:3860  4        yes            -          -       "
+            "75 s old, ageing\n"
+            "  db     -         0        no             all_zero   1       -\n");
   EXPECT_EQ(render(report::Groups{}, false), "  no groups\n");
 }
 
@@ -249,6 +252,36 @@ TEST(Problems, AreUrgentAlarmsAndNoOthers) {
   group["alarms"].as_array()[0].as_object()["urgent"] = true;
   EXPECT_EQ(problems_of(status),
             std::vector<std::string>{"group web has the alarm many_servers of tcp:192.0.2.10:80"});
+}
+
+// Long before it acts: at half of its time.
+TEST(Problems, AreGroupsWhoseAdviceAges) {
+  auto status = json(healthy_status);
+  auto& group = status["groups"].as_array()[0].as_object();
+  group["advice_state"] = "ageing";
+  group["advice_lack"] = "no_answer";
+  group["advice_age_s"] = 85;
+  group["stale_in_s"] = 95;
+  group["on_stale"] = "drain";
+  EXPECT_TRUE(problems_of(status).empty());
+  EXPECT_NE(render_status(status, false)
+                .find("  advice 85 s old, ageing, no_answer; stale in 95 s: no new "
+                      "connections\n"),
+            std::string::npos)
+      << render_status(status, false);
+  group["advice_age_s"] = 90;
+  group["stale_in_s"] = 90;
+  EXPECT_EQ(problems_of(status),
+            std::vector<std::string>{"group web has had no fresh advice for 90 s: no_answer; "
+                                     "stale in 90 s: no new connections"});
+}
+
+TEST(RenderStatus, ShowsTheAgeOfFreshAdvice) {
+  auto status = json(healthy_status);
+  auto& group = status["groups"].as_array()[0].as_object();
+  group["advice_state"] = "fresh";
+  group["advice_age_s"] = 3;
+  EXPECT_NE(render_status(status, false).find("  advice 3 s old\n"), std::string::npos);
 }
 
 TEST(RenderPlan, HasALineForEachChange) {

@@ -106,8 +106,10 @@ TEST_F(Metrics, TellWhatIsWrongWithAGroup) {
   EXPECT_EQ(lines("saspd_group_held"),
             "saspd_group_held{group=\"web\",reason=\"all_zero\"} 1\n"
             "saspd_group_held{group=\"web\",reason=\"panic\"} 0\n"
+            "saspd_group_held{group=\"web\",reason=\"stale\"} 0\n"
             "saspd_group_held{group=\"db\",reason=\"all_zero\"} 0\n"
-            "saspd_group_held{group=\"db\",reason=\"panic\"} 0\n");
+            "saspd_group_held{group=\"db\",reason=\"panic\"} 0\n"
+            "saspd_group_held{group=\"db\",reason=\"stale\"} 0\n");
   EXPECT_EQ(lines("saspd_group_alarm"),
             "saspd_group_alarm{group=\"web\",service=\"\",alarm=\"mixed_kinds\","
             "urgent=\"false\"} 1\n"
@@ -116,6 +118,26 @@ TEST_F(Metrics, TellWhatIsWrongWithAGroup) {
   EXPECT_EQ(lines("saspd_weight_changes_total"),
             "saspd_weight_changes_total{group=\"web\",reason=\"quiesced\"} 1\n"
             "saspd_weight_changes_total{group=\"web\",reason=\"advice\"} 7\n");
+}
+
+TEST_F(Metrics, TellHowOldTheAdviceOfAGroupIs) {
+  Reconciler::GroupView web{"web", 0, {}, {}, {}};
+  web.freshness =
+      Freshness{OnStale::hold, Guidance::lost, true, now - 200s, std::nullopt, now - 20s};
+  Reconciler::GroupView db{"db", 0, {}, {}, {}};
+  db.freshness = Freshness{OnStale::hold, Guidance::lost, false, {}, {}, now + 10s};
+  status_.groups = {web, db};
+  EXPECT_EQ(lines("saspd_group_advice_age_seconds"),
+            "saspd_group_advice_age_seconds{group=\"web\"} 200\n");
+  EXPECT_EQ(lines("saspd_group_advice_state"),
+            "saspd_group_advice_state{group=\"web\",state=\"fresh\"} 0\n"
+            "saspd_group_advice_state{group=\"web\",state=\"ageing\"} 0\n"
+            "saspd_group_advice_state{group=\"web\",state=\"stale\"} 1\n"
+            "saspd_group_advice_state{group=\"db\",state=\"fresh\"} 0\n"
+            "saspd_group_advice_state{group=\"db\",state=\"ageing\"} 1\n"
+            "saspd_group_advice_state{group=\"db\",state=\"stale\"} 0\n");
+  EXPECT_NE(lines("saspd_group_held").find("{group=\"web\",reason=\"stale\"} 1\n"),
+            std::string::npos);
 }
 
 TEST_F(Metrics, HaveTheLabelsOfNodeExporter) {

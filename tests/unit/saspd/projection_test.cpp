@@ -47,7 +47,8 @@ class Projection : public testing::Test {
   }
   // "40 advice, 0 quiesced", in the order of the members.
   std::string decided(std::string_view scheduler = "wlc", bool advised = true) {
-    const auto decision = project(members_, advised, limits_of(scheduler), scale_, policy_, now);
+    const auto decision = project(members_, advised ? Standing::current : Standing::none,
+                                  limits_of(scheduler), scale_, policy_, now);
     held_ = decision.held;
     std::string text;
     for (const auto& [endpoint, member] : decision.members) {

@@ -80,6 +80,8 @@ Reconciler::GroupView web() {
   group.members = {advised, held};
   group.alarms = {{"no_fallback", true, service, "set the flag"},
                   {"mixed_kinds", false, "", "two kinds"}};
+  group.freshness =
+      Freshness{OnStale::drain, Guidance::advised, true, now - 30s, now - 15s, now + 150s};
   return group;
 }
 
@@ -127,7 +129,9 @@ TEST(StatusAnswer, HasEverything) {
       R"("state_since_s":0,"last_message_age_s":null,"interval_s":0,)"
       R"("last_error":"connection refused","protocol_errors":0,"tolerances":{},)"
       R"("duplicate_uid":true}],"groups":[{"name":"web","gwm":"gwm1.example:3860","bound":true,)"
-      R"("held":"panic","alarms":[{"name":"no_fallback","urgent":true,)"
+      R"("held":"panic",)"
+      R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
+      R"("on_stale":"drain","alarms":[{"name":"no_fallback","urgent":true,)"
       R"("service":"tcp:192.0.2.10:80","detail":"set the flag"},{"name":"mixed_kinds",)"
       R"("urgent":false,"service":null,"detail":"two kinds"}],"services":[{)"
       R"("spec":"tcp:192.0.2.10:80","present":true,"managed":false,"scheduler":"wrr"},{)"
@@ -141,7 +145,9 @@ TEST(StatusAnswer, HasEverything) {
       R"("quiesce":true,"registered_by_lb":true,"confident":false},"state":0,"age_s":0},)"
       R"("effective_weight":0,"kernel_weight":0,"reason":"unclear_zero","zero":{)"
       R"("author":"unclear","doubt":"no_record","keepalived":true}}]},{"name":"db","gwm":null,)"
-      R"("bound":false,"held":null,"alarms":[],"services":[],"members":[{"address":"10.0.0.3",)"
+      R"("bound":false,"held":null,)"
+      R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
+      R"("on_stale":null,"alarms":[],"services":[],"members":[{"address":"10.0.0.3",)"
       R"("port":0,"protocol":null,"label":"","service":"fwmark6:7","advice":null,)"
       R"("effective_weight":0,"kernel_weight":null,"reason":"static","zero":null,"slots":65537,)"
       R"("reachable":true,"next_hop":"02:00:00:00:00:01 on eth0","packets":9,"bytes":900,)"
@@ -173,13 +179,16 @@ TEST(GroupsAnswer, CountTheirMembers) {
   EXPECT_EQ(
       text(groups_answer(whole(), now)),
       R"({"schema_version":1,"program":"saspd","groups":[{"name":"web",)"
-      R"("gwm":"gwm1.example:3860","bound":true,"held":"panic","alarms":[{"name":"no_fallback",)"
+      R"("gwm":"gwm1.example:3860","bound":true,"held":"panic",)"
+      R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
+      R"("on_stale":"drain","alarms":[{"name":"no_fallback",)"
       R"("urgent":true,"service":"tcp:192.0.2.10:80","detail":"set the flag"},{)"
       R"("name":"mixed_kinds","urgent":false,"service":null,"detail":"two kinds"}],"services":[{)"
       R"("spec":"tcp:192.0.2.10:80","present":true,"managed":false,"scheduler":"wrr"},{)"
       R"("spec":"udp:[2001:db8::1]:53","present":false,"managed":true,"scheduler":null}],)"
       R"("member_counts":{"all":2}},{"name":"db","gwm":null,"bound":false,"held":null,)"
-      R"("alarms":[],"services":[],"member_counts":{"all":2}}]})");
+      R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
+      R"("on_stale":null,"alarms":[],"services":[],"member_counts":{"all":2}}]})");
 }
 
 TEST(MembersAnswer, AreOfOneGroupOrOfAll) {
