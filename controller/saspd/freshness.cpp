@@ -59,7 +59,7 @@ std::optional<Freshness> freshness_of(const Knowledge& known, const Group& group
   return worst;
 }
 
-std::string_view name(Guidance lack) {
+std::string_view name_of(Guidance lack) {
   switch (lack) {
     case Guidance::lost: return "not_connected";
     case Guidance::stale: return "no_answer";

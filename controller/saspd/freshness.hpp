@@ -34,7 +34,7 @@ std::optional<Freshness> freshness_of(const Knowledge& known, const Group& group
                                       std::optional<Duration> stale_after, OnStale on_stale);
 
 // For scripts: "not_connected"; and in words: "the GWM is not connected".
-std::string_view name(Guidance lack);
+std::string_view name_of(Guidance lack);
 std::string_view words(Guidance lack);
 
 }  // namespace saspd::director

@@ -101,7 +101,7 @@ void add_freshness(report::GroupSummary& group, const Freshness& from, TimePoint
   const auto state = from.state(now);
   group.advice_state = state;
   if (from.last) group.advice_age_s = seconds_between(*from.last, now);
-  group.advice_lack = unless_empty(std::string(name(from.lack(now))));
+  group.advice_lack = unless_empty(std::string(name_of(from.lack(now))));
   if (from.stale_at && state != report::AdviceState::stale)
     group.stale_in_s = seconds_between(now, *from.stale_at);
   group.on_stale = from.on_stale;
