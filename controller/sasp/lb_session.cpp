@@ -82,6 +82,7 @@ LbStep LbSession::connected(TimePoint now) {
   compared_.reset();
   lost_ = false;
   delta_rounds_ = 0;
+  states_.connected();
   picture_ = Picture::unknown;
   pump(now, step);
   return step;
@@ -92,10 +93,11 @@ LbStep LbSession::want(std::shared_ptr<const WantedRegistry> wanted, TimePoint n
   if (wanted != wanted_) {
     wanted_ = std::move(wanted);
     compared_.reset();
-  } else if (wanted_->generation() == told_) {
+  } else if (wanted_->generation() == told_ && wanted_->states_generation() == told_states_) {
     return step;
   }
   told_ = wanted_->generation();
+  told_states_ = wanted_->states_generation();
   if (is_in_doubt()) on(Happening::doubted, now, step);
   pump(now, step);
   return step;
@@ -161,7 +163,9 @@ void LbSession::handle(Channel::Pushed&& pushed, TimePoint now, LbStep& step) {
   auto& groups = pushed.weights.groups;
   std::erase_if(groups, [&](const auto& group) { return !is_ours(group.group); });
   if (!groups.empty()) {
-    step.events.emplace_back(WeightsReceived{std::move(groups), pushed.id, false});
+    auto echoes = states_.echoes(wanted_->states(), groups);
+    step.events.emplace_back(
+        WeightsReceived{std::move(groups), pushed.id, false, std::move(echoes)});
   }
   // With trust, only an answer shows which members are gone, so pushes do not put it off.
   if (config_.push && !config_.trust && !is_in_doubt()) next_poll_ = next_question(now);
@@ -184,6 +188,8 @@ void LbSession::handle(Channel::Answer&& answer, TimePoint now, LbStep& step) {
     registration_answered(registered->code, now, step);
   } else if (const auto* gone = std::get_if<DeregistrationReply>(&answer.reply)) {
     deregistration_answered(gone->code, now, step);
+  } else if (const auto* told = std::get_if<SetMemberStateReply>(&answer.reply)) {
+    member_state_answered(told->code, now, step);
   } else {
     weights_answered(std::move(std::get<GetWeightsReply>(answer.reply)), answer.id, now, step);
   }
@@ -227,6 +233,18 @@ void LbSession::deregistration_answered(ReturnCode code, TimePoint now, LbStep& 
   }
   difference_->answered();
   on(Happening::change_answered, now, step);
+}
+
+// RFC 4678 7.5.2. Members that are quiesced no more need other weights than the echo had.
+void LbSession::member_state_answered(ReturnCode code, TimePoint now, LbStep& step) {
+  if (is_refusal(code)) {
+    notice(step,
+           fmt::format("the GWM refuses to be told which members are quiesced: {}; trying again in "
+                       "{} s",
+                       text(code),
+                       std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
+  }
+  if (states_.answered(code, now + config_.refused_retry)) on(Happening::doubted, now, step);
 }
 
 // RFC 4678 7.3.2
@@ -309,9 +327,12 @@ void LbSession::hand_out(bool full, TimePoint now, LbStep& step) {
   if (full) heard_all_ = now;
   if (!std::exchange(established_, true)) step.events.emplace_back(Established{});
   Round round = std::exchange(round_, {});
+  if (full) states_.learn(wanted_->states(), round.answers);
   // With trust an empty answer says something too: all who had registered themselves are gone.
   if (round.answers.empty() && !(config_.trust && full)) return;
-  step.events.emplace_back(WeightsReceived{std::move(round.answers), round.message_id, full});
+  auto echoes = states_.echoes(wanted_->states(), round.answers);
+  step.events.emplace_back(
+      WeightsReceived{std::move(round.answers), round.message_id, full, std::move(echoes)});
 }
 
 TimePoint LbSession::next_question(TimePoint now) const {
@@ -346,11 +367,12 @@ std::optional<Message> LbSession::next_request(TimePoint now) {
     case Picture::learned:
     case Picture::amended: return next_change(now);
     case Picture::complete:
+      if (auto state = next_state(now)) return state;
       if (config_.no_change) return set_lb_state(true);
       return std::nullopt;
     case Picture::unverified:
     case Picture::aged: return get_weights();
-    case Picture::current:
+    case Picture::current: return next_state(now);
     case Picture::disconnected: break;
   }
   return std::nullopt;
@@ -409,6 +431,13 @@ std::optional<Message> LbSession::next_change(TimePoint now) {
   }
   return DeregistrationRequest{.reason = deregistration_reason::learned_and_purposeful,
                                .groups = {{group, std::move(change->members)}}};
+}
+
+std::optional<Message> LbSession::next_state(TimePoint now) {
+  auto request =
+      states_.next(config_.lb_uid, wanted_->states(), config_.members_per_registration, now);
+  if (!request) return std::nullopt;
+  return Message(std::move(*request));
 }
 
 void LbSession::close(LbStep& step, Error error) {

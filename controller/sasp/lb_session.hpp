@@ -9,6 +9,7 @@
 //   members missing  Registration, one request per group and slice
 //   a surplus        DeRegistration, only of members that an LB registered
 //   then             Get Weights again: these weights are handed out
+//   states           Set Member State, for what shall be quiesced and what no longer
 //   pull             and again every interval
 //   push             Send Weights are handed out; after silence Get Weights is sent as a probe
 //   No-Change        Set LB State turns it on now, after the first full answer. When a message was
@@ -24,6 +25,7 @@
 #include <variant>
 #include <vector>
 
+#include "controller/sasp/member_states.hpp"
 #include "controller/sasp/registry_difference.hpp"
 #include "controller/sasp/request_channel.hpp"
 #include "controller/sasp/session.hpp"
@@ -64,6 +66,8 @@ struct WeightsReceived {
   // The answer to a Get Weights without No-Change: a member that is missing from its group is gone
   // (row 32). A push may be split by the GWM (row 20) and is never taken as full.
   bool full = false;
+  // The quiesces in it that we have asked for ourselves: they are no advice.
+  MemberStates::Echoes echoes{};
 };
 // When the GWM spoke of weights, if only to say that none has changed.
 struct Heard {
@@ -102,6 +106,7 @@ class LbSession {
   std::chrono::seconds interval() const { return interval_; }
   // Over all connections.
   Heard heard() const { return {heard_, heard_all_, time_to_next_question()}; }
+  const MemberStates& states() const { return states_; }
   // Since construction, over all connections.
   const ToleranceCounts& tolerances() const { return channel_.tolerances(); }
   std::uint64_t protocol_errors() const { return channel_.protocol_errors(); }
@@ -155,6 +160,7 @@ class LbSession {
   void state_answered(ReturnCode code, TimePoint now, LbStep& step);
   void registration_answered(ReturnCode code, TimePoint now, LbStep& step);
   void deregistration_answered(ReturnCode code, TimePoint now, LbStep& step);
+  void member_state_answered(ReturnCode code, TimePoint now, LbStep& step);
   void weights_answered(GetWeightsReply&& reply, std::uint32_t id, TimePoint now, LbStep& step);
   void take_interval(const GetWeightsReply& reply);
   // No group has an empty name: in a DeRegistration that would mean all groups (RFC 4678 7.2.1).
@@ -171,6 +177,7 @@ class LbSession {
   Message get_weights();
   std::vector<std::string> next_groups() const;
   std::optional<Message> next_change(TimePoint now);
+  std::optional<Message> next_state(TimePoint now);
   TimePoint next_question(TimePoint now) const;
   std::chrono::seconds time_to_next_question() const;
   bool only_changes_come() const { return state_ && (*state_ & lb_flag::no_change) != 0; }
@@ -190,6 +197,8 @@ class LbSession {
   std::shared_ptr<const WantedRegistry> wanted_;
   std::shared_ptr<WantedRegistry> own_;  // of want(WantedGroups)
   std::uint64_t told_ = 0;               // the generation of the last want()
+  std::uint64_t told_states_ = 0;        // likewise
+  MemberStates states_;
 
   // State of this connection.
   Picture picture_ = Picture::disconnected;

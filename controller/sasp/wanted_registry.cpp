@@ -70,6 +70,16 @@ void WantedRegistry::assign(const std::string& group, const WantedMembers& membe
     put(group, member, label);
 }
 
+void WantedRegistry::assign_states(const std::string& group, WantedMemberStates states) {
+  const auto known = states_.find(group);
+  if (known == states_.end() ? states.empty() : known->second == states) return;
+  ++states_generation_;
+  if (states.empty())
+    states_.erase(known);
+  else
+    states_[group] = std::move(states);
+}
+
 void WantedRegistry::assign(WantedGroups groups) {
   std::erase_if(groups, [](const auto& group) { return group.second.empty(); });
   if (groups == groups_) return;

@@ -31,6 +31,14 @@ bool is_named(const Advice& advice, const std::optional<TimePoint>& full) {
   return !full || advice.received >= *full;
 }
 
+// What is left of an entry without the quiesce that we have asked for ourselves.
+Advice without_echo(Advice echo, const Advice* before) {
+  echo.flags &= static_cast<std::uint8_t>(~sasp::weight_flag::quiesce);
+  echo.weightless = before == nullptr || before->weightless || before->quiesced();
+  echo.weight = echo.weightless ? std::uint16_t{0} : before->weight;
+  return echo;
+}
+
 bool has_lost(const lb::Table& before, const lb::Table& now, const lb::ServiceKey& service) {
   const auto old = before.find(service);
   if (old == before.end()) return false;
@@ -118,9 +126,15 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
     }
     auto& [name, group] = *found;
     const Membership members(group, kernel);
+    const auto echoes = weights.echoes.find(name);
     for (const auto& entry : received.items) {
-      const Advice advice{entry.weight, entry.flags, entry.state, now};
+      Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
+      if (echoes != weights.echoes.end() && echoes->second.contains(member)) {
+        const auto& known = group.advice.at(gwm);
+        const auto before = known.find(member);
+        advice = without_echo(advice, before != known.end() ? &before->second : nullptr);
+      }
       const bool joins = trust_ && group.is_open() && !advice.registered_by_lb() &&
                          group.configured(endpoint_of(member)) == nullptr &&
                          kind_of_no_host(member.address).empty();

@@ -71,6 +71,7 @@ sasp::LinkStep Controller::take(std::size_t gwm, sasp::LinkedSession<sasp::LbSes
                                 TimePoint now) {
   for (const auto& event : step.events)
     take(gwm, event, now);
+  forget_lifted(gwm);
   // Also that nothing has changed is heard.
   if (reconciler_.heard(gwm, gwms_[gwm].link.session().heard())) output_.work = true;
   return std::move(step.link);
@@ -176,12 +177,33 @@ Work Controller::work(TimePoint now, WallTime wall) {
 void Controller::tell_what_is_wanted(TimePoint now) {
   for (const auto& [group, members] : reconciler_.new_wanted())
     wanted_->assign(group, members);
-  if (told_ == wanted_->generation()) return;
+  for (auto& [group, states] : reconciler_.new_states()) {
+    if (!dry_run()) wanted_->assign_states(group, std::move(states));
+  }
+  if (told_ == wanted_->generation() && told_states_ == wanted_->states_generation()) return;
   told_ = wanted_->generation();
+  told_states_ = wanted_->states_generation();
   const auto want = [&](auto& session) { return session.want(wanted_, now); };
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
     if (auto step = gwms_[gwm].link.tell(want, now))
       output_.links.emplace_back(gwm, take(gwm, std::move(*step), now));
+  }
+}
+
+// A quiesce that no GWM has from us any more.
+void Controller::forget_lifted(std::size_t gwm) {
+  const auto generation = gwms_[gwm].link.session().states().generation();
+  if (std::exchange(gwms_[gwm].states, generation) == generation) return;
+  for (const auto& [group, members] : wanted_->states()) {
+    for (const auto& [member, wants] : members) {
+      const bool lifted =
+          !wants.quiesced && std::all_of(gwms_.begin(), gwms_.end(), [&](const Gwm& each) {
+            return each.link.session().states().is_lifted(group, member);
+          });
+      if (!lifted) continue;
+      reconciler_.lifted(group, member);
+      output_.work = true;
+    }
   }
 }
 

@@ -108,6 +108,7 @@ class Controller {
     std::string name;
     sasp::LinkedSession<sasp::LbSession> link;
     GwmNews news;
+    std::uint64_t states = 0;  // the generation of its MemberStates that was looked at last
   };
 
   sasp::LinkStep take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
@@ -117,6 +118,7 @@ class Controller {
   void disconnected(std::size_t gwm);
   void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
   void tell_what_is_wanted(TimePoint now);
+  void forget_lifted(std::size_t gwm);
   void add_states(GroupView& group) const;
 
   const Settings settings_;
@@ -127,6 +129,7 @@ class Controller {
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept
   std::shared_ptr<sasp::WantedRegistry> wanted_ = std::make_shared<sasp::WantedRegistry>();
   std::optional<std::uint64_t> told_;  // the generation of it that the sessions know
+  std::uint64_t told_states_ = 0;      // likewise
   std::vector<Gwm> gwms_;
   std::optional<WallTime> last_change_;  // that the kernel took
   Output output_;

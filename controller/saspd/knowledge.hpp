@@ -66,6 +66,9 @@ class Knowledge {
   void remember(Ledger ledger);
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
+  void untold(const lb::ServiceKey& service, const Endpoint& endpoint) {
+    ledger_.untold(service, endpoint);
+  }
   // The kernel has this now.
   void look(lb::Table table, const Look& look, TimePoint now);
   // These are about to be written. Each of them then either was, or was refused, or neither is

@@ -31,13 +31,14 @@ Record::Attributes attributes_of(const lb::Destination& destination) {
 
 auto kept_part(const Record& record) {
   return std::tuple(record.zero, record.doubt, record.others_zero, record.held_down, record.avoided,
-                    record.presence, record.static_weight);
+                    record.presence, record.static_weight, record.told);
 }
 
 void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
   record.zero = author;
   record.doubt = doubt;
   record.others_zero = record.others_zero || author == ZeroAuthor::foreign;
+  record.told = record.told || author == ZeroAuthor::foreign;
   record.avoided = record.avoided && author == ZeroAuthor::ours;
   record.attributes.reset();
 }
@@ -45,6 +46,7 @@ void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
 // It was not there before, or is another one.
 void see_new(Record& record, const lb::Destination& destination, bool blind) {
   record.static_weight = record.last_positive = destination.weight;
+  record.told = record.told || blind;
   if (destination.weight == 0) {
     set_zero(record, blind ? ZeroAuthor::unclear : ZeroAuthor::foreign,
              blind ? Doubt::no_record : Doubt::none);
@@ -176,7 +178,7 @@ bool Ledger::see(Records& records, const lb::Pool& pool, bool all_ours) {
       see_still(record, destination);
     }
     if (all_ours) {
-      record.others_zero = false;
+      record.others_zero = record.told = false;
       if (destination.weight == 0) set_zero(record, ZeroAuthor::ours);
     }
     changed = changed || added || record != before;
@@ -199,7 +201,13 @@ bool Ledger::lose(Records& records, const lb::Pool* pool) {
       record.held_down = false;
     }
     const bool may_return = record.zero == ZeroAuthor::ours || record.zero == ZeroAuthor::unclear;
-    entry = went && !may_return ? records.erase(entry) : std::next(entry);
+    if (went && !may_return && record.told) {
+      const auto presence = record.presence;
+      record = {};
+      record.told = true;
+      record.presence = presence;
+    }
+    entry = went && !may_return && !record.told ? records.erase(entry) : std::next(entry);
   }
   return any;
 }
@@ -265,6 +273,28 @@ bool Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bo
   found->second.avoided = avoided;
   unkept_ = true;
   return true;
+}
+
+// --- what GWMs were told
+
+std::vector<Endpoint> Ledger::told(const lb::ServiceKey& service) const {
+  std::vector<Endpoint> told;
+  const auto records = records_.find(service);
+  if (records == records_.end()) return told;
+  for (const auto& [endpoint, record] : records->second) {
+    if (record.told) told.push_back(endpoint);
+  }
+  return told;
+}
+
+void Ledger::untold(const lb::ServiceKey& service, const Endpoint& endpoint) {
+  const auto records = records_.find(service);
+  if (records == records_.end()) return;
+  const auto found = records->second.find(endpoint);
+  if (found == records->second.end() || !found->second.told) return;
+  if (found->second.zero == ZeroAuthor::foreign && found->second.presence == Presence::here) return;
+  found->second.told = false;
+  unkept_ = true;
 }
 
 // --- what others say
@@ -349,12 +379,13 @@ bool read_weight(std::string_view word, std::uint32_t& weight) {
 }
 
 std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, const Record& record) {
-  return fmt::format("{} {} {} {} {} {} {}{}{}{}\n", lb::text(service), endpoint.text(),
+  return fmt::format("{} {} {} {} {} {} {}{}{}{}{}\n", lb::text(service), endpoint.text(),
                      presences.at(static_cast<std::size_t>(record.presence)),
                      authors.at(static_cast<std::size_t>(record.zero)),
                      doubts.at(static_cast<std::size_t>(record.doubt)), record.static_weight,
                      record.last_positive, record.others_zero ? " others_zero" : "",
-                     record.held_down ? " held_down" : "", record.avoided ? " avoided" : "");
+                     record.held_down ? " held_down" : "", record.avoided ? " avoided" : "",
+                     record.told ? " told" : "");
 }
 
 struct Line {
@@ -377,10 +408,12 @@ std::optional<Line> parse_line(std::string_view text) {
     return std::nullopt;
   }
   for (auto word = take_first_word(text); !word.empty(); word = take_first_word(text)) {
-    if (word != "others_zero" && word != "held_down" && word != "avoided") return std::nullopt;
+    if (word != "others_zero" && word != "held_down" && word != "avoided" && word != "told")
+      return std::nullopt;
     (word == "others_zero" ? record.others_zero
      : word == "held_down" ? record.held_down
-                           : record.avoided) = true;
+     : word == "avoided"   ? record.avoided
+                           : record.told) = true;
   }
   return line;
 }

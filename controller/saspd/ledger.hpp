@@ -60,6 +60,7 @@ class Ledger {
     bool others_zero = false;  // another's zero was seen here
     bool held_down = false;    // by keepalived, as it says
     bool avoided = false;      // see Ledger::avoided
+    bool told = false;         // a GWM may have been told that it is quiesced
     enum class Presence : std::uint8_t { here, gone, gone_alone } presence = Presence::here;
     std::uint32_t static_weight = 0;  // first positive weight that it was seen with; 0: none yet
     std::uint32_t last_positive = 0;
@@ -114,6 +115,11 @@ class Ledger {
   // Whether a zero of ours has no other cause than that the GWM knows others and not this one.
   // Returns whether it was otherwise.
   bool avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided);
+
+  // A foreign zero is told to GWMs, as a quiesce of ours that outlives us. Whether one may be left of
+  // that; and that none is. Where nothing is known from before, one may be left.
+  std::vector<Endpoint> told(const lb::ServiceKey& service) const;
+  void untold(const lb::ServiceKey& service, const Endpoint& endpoint);
 
   // The operator says that its zero is ours to raise. False: it has none that is not ours.
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);

@@ -41,6 +41,7 @@ Draft draft(const MemberInput& member, Standing standing, const ProjectionPolicy
   if (member.advice->quiesced()) return {&member, 0, Reason::quiesced};
   if (!member.advice->contact()) return {&member, 0, Reason::no_contact};
   if (replaced) return {&member, member.static_weight, Reason::static_weight};
+  if (member.advice->weightless) return keep(member, Reason::static_weight);
   if (!member.advice->confident()) return {&member, 0, Reason::not_confident};
   return {&member, member.advice->weight, Reason::advice};
 }

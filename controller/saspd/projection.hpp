@@ -21,6 +21,8 @@ struct Advice {
   std::uint8_t flags = 0;  // sasp::weight_flag
   std::uint8_t state = 0;  // opaque, from the member
   TimePoint received;
+  // Nothing else was said of it than a quiesce that we have asked for: its weight is not known.
+  bool weightless = false;
 
   bool contact() const { return (flags & sasp::weight_flag::contact) != 0; }
   bool quiesced() const { return (flags & sasp::weight_flag::quiesce) != 0; }
@@ -28,7 +30,8 @@ struct Advice {
   bool registered_by_lb() const { return (flags & sasp::weight_flag::registered_by_lb) != 0; }
   // Whenever it was received.
   bool says_the_same_as(const Advice& other) const {
-    return weight == other.weight && flags == other.flags && state == other.state;
+    return weight == other.weight && flags == other.flags && state == other.state &&
+           weightless == other.weightless;
   }
 };
 

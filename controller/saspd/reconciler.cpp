@@ -153,6 +153,7 @@ void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& s
   if (verdict) work.members_decided += verdict->decision.members.size();
   const std::string group = group_of(service);
   alarms_changed_.insert(group);
+  states_changed_.insert(group);
   const bool same_members = verdict ? decisions_.replace(service, std::move(verdict->decision))
                                     : decisions_.drop(service);
   if (!same_members) wanted_changed_.insert(group);
@@ -328,6 +329,53 @@ sasp::WantedMembers Reconciler::wanted(const Group& group) const {
   const auto is_system = [](const auto& member) { return member.first.port == 0; };
   if (!std::all_of(members.begin(), members.end(), is_system)) std::erase_if(members, is_system);
   return members;
+}
+
+sasp::WantedStates Reconciler::new_states() {
+  sasp::WantedStates changed;
+  for (const auto& name : std::exchange(states_changed_, {})) {
+    const auto group = known_.advice().groups().find(name);
+    changed[name] = group != known_.advice().groups().end() ? states(group->second)
+                                                            : sasp::WantedMemberStates{};
+  }
+  return changed;
+}
+
+// A member of several services is quiesced when it is held at 0 in all of them.
+sasp::WantedMemberStates Reconciler::states(const Group& group) const {
+  sasp::WantedMemberStates states;
+  std::set<sasp::MemberKey> served;
+  for (const auto& service : group.settings.services) {
+    for (const auto& endpoint : known_.ledger().told(service.key)) {
+      const auto member = member_of(service, endpoint);
+      const auto* advice = group.advice_for(member);
+      states[member].state = advice != nullptr ? advice->state : std::uint8_t{0};
+      const auto zero = decisions_.zeros.find({service.key, endpoint});
+      const bool foreign =
+          zero != decisions_.zeros.end() && zero->second.zero.author == ZeroAuthor::foreign;
+      if (foreign) states[member].quiesced = true;
+    }
+  }
+  if (states.empty()) return states;
+  for (const auto& service : group.settings.services) {
+    for (const auto& [endpoint, destination] : known_.pool(service.key).destinations) {
+      if (!decisions_.zeros.contains({service.key, endpoint}))
+        served.insert(member_of(service, endpoint));
+    }
+  }
+  for (auto& [member, state] : states)
+    state.quiesced = state.quiesced && !served.contains(member);
+  return states;
+}
+
+void Reconciler::lifted(const std::string& name, const sasp::MemberKey& member) {
+  const auto group = known_.advice().groups().find(name);
+  if (group == known_.advice().groups().end()) return;
+  const Endpoint endpoint{member.address, member.port};
+  for (const auto& service : group->second.settings.services) {
+    if (member_of(service, endpoint) == member) known_.untold(service.key, endpoint);
+  }
+  states_changed_.insert(name);
 }
 
 Reconciler::Extent Reconciler::extent() const {

@@ -108,6 +108,12 @@ class Reconciler {
   // Those of the groups that may have others since the last call; of a group that wants none, none.
   sasp::WantedGroups new_wanted();
 
+  // The states of members that GWMs are told, of the groups that may have others since the last
+  // call: a server that somebody else holds at 0 is quiesced.
+  sasp::WantedStates new_states();
+  // No GWM has a quiesce of this member from us any more.
+  void lifted(const std::string& group, const sasp::MemberKey& member);
+
   // The zeros that are not ours to raise, as of the last decision; and the kernel's table.
   const HeldZeros& held_zeros() const { return decisions_.zeros; }
   const lb::Table& actual() const { return known_.table(); }
@@ -147,6 +153,7 @@ class Reconciler {
   void note_written(const lb::Plan& chunk);
   void record(const lb::Change& change);
   sasp::WantedMembers wanted(const Group& group) const;
+  sasp::WantedMemberStates states(const Group& group) const;
   std::vector<Alarm> alarms(const Group& group, const std::set<IpAddress>& unreachable) const;
   void all_alarms_changed();
 
@@ -169,6 +176,7 @@ class Reconciler {
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
 
   std::set<std::string> wanted_changed_;  // groups that may want other members registered
+  std::set<std::string> states_changed_;  // groups of which other states may be told
   std::set<std::string> alarms_changed_;  // groups that may have other alarms
   std::set<IpAddress> unreachable_;       // as of the last new_alarms()
 };

@@ -5,6 +5,8 @@
 //
 //   config interval=30           before the first event; keys of the session's configuration
 //   want GRP1 tcp:10.0.0.1:80    replaces what is wanted in that group ("want GRP1": nothing)
+//   quiesce GRP1 tcp:10.0.0.1:80 tcp:10.0.0.2:80=off    replaces which members shall be quiesced, or
+//                                of which no quiesce of ours shall be left
 //   at 64s                       time passes; due timeouts fire on the way
 //   connected                    a new connection
 //   recv MESSAGE [id=N] [version=N] [EDIT...]
@@ -13,6 +15,7 @@
 //   expect send MESSAGE
 //   expect established | weights GROUP MEMBER=WEIGHT,FLAGS,STATE... | partial ... |
 //          weights of no group
+//   expect echoes GROUP MEMBER...     of our own quiesces, in the weights before it
 //   expect notice TEXT | close TEXT
 //   expect nothing
 //   expect tolerances NAME=COUNT...   all that was counted so far; does not look at the outputs
@@ -153,7 +156,25 @@ class LbRole {
           quote == std::string::npos ? "" : word.substr(quote + 1, word.size() - quote - 2);
       wanted_[group][member(word.substr(0, quote))] = label;
     }
-    return session.want(wanted_, now);
+    return want(session, now);
+  }
+  sasp::LbStep quiesce(Session& session, std::istringstream& words, TimePoint now) {
+    std::string group;
+    words >> group;
+    sasp::WantedMemberStates states;
+    std::string word;
+    while (words >> word) {
+      const auto equals = word.find('=');
+      states[member(word.substr(0, equals))] = {equals == std::string::npos, 0x07};
+    }
+    wanted_states_[group] = states;
+    return want(session, now);
+  }
+  sasp::LbStep want(Session& session, TimePoint now) {
+    registry_->assign(wanted_);
+    for (const auto& [group, states] : wanted_states_)
+      registry_->assign_states(group, states);
+    return session.want(registry_, now);
   }
 
   static std::vector<std::string> outputs(const sasp::WeightsReceived& weights) {
@@ -165,12 +186,19 @@ class LbRole {
         text += " " + describe(item);
       lines.push_back(text);
     }
+    for (const auto& [group, members] : weights.echoes) {
+      lines.push_back("echoes " + group);
+      for (const auto& one : members)
+        lines.back() += " " + one.text();
+    }
     return lines;
   }
 
  private:
   sasp::LbSessionConfig config_;
   sasp::WantedGroups wanted_;
+  sasp::WantedStates wanted_states_;
+  std::shared_ptr<sasp::WantedRegistry> registry_ = std::make_shared<sasp::WantedRegistry>();
 };
 
 template <class Role>
@@ -198,6 +226,9 @@ class Transcript {
   void obey(const std::string& verb, std::istringstream& words) {
     if (verb == "config") return configure(words);
     if (verb == "want") return take(role_.want(session(), words, now_));
+    if constexpr (requires { &Role::quiesce; }) {
+      if (verb == "quiesce") return take(role_.quiesce(session(), words, now_));
+    }
     if (verb == "at") return pass_time(words);
     if (verb == "connected") return take(session().connected(now_));
     if (verb == "recv") return receive(words);

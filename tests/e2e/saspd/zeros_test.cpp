@@ -285,5 +285,28 @@ TEST_F(ZerosOnIpvs, AreKnownInMemoryWhileTheDiskIsFull) {
   kernel::output_of("umount " + path("disk"));
 }
 
+// RFC 4678 7.5, with a GWM of its own mind: it says the quiesce back, which must hold nobody.
+TEST_F(ZerosOnIpvs, OfOthersAreAQuiesceAtTheGwmUntilTheyEnd) {
+  start({"40", "30", "20", "10"});
+  ASSERT_TRUE(comes_to("40 30 20 10"));
+  const auto gwm_heard = [&](std::string_view text) {
+    return eventually([&] { return gwm_->log().find(text) != std::string::npos; });
+  };
+  Ipvsadm::run("-e -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 0 -x 5000 -y 4000\n");
+  EXPECT_TRUE(gwm_heard("tcp:10.9.1.2:80 quiesced")) << gwm_->log();
+  EXPECT_TRUE(is_held(2, "foreign_zero"));
+  // Raised while nobody looks, with our life ended in between.
+  end(SIGKILL);
+  Ipvsadm::run("-e -t 10.9.0.10:80 -r 10.9.1.2:80 -m -w 5 -x 5000 -y 4000\n");
+  start_saspd();
+  EXPECT_TRUE(comes_to("40 30 20 10"));
+  EXPECT_TRUE(gwm_heard("tcp:10.9.1.2:80 not quiesced")) << gwm_->log();
+  EXPECT_TRUE(stays("40 30 20 10"));
+  // And what somebody else quiesces is obeyed.
+  advise({"40", "quiesce", "20", "10"});
+  EXPECT_TRUE(comes_to("40 0 20 10"));
+  EXPECT_TRUE(is_held(2, "quiesced"));
+}
+
 }  // namespace
 }  // namespace saspd::test

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "controller/sasp/member_states.hpp"
+
+#include <utility>
+
+namespace saspd::sasp {
+namespace {
+
+bool is_quiesced(const WeightEntry& entry) {
+  return (entry.flags & weight_flag::quiesce) != 0;
+}
+
+}  // namespace
+
+void MemberStates::connected() {
+  asked_ = {};
+  std::erase_if(said_, [](const auto& entry) { return !entry.second.quiesced; });
+  for (auto& [name, said] : said_)
+    said.confirmed = false;
+  ++generation_;
+}
+
+bool MemberStates::is_due(const Name& name, bool wanted, TimePoint now) const {
+  const auto found = said_.find(name);
+  if (found == said_.end()) return wanted;
+  const Said& said = found->second;
+  if (now < said.retry) return false;
+  return wanted ? !said.quiesced || !said.confirmed : said.quiesced;
+}
+
+// A lift comes first: it gives connections back.
+std::optional<SetMemberStateRequest> MemberStates::next(const std::string& lb_uid,
+                                                        const WantedStates& wanted,
+                                                        std::size_t most, TimePoint now) {
+  asked_ = {};
+  for (const bool quiesces : {false, true}) {
+    for (const auto& [group, members] : wanted) {
+      GroupOfMemberStates states{{lb_uid, group}, {}};
+      for (const auto& [member, wants] : members) {
+        if (wants.quiesced != quiesces || states.items.size() >= most) continue;
+        if (!is_due({group, member}, quiesces, now)) continue;
+        asked_.members.emplace_back(group, member);
+        const std::uint8_t flags = quiesces ? state_flag::quiesce : std::uint8_t{0};
+        states.items.push_back({MemberData::of(member), wants.state, flags});
+      }
+      if (states.items.empty()) continue;
+      asked_.quiesces = quiesces;
+      SetMemberStateRequest request;
+      request.groups.push_back(std::move(states));
+      return request;
+    }
+  }
+  return std::nullopt;
+}
+
+// RFC 4678 7.5.2. Members that the GWM does not know any more have no quiesce left.
+bool MemberStates::answered(ReturnCode code, TimePoint retry) {
+  const auto asked = std::exchange(asked_, {});
+  const CodeClass kind = classify(code);
+  const bool gone = kind == CodeClass::resynchronise && !asked.quiesces;
+  for (const auto& name : asked.members) {
+    Said& said = said_[name];
+    if (kind == CodeClass::done || gone) {
+      said.quiesced = asked.quiesces;
+      said.confirmed = true;
+    } else {
+      said.retry = retry;
+    }
+  }
+  ++generation_;
+  return !asked.quiesces && kind == CodeClass::done;
+}
+
+void MemberStates::learn(const WantedStates& wanted,
+                         const std::vector<GroupOfWeightEntries>& answer) {
+  std::map<Name, bool> quiesced;  // of those that concern us
+  for (const auto& group : answer) {
+    const auto states = wanted.find(group.group.name);
+    if (states == wanted.end()) continue;
+    for (const auto& entry : group.items) {
+      if (states->second.contains(entry.member.key()))
+        quiesced[{group.group.name, entry.member.key()}] = is_quiesced(entry);
+    }
+  }
+  for (const auto& [group, members] : wanted) {
+    for (const auto& [member, wants] : members) {
+      if (wants.quiesced || said_.contains({group, member})) continue;
+      const auto entry = quiesced.find({group, member});
+      said_[{group, member}] = {entry != quiesced.end() && entry->second, true, {}};
+    }
+  }
+  ++generation_;
+}
+
+MemberStates::Echoes MemberStates::echoes(const WantedStates& wanted,
+                                          const std::vector<GroupOfWeightEntries>& said) const {
+  Echoes echoes;
+  for (const auto& group : said) {
+    if (!wanted.contains(group.group.name)) continue;
+    for (const auto& entry : group.items) {
+      const auto member = entry.member.key();
+      if (is_quiesced(entry) && is_ours(wanted, {group.group.name, member}))
+        echoes[group.group.name].insert(member);
+    }
+  }
+  return echoes;
+}
+
+bool MemberStates::is_ours(const WantedStates& wanted, const Name& name) const {
+  const auto& members = wanted.at(name.first);
+  const auto wants = members.find(name.second);
+  if (wants == members.end()) return false;
+  if (wants->second.quiesced) return true;
+  const auto said = said_.find(name);
+  return said == said_.end() || said->second.quiesced;
+}
+
+bool MemberStates::is_lifted(const std::string& group, const MemberKey& member) const {
+  const auto said = said_.find({group, member});
+  return said != said_.end() && !said->second.quiesced && said->second.confirmed;
+}
+
+}  // namespace saspd::sasp
