@@ -26,7 +26,9 @@ std::string lbs_table(const std::vector<of::LoadBalancer>& lbs, bool colors) {
     const auto left = duration(lb.forgotten_in_s, "?");
     rows.push_back(
         {{or_dash(lb.uid)},
-         {lb.connected ? or_dash(lb.endpoint) : "none, forgotten in " + left,
+         {lb.connected ? or_dash(lb.endpoint)
+                       : fmt::format("none{}, forgotten in {}",
+                                     lb.restored_s ? " since the start" : "", left),
           lb.connected ? Color::good : Color::bad},
          {or_dash(lb.mode) + (lb.no_change ? ", changes only" : "")},
          {lb.trust ? "yes" : "no"},
@@ -65,7 +67,9 @@ Color color_of(const report::Flags& flags) {
 // "available", or what speaks against it.
 Cell state_cell(const of::Member& member) {
   const auto against = doubts(member.flags);
-  return {against.empty() ? "available" : against.substr(2), color_of(member.flags)};
+  std::string text = against.empty() ? "available" : against.substr(2);
+  if (member.restored_s) text += ", restored";
+  return {std::move(text), color_of(member.flags)};
 }
 
 std::string members_table(const std::vector<of::Member>& members, bool colors) {
@@ -128,6 +132,11 @@ std::string render_case(const of::ExplainedMember& member, bool colors) {
   out +=
       fmt::format("\n  weight   {}, {}\n", member.weight, painted(state.text, state.color, colors));
   out += fmt::format("  why      {}\n", or_dash(member.detail));
+  if (member.restored_s) {
+    out += fmt::format("  restored from the state file {}, not confirmed since by {}\n",
+                       age(*member.restored_s),
+                       member.flags.registered_by_lb ? "its load balancer" : "itself");
+  }
   if (!member.quiesced_by.empty())
     out += fmt::format("  quiesced by the {}\n", fmt::join(member.quiesced_by, ", the "));
   out += file_text(member.weights_file);
@@ -160,6 +169,32 @@ std::string noteworthy(const of::Status& status, bool colors) {
   return out;
 }
 
+// "drained by the operator: web/192.0.2.1:80, 2 h ago by uid 0 (pid 4711)"
+std::string drain_text(const of::DrainedName& drain, const of::Status& status) {
+  if (drain.origin == "file") {
+    return fmt::format("drained by the drains file {}: {}\n", or_dash(status.drains_file),
+                       or_dash(drain.member));
+  }
+  return fmt::format("drained by the operator: {}{}{}\n", or_dash(drain.member),
+                     drain.since_s ? ", " + age(*drain.since_s) : "",
+                     drain.by ? " by " + *drain.by : "");
+}
+
+// What an earlier life left, or what its absence costs; empty: nothing is open any more.
+std::string restored_text(const of::Status& status) {
+  if (status.waits_s) {
+    return fmt::format(
+        "no state of an earlier life: for {} more, no member of a group with members that "
+        "registered themselves counts as known\n",
+        duration(*status.waits_s, "?"));
+  }
+  const auto& restored = status.restored;
+  if (!restored || restored->lbs_unconfirmed + restored->members_unconfirmed == 0) return {};
+  return fmt::format(
+      "restored from the state file {}, and not confirmed since: {} load balancers, {} members\n",
+      age(restored->since_s), restored->lbs_unconfirmed, restored->members_unconfirmed);
+}
+
 }  // namespace
 
 std::vector<std::string> problems(const of::Status& status) {
@@ -174,6 +209,12 @@ std::vector<std::string> problems(const of::Status& status) {
         fmt::format("{}; what was configured before stays in use", *status.config_error));
   if (status.tls_error)
     found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
+  if (status.drains_error)
+    found.push_back(fmt::format("{}; the old drains stay", *status.drains_error));
+  if (status.state_error) {
+    found.push_back(fmt::format("the state is not kept: {}; after a restart, less is known",
+                                *status.state_error));
+  }
   for (const auto& alarm : status.alarms)
     found.push_back(fmt::format("{}: {}", or_dash(alarm.name), or_dash(alarm.detail)));
   for (const auto& lb : status.lbs) {
@@ -189,8 +230,14 @@ std::string render(const of::Status& status, bool colors) {
   out += fmt::format("groups   {}\n", status.groups);
   out += fmt::format("members  {}\n", counts_text(status.member_counts));
   out += noteworthy(status, colors);
-  for (const auto& name : status.drained)
-    out += painted(fmt::format("drained by the operator: {}\n", name), Color::doubtful, colors);
+  out += painted(restored_text(status), Color::doubtful, colors);
+  for (const auto& drain : status.drains)
+    out += painted(drain_text(drain, status), Color::doubtful, colors);
+  // An older sasp-gwm that still runs names no more.
+  for (const auto& name : status.drained) {
+    if (status.drains.empty())
+      out += painted(fmt::format("drained by the operator: {}\n", name), Color::doubtful, colors);
+  }
   out += '\n' + lbs_table(status.lbs, colors);
   const auto found = problems(status);
   if (!found.empty()) out += '\n';
@@ -236,12 +283,16 @@ std::string render(const of::Why& why, bool colors) {
 }
 
 std::string render(const of::Drain& done, bool) {
-  return fmt::format(
-      "{} is drained in {} group{}: no new connections, until undrain or a restart of sasp-gwm\n",
-      or_dash(done.member), done.members, done.members == 1 ? "" : "s");
+  return fmt::format("{} is drained in {} group{}: no new connections, until undrain{}{}\n",
+                     or_dash(done.member), done.members, done.members == 1 ? "" : "s",
+                     done.kept ? "" : " or a restart of sasp-gwm",
+                     done.note ? "; " + *done.note : "");
 }
 
 std::string render(const of::Undrain& done, bool) {
+  if (done.note)
+    return fmt::format("{} is no longer drained by the operator, but {}\n", or_dash(done.member),
+                       *done.note);
   return fmt::format("{} is no longer drained; a quiesce by another source must be lifted there\n",
                      or_dash(done.member));
 }

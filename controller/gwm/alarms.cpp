@@ -40,6 +40,7 @@ struct Farm {
   const std::string& name;
   const Group& group;
   std::vector<WeightEntry> entries;
+  bool waits;  // no member counts as known for now
   TimePoint now;
 
   Judgement judgement(const WeightEntry& entry) const {
@@ -70,10 +71,11 @@ std::string_view cause(const Farm& farm, const WeightEntry& entry) {
 }
 
 void add_unknown(const Farm& farm, std::vector<Alarm>& alarms) {
+  if (farm.waits) return;  // soon it is another picture
   std::vector<const WeightEntry*> unknown;
   for (const WeightEntry& entry : farm.entries) {
     if (has(entry.flags, weight_flag::confident) || !gets_work(entry)) continue;
-    if (farm.judgement(entry).warms_up) return;  // soon it is another picture
+    if (farm.judgement(entry).warms_up) return;  // likewise
     unknown.push_back(&entry);
   }
   if (unknown.empty()) return;
@@ -252,7 +254,9 @@ void AlarmWatch::look_at_groups(const WorkloadManager& manager, TimePoint now) {
     for (const auto& [name, group] : lb.groups) {
       Weighing weighing = weigher.weighing(name, group, now);
       steady = steady && weighing.steady;
-      add_group({weigher, uid, name, group, std::move(weighing.entries), now}, of_groups_);
+      add_group(
+          {weigher, uid, name, group, std::move(weighing.entries), weighing.wait != Wait::no, now},
+          of_groups_);
     }
   }
   for (const Stray& stray : strays_of(manager)) {

@@ -2,9 +2,12 @@
 
 #include "controller/gwm/control.hpp"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "controller/report/commands.hpp"
 #include "controller/report/control_protocol.hpp"
@@ -39,38 +42,58 @@ json::object members(const json::object& request, const WorkloadManager& manager
       members_answer(manager, group ? std::optional<std::string>(*group) : std::nullopt, now));
 }
 
-template <class Done>
-json::object done(const MemberName& name, std::size_t members) {
-  Done answer;
-  answer.member = name.text();
-  answer.members = members;
-  return report::to_json(answer);
+// What the drains file drains of the same members; empty: nothing.
+std::string drained_by_file(const MemberName& name, const WorkloadManager& manager,
+                            const Surroundings& around) {
+  std::vector<std::string> names;
+  for (const auto& in_file : manager.weigher().drains().in_file(name))
+    names.push_back(in_file.text());
+  if (names.empty()) return {};
+  return fmt::format("the drains file {} drains {}, until that line goes", around.drains_file,
+                     fmt::join(names, " and "));
 }
 
 // sasp-interop row 40: the operator's quiesce is separate, and only the operator lifts it.
-ControlOutcome drain(const json::object& request, WorkloadManager& manager, TimePoint now) {
+ControlOutcome drain(const json::object& request, WorkloadManager& manager,
+                     const Surroundings& around, TimePoint now) {
   const auto name = member_of(request);
   if (!name) return {control_refusal(name.error()), {}};
-  const auto members = manager.drain(*name, now);
+  const auto members = manager.drain(*name, now, {around.requester, around.unix_time});
   if (members == 0) {
     return {control_refusal(fail(std::errc::no_such_device_or_address,
                                  fmt::format("no member '{}'", name->text()))),
             {}};
   }
-  return {done<report::gwm::Drain>(*name, members),
-          fmt::format("{} drained, {} member(s)", name->text(), members)};
+  report::gwm::Drain answer;
+  answer.member = name->text();
+  answer.members = members;
+  answer.kept = around.keep && around.keep();
+  if (const auto also = drained_by_file(*name, manager, around); !also.empty()) answer.note = also;
+  return {report::to_json(answer), fmt::format("{} drained, {} member(s)", name->text(), members)};
 }
 
-ControlOutcome undrain(const json::object& request, WorkloadManager& manager, TimePoint now) {
+ControlOutcome undrain(const json::object& request, WorkloadManager& manager,
+                       const Surroundings& around, TimePoint now) {
   const auto name = member_of(request);
   if (!name) return {control_refusal(name.error()), {}};
+  const std::string also = drained_by_file(*name, manager, around);
   if (!manager.undrain(*name, now)) {
-    return {control_refusal(fail(std::errc::no_such_device_or_address,
-                                 fmt::format("'{}' is not drained under that name", name->text()))),
+    return {control_refusal(fail(
+                std::errc::no_such_device_or_address,
+                also.empty()
+                    ? fmt::format("'{}' is not drained under that name", name->text())
+                    : fmt::format("'{}' is not drained by the operator: {}", name->text(), also))),
             {}};
   }
-  return {done<report::gwm::Undrain>(*name, 1),
-          fmt::format("{} is no longer drained", name->text())};
+  if (around.keep) around.keep();
+  report::gwm::Undrain answer;
+  answer.member = name->text();
+  answer.members = 1;
+  if (!also.empty()) answer.note = also;
+  return {report::to_json(answer),
+          also.empty()
+              ? fmt::format("{} is no longer drained", name->text())
+              : fmt::format("{} is no longer drained by the operator, but {}", name->text(), also)};
 }
 
 }  // namespace
@@ -91,8 +114,8 @@ ControlOutcome carry_out(const json::object& request, bool may_write, WorkloadMa
     case Command::members: return {members(request, manager, now), {}};
     case Command::why: return {why(request, manager, around, now), {}};
     case Command::watch: return {report::to_json(watch_answer(manager, now)), {}};
-    case Command::drain: return drain(request, manager, now);
-    case Command::undrain: return undrain(request, manager, now);
+    case Command::drain: return drain(request, manager, around, now);
+    case Command::undrain: return undrain(request, manager, around, now);
     default: return {report::control_error(ExitCode::internal, "no answer to this command"), {}};
   }
 }

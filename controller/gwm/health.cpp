@@ -26,14 +26,14 @@ void Health::add(Sample sample, const HealthRules& rules) {
 }
 
 Health::State Health::state_after(const HealthRules& rules) const {
-  if (samples_ < warm_up_samples) return State::unknown;
   const bool is_first_state = state_ == State::unknown;
+  if (is_first_state && samples_ < warm_up_samples) return State::unknown;
   if (last_->ok) return is_first_state || run_ >= rules.rise ? State::up : state_;
   return is_first_state || run_ >= rules.fall ? State::down : state_;
 }
 
 bool Health::in_doubt() const {
-  if (state_ == State::unknown) return true;
+  if (state_ == State::unknown || !last_) return true;
   return last_->ok != (state_ == State::up);
 }
 

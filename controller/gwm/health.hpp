@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "controller/base/clock.hpp"
 #include "controller/gwm/agent_check.hpp"
@@ -32,8 +33,12 @@ class Health {
   using State = report::ProbeState;
 
   explicit Health(TimePoint now) : since_(now), changed_at_(now) {}
+  // As an earlier life knew it, not unknown: rise and fall go on from there.
+  Health(State state, AgentState agent, TimePoint now)
+      : state_(state), since_(now), changed_at_(now), agent_(std::move(agent)) {}
 
-  // Unknown until there are two samples, the second of which decides; from then on, the rules do.
+  // Unknown until there are two samples, the second of which decides; from then on, and if an
+  // earlier life knew it, the rules do.
   // An agent's word counts at once, as in HAProxy: damping is up to the agent.
   void add(Sample sample, const HealthRules& rules);
 

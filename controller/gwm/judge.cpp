@@ -18,13 +18,6 @@ using namespace sasp;
 
 namespace {
 
-const MemberData& member_of(const MemberData& item) {
-  return item;
-}
-const MemberData& member_of(const MemberState& item) {
-  return item.member;
-}
-
 std::string group_text(const std::string& name) {
   return name.empty() ? "all groups" : fmt::format("group '{}'", name);
 }

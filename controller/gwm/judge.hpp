@@ -33,6 +33,14 @@ Head head_of(const sasp::GetWeightsRequest& request);
 Head head_of(const sasp::SetMemberStateRequest& request);
 Head head_of(const sasp::SetLbStateRequest& request);
 
+// The member that an item of a request is about.
+inline const sasp::MemberData& member_of(const sasp::MemberData& item) {
+  return item;
+}
+inline const sasp::MemberData& member_of(const sasp::MemberState& item) {
+  return item.member;
+}
+
 // The state that a request is judged by.
 struct Known {
   const RegistryConfig& config;

@@ -52,6 +52,10 @@ void add_program(Families& families, const Surroundings& around) {
   add_file(families, "sasp_gwm_authority_file_ok",
            "1 if the authority file could be read last time.", around.authority_file,
            around.authority_error);
+  add_file(families, "sasp_gwm_drains_file_ok", "1 if the drains file could be read last time.",
+           around.drains_file, around.drains_error);
+  add_file(families, "sasp_gwm_state_file_ok", "1 if the state file could be written last time.",
+           around.state_file, around.state_error);
 }
 
 // "get_weights" of "get weights request"
@@ -176,7 +180,10 @@ void add_members(Families& families, const WorkloadManager& manager, bool with_m
   add(all, real(counts.available), {{"state", "available"}});
   families.push_back(std::move(all));
   families.push_back(one(gauge("sasp_gwm_members_drained", "Names that the operator has drained."),
-                         real(manager.weigher().drained().size())));
+                         real(manager.weigher().drains().of_operator().size())));
+  families.push_back(
+      one(gauge("sasp_gwm_members_drained_by_file", "Names that the drains file drains."),
+          real(manager.weigher().drains().of_file().size())));
   families.push_back(std::move(members.weight));
   families.push_back(std::move(members.state));
 }

@@ -3,6 +3,7 @@
 #include "controller/gwm/options.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
@@ -16,6 +17,14 @@ namespace {
 
 constexpr const char* default_listen = "127.0.0.1:3860";
 
+// systemd.exec(5): the folder of the unit's StateDirectory=, or several.
+std::string default_state_path() {
+  const char* folders = std::getenv("STATE_DIRECTORY");
+  if (folders == nullptr || *folders != '/') return {};
+  const std::string_view all = folders;
+  return fmt::format("{}/state", all.substr(0, all.find(':')));
+}
+
 constexpr std::string_view footer =
     R"(A line of the weights file is  GROUP [tcp:|udp:|sctp:]ADDR:PORT WEIGHT|quiesce|down|unknown
 or  GROUP ADDR ...  for a system. Members without a line and without a probe are unknown: load
@@ -24,9 +33,25 @@ it changes and on SIGHUP; if a line is bad, or the last one has no newline, the 
 Replace the file by renaming a new one over it; appending a line is safe too. Certificates are read
 again as well; open connections keep theirs.
 
-Exit codes: 0 ok, 64 usage, 65 bad weights or authority file, 66 no such file,
+A line of the drains file is  ADDR:PORT  or  GROUP/ADDR:PORT  as in saspctl drain. It is read again
+like the weights file; if a line is bad, the old drains stay.
+
+Exit codes: 0 ok, 64 usage, 65 bad weights, drains or authority file, 66 no such file,
 74 cannot listen, 75 another program has the control socket, 77 not permitted,
 78 configuration.)";
+
+// "off", or the path of a file; empty: off.
+Result<std::optional<std::string>> parse_state_path(std::string_view value) {
+  if (value == "off") return std::optional<std::string>("");
+  if (value.starts_with('/') && !value.ends_with('/') && value.size() <= 4000)
+    return std::optional<std::string>(value);
+  return fail(std::errc::invalid_argument,
+              fmt::format("'{}': expected the absolute path of a file, or off", value));
+}
+
+std::string state_path_text(const std::optional<std::string>& path) {
+  return !path ? default_state_path() : path->empty() ? "off" : *path;
+}
 
 cli::Refusals check(const Options& options) {
   cli::Refusals refusals;
@@ -61,6 +86,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
                                               cli::Errors* errors) {
   Options options;
   std::chrono::seconds interval{options.registry.interval};
+  std::optional<std::string> state;
   cli::Cli cli("sasp-gwm", "Advises load balancers about the weights of their servers (RFC 4678).",
                std::string(footer));
   cli.with_config_file();
@@ -88,6 +114,9 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
              "how long a member that vanished from the weights file keeps its last advice; a file "
              "that lost more than half of its members is held back ten times as long, or until "
              "SIGHUP. 0: neither");
+  cli.option("--drains", "FILE", options.drains, cli::text(1, 4096),
+             "the drains file: members that get no new work, in addition to those that saspctl "
+             "drains");
   cli.add_list(
       "--probe", "[GROUP=]none|tcp|http:PATH|agent:PORT",
       [&options](std::string_view value) { return options.probes.add(value); },
@@ -121,6 +150,15 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
   cli.option("--damping", "PERCENT", options.weigher.damping, cli::number<unsigned>(0, 95),
              "how much of the old value remains at each new one from an agent, 0 to 95");
   cli.section("Registry");
+  cli.option(
+      "--state", "PATH|off", state, cli::with_text(parse_state_path, state_path_text),
+      "the state file: who is registered, quiesced and drained, and what the probes know, so "
+      "that a restart changes nothing. Each sasp-gwm needs its own");
+  cli.shown_default("state in systemd's StateDirectory=; off without systemd");
+  cli.option("--start-grace", "SECONDS", options.start_grace, cli::seconds(0, 3600),
+             "after a start without such a file, how long members may take to register themselves "
+             "again: until then no member of such a group counts as known, so that load balancers "
+             "keep their weights. 0: no such time");
   cli.option("--retention", "SECONDS", options.registry.retention, cli::seconds(0, 604800),
              "how long a load balancer without a connection is remembered");
   cli.flag("--mixed-groups", options.registry.mixed_groups,
@@ -155,6 +193,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
   const auto complete = [&] {
     if (options.listen.empty()) options.listen.push_back(*Endpoint::parse(default_listen));
     options.weigher.settle = 2 * options.probing.interval + options.probing.timeout;
+    options.state = state.value_or(default_state_path());
     options.registry.interval = static_cast<std::uint16_t>(interval.count());
     return check(options);
   };

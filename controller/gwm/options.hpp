@@ -33,6 +33,10 @@ struct Options : cli::CommonOptions {
   std::string authority;           // path of the authority file; empty: none
   std::string weights;             // path of the weights file; empty: none
   std::chrono::seconds weights_memory{60};  // how long the last advice for a member stays
+  std::string drains;                       // path of the drains file; empty: none
+  std::string state;                        // path of the state file; empty: none
+  // See Weigher::wait_until().
+  std::chrono::seconds start_grace{120};
 };
 
 // Either the options, or the exit code, with everything already printed, or in `errors`.

@@ -28,7 +28,9 @@ void ProbeSchedule::set_targets(const std::set<ProbeTarget>& targets, TimePoint 
   remove_others(targets);
   std::vector<Entries::iterator> fresh;
   for (const ProbeTarget& target : targets) {
-    const auto [entry, is_new] = entries_.try_emplace(target, Entry{Health(now), queue_.end()});
+    const auto known = recalled_.find(target);
+    const auto [entry, is_new] = entries_.try_emplace(
+        target, Entry{known != recalled_.end() ? known->second : Health(now), queue_.end()});
     if (is_new) fresh.push_back(entry);
     // Gone and back while its probe runs: a new member, whose first sample is on its way.
     if (!entry->second.is_wanted) {
@@ -36,6 +38,7 @@ void ProbeSchedule::set_targets(const std::set<ProbeTarget>& targets, TimePoint 
       entry->second.health = Health(now);
     }
   }
+  recalled_.clear();
   const auto count = static_cast<std::int64_t>(fresh.size());
   for (std::int64_t i = 0; i < count; ++i) {
     queue(fresh[static_cast<std::size_t>(i)], now + config_.interval * i / count);

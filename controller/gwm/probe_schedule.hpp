@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/base/clock.hpp"
@@ -45,6 +46,8 @@ class ProbeSchedule {
  public:
   explicit ProbeSchedule(ProbeConfig config) : config_(config) {}
 
+  // What an earlier life knew about targets: those among the next ones to be set begin with it.
+  void recall(std::map<ProbeTarget, Health> known) { recalled_ = std::move(known); }
   // Sets all targets to probe from now on. What is known about those that stay is kept.
   void set_targets(const std::set<ProbeTarget>& targets, TimePoint now);
 
@@ -83,6 +86,7 @@ class ProbeSchedule {
   Duration delay(const ProbeTarget& target, const Health& health) const;
 
   ProbeConfig config_;
+  std::map<ProbeTarget, Health> recalled_;
   Entries entries_;
   Queue queue_;
   std::size_t running_ = 0;

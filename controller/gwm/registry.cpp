@@ -15,6 +15,20 @@ namespace saspd::gwm {
 
 using namespace sasp;
 
+namespace {
+
+// With the members that it has registered.
+void returned(LoadBalancer& lb) {
+  lb.restored = false;
+  for (auto& [name, group] : lb.groups) {
+    for (auto& [key, member] : group) {
+      if (member.registered_by_lb) member.restored = false;
+    }
+  }
+}
+
+}  // namespace
+
 template <class Request>
 Outcome Registry::answer(const Sender& sender, const Request& request) {
   const Head head = head_of(request);
@@ -25,10 +39,12 @@ Outcome Registry::answer(const Sender& sender, const Request& request) {
     outcome.reply = reply_with<Request>(refusal->code);
     outcome.refusal = fmt::format("{}: {}", text(refusal->code), refusal->why);
     outcome.unauthorized = refusal->unauthorized;
+    if (refusal->code == ReturnCode::already_registered) confirm(request);
   } else {
     outcome.reply = reply_with<Request>(ReturnCode::successful);
     Books books{lbs_, self_registered_, total_};
     outcome.changed = carry_out(sender, request, books);
+    confirm(request);
     if (head.from_lb) attach(sender, head.groups[0].lb_uid, outcome);
   }
   if constexpr (std::is_same_v<Request, GetWeightsRequest>) {
@@ -76,10 +92,53 @@ void Registry::attach(const Sender& sender, const std::string& lb_uid, Outcome& 
     ++lb.replacements;
   }
   lb.connection = sender.connection;
+  if (lb.restored) returned(lb);
   lb.rights = sender.rights;
   expiries_.clear(lb_uid);
   attached_.emplace(sender.connection, lb_uid);
   outcome.attached = lb_uid;
+}
+
+// Members that speak for themselves have returned.
+template <class Request>
+void Registry::confirm(const Request& request) {
+  if constexpr (std::is_same_v<Request, RegistrationRequest> ||
+                std::is_same_v<Request, SetMemberStateRequest>) {
+    if (is_from_lb(request.flags)) return;
+    for (const auto& [named, items] : request.groups) {
+      const auto lb = lbs_.find(named.lb_uid);
+      if (lb == lbs_.end()) continue;
+      const auto group = lb->second.groups.find(named.name);
+      if (group == lb->second.groups.end()) continue;
+      for (const auto& item : items) {
+        const auto member = group->second.find(member_of(item).key());
+        if (member != group->second.end() && !member->second.registered_by_lb)
+          member->second.restored = false;
+      }
+    }
+  }
+}
+
+void Registry::recall(LoadBalancers lbs, const Authority& authority, TimePoint now) {
+  lbs_ = std::move(lbs);
+  for (auto& [lb_uid, lb] : lbs_) {
+    lb.restored = true;
+    lb.rights = authority.rights_of(lb.rights);
+    lb.forgotten_at = now + config_.retention;
+    expiries_.set(lb_uid, lb.forgotten_at);
+    for (auto& [name, group] : lb.groups) {
+      lb.extent += extent_of(lb_uid, name, group);
+      const auto alone = lb.self_registered.find(name);
+      if (alone != lb.self_registered.end())
+        charge(self_registered_, alone->second, extent_of(lb_uid, name));
+      for (auto& [key, member] : group) {
+        member.restored = true;
+        if (!member.registered_by_lb)
+          charge(self_registered_, member.debtor, extent_of(member.data));
+      }
+    }
+    total_ += lb.extent;
+  }
 }
 
 void Registry::judge_again(const Authority& authority) {

@@ -81,6 +81,9 @@ struct Member {
   // A quiesce belongs to its origin, and only its origin can lift it (row 40).
   bool quiesced_by_lb = false;
   bool quiesced_by_member = false;
+  // Known from an earlier life, and not spoken for since: by its load balancer's return, or by
+  // itself if it registered itself.
+  bool restored = false;
   std::uint8_t state = 0;  // opaque, the last one reported (RFC 4678 5.4)
   LastTold told{};
   bool quiesced() const { return quiesced_by_lb || quiesced_by_member; }
@@ -107,6 +110,7 @@ struct LoadBalancer {
   Extent extent;
   std::uint8_t health = sasp::max_lb_health;
   std::uint8_t flags = 0;  // sasp::lb_flag; without Set LB State: pull, no trust, full (row 33)
+  bool restored = false;   // known from an earlier life, and not connected since
   std::optional<ConnectionId> connection;
   Rights rights;                   // of its connection, or the last one that it had
   TimePoint forgotten_at;          // while there is no connection
@@ -143,6 +147,10 @@ class Registry {
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request);
 
+  // What an earlier life knew, in a registry without anything. Load balancers have the whole
+  // retention time to return; their rights are those of their last connection.
+  void recall(LoadBalancers lbs, const Authority& authority, TimePoint now);
+
   // Replaces the authority.
   void judge_again(const Authority& authority);
 
@@ -165,6 +173,8 @@ class Registry {
   template <class Request>
   Outcome answer(const Sender& sender, const Request& request);
   void attach(const Sender& sender, const std::string& lb_uid, Outcome& outcome);
+  template <class Request>
+  void confirm(const Request& request);
 
   RegistryConfig config_;
   LoadBalancers lbs_;

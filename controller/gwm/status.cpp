@@ -35,8 +35,9 @@ bool has(std::uint8_t flags, std::uint8_t flag) {
 
 // --- load balancers and groups
 
-report::gwm::LoadBalancer lb_answer(const std::string& uid, const LoadBalancer& lb,
-                                    const Surroundings& around, TimePoint now) {
+report::gwm::LoadBalancer lb_answer(const WorkloadManager& manager, const std::string& uid,
+                                    const LoadBalancer& lb, const Surroundings& around,
+                                    TimePoint now) {
   const auto peer = lb.connection ? around.peer(*lb.connection) : std::nullopt;
   report::gwm::LoadBalancer answer;
   answer.uid = uid;
@@ -51,6 +52,7 @@ report::gwm::LoadBalancer lb_answer(const std::string& uid, const LoadBalancer& 
   answer.groups = lb.extent.groups;
   answer.members = lb.extent.members;
   answer.replacements = lb.replacements;
+  if (lb.restored) answer.restored_s = restored_s(manager, now);
   return answer;
 }
 
@@ -104,14 +106,14 @@ std::vector<report::gwm::Alarm> alarms(const Surroundings& around, TimePoint now
 template <class Each>
 void for_each_unavailable(const WorkloadManager& manager, const Surroundings& around,
                           const std::string& uid, const std::string& name, const Group& group,
-                          const std::vector<WeightEntry>& entries, TimePoint now, Each each) {
-  auto entry = entries.begin();
+                          const Weighing& weighing, TimePoint now, Each each) {
+  auto entry = weighing.entries.begin();
   for (const auto& [key, member] : group) {
     const WeightEntry& of_member = *entry++;
     MemberCounts counts;
     counts.add(of_member);
     if (counts.available == 0)
-      each(uid, case_of(manager, around, name, group, member, of_member, now));
+      each(uid, case_of(manager, around, {name, group, weighing.wait}, member, of_member, now));
   }
 }
 
@@ -128,6 +130,36 @@ std::vector<report::gwm::Unregistered> unregistered(const WorkloadManager& manag
     all.push_back(std::move(one));
   }
   return all;
+}
+
+// --- drains, and what an earlier life knew
+
+void add_drains(report::gwm::Status& answer, const WorkloadManager& manager,
+                const Surroundings& around) {
+  const Drains& drains = manager.weigher().drains();
+  for (const auto& [name, drain] : drains.of_operator()) {
+    answer.drained.push_back(name.text());
+    report::gwm::DrainedName one{name.text(), "operator", {}, {}};
+    if (!drain.by.empty()) one.by = drain.by;
+    if (drain.unix_time > 0)
+      one.since_s = std::max<std::int64_t>(around.unix_time - drain.unix_time, 0);
+    answer.drains.push_back(std::move(one));
+  }
+  for (const auto& name : drains.of_file())
+    answer.drains.push_back({name.text(), "file", {}, {}});
+}
+
+report::gwm::Restored restored_answer(const WorkloadManager& manager, TimePoint now) {
+  report::gwm::Restored restored;
+  restored.since_s = restored_s(manager, now);
+  for (const auto& [uid, lb] : manager.load_balancers()) {
+    if (lb.restored) ++restored.lbs_unconfirmed;
+    for (const auto& [name, group] : lb.groups) {
+      restored.members_unconfirmed += static_cast<std::uint64_t>(std::count_if(
+          group.begin(), group.end(), [](const auto& member) { return member.second.restored; }));
+    }
+  }
+  return restored;
 }
 
 // --- watch
@@ -205,6 +237,12 @@ report::gwm::Status status_answer(const WorkloadManager& manager, const Surround
   answer.authority_error = unless_empty(around.authority_error);
   answer.tls_error = unless_empty(around.tls_error);
   answer.config_error = unless_empty(around.config_error);
+  answer.drains_file = unless_empty(around.drains_file);
+  answer.drains_error = unless_empty(around.drains_error);
+  answer.state_file = unless_empty(around.state_file);
+  answer.state_error = unless_empty(around.state_error);
+  if (manager.recalled_at()) answer.restored = restored_answer(manager, now);
+  if (const auto end = manager.weigher().waits_until()) answer.waits_s = seconds_between(now, *end);
   answer.alarms = alarms(around, now);
   MemberCounts all;
   auto& unavailable = answer.unavailable;
@@ -213,17 +251,16 @@ report::gwm::Status status_answer(const WorkloadManager& manager, const Surround
   };
   for_each_group(manager, [&](const auto& uid, const auto& name, const auto& group) {
     ++answer.groups;
-    const auto entries = manager.weigher().weigh(name, group, now);
-    for (const auto& entry : entries)
+    const auto weighing = manager.weigher().weighing(name, group, now);
+    for (const auto& entry : weighing.entries)
       all.add(entry);
     if (unavailable.size() < max_listed)
-      for_each_unavailable(manager, around, uid, name, group, entries, now, list);
+      for_each_unavailable(manager, around, uid, name, group, weighing, now, list);
   });
   answer.member_counts = counts_answer(all);
   answer.unavailable_left_out = all.all() - all.available - unavailable.size();
   answer.unregistered = unregistered(manager);
-  for (const auto& name : manager.weigher().drained())
-    answer.drained.push_back(name.text());
+  add_drains(answer, manager, around);
   answer.lbs = lbs_answer(manager, around, now).lbs;
   return answer;
 }
@@ -232,7 +269,7 @@ report::gwm::Lbs lbs_answer(const WorkloadManager& manager, const Surroundings& 
                             TimePoint now) {
   report::gwm::Lbs answer;
   for (const auto& [uid, lb] : manager.load_balancers())
-    answer.lbs.push_back(lb_answer(uid, lb, around, now));
+    answer.lbs.push_back(lb_answer(manager, uid, lb, around, now));
   return answer;
 }
 
@@ -252,12 +289,16 @@ Result<report::gwm::Members> members_answer(const WorkloadManager& manager,
   for_each_group(manager, [&](const auto& uid, const auto& name, const auto& group) {
     if (wanted && name != *wanted) return;
     report::gwm::GroupMembers members{name, uid, {}};
-    for (const auto& entry : manager.weigher().weigh(name, group, now)) {
+    const auto entries = manager.weigher().weigh(name, group, now);
+    auto entry = entries.begin();
+    for (const auto& [key, member] : group) {
+      const WeightEntry& of_member = *entry++;
       if (shown == max_members_shown) {
         ++answer.left_out;
         continue;
       }
-      members.members.push_back(member_answer(entry));
+      members.members.push_back(member_answer(of_member));
+      if (member.restored) members.members.back().restored_s = restored_s(manager, now);
       ++shown;
     }
     answer.groups.push_back(std::move(members));
@@ -277,13 +318,15 @@ Result<report::gwm::Why> why_answer(const WorkloadManager& manager, const Surrou
       return names(wanted, name, member.first);
     });
     if (!any) return;
-    auto entries = manager.weigher().weigh(name, group, now);
-    auto entry = entries.begin();
+    auto weighing = manager.weigher().weighing(name, group, now);
+    auto entry = weighing.entries.begin();
     for (const auto& [key, member] : group) {
       WeightEntry& of_member = *entry++;
       if (!names(wanted, name, key)) continue;
       answer.members.push_back(explained(
-          uid, case_of(manager, around, name, group, member, std::move(of_member), now), now));
+          uid,
+          case_of(manager, around, {name, group, weighing.wait}, member, std::move(of_member), now),
+          now));
     }
   });
   if (answer.members.empty()) {

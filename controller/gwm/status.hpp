@@ -38,9 +38,16 @@ struct Surroundings {
   std::string authority_error;
   std::string config_error;  // why the last reload was refused; empty: it was not
   std::string tls_error;     // why the TLS files could not be read again; empty: they could
-  Unauthorized unauthorized;
+  Unauthorized unauthorized{};
   std::vector<Alarm> alarms{};        // without that of `unauthorized`
   const WeightsBook* book = nullptr;  // nullptr: no weights file
+  std::string drains_file{};          // as weights_file
+  std::string drains_error{};
+  std::string state_file{};  // empty: none is kept
+  std::string state_error{};
+  std::function<bool()> keep{};  // writes the state now; true: it is on disk. Empty: none is kept
+  std::string requester{};       // "uid 0 (pid 4711)"
+  std::int64_t unix_time = 0;    // seconds
 };
 
 // The name of an alarm, and how many there are of it, for each name there is.

@@ -61,9 +61,13 @@ Reading reading_of(const Health& health) {
   return reading;
 }
 
-bool names(const MemberName& name, std::string_view group, const MemberKey& member) {
-  return (!name.group || *name.group == group) &&
-         name.endpoint == Endpoint{member.address, member.port};
+Health health_of(const Reading& reading, TimePoint now) {
+  AgentState agent;
+  agent.percent = static_cast<std::uint16_t>(reading.percent);
+  if (!reading.up) agent.health.word = AgentHealth::Word::down;
+  if (reading.drain) agent.admin = AgentAdmin::drain;
+  const bool passing = reading.state == Reading::State::passing;
+  return {passing ? Health::State::up : Health::State::down, agent, now};
 }
 
 void Weigher::use(AdviceTable table) {
@@ -71,16 +75,56 @@ void Weigher::use(AdviceTable table) {
   ++generation_;
 }
 
-bool Weigher::drain(const MemberName& member) {
-  const bool changed = drained_.insert(member).second;
+bool Weigher::drain(const MemberName& member, const Drain& drain) {
+  const bool changed = drains_.add(member, drain);
   if (changed) ++generation_;
   return changed;
 }
 
 bool Weigher::undrain(const MemberName& member) {
-  const bool changed = drained_.erase(member) > 0;
+  const bool changed = drains_.remove(member);
   if (changed) ++generation_;
   return changed;
+}
+
+bool Weigher::use_drains(std::set<MemberName> file) {
+  const bool changed = drains_.use(std::move(file));
+  if (changed) ++generation_;
+  return changed;
+}
+
+void Weigher::wait_until(TimePoint time) {
+  waits_until_ = time;
+  ++generation_;
+}
+
+void Weigher::end_wait() {
+  waits_until_.reset();
+  ++generation_;
+}
+
+std::map<ProbeTarget, Remembered> Weigher::remembered(TimePoint now) const {
+  std::map<ProbeTarget, Remembered> all;
+  for (const auto& [name, target] : targets_) {
+    if (target.reading.state == Reading::State::unknown) continue;
+    Remembered& one = all[name];
+    one.reading = target.reading;
+    one.percent = target.percent;
+    one.known_for = now - target.known_since.value_or(now);
+    if (target.came_back) one.back_for = now - *target.came_back;
+  }
+  return all;
+}
+
+void Weigher::recall(const std::map<ProbeTarget, Remembered>& known, TimePoint now) {
+  for (const auto& [name, one] : known) {
+    Target& target = targets_[name];
+    target.reading = one.reading;
+    target.percent = one.percent;
+    target.known_since = now - one.known_for;
+    if (one.back_for) target.came_back = now - *one.back_for;
+  }
+  ++generation_;
 }
 
 bool Weigher::learn(const ProbeTarget& target, const Reading& reading, TimePoint now) {
@@ -135,8 +179,9 @@ Judgement Weigher::judge(std::string_view group, const MemberKey& member, TimePo
     take(target, judgement, silent, now);
   if (!targets.empty()) advice.confident = !silent || !advice.contact;
   if (!advice.confident) judgement.share = 0;
-  judgement.drained = is_drained(group, member);
-  advice.quiesce = advice.quiesce || judgement.drained;
+  judgement.drained = drains_.by_operator(group, member);
+  judgement.drained_by_file = drains_.by_file(group, member);
+  advice.quiesce = advice.quiesce || judgement.drained || judgement.drained_by_file;
   return judgement;
 }
 
@@ -170,13 +215,6 @@ double Weigher::slow_start(const Target& target, TimePoint now) const {
   return std::clamp(since / config_.slow_start, first_share, 1.0);
 }
 
-bool Weigher::is_drained(std::string_view group, const MemberKey& member) const {
-  if (drained_.empty()) return false;
-  const Endpoint endpoint{member.address, member.port};
-  return drained_.contains({std::nullopt, endpoint}) ||
-         drained_.contains({std::string(group), endpoint});
-}
-
 Weighing Weigher::weighing(std::string_view name, const Group& group, TimePoint now) const {
   std::vector<Judgement> judgements;
   Weighing weighing;
@@ -185,19 +223,32 @@ Weighing Weigher::weighing(std::string_view name, const Group& group, TimePoint 
   entries.reserve(group.size());
   for (const auto& [key, member] : group)
     judgements.push_back(judge(name, key, now));
-  const bool all_wait = settles(judgements, now);
+  weighing.wait = wait_of(group, judgements, now);
   weighing.steady = std::none_of(judgements.begin(), judgements.end(), [&](const auto& each) {
-    return each.slow_start < 1 || (all_wait && !each.warms_up);
+    return each.slow_start < 1 || (weighing.wait == Wait::samples && !each.warms_up);
   });
   auto judgement = judgements.begin();
   for (const auto& [key, member] : group) {
-    if (all_wait) judgement->advice.confident = false;
+    if (weighing.wait != Wait::no) judgement->advice.confident = false;
     entries.push_back(weight_entry(member, judgement++->advice));
   }
   cap_shares(judgements, entries);
   normalise(judgements, file_scale(name, group), entries);
   spread_if_all_zero(entries);
   return weighing;
+}
+
+// The end of wait_until() is a new generation; that of the other one comes by itself.
+Wait Weigher::wait_of(const Group& group, const std::vector<Judgement>& judgements,
+                      TimePoint now) const {
+  const auto is_self_registered = [](const auto& member) {
+    return !member.second.registered_by_lb;
+  };
+  if (waits_until_ && now < *waits_until_ &&
+      std::any_of(group.begin(), group.end(), is_self_registered)) {
+    return Wait::members;
+  }
+  return settles(judgements, now) ? Wait::samples : Wait::no;
 }
 
 bool Weigher::settles(const std::vector<Judgement>& judgements, TimePoint now) const {

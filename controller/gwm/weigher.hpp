@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known about the members, and the weights that follow from it (RFC 4678 5.3). Pure.
 //
-// Three kinds of advisors judge a member: the weights file, probes (their readings), and the
-// operator who drains. Together they determine:
+// Three kinds of advisors judge a member: the weights file, probes (their readings), and people who
+// drain (Drains). Together they determine:
 //   contact    off if the file says down, a tcp or http probe fails, or an agent says down
-//   quiesce    on if the file, an agent (drain, maint) or the operator says so
+//   quiesce    on if the file, an agent (drain, maint) or a drain says so
 //   confident  on if an advisor knows the member, and none that was asked is still silent: a probe
 //              that does not have its two samples yet, or an agent that does not answer, turns it
 //              off (but not if contact is off, because that is known)
@@ -25,6 +25,7 @@
 
 #include "controller/base/clock.hpp"
 #include "controller/base/member_name.hpp"
+#include "controller/gwm/drains.hpp"
 #include "controller/gwm/health.hpp"
 #include "controller/gwm/probe_spec.hpp"
 #include "controller/gwm/registry.hpp"
@@ -58,9 +59,17 @@ struct Reading {
   bool operator==(const Reading&) const = default;
 };
 Reading reading_of(const Health& health);
+// The health of a target that an earlier life read so.
+Health health_of(const Reading& reading, TimePoint now);
 
-// Whether the operator's name means this member of this group, whatever its protocol.
-bool names(const MemberName& name, std::string_view group, const sasp::MemberKey& member);
+// What is known of a target, for the next life.
+struct Remembered {
+  Reading reading;  // not unknown
+  double percent = 100;
+  Duration known_for{};
+  std::optional<Duration> back_for;  // after it was failing or down
+  bool operator==(const Remembered&) const = default;
+};
 
 struct WeigherConfig {
   std::uint16_t max_weight = 64;       // of the best member of a group, as the z/OS LBA has it
@@ -81,15 +90,24 @@ struct Judgement {
   bool weight_fixed = false;  // the file gives the weight
   double share =
       0;  // otherwise: relative to the other members of its group, from 0 on; usually up to 1
-  double slow_start = 1;  // the part of it that the member gets while it starts slowly
-  bool drained = false;   // by the operator; also in advice.quiesce
-  bool warms_up = false;  // a probe does not have its two samples yet
+  double slow_start = 1;         // the part of it that the member gets while it starts slowly
+  bool drained = false;          // by the operator; also in advice.quiesce
+  bool drained_by_file = false;  // by the drains file; likewise
+  bool warms_up = false;         // a probe does not have its two samples yet
   std::optional<TimePoint>
       known_since;  // by its last probe; empty without probes, or before the first
 };
 
+// Why no member of a group is sent as confident, although some are known.
+enum class Wait : std::uint8_t {
+  no,
+  samples,  // the known ones wait for those that do not have their two samples yet
+  members,  // after the start: for members that may have been registered before it (wait_until)
+};
+
 // Flags and weights of a group's members as they are sent, in the order of the group.
 struct Weighing {
+  Wait wait = Wait::no;
   std::vector<sasp::WeightEntry> entries;
   // As long as the weigher's generation and the group stay, so do they, whatever time passes.
   bool steady = false;
@@ -107,10 +125,22 @@ class Weigher {
   // Forgets the readings of all other targets.
   void keep_only(const std::set<ProbeTarget>& targets);
 
-  // By the operator. False if nothing changed.
-  bool drain(const MemberName& member);
+  // What is known of all targets; and the same in the next life.
+  std::map<ProbeTarget, Remembered> remembered(TimePoint now) const;
+  void recall(const std::map<ProbeTarget, Remembered>& known, TimePoint now);
+
+  // Until then, no member of a group with members that registered themselves counts as confident:
+  // after a start that knows nothing of an earlier life, those that were registered come back one
+  // by one, and load balancers would stop sending to those that are still missing (RFC 4678 5.3).
+  void wait_until(TimePoint time);
+  void end_wait();
+  std::optional<TimePoint> waits_until() const { return waits_until_; }
+
+  // False if nothing changed.
+  bool drain(const MemberName& member, const Drain& drain = {});
   bool undrain(const MemberName& member);
-  const std::set<MemberName>& drained() const { return drained_; }
+  bool use_drains(std::set<MemberName> file);
+  const Drains& drains() const { return drains_; }
 
   // What the weights file says about a member; nullptr if nothing.
   const Advice* of_file(std::string_view group, const sasp::MemberKey& member) const;
@@ -145,9 +175,9 @@ class Weigher {
   };
 
   void take(const ProbeTarget& target, Judgement& judgement, bool& silent, TimePoint now) const;
+  Wait wait_of(const Group& group, const std::vector<Judgement>& judgements, TimePoint now) const;
   bool settles(const std::vector<Judgement>& judgements, TimePoint now) const;
   double slow_start(const Target& target, TimePoint now) const;
-  bool is_drained(std::string_view group, const sasp::MemberKey& member) const;
   void cap_shares(std::vector<Judgement>& judgements,
                   const std::vector<sasp::WeightEntry>& entries) const;
   void normalise(const std::vector<Judgement>& judgements, std::uint16_t scale,
@@ -157,7 +187,8 @@ class Weigher {
   ProbePlan plan_;
   AdviceTable table_;
   std::map<ProbeTarget, Target> targets_;
-  std::set<MemberName> drained_;
+  Drains drains_;
+  std::optional<TimePoint> waits_until_;
   std::uint64_t generation_ = 1;
 };
 

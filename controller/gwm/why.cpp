@@ -31,6 +31,7 @@ std::vector<std::string> quiesced_by(const Case& of) {
   if (of.member.quiesced_by_lb) origins.emplace_back("load balancer");
   if (of.member.quiesced_by_member) origins.emplace_back("member");
   if (of.judgement.drained) origins.emplace_back("operator");
+  if (of.judgement.drained_by_file) origins.emplace_back("drains file");
   if (of.of_file != nullptr && of.of_file->quiesce) origins.emplace_back("weights file");
   if (std::any_of(of.probes.begin(), of.probes.end(), is_quiescing_agent))
     origins.emplace_back("agent");
@@ -59,6 +60,12 @@ std::string no_contact_text(const Case& of) {
 
 // Which of them did not say enough.
 std::string not_confident_text(const Case& of) {
+  if (of.wait == Wait::members) {
+    return fmt::format(
+        "sasp-gwm started without the state of an earlier life, and for {} s more waits for members "
+        "of the group to return (--start-grace); until then load balancers keep their weights",
+        of.wait_s);
+  }
   for (const auto& [target, health] : of.probes) {
     const bool agent = target.spec.kind == ProbeSpec::Kind::agent;
     const auto state = health != nullptr ? health->state() : Health::State::unknown;
@@ -68,6 +75,10 @@ std::string not_confident_text(const Case& of) {
     if (agent && state == Health::State::down) {
       return fmt::format("{} does not answer: {}", target.text(), sample_text(health));
     }
+  }
+  if (of.wait == Wait::samples) {
+    return "members of the group that are probed for the first time do not have two samples yet, "
+           "and until then load balancers keep their weights";
   }
   return of.of_file != nullptr ? "the weights file says unknown"
                                : "it has neither a line in the weights file nor a probe";
@@ -182,8 +193,13 @@ std::string explain(const Case& of) {
   return share_text(of);
 }
 
-Case case_of(const WorkloadManager& manager, const Surroundings& around, const std::string& name,
-             const Group& group, const Member& member, WeightEntry entry, TimePoint now) {
+std::int64_t restored_s(const WorkloadManager& manager, TimePoint now) {
+  return seconds_between(manager.recalled_at().value_or(now), now);
+}
+
+Case case_of(const WorkloadManager& manager, const Surroundings& around, const NamedGroup& named,
+             const Member& member, WeightEntry entry, TimePoint now) {
+  const auto& [name, group, wait] = named;
   const Weigher& weigher = manager.weigher();
   const MemberKey key = member.data.key();
   Case of{name,
@@ -194,7 +210,12 @@ Case case_of(const WorkloadManager& manager, const Surroundings& around, const s
           {},
           weigher.file_scale(name, group),
           weigher.agent_max(),
+          {},
+          wait,
+          {},
           {}};
+  if (const auto end = weigher.waits_until()) of.wait_s = seconds_between(now, *end);
+  if (member.restored) of.restored = restored_s(manager, now);
   const auto until =
       around.book != nullptr ? around.book->remembered_until({name, key}) : std::nullopt;
   if (until) of.remembered_s = seconds_between(now, *until);
@@ -219,8 +240,10 @@ report::gwm::Member member_answer(const WeightEntry& entry) {
 }
 
 report::gwm::ExplainedMember explained(const std::string& uid, const Case& of, TimePoint now) {
-  return {member_answer(of.entry), uid,           of.group,           explain(of),
-          quiesced_by(of),         file_line(of), probes_of(of, now), told_to_lb(of.member)};
+  report::gwm::Member member = member_answer(of.entry);
+  if (of.restored) member.restored_s = *of.restored;
+  return {std::move(member), uid,           of.group,           explain(of),
+          quiesced_by(of),   file_line(of), probes_of(of, now), told_to_lb(of.member)};
 }
 
 }  // namespace saspd::gwm

@@ -23,9 +23,20 @@ struct Case {
   std::uint16_t file_scale = 0;              // Weigher::file_scale() of the group
   unsigned agent_max = 0;
   std::vector<std::pair<ProbeTarget, const Health*>> probes;
+  Wait wait = Wait::no;                  // of its group
+  std::int64_t wait_s = 0;               // until the end of Wait::members
+  std::optional<std::int64_t> restored;  // so long ago, and not confirmed since
 };
-Case case_of(const WorkloadManager& manager, const Surroundings& around, const std::string& name,
-             const Group& group, const Member& member, sasp::WeightEntry entry, TimePoint now);
+struct NamedGroup {
+  const std::string& name;
+  const Group& group;
+  Wait wait;
+};
+Case case_of(const WorkloadManager& manager, const Surroundings& around, const NamedGroup& of,
+             const Member& member, sasp::WeightEntry entry, TimePoint now);
+
+// For how long what an earlier life knew has waited to be confirmed.
+std::int64_t restored_s(const WorkloadManager& manager, TimePoint now);
 
 // The rule that decided, highest precedence first (sasp-interop rows 6, 43 and 44).
 std::string explain(const Case& of);

@@ -59,6 +59,7 @@ void WorkloadManager::publish(const Message& request, Outcome& outcome, TimePoin
                               : state != nullptr ? &state->lb_uid
                                                  : nullptr;
   if (starts != nullptr) publisher_.start(*registry_.find(*starts), *starts, now);
+  if (outcome.changed || outcome.attached) ++orders_;
   if (outcome.changed) {
     ++revision_;
     for (const std::string& lb_uid : lbs_changed_by(request))
@@ -92,17 +93,43 @@ void WorkloadManager::event_at(const IpAddress& address, TimePoint now) {
   }
 }
 
-void WorkloadManager::use(AdviceTable table, TimePoint now) {
-  weigher_.use(std::move(table));
+void WorkloadManager::event_everywhere(TimePoint now) {
   for (const auto& [lb_uid, lb] : registry_.load_balancers())
     publisher_.event(lb, lb_uid, now);
+}
+
+void WorkloadManager::use(AdviceTable table, TimePoint now) {
+  weigher_.use(std::move(table));
+  event_everywhere(now);
+}
+
+void WorkloadManager::use_drains(std::set<MemberName> file, TimePoint now) {
+  if (weigher_.use_drains(std::move(file))) event_everywhere(now);
+}
+
+// The servers served on meanwhile, so what is measured by time went on as well.
+void WorkloadManager::recall(State state, const Authority& authority, TimePoint now,
+                             std::int64_t unix_time) {
+  const std::chrono::seconds away{std::max<std::int64_t>(unix_time - state.unix_time, 0)};
+  for (auto& [target, known] : state.probes) {
+    known.known_for += away;
+    if (known.back_for) *known.back_for += away;
+  }
+  registry_.recall(std::move(state.lbs), authority, now);
+  weigher_.recall(state.probes, now);
+  weigher_.keep_only(probe_targets());
+  for (const auto& [member, drain] : state.drains)
+    weigher_.drain(member, drain);
+  recalled_at_ = now;
+  ++generation_;
+  ++revision_;
 }
 
 void WorkloadManager::learn(const ProbeTarget& target, const Reading& reading, TimePoint now) {
   if (weigher_.learn(target, reading, now)) event_at(target.endpoint.address, now);
 }
 
-std::size_t WorkloadManager::drain(const MemberName& name, TimePoint now) {
+std::size_t WorkloadManager::drain(const MemberName& name, TimePoint now, const Drain& drain) {
   std::size_t found = 0;
   for (const auto& [lb_uid, lb] : registry_.load_balancers()) {
     for (const auto& [group_name, group] : lb.groups) {
@@ -112,12 +139,16 @@ std::size_t WorkloadManager::drain(const MemberName& name, TimePoint now) {
           }));
     }
   }
-  if (found > 0 && weigher_.drain(name)) event_at(name.endpoint.address, now);
+  if (found > 0 && weigher_.drain(name, drain)) {
+    ++orders_;
+    event_at(name.endpoint.address, now);
+  }
   return found;
 }
 
 bool WorkloadManager::undrain(const MemberName& name, TimePoint now) {
   if (!weigher_.undrain(name)) return false;
+  ++orders_;
   event_at(name.endpoint.address, now);
   return true;
 }
@@ -136,14 +167,15 @@ std::set<ProbeTarget> WorkloadManager::probe_targets() const {
 }
 
 std::optional<TimePoint> WorkloadManager::deadline() const {
-  const auto look = publisher_.next_look();
-  const auto expiry = registry_.next_expiry();
-  if (!look || !expiry) return look ? look : expiry;
-  return std::min(*look, *expiry);
+  return earliest({publisher_.next_look(), registry_.next_expiry(), weigher_.waits_until()});
 }
 
 std::vector<Push> WorkloadManager::due(TimePoint now,
                                        const std::function<bool(ConnectionId)>& ready) {
+  if (const auto end = weigher_.waits_until(); end && *end <= now) {
+    weigher_.end_wait();
+    event_everywhere(now);
+  }
   std::vector<Push> pushes;
   for (const std::string& lb_uid : publisher_.due(now)) {
     const LoadBalancer& lb = *registry_.find(lb_uid);
@@ -167,6 +199,7 @@ std::vector<std::string> WorkloadManager::forget_expired(TimePoint now) {
   if (!forgotten.empty()) {
     ++generation_;
     ++revision_;
+    ++orders_;
   }
   return forgotten;
 }

@@ -11,6 +11,7 @@
 
 #include "controller/gwm/publisher.hpp"
 #include "controller/gwm/registry.hpp"
+#include "controller/gwm/state.hpp"
 #include "controller/gwm/weigher.hpp"
 
 namespace saspd::gwm {
@@ -45,9 +46,24 @@ class WorkloadManager {
   void learn(const ProbeTarget& target, const Reading& reading, TimePoint now);
   // By the operator: returns how many registered members the name matches; with none, nothing
   // changes.
-  std::size_t drain(const MemberName& member, TimePoint now);
+  std::size_t drain(const MemberName& member, TimePoint now, const Drain& drain = {});
   // Returns false if it was not drained.
   bool undrain(const MemberName& member, TimePoint now);
+  // The drains file as a whole.
+  void use_drains(std::set<MemberName> file, TimePoint now);
+
+  // What an earlier life knew, in a manager that knows nothing yet. `unix_time`, in seconds, is now.
+  void recall(State state, const Authority& authority, TimePoint now, std::int64_t unix_time);
+  // Nothing is known of an earlier life, and there may have been one: see Weigher::wait_until().
+  void wait_until(TimePoint time) { weigher_.wait_until(time); }
+  std::string state_text(TimePoint now, std::int64_t unix_time) const {
+    return gwm::state_text(registry_.load_balancers(), weigher_, now, unix_time);
+  }
+  // Changes whenever the state has something new from a peer or the operator; what probes learn
+  // changes weigher().generation().
+  std::uint64_t orders() const { return orders_; }
+  // When recall() was called, if it was.
+  std::optional<TimePoint> recalled_at() const { return recalled_at_; }
 
   // The targets to probe. The generation changes whenever they may have changed.
   std::set<ProbeTarget> probe_targets() const;
@@ -76,12 +92,15 @@ class WorkloadManager {
  private:
   void publish(const sasp::Message& request, Outcome& outcome, TimePoint now);
   void event_at(const IpAddress& address, TimePoint now);
+  void event_everywhere(TimePoint now);
 
   Registry registry_;
   Weigher weigher_;
   Publisher publisher_;
   std::uint64_t generation_ = 0;
   std::uint64_t revision_ = 0;  // of the registry
+  std::uint64_t orders_ = 0;
+  std::optional<TimePoint> recalled_at_;
 };
 
 }  // namespace saspd::gwm

@@ -51,7 +51,7 @@ ExitCode run(host::Host& host, Options& options, ReadOptions read_again, cli::Lo
   }
   auto needs = needs_of(options);
   if (!backend.traits.own_table && !options.ledger.empty() && !options.dry_run) {
-    const auto folder = LedgerFile::make_folder(options.ledger);
+    const auto folder = KeptFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }
   Saspd program(host, options, std::move(read_again), **plane, std::move(needs), log);

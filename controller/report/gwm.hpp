@@ -37,10 +37,11 @@ struct LoadBalancer {
   std::uint64_t groups = 0;
   std::uint64_t members = 0;
   std::uint64_t replacements = 0;
+  Maybe<std::int64_t> restored_s;  // from the state file so long ago, and not connected since
 };
 BOOST_DESCRIBE_STRUCT(LoadBalancer, (),
                       (uid, connected, endpoint, forgotten_in_s, mode, trust, no_change, health,
-                       groups, members, replacements))
+                       groups, members, replacements, restored_s))
 
 struct Alarm {
   std::string name;
@@ -59,8 +60,11 @@ struct Member {
   std::uint16_t weight = 0;
   Flags flags;
   std::uint8_t state = 0;  // opaque, from the member
+  // From the state file so long ago, and who registered it has not returned since.
+  Maybe<std::int64_t> restored_s;
 };
-BOOST_DESCRIBE_STRUCT(Member, (), (address, port, protocol, label, weight, flags, state))
+BOOST_DESCRIBE_STRUCT(Member, (),
+                      (address, port, protocol, label, weight, flags, state, restored_s))
 
 // A member that can get no work.
 struct Unavailable {
@@ -141,6 +145,23 @@ struct ExplainedMember : Member {
 BOOST_DESCRIBE_STRUCT(ExplainedMember, (Member),
                       (lb_uid, group, detail, quiesced_by, weights_file, probes, told))
 
+// By the operator, or by the drains file.
+struct DrainedName {
+  std::string member;
+  std::string origin;     // operator, file
+  Maybe<std::string> by;  // the operator: "uid 0 (pid 4711)"
+  Maybe<std::int64_t> since_s;
+};
+BOOST_DESCRIBE_STRUCT(DrainedName, (), (member, origin, by, since_s))
+
+// What came from the state file at the start, and how much of it nobody has spoken for since.
+struct Restored {
+  std::int64_t since_s = 0;
+  std::uint64_t lbs_unconfirmed = 0;
+  std::uint64_t members_unconfirmed = 0;
+};
+BOOST_DESCRIBE_STRUCT(Restored, (), (since_s, lbs_unconfirmed, members_unconfirmed))
+
 struct CountedGroup {
   std::string name;
   std::string lb_uid;
@@ -174,6 +195,14 @@ struct Status : Answer {
   std::optional<std::string> authority_error;
   std::optional<std::string> tls_error;
   std::optional<std::string> config_error;  // why the last reload was refused
+  std::optional<std::string> drains_file;
+  std::optional<std::string> drains_error;
+  std::optional<std::string> state_file;  // null: nothing outlives a restart
+  std::optional<std::string> state_error;
+  Maybe<Restored> restored;
+  // So long, no member of a group with self-registered members counts as confident: others may
+  // still return.
+  Maybe<std::int64_t> waits_s;
   std::vector<Alarm> alarms;
   std::uint64_t groups = 0;
   MemberCounts member_counts;
@@ -181,13 +210,15 @@ struct Status : Answer {
   std::uint64_t unavailable_left_out = 0;  // how many more there are
   std::vector<Unregistered> unregistered;
   std::vector<std::string> drained;  // by the operator
+  std::vector<DrainedName> drains;
   std::vector<LoadBalancer> lbs;
 };
 BOOST_DESCRIBE_STRUCT(Status, (Answer),
                       (version, listen, interval_s, connections, weights_file, weights_error,
-                       authority_file, authority_error, tls_error, config_error, alarms, groups,
+                       authority_file, authority_error, tls_error, config_error, drains_file,
+                       drains_error, state_file, state_error, restored, waits_s, alarms, groups,
                        member_counts, unavailable, unavailable_left_out, unregistered, drained,
-                       lbs))
+                       drains, lbs))
 
 struct Lbs : Answer {
   std::vector<LoadBalancer> lbs;
@@ -217,20 +248,23 @@ struct Watch : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Watch, (Answer), (items))
 
-// `members`: how many have that name.
+// `members`: how many have that name. `note`: what else drains it.
 struct Drain : Answer {
   std::string done{"drain"};
   std::string member;
   std::uint64_t members = 0;
+  bool kept = false;  // on disk, so that it outlives a restart
+  Maybe<std::string> note;
 };
-BOOST_DESCRIBE_STRUCT(Drain, (Answer), (done, member, members))
+BOOST_DESCRIBE_STRUCT(Drain, (Answer), (done, member, members, kept, note))
 
 struct Undrain : Answer {
   std::string done{"undrain"};
   std::string member;
   std::uint64_t members = 0;
+  Maybe<std::string> note;
 };
-BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, members))
+BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, members, note))
 
 struct Reload : report::Reload {};
 BOOST_DESCRIBE_STRUCT(Reload, (report::Reload), ())

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <boost/crc.hpp>
 
 #include "controller/base/lines.hpp"
+#include "controller/base/sealed_text.hpp"
 #include "controller/base/text.hpp"
 
 namespace saspd::director {
@@ -348,22 +348,14 @@ Zero Ledger::Page::zero(const Endpoint& endpoint) const {
 //   tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 10 40 others_zero held_down
 //   …
 //   end 1a2b3c4d
-//
-// The last line has the CRC-32 of all before it, so that no part of a text passes for the whole.
 
 namespace {
 
-constexpr std::string_view first_line = "saspd-ledger 1";
+constexpr Seal seal{"saspd-ledger", "1", "a ledger"};
 constexpr std::array<std::string_view, 4> authors{"nobody", "ours", "foreign", "unclear"};
 constexpr std::array<std::string_view, 5> doubts{"none", "no_record", "added_again", "edited",
                                                  "restored"};
 constexpr std::array<std::string_view, 3> presences{"here", "gone", "gone_alone"};
-
-std::string checksum(std::string_view text) {
-  boost::crc_32_type crc;
-  crc.process_bytes(text.data(), text.size());
-  return fmt::format("{:08x}", crc.checksum());
-}
 
 template <class Names, class Value>
 bool read_name(std::string_view word, const Names& names, Value& value) {
@@ -425,45 +417,25 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-// The lines between the first and the last, if all of it is there.
-std::optional<std::string_view> whole_body(std::string_view text) {
-  constexpr std::string_view end = "end ";
-  constexpr std::size_t last_line = end.size() + 8 + 1;
-  if (text.size() < last_line || text.back() != '\n') return std::nullopt;
-  const auto body = text.substr(0, text.size() - last_line);
-  const auto last = text.substr(body.size());
-  if (!body.ends_with('\n') || !last.starts_with(end)) return std::nullopt;
-  if (last.substr(end.size(), 8) != checksum(body)) return std::nullopt;
-  return body;
-}
-
 }  // namespace
 
 std::string Ledger::text(const LedgerPlace& here) const {
-  std::string text = fmt::format("{}\ntable {} {} {}{}{}\n", first_line, here.backend, here.boot,
+  std::string body = fmt::format("table {} {} {}{}{}\n", here.backend, here.boot,
                                  here.network_namespace, here.name.empty() ? "" : " ", here.name);
   for (const auto& [service, records] : records_) {
     for (const auto& [endpoint, record] : records)
-      text += line_of(service, endpoint, record);
+      body += line_of(service, endpoint, record);
   }
-  text += fmt::format("end {}\n", checksum(text));
-  return text;
+  return sealed(seal, body);
 }
 
 Result<Ledger> Ledger::parse(std::string_view text, const LedgerPlace& here) {
   const auto damaged = [](std::string what) {
     return fail(std::errc::illegal_byte_sequence, std::move(what));
   };
-  std::string_view rest = text;
-  const auto version = take_line(rest);
-  if (version != first_line) {
-    if (!version.starts_with("saspd-ledger ")) return damaged("it is not a ledger");
-    return fail(std::errc::not_supported,
-                fmt::format("it has another version ('{}')", printable(version.substr(0, 40))));
-  }
-  const auto body = whole_body(text);
-  if (!body) return damaged("it is damaged: the checksum does not match its content");
-  rest = body->substr(first_line.size() + 1);
+  const auto body = unsealed(seal, text);
+  if (!body) return fail(body.error());
+  std::string_view rest = *body;
 
   auto table = take_line(rest);
   const auto title = take_first_word(table);

@@ -2,16 +2,13 @@
 
 #include "controller/saspd/ledger_file.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,49 +16,11 @@
 namespace saspd::director {
 namespace {
 
-constexpr off_t max_size = 64 << 20;
-
-Error failed(std::string_view path, std::string_view what) {
-  const std::error_code code(errno, std::generic_category());
-  return fail(code, fmt::format("{}: {}: {}", path, what, code.message()));
-}
-
-Result<std::string> read_all(int file, std::string_view path) {
-  std::string text;
-  std::array<char, 65536> buffer{};
-  for (;;) {
-    const ssize_t size = ::read(file, buffer.data(), buffer.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(path, "read");
-    if (size == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(size));
-    if (text.size() > static_cast<std::size_t>(max_size)) {
-      return fail(std::errc::file_too_large, fmt::format("{}: too large for a ledger", path));
-    }
-  }
-}
-
-Result<void> write_all(int file, std::string_view text, std::string_view path) {
-  while (!text.empty()) {
-    const ssize_t size = ::write(file, text.data(), text.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(path, "write");
-    text.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return {};
-}
-
-std::string folder_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
-}
-
 // A unit with ProcSubset=pid does not see the file, and gets the value from its environment.
 std::string boot_id() {
-  const Descriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   std::string text;
-  if (file) {
-    if (auto read = read_all(file.get(), "boot_id")) text = std::move(*read);
+  if (std::ifstream file("/proc/sys/kernel/random/boot_id"); file) {
+    std::getline(file, text);
   } else if (const char* told = std::getenv("SASPD_BOOT_ID")) {
     text = told;
   }
@@ -105,100 +64,37 @@ LedgerPlace ledger_place(std::string backend) {
 }
 
 LedgerFile::LedgerFile(std::string path, LedgerPlace place)
-    : path_(std::move(path)), place_(std::move(place)) {}
-
-std::string LedgerFile::make_folder(const std::string& path) {
-  const std::string folder = folder_of(path);
-  return ::mkdir(folder.c_str(), 0750) == 0 ? folder : std::string();
-}
+    : file_(std::move(path), {"ledger", "saspd", "--ledger"}), place_(std::move(place)) {}
 
 Ledger LedgerFile::load(std::vector<std::string>& warnings) {
-  if (const auto locked = lock(); !locked) error_ = locked.error().detail;
-  if (of_another_) return {};
+  if (const auto locked = file_.lock(); !locked) error_ = locked.error().detail;
+  if (file_.of_another()) return {};
   auto ledger = parse();
   if (ledger) return std::move(*ledger);
-  const auto& code = ledger.error().code;
-  warnings.push_back(ledger.error().detail);
-  const bool strange = code == std::errc::illegal_byte_sequence || code == std::errc::not_supported;
-  const std::string aside = path_ + ".bad";
-  if (strange && ::rename(path_.c_str(), aside.c_str()) == 0) {
-    warnings.back() += fmt::format("; it is now {}", aside);
-  }
+  warnings.push_back(file_.put_aside(ledger.error()));
   return {};
 }
 
 Ledger LedgerFile::look(std::vector<std::string>& warnings) const {
   auto ledger = parse();
   if (ledger) return std::move(*ledger);
-  warnings.push_back(ledger.error().detail);
+  warnings.push_back(file_.not_used(ledger.error()));
   return {};
 }
 
 Result<Ledger> LedgerFile::parse() const {
-  const auto text = read();
-  if (!text && text.error().code == std::errc::no_such_file_or_directory) return Ledger();
-  auto ledger = text ? Ledger::parse(*text, place_) : fail(text.error());
-  if (ledger) return ledger;
-  return fail(ledger.error().code,
-              fmt::format("the ledger {} is not used: {}", path_, ledger.error().detail));
+  const auto text = file_.read();
+  if (text) return Ledger::parse(*text, place_);
+  if (text.error().code == std::errc::no_such_file_or_directory) return Ledger();
+  return fail(text.error());
 }
 
 bool LedgerFile::keep(const Ledger& ledger) {
-  if (of_another_) return true;  // nothing to be tried again
-  auto done = lock();
-  if (done) done = write(ledger.text(place_));
+  if (file_.of_another()) return true;  // nothing to be tried again
+  auto done = file_.lock();
+  if (done) done = file_.write(ledger.text(place_));
   error_ = done ? std::string() : done.error().detail;
-  return done.has_value() || of_another_;
-}
-
-// The lock is on a file beside it, because a lock belongs to a file, not to its name.
-Result<void> LedgerFile::lock() {
-  if (lock_) return {};
-  const std::string path = path_ + ".lock";
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file) return failed(path, "open");
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    of_another_ = errno == EWOULDBLOCK;
-    if (!of_another_) return failed(path, "lock");
-    return fail(
-        std::errc::device_or_resource_busy,
-        fmt::format("{}: in use by another saspd; each needs a --ledger PATH of its own", path_));
-  }
-  lock_ = std::move(file);
-  return {};
-}
-
-Result<std::string> LedgerFile::read() const {
-  const Descriptor file(
-      ::open(path_.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!file) return failed(path_, "open");
-  struct stat found {};
-  if (::fstat(file.get(), &found) != 0) return failed(path_, "stat");
-  if (!S_ISREG(found.st_mode)) {
-    return fail(std::errc::invalid_argument, "it is not a regular file");
-  }
-  if ((found.st_uid != 0 && found.st_uid != ::geteuid()) || (found.st_mode & 022) != 0) {
-    return fail(
-        std::errc::operation_not_permitted,
-        fmt::format(
-            "it belongs to uid {} with mode {:o}, so users other than root and saspd may write it",
-            found.st_uid, found.st_mode & 07777));
-  }
-  return read_all(file.get(), path_);
-}
-
-Result<void> LedgerFile::write(const std::string& text) const {
-  const std::string aside = path_ + ".new";
-  ::unlink(aside.c_str());
-  const Descriptor file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) return failed(aside, "open");
-  if (const auto written = write_all(file.get(), text, aside); !written) return written;
-  if (::fsync(file.get()) != 0) return failed(aside, "fsync");
-  if (::rename(aside.c_str(), path_.c_str()) != 0) return failed(path_, "rename");
-  const std::string folder = folder_of(path_);
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!opened || ::fsync(opened.get()) != 0) return failed(folder, "fsync");
-  return {};
+  return done.has_value() || file_.of_another();
 }
 
 }  // namespace saspd::director

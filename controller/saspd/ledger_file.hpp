@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger on disk. A text is written aside, synchronised and renamed, so that there is always a
-// whole one, and only one saspd writes it.
+// The ledger on disk.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "controller/base/descriptor.hpp"
+#include "controller/base/kept_file.hpp"
 #include "controller/saspd/ledger.hpp"
 
 namespace saspd::director {
@@ -17,9 +16,6 @@ LedgerPlace ledger_place(std::string backend);
 class LedgerFile : public LedgerKeeper {
  public:
   LedgerFile(std::string path, LedgerPlace place);
-
-  // Creates the folder if there is none. Returns its path if it did, else empty.
-  static std::string make_folder(const std::string& path);
 
   // What is on disk. A file that is not ours (owned by another user than root and us, or that
   // others may write), damaged, of another version or about another table is not believed: a blind
@@ -32,15 +28,10 @@ class LedgerFile : public LedgerKeeper {
   const std::string& error() const override { return error_; }
 
  private:
-  Result<void> lock();
   Result<Ledger> parse() const;
-  Result<std::string> read() const;
-  Result<void> write(const std::string& text) const;
 
-  std::string path_;
+  KeptFile file_;
   LedgerPlace place_;
-  Descriptor lock_;
-  bool of_another_ = false;  // in use by another saspd, and never touched
   std::string error_;
 };
 

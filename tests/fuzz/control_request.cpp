@@ -43,7 +43,7 @@ class Farm {
   gwm::ControlOutcome answer(const json::object& request, bool may_write) {
     return gwm::carry_out(request, may_write, manager_, around_, now);
   }
-  std::size_t drained() const { return manager_.weigher().drained().size(); }
+  std::size_t drained() const { return manager_.weigher().drains().of_operator().size(); }
 
  private:
   void handle(const sasp::Message& request) {

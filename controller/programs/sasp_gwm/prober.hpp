@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <unordered_set>
+#include <utility>
 
 #include "controller/gwm/probe_schedule.hpp"
 #include "controller/net/loop.hpp"
@@ -25,6 +27,8 @@ class Prober {
   Prober& operator=(const Prober&) = delete;
   ~Prober();
 
+  // See ProbeSchedule::recall.
+  void recall(std::map<gwm::ProbeTarget, gwm::Health> known) { schedule_.recall(std::move(known)); }
   // Sets all targets to probe from now on. What is known about those that stay is kept; a running
   // probe of another one is discarded.
   void set_targets(const std::set<gwm::ProbeTarget>& targets);

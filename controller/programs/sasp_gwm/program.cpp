@@ -5,6 +5,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <ctime>
+#include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -62,6 +65,10 @@ net::GwmServerConfig server_config(const Options& options, const net::TlsCredent
   return config;
 }
 
+std::int64_t unix_time() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
 std::vector<std::string> paths_of(const std::string& path) {
   if (path.empty()) return {};
   return {path};
@@ -84,11 +91,17 @@ SaspGwm::SaspGwm(host::Host& host, Options& options, ReadOptions read_again, cli
                  manager_.use(table, Clock::now());
                  work();
                }),
+      drains_(options.drains, looks_in_place, log,
+              [this](std::set<MemberName> drains) {
+                manager_.use_drains(std::move(drains), Clock::now());
+                work();
+              }),
       authority_(
           paths_of(options.authority), looks_in_place,
           {.read = [this] { return read_authority(); },
            .failed =
                [this](const std::string& why) { log_.warning("{}; the old rights stay", why); }}),
+      state_(host.io(), options.state, manager_, log),
       files_timer_(host.io()),
       work_timer_(host.io()),
       members_timer_(host.io()),
@@ -97,7 +110,9 @@ SaspGwm::SaspGwm(host::Host& host, Options& options, ReadOptions read_again, cli
 // ---- The start ----------------------------------------------------------------------------------
 
 host::Refused SaspGwm::read_files() {
+  recall();
   auto done = weights_.read();
+  if (done) done = drains_.read();
   if (done) done = authority_.read();
   if (!done) {
     const bool bad_content = done.error().code == std::errc::invalid_argument;
@@ -105,6 +120,34 @@ host::Refused SaspGwm::read_files() {
   }
   say_what_stays_unknown();
   return std::nullopt;
+}
+
+// Before anybody can ask.
+void SaspGwm::recall() {
+  if (options().verb == cli::Verb::check) return state_.look();
+  const TimePoint now = Clock::now();
+  auto state = state_.load();
+  if (state) {
+    manager_.recall(std::move(*state), Authority(options().foreign_members), now, unix_time());
+    std::map<ProbeTarget, Health> known;
+    for (const auto& [target, one] : manager_.weigher().remembered(now))
+      known.emplace(target, health_of(one.reading, now));
+    const Extent& all = manager_.total();
+    log_.info(
+        "{}: {} load balancers, {} groups, {} members, {} drained, {} probed; what returns "
+        "confirms it",
+        options().state, manager_.load_balancers().size(), all.groups, all.members,
+        manager_.weigher().drains().of_operator().size(), known.size());
+    prober_.recall(std::move(known));
+  } else if (options().start_grace.count() > 0) {
+    manager_.wait_until(now + options().start_grace);
+    log_.info(
+        "{}: for {} s, members of groups with members that registered themselves count as "
+        "not known, and load balancers keep their weights (--start-grace)",
+        options().state.empty() ? "no --state of an earlier life"
+                                : fmt::format("{} has no earlier state", options().state),
+        options().start_grace.count());
+  }
 }
 
 host::Refused SaspGwm::listen() {
@@ -124,9 +167,11 @@ host::Refused SaspGwm::listen() {
 
 cli::Needs SaspGwm::needs() const {
   cli::Needs needs;
-  for (const auto* file : {&options().weights, &options().authority}) {
+  for (const auto* file : {&options().weights, &options().drains, &options().authority}) {
     if (!file->empty()) needs.reads.push_back(*file);
   }
+  if (!state_.made_folder().empty()) needs.gives.push_back(state_.made_folder());
+  if (!options().state.empty()) needs.writes.push_back(state_.lock_path());
   return needs;
 }
 
@@ -134,7 +179,8 @@ host::Refused SaspGwm::start() {
   if (options().weights.empty() && options().probes.empty()) {
     log_.info("neither --weights nor --probe: nothing is known about any member");
   }
-  if (!options().weights.empty() || !options().authority.empty()) poll_files();
+  if (!options().weights.empty() || !options().drains.empty() || !options().authority.empty())
+    poll_files();
   if (!options().probes.empty()) watch_members();
   watch_alarms();
   return std::nullopt;
@@ -162,8 +208,10 @@ void SaspGwm::say_what_stays_unknown() const {
 boost::json::object SaspGwm::answer(const boost::json::object& request,
                                     const net::ControlPeer& peer) {
   look_at_alarms();
-  auto [answer, done] = carry_out(request, peer.may_write, manager_, surroundings(), Clock::now());
-  if (!done.empty()) log_.info("{}, by uid {} (pid {})", done, peer.uid, peer.pid);
+  Surroundings around = surroundings();
+  around.requester = fmt::format("uid {} (pid {})", peer.uid, peer.pid);
+  auto [answer, done] = carry_out(request, peer.may_write, manager_, around, Clock::now());
+  if (!done.empty()) log_.info("{}, by {}", done, around.requester);
   // Later: what the work throws is no fault of the question.
   net::post(host_.io(), [this] { work(); });
   return std::move(answer);
@@ -183,7 +231,7 @@ std::string SaspGwm::status_line() const {
   return weights_.error().empty() ? line : fmt::format("{}; {}", line, weights_.error());
 }
 
-Surroundings SaspGwm::surroundings() const {
+Surroundings SaspGwm::surroundings() {
   Surroundings around;
   around.health = [this](const ProbeTarget& target) { return prober_.health(target); };
   around.peer = [this](ConnectionId id) { return connections_.peer(id); };
@@ -194,6 +242,12 @@ Surroundings SaspGwm::surroundings() const {
   around.weights_error = weights_.error();
   around.authority_file = options().authority;
   around.authority_error = authority_.error();
+  around.drains_file = options().drains;
+  around.drains_error = drains_.error();
+  around.state_file = options().state;
+  around.state_error = state_.error();
+  around.keep = [this] { return state_.keep(); };
+  around.unix_time = unix_time();
   around.tls_error = host_.tls_error();
   around.config_error = host_.reload_error();
   around.unauthorized = connections_.unauthorized();
@@ -204,13 +258,15 @@ Surroundings SaspGwm::surroundings() const {
 
 void SaspGwm::read_files_again(cli::Errors& errors) {
   weights_.read_now();
+  drains_.read_now();
   authority_.read_now();
-  for (const auto* error : {&weights_.error(), &authority_.error()}) {
+  for (const auto* error : {&weights_.error(), &drains_.error(), &authority_.error()}) {
     if (!error->empty()) errors.push_back(*error);
   }
 }
 
 void SaspGwm::stop() {
+  state_.keep();
   connections_.close_all();
   host_.end();
 }
@@ -230,6 +286,7 @@ Result<void> SaspGwm::read_authority() {
 void SaspGwm::poll_files() {
   files_timer_.call_after(files_poll, [this] {
     weights_.look();
+    drains_.look();
     authority_.look();
     poll_files();
   });
@@ -249,6 +306,7 @@ void SaspGwm::work() {
   for (Push& push : manager_.due(now, ready))
     connections_.send(std::move(push));
   wait_until(manager_.deadline());
+  state_.changed();
 }
 
 // Most events leave it as it was, and the timer with it.

@@ -11,7 +11,9 @@
 #include "controller/host/configured.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/programs/sasp_gwm/connections.hpp"
+#include "controller/programs/sasp_gwm/drains_source.hpp"
 #include "controller/programs/sasp_gwm/prober.hpp"
+#include "controller/programs/sasp_gwm/state_keeper.hpp"
 #include "controller/programs/sasp_gwm/weights_source.hpp"
 
 namespace saspd::programs {
@@ -34,6 +36,7 @@ class SaspGwm final : public host::Configured<gwm::Options> {
   void certificates_replaced() override { connections_.check_certificates_again(); }
   void stop() override;
 
+  void recall();
   Result<void> read_authority();
   void say_what_stays_unknown() const;
   void poll_files();
@@ -43,7 +46,7 @@ class SaspGwm final : public host::Configured<gwm::Options> {
   void look_at_alarms();
   void watch_alarms();
   void probed(const gwm::ProbeTarget& target, const gwm::Health& health);
-  gwm::Surroundings surroundings() const;
+  gwm::Surroundings surroundings();
 
   cli::Log& log_;
   LimitedLog limited_log_;
@@ -51,7 +54,9 @@ class SaspGwm final : public host::Configured<gwm::Options> {
   Connections connections_;
   Prober prober_;
   WeightsSource weights_;
+  DrainsSource drains_;
   WatchedFiles authority_;
+  StateKeeper state_;
   net::Timer files_timer_;
   net::Timer work_timer_;
   std::optional<TimePoint> awaited_;  // by it

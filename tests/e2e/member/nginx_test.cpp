@@ -147,11 +147,11 @@ class Nginx : public testing::Test {
     directory_ = name;
     ASSERT_EQ(shell(fmt::format("'{}' up {} {}", farm, name_, servers)), 0);
     if (backend_ == Backend::xdp) prepare_xdp();
-    gwm_ = within(
-        "director",
-        {"sasp-gwm", "--listen", "10.0.0.1:3860", "--listen", "127.0.0.1:3860",
-         "--insecure-plaintext", "--interval", "1", "--probe", "tcp", "--probe-interval", "1"},
-        "gwm.log");
+    gwm_ = within("director",
+                  {"sasp-gwm", "--listen", "10.0.0.1:3860", "--listen", "127.0.0.1:3860",
+                   "--insecure-plaintext", "--interval", "1", "--start-grace", "0", "--probe",
+                   "tcp", "--probe-interval", "1"},
+                  "gwm.log");
     Arguments saspd{"saspd",     "--gwm",         "127.0.0.1", "--lb-uid",    "director",
                     "--trust",   "--mode",        "push",      "--retry-min", "1",
                     "--control", path("control"), "--metrics", "off",         "--service"};

@@ -69,7 +69,8 @@ class SaspdOnIpvs : public testing::Test {
   }
 
   void start_gwm() {
-    gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")},
+    gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--start-grace", "0",
+                           "--weights", path("weights")},
                  path("gwm.log"));
   }
   // With these flags and no service but those in them.

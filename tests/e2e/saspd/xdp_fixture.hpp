@@ -89,7 +89,9 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
     std::filesystem::rename(path("weights.new"), path("weights"));
   }
   void start_gwm(const Arguments& more = {}) {
-    Arguments arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights")};
+    Arguments arguments{programs + "/sasp-gwm", "--interval", "1",
+                        "--start-grace",        "0",          "--weights",
+                        path("weights")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     network_.director.run([&] { gwm_.emplace(arguments, path("gwm.log")); });
   }

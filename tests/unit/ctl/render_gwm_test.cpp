@@ -155,5 +155,39 @@ TEST(RenderGwm, ShowsWhatIsMissingAsADash) {
       std::string::npos);
 }
 
+TEST(RenderGwmDrain, SaysWhatOutlivesARestart) {
+  EXPECT_EQ(render(read<of::Drain>(R"({"done": "drain", "member": "10.0.0.1:80", "members": 1,
+                                       "kept": true, "note": "the file FILE drains it"})"),
+                   false),
+            "10.0.0.1:80 is drained in 1 group: no new connections, until undrain; the file FILE "
+            "drains it\n");
+  EXPECT_EQ(render(read<of::Undrain>(R"({"done": "undrain", "member": "10.0.0.1:80", "members": 1,
+                                         "note": "the file FILE drains it"})"),
+                   false),
+            "10.0.0.1:80 is no longer drained by the operator, but the file FILE drains it\n");
+}
+
+TEST(RenderGwmStatus, ShowsWhoDrainsWhatAndWhatWasRestored) {
+  const auto status = read<of::Status>(R"j({"drained": ["10.0.0.1:80"], "drains_file": "FILE",
+      "drains": [{"member": "10.0.0.1:80", "origin": "operator", "by": "uid 0 (pid 7)",
+                  "since_s": 7200},
+                 {"member": "web/10.0.0.2:80", "origin": "file"}],
+      "drains_error": "FILE: line 2: bad", "state_error": "DISK: full",
+      "restored": {"since_s": 20, "lbs_unconfirmed": 1, "members_unconfirmed": 2}})j");
+  const auto text = render(status, false);
+  for (const char* line :
+       {"drained by the operator: 10.0.0.1:80, 2 h 0 min ago by uid 0 (pid 7)\n",
+        "drained by the drains file FILE: web/10.0.0.2:80\n",
+        "restored from the state file 20 s ago, and not confirmed since: 1 load balancers, 2 "
+        "members\n",
+        "not healthy: FILE: line 2: bad; the old drains stay\n",
+        "not healthy: the state is not kept: DISK: full; after a restart, less is known\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  EXPECT_NE(render(read<of::Status>(R"({"waits_s": 90})"), false)
+                .find("no state of an earlier life: for 90 s more, no member of a group with "
+                      "members that registered themselves counts as known\n"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace saspd::ctl

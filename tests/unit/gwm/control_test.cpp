@@ -224,7 +224,7 @@ TEST_F(Control, DrainsForWhomeverMayWrite) {
   const auto refused = member("drain", "192.0.2.1:80", false);
   EXPECT_EQ(refused.at("exit_code"), 77);
   EXPECT_EQ(refused.at("error"), "drain is for root and the group saspd-admin");
-  EXPECT_TRUE(manager.weigher().drained().empty());
+  EXPECT_TRUE(manager.weigher().drains().of_operator().empty());
 
   const auto done = member("drain", "192.0.2.1:80");
   EXPECT_EQ(done.at("members"), 2U);
@@ -351,6 +351,99 @@ TEST_F(Control, TellsWhatTheFileSaidBefore) {
             R"({"says":"weight","weight":40,"remembered_s":40})");
 }
 
+// --- the drains file
+
+TEST_F(Control, TellsADrainOfTheFileFromTheOperators) {
+  given_farm();
+  around_.drains_file = "/etc/sasp-gwm/drains";
+  around_.requester = "uid 7";
+  around_.unix_time = 1000;
+  manager.use_drains({*MemberName::parse("web/192.0.2.1:80")}, now);
+  EXPECT_EQ(detail("web/192.0.2.1:80"), "quiesced by the drains file: no new work");
+
+  const auto refused = member("undrain", "192.0.2.1:80");
+  EXPECT_EQ(refused.at("error"),
+            "'192.0.2.1:80' is not drained by the operator: the drains file /etc/sasp-gwm/drains "
+            "drains web/192.0.2.1:80, until that line goes");
+  EXPECT_EQ(detail("web/192.0.2.1:80"), "quiesced by the drains file: no new work");
+
+  const auto drained = member("drain", "192.0.2.1:80");
+  EXPECT_EQ(drained.at("note"),
+            "the drains file /etc/sasp-gwm/drains drains web/192.0.2.1:80, until that line goes");
+  EXPECT_EQ(detail("web/192.0.2.1:80"), "quiesced by the operator, the drains file: no new work");
+  around_.unix_time += 60;
+  EXPECT_EQ(json::serialize(ask("status").at("drains")),
+            R"([{"member":"192.0.2.1:80","origin":"operator","by":"uid 7","since_s":60},)"
+            R"({"member":"web/192.0.2.1:80","origin":"file"}])");
+
+  const auto lifted = member("undrain", "192.0.2.1:80");
+  EXPECT_EQ(lifted.at("note"), drained.at("note"));
+  EXPECT_EQ(detail("web/192.0.2.1:80"), "quiesced by the drains file: no new work");
+  manager.use_drains({}, now);
+  EXPECT_EQ(detail("web/192.0.2.1:80").find("quiesced"), std::string::npos);
+}
+
+TEST_F(Control, SaysWhetherADrainIsOnDisk) {
+  given_farm();
+  int writes = 0;
+  around_.keep = [&] { return ++writes == 1; };
+  EXPECT_EQ(member("drain", "192.0.2.1:80").at("kept"), true);
+  EXPECT_EQ(member("drain", "192.0.2.2:80").at("kept"), false);
+  member("undrain", "192.0.2.2:80");
+  EXPECT_EQ(writes, 3);
+  member("drain", "192.0.2.99:80");
+  EXPECT_EQ(writes, 3) << "nothing has changed";
+}
+
+// --- after a restart
+
+TEST_F(Control, ShowsWhatWasRestoredUntilItIsConfirmed) {
+  given_farm();
+  handle(by_member(registers({group("lb1", "self", {tcp("192.0.2.7")})})), 7, "192.0.2.7");
+  auto state = parse_state(manager.state_text(now, 1000));
+  ASSERT_TRUE(state);
+  WorkloadManager next({{.mixed_groups = true}, {}, plan()});
+  next.recall(std::move(*state), authority, now, 1000);
+  now += 20s;
+  const auto answer = [&](json::object request) {
+    return carry_out(request, true, next, around_, now).answer;
+  };
+  const auto restored = [&](const char* name) {
+    const auto why = answer({{"command", "why"}, {"member", name}});
+    const auto& member = why.at("members").at(0).as_object();
+    return member.contains("restored_s") ? member.at("restored_s").as_int64() : -1;
+  };
+  EXPECT_EQ(json::serialize(answer({{"command", "status"}}).at("restored")),
+            R"({"since_s":20,"lbs_unconfirmed":2,"members_unconfirmed":6})");
+  EXPECT_EQ(restored("web/192.0.2.2:80"), 20);
+  EXPECT_EQ(restored("self/192.0.2.7:80"), 20);
+  next.handle({1, authority.rights_of(*IpAddress::parse("198.51.100.1"), {})}, lb_state("lb1"),
+              now);
+  EXPECT_EQ(restored("web/192.0.2.2:80"), -1);
+  EXPECT_EQ(restored("self/192.0.2.7:80"), 20) << "it has not returned itself";
+  const auto lbs = answer({{"command", "lbs"}}).at("lbs").as_array();
+  EXPECT_FALSE(lbs.at(0).as_object().contains("restored_s"));
+  EXPECT_EQ(lbs.at(1).at("restored_s"), 20);
+  const auto members = answer({{"command", "members"}, {"group", "self"}});
+  EXPECT_EQ(members.at("groups").at(0).at("members").at(0).at("restored_s"), 20);
+  EXPECT_EQ(json::serialize(answer({{"command", "status"}}).at("restored")),
+            R"({"since_s":20,"lbs_unconfirmed":1,"members_unconfirmed":2})");
+}
+
+TEST_F(Control, SaysWhyNobodyIsKnownAfterAStartWithoutAState) {
+  given_farm();
+  handle(by_member(registers({group("lb1", "self", {tcp("192.0.2.7")})})), 7, "192.0.2.7");
+  manager.wait_until(now + 120s);
+  now += 20s;
+  EXPECT_EQ(ask("status").at("waits_s"), 100);
+  EXPECT_EQ(detail("self/192.0.2.7:80"),
+            "not known: sasp-gwm started without the state of an earlier life, and for 100 s more "
+            "waits for members of the group to return (--start-grace); until then load balancers "
+            "keep their weights");
+  EXPECT_EQ(detail("web/192.0.2.2:80"),
+            "not known: http:/health 192.0.2.2:80 does not have two samples yet");
+}
+
 // Letter by letter: scripts rely on keys and values.
 TEST_F(Control, AnswersWithTheseKeys) {
   given_farm();
@@ -366,13 +459,14 @@ TEST_F(Control, AnswersWithTheseKeys) {
   EXPECT_EQ(
       json::serialize(member("drain", "web/192.0.2.2:80")),
       R"({"schema_version":1,"program":"sasp-gwm","done":"drain","member":"web/192.0.2.2:80",)"
-      R"("members":1})");
+      R"("members":1,"kept":false})");
   EXPECT_EQ(
       json::serialize(ask("status")),
       R"({"schema_version":1,"program":"sasp-gwm","version":")" SASPD_VERSION
       R"(","listen":["127.0.0.1:3860"],)"
       R"("interval_s":10,"connections":3,"weights_file":"weights","weights_error":null,)"
       R"("authority_file":null,"authority_error":"authority: line 2: bad","tls_error":null,)"
+      R"("config_error":null,"drains_file":null,"drains_error":null,"state_file":null,"state_error":null,)"
       R"("alarms":[{"name":"partly_known","urgent":true,"detail":"something","lb_uid":"lb1",)"
       R"("group":"web"},{"name":"unauthorized","urgent":true,)"
       R"("detail":"1 unauthorized request(s), the last 0 s ago from 192.0.2.9:4000: no rig)"
@@ -385,7 +479,8 @@ TEST_F(Control, AnswersWithTheseKeys) {
       R"("detail":"quiesced by the operator: no new work"},{"lb_uid":"lb2","group":"web",)"
       R"("member":"tcp:192.0.2.1:80","label":"",)"
       R"("detail":"not in contact: http:/health 192.0.2.1:80 fails: HTTP status 500"}],)"
-      R"("unavailable_left_out":0,"unregistered":[],"drained":["web/192.0.2.2:80"],"lbs":[{)"
+      R"("unavailable_left_out":0,"unregistered":[],"drained":["web/192.0.2.2:80"],)"
+      R"("drains":[{"member":"web/192.0.2.2:80","origin":"operator"}],"lbs":[{)"
       R"("uid":"lb1","connected":true,"endpoint":"198.51.100.1:4000","forgotten_in_s":null,)"
       R"("mode":"push","trust":true,"no_change":false,"health":127,"groups":2,"members":4,)"
       R"("replacements":0},{"uid":"lb2","connected":false,"endpoint":null,"forgotten_in_s":300,)"

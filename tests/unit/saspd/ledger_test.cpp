@@ -265,8 +265,8 @@ TEST_F(LedgerOnDisk, ThatCannotBeWrittenIsAProblemUntilItCan) {
   LedgerFile file(folder_ + "/none/ledger", here);
   EXPECT_FALSE(file.keep(two_zeros()));
   EXPECT_NE(file.error().find("/none"), std::string::npos) << file.error();
-  EXPECT_EQ(LedgerFile::make_folder(folder_ + "/none/ledger"), folder_ + "/none");
-  EXPECT_EQ(LedgerFile::make_folder(folder_ + "/none/ledger"), "") << "it is there";
+  EXPECT_EQ(KeptFile::make_folder(folder_ + "/none/ledger"), folder_ + "/none");
+  EXPECT_EQ(KeptFile::make_folder(folder_ + "/none/ledger"), "") << "it is there";
   EXPECT_TRUE(file.keep(two_zeros()));
   EXPECT_EQ(file.error(), "");
 }
