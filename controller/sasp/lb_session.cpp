@@ -109,6 +109,19 @@ LbStep LbSession::want(WantedGroups groups, TimePoint now) {
   return want(own_, now);
 }
 
+LbStep LbSession::reconfigure(LbSessionConfig config, TimePoint now) {
+  LbStep step;
+  const auto before = std::exchange(config_, std::move(config));
+  if (config_.interval != before.interval)
+    interval_ = config_.interval.value_or(config_.default_interval);
+  const bool speaks_otherwise = config_.push != before.push || config_.trust != before.trust ||
+                                config_.no_change != before.no_change;
+  if (speaks_otherwise) on(Happening::doubted, now, step);
+  if (picture_ == Picture::current) next_poll_ = std::min(next_poll_, next_question(now));
+  pump(now, step);
+  return step;
+}
+
 LbStep LbSession::handle_bytes(ByteView bytes, TimePoint now) {
   LbStep step;
   if (picture_ == Picture::disconnected) return step;
@@ -135,7 +148,9 @@ LbStep LbSession::handle_timeout(TimePoint now) {
   }
   if (picture_ == Picture::current && now >= next_poll_) {
     const bool gone_are_overdue = config_.trust && delta_rounds_ >= config_.delta_rounds;
-    on(is_in_doubt() || gone_are_overdue ? Happening::doubted : Happening::due, now, step);
+    on(is_in_doubt() || gone_are_overdue || state_is_another() ? Happening::doubted
+                                                               : Happening::due,
+       now, step);
   }
   pump(now, step);
   return step;
@@ -362,7 +377,7 @@ std::optional<Message> LbSession::next_request(TimePoint now) {
   switch (picture_) {
     case Picture::unknown:
       // Row 33: sent on each connection, before anything else.
-      if (!state_ || only_changes_come()) return set_lb_state(false);
+      if (state_ != wanted_state()) return set_lb_state(false);
       return get_weights();
     case Picture::learned:
     case Picture::amended: return next_change(now);
@@ -379,10 +394,23 @@ std::optional<Message> LbSession::next_request(TimePoint now) {
 }
 
 // RFC 4678 7.6.1
+std::uint8_t LbSession::wanted_state() const {
+  std::uint8_t flags = 0;
+  if (config_.push) flags |= lb_flag::push;
+  if (config_.trust) flags |= lb_flag::trust;
+  return flags;
+}
+
+// A GWM may refuse to take it over, and is asked again with the next poll.
+bool LbSession::state_is_another() const {
+  if (!state_) return false;
+  const bool too_little_comes = only_changes_come() && !config_.no_change;
+  return too_little_comes || (*state_ & ~lb_flag::no_change) != wanted_state();
+}
+
 Message LbSession::set_lb_state(bool no_change) {
   SetLbStateRequest request{config_.lb_uid};
-  if (config_.push) request.flags |= lb_flag::push;
-  if (config_.trust) request.flags |= lb_flag::trust;
+  request.flags = wanted_state();
   if (no_change) request.flags |= lb_flag::no_change;
   asked_state_ = request.flags;
   return request;

@@ -100,6 +100,10 @@ class LbSession {
   // The same, with a registry that the session keeps itself.
   LbStep want(WantedGroups groups, TimePoint now);
 
+  // Another way to speak with the GWM, over this connection too: other flags are said at once. The
+  // LB UID and the limits stay.
+  LbStep reconfigure(LbSessionConfig config, TimePoint now);
+
   // When handle_timeout() is due; nothing while disconnected.
   std::optional<TimePoint> deadline() const;
 
@@ -173,6 +177,8 @@ class LbSession {
   void hand_out(bool full, TimePoint now, LbStep& step);
   void pump(TimePoint now, LbStep& step);
   std::optional<Message> next_request(TimePoint now);
+  std::uint8_t wanted_state() const;  // without No-Change, which comes and goes
+  bool state_is_another() const;      // than the GWM has accepted
   Message set_lb_state(bool no_change);
   Message get_weights();
   std::vector<std::string> next_groups() const;

@@ -101,6 +101,10 @@ bool Membership::has(const sasp::MemberKey& member) const {
 
 AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust)
     : trust_(trust), gwms_(gwms) {
+  add(std::move(groups));
+}
+
+void AdviceBook::add(std::vector<GroupSettings> groups) {
   for (auto& settings : groups) {
     for (std::size_t i = 0; i < settings.services.size(); ++i) {
       services_.push_back(settings.services[i].key);
@@ -108,7 +112,7 @@ AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool
     }
     Group& group = groups_[settings.name];
     group.settings = std::move(settings);
-    group.advice.resize(gwms);
+    group.advice.resize(gwms_.size());
   }
 }
 

@@ -55,6 +55,13 @@ class AdviceBook {
  public:
   // `trust`: members that registered themselves belong to managed services.
   AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust);
+  // Other groups from now on; those that keep their name keep what is known of them. Everything is
+  // to be decided again then.
+  struct Trust {
+    bool self_registered = false;  // see the constructor
+    bool adopt = false;            // see adopt()
+  };
+  void reconfigure(std::vector<GroupSettings> groups, const Trust& trust, const lb::Table& kernel);
 
   // The advice of GWM number `gwm` for members that groups know. Returns how many entries were for
   // others.
@@ -112,6 +119,9 @@ class AdviceBook {
     std::size_t index = 0;  // of the service in it
   };
 
+  void add(std::vector<GroupSettings> groups);
+  void keep_adopted(std::map<std::string, Group> groups);
+  void trust_self_registered(bool trust, const lb::Table& kernel);
   std::optional<std::size_t> first_connected() const;
   std::optional<std::size_t> advising(const Group& group) const;
   void choose_gwm(Group& group, Agenda& agenda) const;

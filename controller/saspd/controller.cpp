@@ -8,15 +8,12 @@
 #include <fmt/format.h>
 
 namespace saspd::director {
-namespace {
 
-Controller::Settings consistent(Controller::Settings settings) {
+Controller::Settings Controller::consistent(Settings settings) {
   settings.reconciler.gwms = settings.gwms.size();
   settings.news.dry_run = settings.reconciler.dry_run;
   return settings;
 }
-
-}  // namespace
 
 Controller::Controller(lb::ObservedDataplane& plane, Settings settings, TimePoint now)
     : settings_(consistent(std::move(settings))),

@@ -59,6 +59,10 @@ class Controller {
   // See Reconciler. `warnings`: why what was kept is not believed.
   void remember(Ledger ledger, LedgerKeeper& keeper, const std::vector<std::string>& warnings);
 
+  // Other settings from now on, with the same GWMs, the same LB UID, backend and data plane; see
+  // Reconciler. No connection is ended for it.
+  void reconfigure(Settings settings, TimePoint now);
+
   // What there is to be done since the last call. To be called after every other function that is
   // not const.
   Output output();
@@ -92,8 +96,6 @@ class Controller {
   // What would be written if the kernel were listed now. Nothing is different afterwards.
   Result<lb::Plan> plan(TimePoint now) const;
 
-  void set_log_level(cli::Level level) { log_.set_level(level); }
-
   lb::ObservedDataplane& plane() { return plane_; }
 
   // All that is known here; what only the process knows stays empty.
@@ -111,6 +113,7 @@ class Controller {
     std::uint64_t states = 0;  // the generation of its MemberStates that was looked at last
   };
 
+  static Settings consistent(Settings settings);
   sasp::LinkStep take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
                       TimePoint now);
   void take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now);
@@ -121,7 +124,7 @@ class Controller {
   void forget_lifted(std::size_t gwm);
   void add_states(GroupView& group) const;
 
-  const Settings settings_;
+  Settings settings_;
   lb::ObservedDataplane& plane_;
   cli::LogLines log_;
   News news_;

@@ -212,7 +212,7 @@ void Knowledge::observe(const std::set<lb::ServiceKey>& changed, const Look& loo
 }
 
 void Knowledge::look_at_ledger(std::set<lb::ServiceKey> services, const Look& look) {
-  if (!looked_ || look.adopt) ledger_.watch(watched(look));
+  if (!looked_ || look.adopt || std::exchange(watches_anew_, false)) ledger_.watch(watched(look));
   if (!looked_) services.merge(ledger_.services());
   auto looked = ledger_.look(table_, services, look.whole);
   touched_.merge(looked.unsettled);

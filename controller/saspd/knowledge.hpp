@@ -64,6 +64,8 @@ class Knowledge {
   bool set_connected(std::size_t gwm, bool connected);
   bool heard(std::size_t gwm, const sasp::Heard& heard);
   void remember(Ledger ledger);
+  // See AdviceBook. The next look has to look at everything.
+  void reconfigure(std::vector<GroupSettings> groups, const AdviceBook::Trust& trust);
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   void untold(const lb::ServiceKey& service, const Endpoint& endpoint) {
@@ -130,7 +132,8 @@ class Knowledge {
   std::optional<TimePoint> decided_;  // when services were decided last
   std::set<lb::ServiceKey> kept_;     // see keep_until_last_decision(); done since
   lb::Table table_;
-  bool looked_ = false;  // at least once
+  bool looked_ = false;        // at least once
+  bool watches_anew_ = false;  // the next look tells the ledger which services are watched
   // The next look has to look at them, even if they are in the kernel as they were.
   std::set<lb::ServiceKey> touched_;
   std::vector<lb::ServiceKey> appeared_;

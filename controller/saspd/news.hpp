@@ -27,6 +27,7 @@ class News {
 
   // `log` must outlive it.
   News(Settings settings, cli::LogLines& log) : settings_(std::move(settings)), log_(log) {}
+  void reconfigure(Settings settings) { settings_ = std::move(settings); }
 
   // Each says how it is now; what is no news is not logged. Empty texts: all is well.
   void work(const Work& work);
@@ -47,7 +48,7 @@ class News {
   void planned(const lb::Plan& plan);
   void alarm(const AlarmChange& change);
 
-  const Settings settings_;
+  Settings settings_;
   cli::LogLines& log_;
 
   std::string kernel_error_;

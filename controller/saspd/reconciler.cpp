@@ -142,6 +142,7 @@ void Reconciler::decide(Work& work, TimePoint now) {
   for (const auto& service : known_.due(settings_.stale_after, now))
     decide(service, settings, work, now);
   decided_ = true;
+  regrouped_ = false;
 }
 
 void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
@@ -156,7 +157,7 @@ void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& s
   states_changed_.insert(group);
   const bool same_members = verdict ? decisions_.replace(service, std::move(verdict->decision))
                                     : decisions_.drop(service);
-  if (!same_members) wanted_changed_.insert(group);
+  if (!same_members || regrouped_) wanted_changed_.insert(group);
   plan_writes(service, decisions_.find(service), known_, settings, now, backlog_);
 }
 

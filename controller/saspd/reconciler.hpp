@@ -79,6 +79,10 @@ class Reconciler {
   // must outlive the reconciler. Without that zeros of before the start are unclear.
   void remember(Ledger ledger, LedgerKeeper& keeper);
 
+  // Other settings from now on; what is known of what stays is kept, and all is decided again. The
+  // number of GWMs stays, and so do dry_run and own_table.
+  void reconfigure(Settings settings, TimePoint now);
+
   // See AdviceBook.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
   void set_connected(std::size_t gwm, bool connected);
@@ -159,7 +163,7 @@ class Reconciler {
 
   lb::Dataplane& plane_;
   lb::Observer& observer_;
-  const Settings settings_;
+  Settings settings_;
   std::optional<TimePoint> started_;
 
   Knowledge known_;
@@ -175,6 +179,7 @@ class Reconciler {
   bool looked_at_once_ = false;  // because of that, since look_again()
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
 
+  bool regrouped_ = false;  // since the last decision: a service may be another group's
   std::set<std::string> wanted_changed_;  // groups that may want other members registered
   std::set<std::string> states_changed_;  // groups of which other states may be told
   std::set<std::string> alarms_changed_;  // groups that may have other alarms

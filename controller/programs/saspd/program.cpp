@@ -83,7 +83,12 @@ void Saspd::start_links() {
 }
 
 void Saspd::take_over(const Options& /*before*/) {
-  controller_.set_log_level(options().log.level);
+  for (const auto& doubt : doubts(options()))
+    log_.warning("{}", doubt);
+  settle();
+  controller_.reconfigure(controller_settings(options(), net::random_seed()), Clock::now());
+  settle();
+  reconcile_later();
 }
 
 metrics::Families Saspd::metrics(TimePoint now) {
