@@ -65,6 +65,8 @@ class Link::Wire {
  public:
   Wire(asio::io_context& io, LinkSettings settings, LinkOwner& owner);
   void start();
+  void stop();
+  bool has_stopped() const { return has_stopped_; }
   void perform(sasp::LinkStep step);
   void check_certificate_again();
 
@@ -98,6 +100,8 @@ class Link::Wire {
   sasp::Bytes reading_ = sasp::Bytes(std::size_t{64} << 10);
   sasp::Bytes outgoing_;
   sasp::Bytes writing_;
+  bool stopped_ = false;
+  bool has_stopped_ = false;
   bool connected_ = false;        // the owner talks over stream_
   std::uint64_t connection_ = 0;  // so that a late completion of an old connection is ignored
 
@@ -115,6 +119,14 @@ Link::~Link() = default;
 
 void Link::start() {
   wire_->start();
+}
+
+void Link::stop() {
+  wire_->stop();
+}
+
+bool Link::has_stopped() const {
+  return wire_->has_stopped();
 }
 
 void Link::perform(sasp::LinkStep step) {
@@ -139,15 +151,18 @@ void Link::Wire::start() {
 }
 
 asio::awaitable<void> Link::Wire::run() {
-  for (;;) {
+  while (!stopped_) {
     established_ = closed_by_peer_ = tls_failed_ = false;
     owner_.connecting(Clock::now());
-    if (co_await connect()) co_await serve();
+    if (co_await connect() && !stopped_) co_await serve();
+    if (stopped_) break;
     const bool thrown_out = co_await was_thrown_out();
+    if (stopped_) break;
     retry_timer_.expires_after(owner_.ended({why_, tls_failed_, thrown_out}, Clock::now()));
     const auto [ec] = co_await retry_timer_.async_wait(as_result);
-    if (ec) co_return;  // the io_context ends
+    if (ec && !stopped_) co_return;  // the io_context ends
   }
+  has_stopped_ = true;
 }
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
@@ -167,6 +182,7 @@ asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::Wire::resolve() {
 asio::awaitable<bool> Link::Wire::connect() {
   const auto endpoints = co_await resolve();
   for (const auto& endpoint : endpoints) {
+    if (stopped_) break;
     stream_ = std::make_shared<Stream>(Tcp::socket(io_));
     const bool tls_has_failed = tls_failed_;
     // The timer closes the stream of this attempt, which ends the wait for it with an error.
@@ -322,6 +338,14 @@ void Link::Wire::check_certificate_again() {
   if (good) return;
   tls_failed_ = true;
   drop("TLS: " + good.error().detail);
+}
+
+void Link::Wire::stop() {
+  stopped_ = true;
+  if (connected_) drop("not wanted any more");
+  if (stream_) stream_->close();
+  session_timer_.cancel();
+  retry_timer_.cancel();
 }
 
 void Link::Wire::drop(std::string why) {

@@ -59,6 +59,10 @@ class Link {
   ~Link();
 
   void start();
+  // For good, and the owner is not called any more. The link may be destroyed a while after
+  // has_stopped().
+  void stop();
+  bool has_stopped() const;
 
   // What the owner has to say without being asked, at any time but in one of its functions. If
   // there is no connection nothing is done: the next one comes round to it.

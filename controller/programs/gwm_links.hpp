@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/renumbering.hpp"
 #include "controller/net/link.hpp"
 
 namespace saspd::programs {
@@ -30,6 +31,29 @@ class GwmLinks {
   void start() {
     for (const auto& link : links_)
       link->socket.start();
+  }
+  // Other GWMs, of which the core has heard already. Those that stay keep their connection; of the
+  // others the core hears nothing more. `settings(gwm)`: of a new one, which is started.
+  template <class SettingsOf>
+  void renumber(const Renumbering& gwms, SettingsOf settings_of) {
+    forget_gone();
+    auto before = std::exchange(links_, {});
+    for (std::size_t gwm = 0; gwm < gwms.size(); ++gwm) {
+      const auto known = gwms.before(gwm);
+      if (!known)
+        add(settings_of(gwm));
+      else
+        links_.push_back(std::move(before[*known]));
+      links_.back()->number = gwm;
+    }
+    for (auto& link : before) {
+      if (!link) continue;
+      link->socket.stop();
+      gone_.emplace_back(Clock::now(), std::move(link));
+    }
+    for (std::size_t gwm = 0; gwm < gwms.size(); ++gwm) {
+      if (!gwms.before(gwm)) links_[gwm]->socket.start();
+    }
   }
   void check_certificates_again() {
     for (const auto& link : links_)
@@ -71,14 +95,23 @@ class GwmLinks {
     }
 
     GwmLinks& all;
-    const std::size_t number;
+    std::size_t number;
     net::Link socket;
   };
+
+  // What was asked of the kernel for one that has stopped comes back within a moment.
+  void forget_gone() {
+    const auto a_moment_ago = Clock::now() - std::chrono::minutes{1};
+    std::erase_if(gone_, [&](const auto& link) {
+      return link.second->socket.has_stopped() && link.first < a_moment_ago;
+    });
+  }
 
   boost::asio::io_context& io_;
   Core& core_;
   std::function<void()> settle_;
   std::vector<std::unique_ptr<One>> links_;
+  std::vector<std::pair<TimePoint, std::unique_ptr<One>>> gone_;  // since when
 };
 
 }  // namespace saspd::programs

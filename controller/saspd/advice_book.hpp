@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/base/renumbering.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/saspd/agenda.hpp"
@@ -55,13 +56,14 @@ class AdviceBook {
  public:
   // `trust`: members that registered themselves belong to managed services.
   AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust);
-  // Other groups from now on; those that keep their name keep what is known of them. Everything is
+  // Other groups and GWMs from now on; those that stay keep what is known of them. Everything is
   // to be decided again then.
   struct Trust {
     bool self_registered = false;  // see the constructor
     bool adopt = false;            // see adopt()
   };
-  void reconfigure(std::vector<GroupSettings> groups, const Trust& trust, const lb::Table& kernel);
+  void reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms, const Trust& trust,
+                   const lb::Table& kernel);
 
   // The advice of GWM number `gwm` for members that groups know. Returns how many entries were for
   // others.
@@ -120,6 +122,7 @@ class AdviceBook {
   };
 
   void add(std::vector<GroupSettings> groups);
+  void renumber(const Renumbering& gwms);
   void keep_adopted(std::map<std::string, Group> groups);
   void trust_self_registered(bool trust, const lb::Table& kernel);
   std::optional<std::size_t> first_connected() const;

@@ -21,12 +21,15 @@ Controller::Controller(lb::ObservedDataplane& plane, Settings settings, TimePoin
       log_(settings_.log_level),
       news_(settings_.news, log_),
       reconciler_(plane, plane, settings_.reconciler) {
-  for (const auto& name : settings_.gwms) {
-    gwms_.push_back({name,
-                     {sasp::LbSession(settings_.session), settings_.retry_min,
-                      settings_.seed + gwms_.size(), now},
-                     {}});
-  }
+  for (const auto& name : settings_.gwms)
+    add_gwm(name, now);
+}
+
+void Controller::add_gwm(const std::string& name, TimePoint now) {
+  gwms_.push_back({name,
+                   {sasp::LbSession(settings_.session), settings_.retry_min,
+                    settings_.seed + gwms_.size(), now},
+                   {}});
 }
 
 void Controller::remember(Ledger ledger, LedgerKeeper& keeper,

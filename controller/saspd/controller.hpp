@@ -59,8 +59,8 @@ class Controller {
   // See Reconciler. `warnings`: why what was kept is not believed.
   void remember(Ledger ledger, LedgerKeeper& keeper, const std::vector<std::string>& warnings);
 
-  // Other settings from now on, with the same GWMs, the same LB UID, backend and data plane; see
-  // Reconciler. No connection is ended for it.
+  // Other settings from now on, with the same LB UID, backend and data plane; see Reconciler. GWMs
+  // that stay, by their name, keep their session; the numbers are those of the new list.
   void reconfigure(Settings settings, TimePoint now);
 
   // What there is to be done since the last call. To be called after every other function that is
@@ -114,6 +114,8 @@ class Controller {
   };
 
   static Settings consistent(Settings settings);
+  void add_gwm(const std::string& name, TimePoint now);
+  void renumber(const Renumbering& gwms, TimePoint now);
   sasp::LinkStep take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
                       TimePoint now);
   void take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now);

@@ -65,7 +65,8 @@ class Knowledge {
   bool heard(std::size_t gwm, const sasp::Heard& heard);
   void remember(Ledger ledger);
   // See AdviceBook. The next look has to look at everything.
-  void reconfigure(std::vector<GroupSettings> groups, const AdviceBook::Trust& trust);
+  void reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
+                   const AdviceBook::Trust& trust);
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   void untold(const lb::ServiceKey& service, const Endpoint& endpoint) {

@@ -383,8 +383,9 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
   cli.not_built_yet({"--gwm-merge", "--drift", "--max-step"});
   // What Controller::reconfigure() takes over.
-  cli.live({"--service", "--member", "--adopt", "--mode", "--trust", "--no-change", "--interval",
-            "--reconcile-interval", "--stale-after", "--on-stale", "--on-all-zero", "--panic", "--min-change"});
+  cli.live({"--gwm", "--service", "--member", "--adopt", "--mode", "--trust", "--no-change",
+            "--interval", "--reconcile-interval", "--stale-after", "--on-stale", "--on-all-zero",
+            "--panic", "--min-change"});
   const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
       if (options.verb == cli::Verb::run) return {};

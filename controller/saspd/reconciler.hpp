@@ -79,9 +79,9 @@ class Reconciler {
   // must outlive the reconciler. Without that zeros of before the start are unclear.
   void remember(Ledger ledger, LedgerKeeper& keeper);
 
-  // Other settings from now on; what is known of what stays is kept, and all is decided again. The
-  // number of GWMs stays, and so do dry_run and own_table.
-  void reconfigure(Settings settings, TimePoint now);
+  // Other settings from now on; what is known of what stays is kept, and all is decided again.
+  // dry_run and own_table stay.
+  void reconfigure(Settings settings, const Renumbering& gwms, TimePoint now);
 
   // See AdviceBook.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);

@@ -11,8 +11,9 @@ namespace saspd::director {
 
 // --- who belongs to which group
 
-void AdviceBook::reconfigure(std::vector<GroupSettings> groups, const Trust& trust,
-                             const lb::Table& kernel) {
+void AdviceBook::reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
+                             const Trust& trust, const lb::Table& kernel) {
+  renumber(gwms);
   auto before = std::exchange(groups_, {});
   places_.clear();
   services_.clear();
@@ -30,6 +31,16 @@ void AdviceBook::reconfigure(std::vector<GroupSettings> groups, const Trust& tru
   }
   if (trust.adopt) keep_adopted(std::move(before));
   trust_self_registered(trust.self_registered, kernel);
+}
+
+// The advice of a GWM that is gone is gone.
+void AdviceBook::renumber(const Renumbering& gwms) {
+  gwms_ = gwms.applied_to(std::move(gwms_));
+  for (auto& [name, group] : groups_) {
+    group.advice = gwms.applied_to(std::move(group.advice));
+    if (group.gwm) group.gwm = gwms.now(*group.gwm);
+    to_choose_.insert(name);
+  }
 }
 
 // Those whose service the configuration does not name now.
@@ -59,7 +70,8 @@ void AdviceBook::trust_self_registered(bool trust, const lb::Table& kernel) {
 
 // --- what is known
 
-void Knowledge::reconfigure(std::vector<GroupSettings> groups, const AdviceBook::Trust& trust) {
+void Knowledge::reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
+                            const AdviceBook::Trust& trust) {
   const auto touch_all = [this] {
     for (const auto& [name, group] : advice_.groups()) {
       for (const auto& service : group.settings.services) {
@@ -69,7 +81,7 @@ void Knowledge::reconfigure(std::vector<GroupSettings> groups, const AdviceBook:
     }
   };
   touch_all();
-  advice_.reconfigure(std::move(groups), trust, table_);
+  advice_.reconfigure(std::move(groups), gwms, trust, table_);
   touch_all();
   mark_all();
   watches_anew_ = true;
@@ -84,7 +96,7 @@ void Knowledge::reconfigure(std::vector<GroupSettings> groups, const AdviceBook:
 
 // --- what follows from it
 
-void Reconciler::reconfigure(Settings settings, TimePoint now) {
+void Reconciler::reconfigure(Settings settings, const Renumbering& gwms, TimePoint now) {
   const auto all_changed = [this] {
     for (const auto& [name, group] : known_.advice().groups()) {
       wanted_changed_.insert(name);
@@ -93,7 +105,7 @@ void Reconciler::reconfigure(Settings settings, TimePoint now) {
   };
   all_changed();
   settings_ = std::move(settings);
-  known_.reconfigure(settings_.groups, {settings_.trust, settings_.adopt});
+  known_.reconfigure(settings_.groups, gwms, {settings_.trust, settings_.adopt});
   all_changed();
   // New members wait for their first advice as after a start.
   if (started_) started_ = now;
@@ -105,16 +117,30 @@ void Reconciler::reconfigure(Settings settings, TimePoint now) {
 // --- all of saspd
 
 void Controller::reconfigure(Settings settings, TimePoint now) {
+  const Renumbering gwms(settings_.gwms, settings.gwms);
   settings_ = consistent(std::move(settings));
   log_.set_level(settings_.log_level);
   news_.reconfigure(settings_.news);
-  reconciler_.reconfigure(settings_.reconciler, now);
+  renumber(gwms, now);
+  reconciler_.reconfigure(settings_.reconciler, gwms, now);
   const auto tell = [&](auto& session) { return session.reconfigure(settings_.session, now); };
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
     if (auto step = gwms_[gwm].link.tell(tell, now))
       output_.links.emplace_back(gwm, take(gwm, std::move(*step), now));
   }
   output_.work = true;
+}
+
+void Controller::renumber(const Renumbering& gwms, TimePoint now) {
+  auto before = std::exchange(gwms_, {});
+  for (std::size_t gwm = 0; gwm < gwms.size(); ++gwm) {
+    if (const auto known = gwms.before(gwm)) {
+      gwms_.push_back(std::move(before[*known]));
+    } else {
+      add_gwm(settings_.gwms[gwm], now);
+    }
+  }
+  told_.reset();  // the new ones know nothing
 }
 
 }  // namespace saspd::director

@@ -72,21 +72,26 @@ void Saspd::wait_for_keepalived() {
 }
 
 void Saspd::start_links() {
-  for (const auto& peer : options().gwms) {
-    net::LinkSettings settings;
-    settings.host = peer.host;
-    settings.port = peer.port;
-    settings.tls = host_.tls();
-    links_.add(std::move(settings));
-  }
+  for (const auto& gwm : options().gwms)
+    links_.add(link_to(gwm));
   links_.start();
 }
 
-void Saspd::take_over(const Options& /*before*/) {
+net::LinkSettings Saspd::link_to(const cli::HostPort& gwm) const {
+  net::LinkSettings settings;
+  settings.host = gwm.host;
+  settings.port = gwm.port;
+  settings.tls = host_.tls();
+  return settings;
+}
+
+void Saspd::take_over(const Options& before) {
   for (const auto& doubt : doubts(options()))
     log_.warning("{}", doubt);
   settle();
   controller_.reconfigure(controller_settings(options(), net::random_seed()), Clock::now());
+  links_.renumber(Renumbering(before.gwms, options().gwms),
+                  [this](std::size_t gwm) { return link_to(options().gwms[gwm]); });
   settle();
   reconcile_later();
 }

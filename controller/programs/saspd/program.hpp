@@ -37,6 +37,7 @@ class Saspd final : public host::Configured<director::Options> {
 
   void open_ledger();
   void start_links();
+  net::LinkSettings link_to(const cli::HostPort& gwm) const;
   void reconcile_later();
   void wait_for_plane();
   void hear_keepalived();

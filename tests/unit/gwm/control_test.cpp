@@ -241,6 +241,7 @@ TEST_F(Control, DrainsForWhomeverMayWrite) {
 
 TEST_F(Control, AnswersEveryCommandThatTheTableSaysItDoes) {
   for (const auto& row : report::commands()) {
+    if (row.command == report::Command::reload) continue;  // of the host: its reload_test
     const auto support = row.of(report::Program::sasp_gwm);
     const auto answer = ask(row.name);
     const auto* code = answer.if_contains("exit_code");

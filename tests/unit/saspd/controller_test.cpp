@@ -633,6 +633,7 @@ TEST_F(ControllerTest, AnswersEveryCommandThatTheTableSaysItDoes) {
     return code != nullptr ? code->as_int64() : 0;
   };
   for (const auto& row : report::commands()) {
+    if (row.command == report::Command::reload) continue;  // of the host: its reload_test
     const auto support = row.of(report::Program::saspd);
     const bool does = support == report::Support::reads || support == report::Support::writes;
     const auto code = code_of(row.name, true);

@@ -20,7 +20,7 @@ class Reconfigured : public ReconcilerTest {
 
   void reconfigure(const std::function<void(Reconciler::Settings&)>& change) {
     change(settings_);
-    reconciler().reconfigure(settings_, now_);
+    reconciler().reconfigure(settings_, Renumbering::none(settings_.gwms), now_);
     plane_.written.clear();
     pass();
   }
@@ -125,6 +125,38 @@ TEST_F(Reconfigured, AdoptionBeginsAndEnds) {
   EXPECT_EQ(kernel(), "0 20 0 40");
 }
 
+// The second GWM becomes the first one, and the first is gone.
+TEST_F(Reconfigured, AGwmThatStaysGoesOnUnderItsNewNumber) {
+  settings_.gwms = 2;
+  pass();
+  reconciler().set_connected(1, true);
+  advise({5, 20, 30, 40});
+  sasp::GroupOfWeightEntries second{{"LB1", "web"}, {}};
+  for (unsigned n = 1; n <= 4; ++n)
+    second.items.push_back(
+        {sasp::MemberData::of(member_of(plain_service(web), server(n))), 0, good, 77});
+  reconciler().update(1, {{second}, 1}, now_);
+  pass();
+  ASSERT_EQ(kernel(), "5 20 30 40");
+  using Names = std::vector<std::string>;
+  reconciler().reconfigure(settings_, Renumbering(Names{"a", "b"}, Names{"b", "a"}), now_);
+  pass();
+  EXPECT_EQ(kernel(), "77 77 77 77") << "it precedes now";
+  settings_.gwms = 1;
+  plane_.written.clear();
+  reconciler().reconfigure(settings_, Renumbering(Names{"b", "a"}, Names{"b"}), now_);
+  pass();
+  EXPECT_EQ(plane_.written, lb::Plan());
+  advise({5, 20, 30, 40});
+  pass();
+  EXPECT_EQ(kernel(), "5 20 30 40");
+  // Nobody of before is left: the weights stay until the new one advises.
+  reconciler().reconfigure(settings_, Renumbering(Names{"b"}, Names{"c"}), now_);
+  pass();
+  EXPECT_EQ(kernel(), "5 20 30 40");
+  EXPECT_EQ(reason(1), Reason::static_weight);
+}
+
 // A service of ours, as XDP has them.
 class ReconfiguredOwn : public Reconfigured {
  protected:
@@ -227,7 +259,7 @@ class Pair {
     started_->ledger_.text = lives_->ledger_.text;
     started_->start();
     started_->reconciler_->set_connected(0, true);
-    lives_->reconciler_->reconfigure(after_, now_);
+    lives_->reconciler_->reconfigure(after_, Renumbering::none(1), now_);
     for (int round = 0; round < 4; ++round) {
       for (auto* side : {&*lives_, &*started_}) {
         advise(*side);

@@ -103,6 +103,7 @@ Status whole() {
   status.ledger_error = "no room";
   status.keepalived_error = "it is no FIFO";
   status.tls_error = "ca.pem: expired";
+  status.config_error = "refused";
   status.problems = {{"detached", "eth0", "eth0: no program", true}};
   status.attach_request = "asked 2 times";
   status.attach_requests = 2;
@@ -122,7 +123,7 @@ TEST(StatusAnswer, HasEverything) {
       R"("kernel_error":"no buffer space","problems":[{"name":"detached","subject":"eth0",)"
       R"("detail":"eth0: no program"}],"attach_requests":2,"attach_request":"asked 2 times",)"
       R"("ledger_error":"no room","keepalived_error":"it is no FIFO",)"
-      R"("tls_error":"ca.pem: expired","config_error":null,"gwm":[{"endpoint":"gwm1.example:3860",)"
+      R"("tls_error":"ca.pem: expired","config_error":"refused","gwm":[{"endpoint":"gwm1.example:3860",)"
       R"("state":"established","state_since_s":133,"last_message_age_s":3,"interval_s":10,)"
       R"("last_error":null,"protocol_errors":2,"tolerances":{"header_surplus":2},)"
       R"("duplicate_uid":false},{"endpoint":"[2001:db8::2]:3860","state":"tls_error",)"
@@ -161,7 +162,8 @@ TEST(StatusAnswer, HasNullsWhereThereIsNothing) {
             R"({"schema_version":1,"program":"saspd","version":"VERSION","lb_uid":"","backend":"",)"
             R"("dry_run":false,"kernel_error":null,"problems":[],"attach_requests":0,)"
             R"("attach_request":null,"ledger_error":null,"keepalived_error":null,"tls_error":null,)"
-            R"("config_error":null,"gwm":[],"groups":[]})");
+            R"("config_error":null,)"
+            R"("gwm":[],"groups":[]})");
 }
 
 TEST(GwmsAnswer, AreThoseOfTheStatus) {
