@@ -25,6 +25,7 @@ class ServiceToDecide {
         page_(known.ledger().page(service.key)),
         seen_(known.seen(service.key)),
         unknown_since_(known.unknown_since(service.key)),
+        full_(known.advice().adviser_of(group).heard.full),
         now_(now) {}
 
   Verdict verdict() {
@@ -128,6 +129,7 @@ class ServiceToDecide {
     MemberInput input;
     if (const auto* advice = group_.advice_for(member_of(service_, endpoint))) {
       input.advice = *advice;
+      input.unnamed = full_ && advice->received < *full_;
     }
     input.kernel_weight = destination.weight;
     const Zero zero = page_.zero(endpoint);
@@ -196,6 +198,7 @@ class ServiceToDecide {
   const Ledger::Page page_;
   const Knowledge::SeenOfService& seen_;
   const std::optional<TimePoint> unknown_since_;
+  const std::optional<TimePoint> full_;  // when the GWM last named all that it knows
   const TimePoint now_;
   std::optional<TimePoint> until_;
 };

@@ -54,10 +54,12 @@ Draft give_back(const MemberInput& member, Reason reason) {
 
 // RFC 4678 5.3: members without confidence are avoided while others have it. When no valid member
 // has it (contact on, not quiesced), the GWM gives no advice and their weights stay; those that it
-// had avoided for nothing else get theirs back in time. Returns whether it is so.
+// had avoided for nothing else get theirs back in time. Returns whether it is so. A GWM that was
+// restarted may lack members: what it said of them before does not speak against those that have
+// returned, and are not known yet.
 bool apply_confidence(Drafts& drafts) {
   const bool anyone_known = std::any_of(drafts.begin(), drafts.end(), [](const auto& entry) {
-    return entry.second.reason == Reason::advice;
+    return entry.second.reason == Reason::advice && !entry.second.input->unnamed;
   });
   if (anyone_known) return false;
   bool anyone_unknown = false;

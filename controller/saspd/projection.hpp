@@ -50,6 +50,8 @@ struct MemberInput {
   // more.
   bool avoided = false;
   bool released = false;
+  // The last full picture of the GWM lacked it: what it advised before makes nobody known now.
+  bool unnamed = false;
   bool absent = false;   // about to be added: it has no kernel weight to keep
   bool leaving = false;  // removed once its connections have ended
 };

@@ -264,8 +264,8 @@ TEST_F(ManagedServices, RemoveAServerWithItsConnectionsWhenItsTimeIsUp) {
 TEST_F(ManagedServices, TakeInWhoRegistersItselfAndLetGoWhoDeregisters) {
   start_servers();
   write_weights("web 10.9.1.1:80 20\nweb 10.9.1.2:80 10\n");
-  gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--weights", path("weights"),
-                         "--allow-foreign-members"},
+  gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--start-grace", "0",
+                         "--weights", path("weights"), "--allow-foreign-members"},
                path("gwm.log"));
   auto arguments = managed("forward=masquerade,scheduler=wrr", {1});
   arguments.emplace_back("--trust");

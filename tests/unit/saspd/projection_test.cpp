@@ -117,6 +117,16 @@ TEST_F(Projection, KeepsTheWeightsWhenNobodyIsConfident) {
   EXPECT_EQ(held_, std::nullopt);
 }
 
+// A restarted GWM, to which members return one by one, and are not known at once.
+TEST_F(Projection, AvoidsNobodyForWhatTheGwmSaidBeforeItLostTheOthers) {
+  MemberInput missing = server(22, advice(20));
+  missing.unnamed = true;
+  given({server(11, advice(5, contact)), missing});
+  EXPECT_EQ(decided(), "11 not_confident, 20 advice");
+  given({server(11, advice(5, contact)), missing, server(33, advice(30))});
+  EXPECT_EQ(decided(), "0 not_confident, 20 advice, 30 advice") << "that one is known";
+}
+
 TEST_F(Projection, AvoidsQuiescedMembersEvenWhenNobodyElseIsConfident) {
   // RFC 4678 5.3, last paragraph of the confident flag; row 41.
   given({server(11, advice(5, good | quiesce)), server(12, advice(5, confident)),
