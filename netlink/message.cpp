@@ -235,6 +235,9 @@ void BatchOutcome::answers_lost(Error reason) {
 }
 
 void BatchOutcome::not_sent(Error reason) {
+  // As an answer it would mean that what was done is not known.
+  if (reason.code == std::errc::no_buffer_space || reason.code == std::errc::timed_out)
+    reason.code = std::make_error_code(std::errc::io_error);
   lost_ = std::move(reason);
 }
 

@@ -122,7 +122,7 @@ class BatchOutcome {
   // Marks every request without an answer as unknown, because of `reason`. The first reason stays;
   // its code is no_buffer_space or timed_out, which distinguishes it from a refusal by the kernel.
   void answers_lost(Error reason);
-  // The kernel saw none of them.
+  // The kernel saw none of them. Their code is never one of those of answers_lost().
   void not_sent(Error reason);
 
   bool complete() const { return last_answered_; }

@@ -261,6 +261,12 @@ TEST_F(BatchOutcomes, TellWhyNothingWasSent) {
   EXPECT_EQ(outcome_.failed()[0].error.code, std::errc::operation_not_permitted);
 }
 
+TEST_F(BatchOutcomes, DoNotCallUnknownWhatWasNotSent) {
+  outcome_.not_sent({std::make_error_code(std::errc::no_buffer_space), "no room to send"});
+  ASSERT_FALSE(outcome_.failed().empty());
+  EXPECT_EQ(outcome_.failed()[0].error.code, std::errc::io_error);
+}
+
 TEST_F(BatchOutcomes, TakeAMalformedAnswerForALostOne) {
   const Bytes whole = verdict_message(14, 0);
   for (std::size_t size = 1; size < whole.size(); ++size) {
