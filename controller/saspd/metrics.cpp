@@ -147,11 +147,10 @@ void add_freshness(Family& age, Family& state, Family& held, const Reconciler::G
                    TimePoint now) {
   using report::AdviceState;
   const auto& freshness = group.freshness;
-  const auto is = freshness ? std::optional(freshness->state(now)) : std::nullopt;
   const bool holds = freshness && freshness->acts(now) && freshness->on_stale == OnStale::hold;
   add(held, holds ? 1 : 0, {{"group", group.name}, {"reason", "stale"}});
   for (const auto each : {AdviceState::fresh, AdviceState::ageing, AdviceState::stale})
-    add(state, is == each ? 1 : 0,
+    add(state, freshness && freshness->state(now) == each ? 1 : 0,
         {{"group", group.name}, {"state", std::string(report::name(each))}});
   if (freshness && freshness->last)
     add(age, seconds(now - *freshness->last), {{"group", group.name}});
