@@ -106,6 +106,10 @@ Result<void> KeptFile::write(std::string_view text) const {
   return {};
 }
 
+void KeptFile::spoil() const {
+  (void)!::truncate(path_.c_str(), 0);
+}
+
 std::string KeptFile::not_used(const Error& why) const {
   return fmt::format("the {} {} is not used: {}", about_.noun, path_, why.detail);
 }

@@ -33,6 +33,8 @@ class KeptFile {
   // have written it.
   Result<std::string> read() const;
   Result<void> write(std::string_view text) const;
+  // What it holds is not true any more: it is damaged from now on. A full disk takes that, too.
+  void spoil() const;
 
   // Why what was read is not used. It is put aside if it is damaged or of another version
   // (unsealed()), for who can make something of it.

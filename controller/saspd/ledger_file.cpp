@@ -92,7 +92,11 @@ Result<Ledger> LedgerFile::parse() const {
 bool LedgerFile::keep(const Ledger& ledger) {
   if (file_.of_another()) return true;  // nothing to be tried again
   auto done = file_.lock();
-  if (done) done = file_.write(ledger.text(place_));
+  if (done) {
+    done = file_.write(ledger.text(place_));
+    // The old text says of zeros that they are ours which may be another's by the next start.
+    if (!done) file_.spoil();
+  }
   error_ = done ? std::string() : done.error().detail;
   return done.has_value() || file_.of_another();
 }

@@ -24,6 +24,8 @@ class LedgerFile : public LedgerKeeper {
   Ledger load(std::vector<std::string>& warnings);
   // The same for a dry run: nothing is put aside, and the file is left to a saspd that writes it.
   Ledger look(std::vector<std::string>& warnings) const;
+  // An old text that cannot be replaced is spoiled: a start then finds it unclear whose the zeros are,
+  // and raises none of another program's.
   bool keep(const Ledger& ledger) override;
   const std::string& error() const override { return error_; }
 

@@ -271,6 +271,18 @@ TEST_F(LedgerOnDisk, ThatCannotBeWrittenIsAProblemUntilItCan) {
   EXPECT_EQ(file.error(), "");
 }
 
+// It might say that a zero is ours that was raised since, and lowered by somebody else.
+TEST_F(LedgerOnDisk, ThatCannotBeReplacedIsNotBelievedAnyMore) {
+  LedgerFile file(path_, here);
+  ASSERT_TRUE(file.keep(two_zeros()));
+  ASSERT_TRUE(std::filesystem::create_directories(path_ + ".new/in-the-way"));
+  EXPECT_FALSE(file.keep(Ledger::empty()));
+  EXPECT_EQ(read(path_), "");
+  std::filesystem::remove_all(path_ + ".new");
+  EXPECT_TRUE(file.keep(two_zeros()));
+  EXPECT_EQ(read(path_), two_zeros().text(here));
+}
+
 // Killed anywhere while it is written, over and over: there is always a whole one.
 TEST_F(LedgerOnDisk, IsAlwaysWhole) {
   ASSERT_TRUE(LedgerFile(path_, here).keep(two_zeros()));
