@@ -56,17 +56,25 @@ void change_service(const ServiceKey& key, const Pool& now, const Pool& wish, Pl
   }
 }
 
+// It had a weight, and has none afterwards.
+bool takes_a_server(const Change& change) {
+  const bool stays = change.action == Action::set_destination && change.destination.weight > 0;
+  return change.listed.weight > 0 && !stays;
+}
+
 int rank(const Change& change) {
   switch (change.action) {
     case Action::add_service: return 0;
     case Action::set_service: return 1;
     case Action::repair_service: return 1;
     case Action::add_destination: return 2;
-    case Action::set_destination: return change.destination.weight > change.listed.weight ? 2 : 3;
-    case Action::remove_destination: return 4;
-    case Action::remove_service: return 5;
+    case Action::set_destination:
+      if (change.destination.weight > change.listed.weight) return 2;
+      return takes_a_server(change) ? 4 : 3;
+    case Action::remove_destination: return 5;
+    case Action::remove_service: return 6;
   }
-  return 6;
+  return 7;
 }
 
 }  // namespace
@@ -137,6 +145,20 @@ Plan diff(const Table& actual, const Table& desired, Surplus surplus) {
   return plan;
 }
 
+std::size_t before_the_last_goes(const Pool& now, const Plan& changes) {
+  const auto serves = [](const auto& entry) { return entry.second.weight > 0; };
+  const auto all = std::count_if(now.destinations.begin(), now.destinations.end(), serves);
+  const auto touched = std::count_if(changes.begin(), changes.end(),
+                                     [](const Change& change) { return change.listed.weight > 0; });
+  if (touched < all) return 0;
+  const auto first = std::find_if(changes.begin(), changes.end(), takes_a_server);
+  const bool any_stays = std::any_of(changes.begin(), first, [](const Change& change) {
+    return change.writes_weight() && change.destination.weight > 0;
+  });
+  return any_stays && first != changes.end() ? static_cast<std::size_t>(first - changes.begin())
+                                             : 0;
+}
+
 void apply(const Change& change, Table& table) {
   if (change.action == Action::add_service || change.action == Action::set_service) {
     static_cast<Service&>(table[change.service]) = change.attributes;
@@ -166,6 +188,10 @@ void apply(const Change& change, Table& table) {
 
 bool still_follows(const Change& change, const ListedDestination& now) {
   if (now.weight != change.listed.weight) return false;
+  // Who writes other attributes writes the weight with them, and so is an author of this zero.
+  const Destination& listed = change.listed;
+  const bool raises = change.destination.weight > 0;
+  if (now.weight == 0 && raises && static_cast<const Destination&>(now) != listed) return false;
   const bool was_idle = change.listed.observed.connections == 0;
   return change.action != Action::remove_destination || !was_idle || now.observed.connections == 0;
 }

@@ -2,6 +2,7 @@
 // What must be written to bring the kernel to the desired state.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "controller/lb/service.hpp"
@@ -54,14 +55,21 @@ Plan diff(const Table& actual, const Table& desired, Surplus surplus = Surplus::
 // Those of one service. `actual`: nothing if it does not exist.
 Plan diff(const ServiceKey& service, const Pool* actual, const Pool& desired);
 
+// How many of these changes of one service, which the kernel has as `now`, have to be acknowledged
+// before the rest may be written: those that leave it servers, if the rest takes some, and no server
+// is left alone. They may be refused, or another program may have taken those servers, and it would
+// have none. 0: all may be written together.
+std::size_t before_the_last_goes(const Pool& now, const Plan& changes);
+
 // Applies to `table` what writing `change` does.
 void apply(const Change& change, Table& table);
 
 // A change follows from a listing, but other programs may write before we do. `now` is what the
 // kernel has when the change is about to be written.
 
-// Whether the change may still be written: the weight is the listed one, and a destination that was
-// listed without connections still has none when it is removed. If not, a new listing decides.
+// Whether the change may still be written: the weight is the listed one; of a zero that is raised,
+// so is everything else; and a destination that was listed without connections still has none when
+// it is removed. If not, a new listing decides.
 bool still_follows(const Change& change, const ListedDestination& now);
 // What set_destination and set_service write: `now`, except for what the change means to change.
 // Each flag of a service counts on its own.

@@ -8,9 +8,10 @@
 
 namespace saspd::director {
 
-void Backlog::replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late) {
-  for (const Stage stage : {present, removals, late_additions})
-    drop(stage, service);
+void Backlog::replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late,
+                      std::size_t ahead) {
+  drop(service);
+  if (ahead > 0) ahead_[service] = ahead;
   const bool removes = !changes.empty() && changes.front().action == lb::Action::remove_service;
   put(removes ? removals : present, service, std::move(changes));
   put(late_additions, service, std::move(late));
@@ -21,6 +22,12 @@ void Backlog::put(Stage stage, const lb::ServiceKey& service, lb::Plan changes) 
   size_ += changes.size();
   stages_[stage].emplace(service, std::deque<lb::Change>(std::move_iterator(changes.begin()),
                                                          std::move_iterator(changes.end())));
+}
+
+void Backlog::drop(const lb::ServiceKey& service) {
+  for (const Stage stage : {present, removals, late_additions})
+    drop(stage, service);
+  ahead_.erase(service);
 }
 
 void Backlog::drop(Stage stage, const lb::ServiceKey& service) {
@@ -37,7 +44,11 @@ lb::Plan Backlog::take(std::size_t most) {
       const auto next = next_of(stage);
       auto& changes = next->second;
       if (!taken.empty() && taken.size() + changes.size() > most) return taken;
-      const auto count = static_cast<std::ptrdiff_t>(std::min(changes.size(), most));
+      const auto ahead = ahead_.find(next->first);
+      const std::size_t together = ahead != ahead_.end() ? ahead->second : changes.size();
+      const auto count = static_cast<std::ptrdiff_t>(std::min(together, most));
+      if (ahead != ahead_.end() && (ahead->second -= static_cast<std::size_t>(count)) == 0)
+        ahead_.erase(ahead);
       std::move(changes.begin(), changes.begin() + count, std::back_inserter(taken));
       changes.erase(changes.begin(), changes.begin() + count);
       size_ -= static_cast<std::size_t>(count);
@@ -67,6 +78,7 @@ std::vector<lb::ServiceKey> Backlog::clear() {
       services.push_back(service);
     stage.clear();
   }
+  ahead_.clear();
   size_ = 0;
   after_ = last_;
   return services;

@@ -16,8 +16,9 @@ namespace saspd::director {
 class Backlog {
  public:
   // The whole of what is to be written of `service` now. `late` is written after everything else
-  // of all services.
-  void replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late = {});
+  // of all services. `ahead`: that many of `changes` are taken before the rest, not with it.
+  void replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late = {},
+               std::size_t ahead = 0);
   // The next changes, at most so many and at least one, in the order of lb::Plan. They end with a
   // service if they can, because the kernel reads a service anew for each call.
   lb::Plan take(std::size_t most);
@@ -25,6 +26,7 @@ class Backlog {
   // behind the service of the last one, so that a service whose writes fail again and again does
   // not keep others from being written.
   std::vector<lb::ServiceKey> clear();
+  void drop(const lb::ServiceKey& service);
 
   bool has(const lb::ServiceKey& service) const;
   std::size_t size() const { return size_; }
@@ -40,8 +42,9 @@ class Backlog {
 
   std::array<Queue, 3> stages_;  // in the order of writing
   std::size_t size_ = 0;
-  std::optional<lb::ServiceKey> last_;   // of the last take()
-  std::optional<lb::ServiceKey> after_;  // see clear()
+  std::map<lb::ServiceKey, std::size_t> ahead_;  // what is left of it
+  std::optional<lb::ServiceKey> last_;           // of the last take()
+  std::optional<lb::ServiceKey> after_;          // see clear()
 };
 
 }  // namespace saspd::director

@@ -88,7 +88,12 @@ Result<lb::Plan> Reconciler::plan(TimePoint now) const {
     const auto verdict = director::decide(known, settings, service, now);
     plan_writes(service, verdict ? &verdict->decision : nullptr, known, settings, now, backlog);
   }
-  return backlog.take(std::numeric_limits<std::size_t>::max());
+  lb::Plan plan;
+  while (!backlog.empty()) {
+    const auto part = backlog.take(std::numeric_limits<std::size_t>::max());
+    plan.insert(plan.end(), part.begin(), part.end());
+  }
+  return plan;
 }
 
 // In a dry run another saspd may write the kernel and the ledger.
@@ -165,7 +170,10 @@ void Reconciler::plan_writes(const lb::ServiceKey& service, const ServiceDecisio
                              const Knowledge& known, const DecisionSettings& settings,
                              TimePoint now, Backlog& backlog) {
   auto [changes, late] = writes(known, settings, service, decision, now);
-  backlog.replace(service, std::move(changes), std::move(late));
+  // A table of our own is written whole, or not at all.
+  const std::size_t ahead =
+      settings.own_table ? 0 : lb::before_the_last_goes(known.pool(service), changes);
+  backlog.replace(service, std::move(changes), std::move(late), ahead);
 }
 
 DecisionSettings Reconciler::decision_settings(TimePoint now) const {
@@ -235,6 +243,8 @@ void Reconciler::apply(const lb::Plan& chunk, Work& work) {
       continue;
     }
     if (failed->no_room) no_room_.refused(chunk[i], *failed);
+    // Nothing that was to follow it is written, but decided anew.
+    if (failed->changed_meanwhile()) backlog_.drop(chunk[i].service);
     (failed->no_room               ? work.no_room
      : failed->changed_meanwhile() ? work.overtaken
                                    : work.failures)

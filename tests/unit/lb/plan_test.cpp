@@ -263,6 +263,24 @@ TEST(Plan, NeverLowersBeforeARaiseAndGoesThroughEachServiceOnce) {
   }
 }
 
+TEST(BeforeTheLastGoes, IsWhatBringsServersWhereAllOthersGo) {
+  const auto ahead = [](const Pool& now, const Pool& wish) {
+    return before_the_last_goes(now, diff(web, &now, wish));
+  };
+  const Pool now = pool({{"10.0.0.1:80", 10}, {"10.0.0.2:80", 0}, {"10.0.0.3:80", 0}});
+  EXPECT_EQ(ahead(now, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 5}, {"10.0.0.3:80", 5}})), 2U);
+  EXPECT_EQ(ahead(now, pool({{"10.0.0.2:80", 5}, {"10.0.0.3:80", 0}})), 1U) << "it is removed";
+  EXPECT_EQ(ahead(now, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 0}, {"10.0.0.3:80", 0}})), 0U)
+      << "nobody comes";
+  const Pool two = pool({{"10.0.0.1:80", 10}, {"10.0.0.2:80", 8}});
+  EXPECT_EQ(ahead(two, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 8}})), 0U) << "one is left alone";
+  EXPECT_EQ(ahead(two, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 9}})), 1U);
+  EXPECT_EQ(ahead(two, pool({{"10.0.0.1:80", 0}, {"10.0.0.2:80", 7}})), 1U)
+      << "it may be taken meanwhile";
+  EXPECT_EQ(ahead(two, pool({{"10.0.0.1:80", 5}, {"10.0.0.2:80", 9}})), 0U) << "nobody goes";
+  EXPECT_EQ(ahead(pool({{"10.0.0.1:80", 0}}), pool({{"10.0.0.1:80", 5}})), 0U) << "nobody goes";
+}
+
 class Rebased : public testing::Test {
  protected:
   Rebased() { table_.at(web).flags = service_flag::hashed | service_flag::fallback; }
@@ -300,6 +318,15 @@ TEST_F(Rebased, AWeightFollowsOnlyFromTheWeightThatWasListed) {
     now.weight = weight;
     EXPECT_FALSE(still_follows(change(40), now)) << weight;
   }
+}
+
+TEST_F(Rebased, ARaiseFromZeroFollowsOnlyWhileNobodyElseHasWritten) {
+  table_.at(web).destinations.at(at_).weight = 0;
+  ListedDestination now = table_.at(web).destinations.at(at_);
+  EXPECT_TRUE(still_follows(change(40), now));
+  now.upper_threshold = 100;  // with weight 0 beside it, by the same command
+  EXPECT_FALSE(still_follows(change(40), now));
+  EXPECT_TRUE(still_follows(change(0, Forward::route), now)) << "it raises nothing";
 }
 
 TEST_F(Rebased, ARemovalOfAnIdleDestinationFollowsOnlyWhileItIsIdle) {

@@ -48,5 +48,29 @@ TEST(Backlog, BeginsBehindWhatWasTakenBeforeItWasDropped) {
   EXPECT_EQ(tried, (std::vector{first, second, first, second}));
 }
 
+TEST(Backlog, TakesWhatIsAheadBeforeTheRest) {
+  Backlog backlog;
+  lb::Plan changes = two_changes(second);
+  changes.push_back(changes.front());
+  backlog.replace(first, two_changes(first));
+  backlog.replace(second, changes, {}, 2);
+  EXPECT_EQ(services_of(backlog.take(9)), (std::vector{first, first, second, second}));
+  EXPECT_EQ(services_of(backlog.take(9)), std::vector{second});
+  backlog.replace(second, changes, {}, 2);
+  EXPECT_EQ(backlog.take(1).size(), 1U);
+  EXPECT_EQ(backlog.take(9).size(), 1U);
+  backlog.replace(second, changes);
+  EXPECT_EQ(backlog.take(9).size(), 3U) << "what was ahead before is not any more";
+}
+
+TEST(Backlog, DropsAService) {
+  Backlog backlog;
+  backlog.replace(first, two_changes(first), two_changes(first), 1);
+  backlog.replace(second, two_changes(second));
+  backlog.drop(first);
+  EXPECT_EQ(services_of(backlog.take(9)), (std::vector{second, second}));
+  EXPECT_TRUE(backlog.empty());
+}
+
 }  // namespace
 }  // namespace saspd::director

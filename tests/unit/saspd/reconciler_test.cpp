@@ -333,6 +333,51 @@ TEST_F(SeveralGwms, ChangeNothingWhenAllAreLost) {
 }
 
 // Whatever single write fails, and whether the kernel did it or not, the next pass ends at desired.
+// Its only server goes and another one comes: if that one cannot come, the first one stays.
+class LastServer : public ReconcilerTest {
+ protected:
+  LastServer() {
+    plane_.table.clear();
+    add_service(web, {10, 10, 10});
+    pass();
+    advise({40, 0, 0});
+    pass();
+    EXPECT_EQ(kernel(), "40 0 0");
+  }
+};
+
+TEST_F(LastServer, StaysWhenTheNextOneIsRefused) {
+  advise({0, 30, 0});
+  plane_.fails_on(0);
+  EXPECT_EQ(pass().size(), 1U);
+  EXPECT_EQ(kernel(), "40 0 0");
+  reconcile();
+  EXPECT_EQ(kernel(), "0 30 0");
+}
+
+TEST_F(LastServer, StaysWhenSomebodyElseTakesTheNextOneMeanwhile) {
+  for (const std::uint16_t next : {std::uint16_t{9}, std::uint16_t{3}}) {  // that one is raised, or lowered
+    advise({40, 5, 0});
+    reconcile();
+    ASSERT_EQ(kernel(), "40 5 0");
+    advise({0, next, 0});
+    plane_.before_apply = [this] { set(web, 2, 0); };
+    pass();
+    EXPECT_EQ(kernel(1), 40U) << next;
+    set(web, 2, 5);
+    reconcile();
+  }
+}
+
+TEST_F(LastServer, GoesInTheSamePassWhenTheNextOneHasCome) {
+  advise({0, 30, 0});
+  EXPECT_TRUE(pass().empty());
+  EXPECT_EQ(kernel(), "0 30 0");
+  EXPECT_TRUE(reconciler().plan(now_)->empty());
+  advise({20, 0, 0});
+  EXPECT_EQ(reconciler().plan(now_)->size(), 2U) << "a plan shows all of it";
+}
+
 class FailedWrite : public ReconcilerTest,
                     public testing::WithParamInterface<FakeDataplane::Failing> {};
 

@@ -266,6 +266,17 @@ TEST_F(Zeros, AreUnclearWhenSomebodyWroteOtherAttributesWithThem) {
   EXPECT_EQ(zero(2).doubt, Doubt::edited);
 }
 
+TEST_F(Zeros, AreUnclearWhenSomebodyWroteOtherAttributesWithThemJustNow) {
+  quiesce_second();
+  reconcile();
+  plane_.before_apply = [this] {
+    plane_.table.at(web).destinations.at(server(2)).upper_threshold = 0;
+  };
+  lift();
+  EXPECT_EQ(kernel(), "40 0 20 10");
+  EXPECT_EQ(zero(2).doubt, Doubt::edited);
+}
+
 TEST_F(Zeros, AreUnclearAtTheStartWhenTheLedgerIsLost) {
   quiesce_second();
   set(web, 3, 0);
