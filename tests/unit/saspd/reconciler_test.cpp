@@ -356,7 +356,8 @@ TEST_F(LastServer, StaysWhenTheNextOneIsRefused) {
 }
 
 TEST_F(LastServer, StaysWhenSomebodyElseTakesTheNextOneMeanwhile) {
-  for (const std::uint16_t next : {std::uint16_t{9}, std::uint16_t{3}}) {  // that one is raised, or lowered
+  for (const std::uint16_t next :
+       {std::uint16_t{9}, std::uint16_t{3}}) {  // that one is raised, or lowered
     advise({40, 5, 0});
     reconcile();
     ASSERT_EQ(kernel(), "40 5 0");

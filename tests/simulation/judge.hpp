@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must hold after every write to the kernel, whoever made it. It knows what nobody else does:
+// who wrote each zero, and whether that left a trace that saspd can have seen.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/sasp/messages.hpp"
+#include "tests/simulation/kernel/ipvs.hpp"
+#include "tests/simulation/options.hpp"
+
+namespace saspd::simulation {
+
+// What a GWM said last of each member, as it arrived.
+class Said {
+ public:
+  void hear(const std::vector<sasp::GroupOfWeightEntries>& groups);
+  void forget() { said_.clear(); }
+  const sasp::WeightEntry* find(const std::string& group, const Endpoint& server) const;
+  // Since it said last that it may serve.
+  bool quiesced(const std::string& group, const Endpoint& server) const;
+
+ private:
+  struct Entry {
+    sasp::WeightEntry now;
+    bool quiesced = false;
+  };
+  std::map<std::pair<std::string, Endpoint>, Entry> said_;
+};
+
+class Judge : public Witness {
+ public:
+  Judge(const Options& options, const IpvsKernel& kernel, const TimePoint& now)
+      : options_(options), kernel_(kernel), now_(now) {}
+
+  // The first thing that was wrong; empty: nothing.
+  const std::string& wrong() const { return wrong_; }
+  void complain(std::string what);
+
+  void wrote(Author author, const lb::ServiceKey& service, const Server& server,
+             const std::optional<Real>& before, const std::optional<Real>& after) override;
+  void wrote(Author author, const lb::ServiceKey& service, const std::optional<Virtual>& before,
+             const std::optional<Virtual>& after) override;
+
+  // What saspd can know.
+  void shown(const lb::ServiceKey& service, const Server& server, const Real& real);
+  void dumped(const lb::ServiceKey& service, const std::vector<Server>& servers);
+  void absent(const lb::ServiceKey& service);
+  void listing();           // it lists
+  void listed(bool whole);  // and has it
+  void believes();          // and decides by it
+  // `kept`: all that it knew is on disk.
+  void life_ended(bool killed, bool kept);
+  void life_began(bool with_ledger);
+  void answers_lost();
+  void given_back(const Endpoint& server);  // by the operator
+  void keepalived_said(const lb::ServiceKey& service, const Server& server, bool up);
+  // Rules that somebody had saved are restored: each destination is what it was then.
+  struct Saved;
+  Saved save() const;
+  void restored(const Saved& saved);
+
+  // From now on `shown` never is `what`.
+  void never(std::string what, std::function<std::string()> shown);
+
+  std::vector<Said> said;  // by GWM
+
+  // Whose a zero of the kernel is.
+  enum class Zero : std::uint8_t { ours, others, unclear };
+  Zero zero_of(const lb::ServiceKey& service, const Server& server) const;
+  bool is_managed(const lb::ServiceKey& service) const;
+  std::string group_of(const lb::ServiceKey& service) const;
+
+  std::uint64_t writes() const { return writes_; }    // of ours
+  TimePoint disturbed() const { return disturbed_; }  // by others, last
+
+ private:
+  using Key = std::pair<lb::ServiceKey, Server>;
+  struct View {
+    bool present = false;
+    bool known = true;
+    std::uint32_t weight = 0;
+    std::optional<decltype(Real{}.attributes())> attributes;
+  };
+  struct Ghost {
+    bool ours = false;         // the zero is
+    bool others = false;       // somebody else has written 0, and that can be seen
+    bool unseen = false;       // likewise, since our last look
+    bool unclear = false;      // or it cannot
+    bool remembered = false;   // it went with its service while its zero was ours
+    bool quiesced = false;     // our zero was, when we wrote it
+    View view;                 // as saspd knows it
+    std::optional<Real> read;  // last, in this life
+    std::optional<TimePoint> positive;
+  };
+
+ public:
+  struct Saved {
+    IpvsKernel::Services rules;
+    std::map<Key, Ghost> ghosts;
+  };
+
+ private:
+  void ours(const lb::ServiceKey& service, const Server& server, const std::optional<Real>& before,
+            const std::optional<Real>& after, Ghost& ghost);
+  void theirs(Author author, const std::optional<Real>& before, const std::optional<Real>& after,
+              Ghost& ghost);
+  void check_attributes(const lb::ServiceKey& service, const Server& server, const Real& before,
+                        const Real& after, const Ghost& ghost);
+  bool is_quiesced(const lb::ServiceKey& service, const Server& server) const;
+  void check_blackout(const lb::ServiceKey& service, const Server& server);
+  std::string where(const lb::ServiceKey& service, const Server& server) const;
+
+  const Options& options_;
+  const IpvsKernel& kernel_;
+  const TimePoint& now_;
+  std::string wrong_;
+  std::map<Key, Ghost> ghosts_;
+  bool is_listing_ = false;
+  bool alive_ = false;
+  bool answers_lost_ = false;
+  std::map<Key, std::optional<Real>> pending_;  // what the listing showed; nothing: not there
+  std::map<lb::ServiceKey, bool> pending_absent_;
+  std::uint64_t writes_ = 0;
+  TimePoint disturbed_;
+  std::vector<std::string> never_;
+  std::function<std::string()> shown_;
+};
+
+}  // namespace saspd::simulation

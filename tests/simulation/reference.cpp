@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/simulation/reference.hpp"
+
+#include <algorithm>
+
+namespace saspd::simulation {
+namespace {
+
+const gwm::Advice* advice_for(const gwm::AdviceTable& table, const std::string& group,
+                              const Server& server) {
+  const auto found = table.find(group);
+  if (found == table.end()) return nullptr;
+  const auto member = found->second.find({server.address, 6, server.port});
+  return member != found->second.end() ? &member->second : nullptr;
+}
+
+}  // namespace
+
+// In the order of precedence: foreign zero, quiesce, contact off, confidence, advice.
+Allowed reference(const Options& options, const Judge& judge, const lb::ServiceKey& service,
+                  const IpvsKernel::Service& now, const gwm::AdviceTable& advice) {
+  using Zero = Judge::Zero;
+  const auto group = judge.group_of(service);
+  std::map<Server, Zero> zeros;
+  for (const auto& row : now.destinations)
+    zeros[row.server] = row.real.weight == 0 ? judge.zero_of(service, row.server) : Zero::ours;
+
+  // Who is confident, of those that may serve at all.
+  bool anyone_confident = false;
+  for (const auto& [server, zero] : zeros) {
+    const auto* said = advice_for(advice, group, server);
+    anyone_confident = anyone_confident || (zero == Zero::ours && said != nullptr &&
+                                            !said->quiesce && said->contact && said->confident);
+  }
+  Allowed allowed;
+  std::size_t serving = 0;
+  std::size_t not_withdrawn = 0;
+  for (const auto& [server, zero] : zeros) {
+    const auto* said = advice_for(advice, group, server);
+    auto& weights = allowed[server];
+    if (zero == Zero::others) {
+      weights = {0};
+      continue;
+    }
+    const bool withdrawn = said != nullptr && said->quiesce;
+    if (said == nullptr || withdrawn || !said->contact) {
+      weights = {0};
+    } else if (!said->confident) {
+      if (anyone_confident) weights = {0};
+    } else {
+      weights = {said->weight};
+    }
+    if (zero == Zero::unclear && !weights.empty()) weights.insert(0);
+    if (!withdrawn) ++not_withdrawn;
+    if (!withdrawn && zero == Zero::ours && !weights.contains(0)) ++serving;
+  }
+  // What happens when nobody, or too few, would serve depends on who served before.
+  const bool held =
+      options.hold_all_zero && (serving == 0 || serving * 100 < not_withdrawn * options.panic);
+  for (auto& [server, weights] : allowed) {
+    if (held && zeros[server] != Zero::others) weights.clear();
+    // sh has 256 slots, to which weights are fitted.
+    if (options.scheduler == "sh" && !weights.empty() && !weights.contains(0)) weights.clear();
+  }
+  return allowed;
+}
+
+std::map<Server, unsigned> clients_reach(const IpvsKernel::Service& service) {
+  std::map<Server, unsigned> reached;
+  std::uint64_t all = 0;
+  for (const auto& row : service.destinations)
+    all += row.real.weight;
+  for (std::uint64_t tuple = 0; all > 0 && tuple < 64; ++tuple) {
+    std::uint64_t slot = (tuple * 0x9E3779B97F4A7C15U >> 16U) % all;
+    for (const auto& row : service.destinations) {
+      if (slot < row.real.weight) {
+        ++reached[row.server];
+        break;
+      }
+      slot -= row.real.weight;
+    }
+  }
+  return reached;
+}
+
+}  // namespace saspd::simulation
