@@ -33,6 +33,8 @@ class Editions {
   Editions(const Weigher& weigher, Duration lifetime, const Extent& registered)
       : weigher_(weigher), lifetime_(lifetime), registered_(registered) {}
 
+  void set_lifetime(Duration lifetime) { lifetime_ = lifetime; }
+
   // The current one, which is valid until the next call of this or retire(). Small groups are weighed
   // each time.
   const Edition& of(std::string_view name, const Group& group, TimePoint now);

@@ -190,6 +190,32 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
                            .control_may_lack = true,
                            .metrics_port = 9861,
                            .member_metrics = "four"});
+  // What SaspGwm::take_over() takes over.
+  cli.live({"--listen",
+            "--insecure-plaintext",
+            "--allow",
+            "--probe",
+            "--probe-interval",
+            "--probe-timeout",
+            "--probe-rise",
+            "--probe-fall",
+            "--probe-concurrency",
+            "--agent-send",
+            "--agent-max",
+            "--max-share",
+            "--interval",
+            "--max-weight",
+            "--slow-start",
+            "--damping",
+            "--retention",
+            "--mixed-groups",
+            "--max-connections",
+            "--max-request-rate",
+            "--max-connection-rate",
+            "--max-lbs",
+            "--max-groups",
+            "--max-members",
+            "--max-self-registered"});
   const auto complete = [&] {
     if (options.listen.empty()) options.listen.push_back(*Endpoint::parse(default_listen));
     options.weigher.settle = 2 * options.probing.interval + options.probing.timeout;

@@ -45,6 +45,16 @@ void ProbeSchedule::set_targets(const std::set<ProbeTarget>& targets, TimePoint 
   }
 }
 
+void ProbeSchedule::reconfigure(ProbeConfig config, TimePoint now) {
+  config_ = std::move(config);
+  for (auto& [target, entry] : entries_) {
+    if (entry.is_running) continue;
+    const TimePoint due = std::min(entry.place->first, now + config_.interval);
+    queue_.erase(entry.place);
+    entry.place = queue_.emplace(due, &target);
+  }
+}
+
 void ProbeSchedule::remove_others(const std::set<ProbeTarget>& wanted) {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     if (wanted.contains(entry->first)) {

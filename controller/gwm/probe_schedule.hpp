@@ -48,6 +48,8 @@ class ProbeSchedule {
 
   // What an earlier life knew about targets: those among the next ones to be set begin with it.
   void recall(std::map<ProbeTarget, Health> known) { recalled_ = std::move(known); }
+  // Other times and rules from now on: no target waits longer than the new interval.
+  void reconfigure(ProbeConfig config, TimePoint now);
   // Sets all targets to probe from now on. What is known about those that stay is kept.
   void set_targets(const std::set<ProbeTarget>& targets, TimePoint now);
 

@@ -40,6 +40,12 @@ class Publisher {
   Publisher(PublisherConfig config, const Weigher& weigher, const Extent& registered)
       : config_(config), weigher_(weigher), editions_(weigher, config.interval, registered) {}
 
+  // Another interval from now on; what an LB was sent stays sent.
+  void reconfigure(PublisherConfig config) {
+    config_ = config;
+    editions_.set_lifetime(config.interval);
+  }
+
   // The weights that answer a Get Weights for these groups of the LB, which exist.
   std::vector<sasp::GroupOfWeightEntries> answer(const LoadBalancer& lb, const std::string& lb_uid,
                                                  const std::vector<sasp::GroupData>& groups,

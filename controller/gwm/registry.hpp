@@ -144,6 +144,9 @@ class Registry {
  public:
   explicit Registry(RegistryConfig config) : config_(config) {}
 
+  // Other limits and times from now on. What is there stays, even beyond a limit.
+  void reconfigure(const RegistryConfig& config) { config_ = config; }
+
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request);
 

@@ -70,6 +70,12 @@ Health health_of(const Reading& reading, TimePoint now) {
   return {passing ? Health::State::up : Health::State::down, agent, now};
 }
 
+void Weigher::reconfigure(WeigherConfig config, ProbePlan plan) {
+  config_ = config;
+  plan_ = std::move(plan);
+  ++generation_;
+}
+
 void Weigher::use(AdviceTable table) {
   table_ = std::move(table);
   ++generation_;

@@ -118,6 +118,8 @@ class Weigher {
   explicit Weigher(WeigherConfig config = {}, ProbePlan plan = {})
       : config_(config), plan_(std::move(plan)) {}
 
+  // Other rules and probes from now on. What was read of targets that stay is kept.
+  void reconfigure(WeigherConfig config, ProbePlan plan);
   void use(AdviceTable table);
 
   // True if this changes the member's flags, which must be sent at once.

@@ -45,6 +45,15 @@ WorkloadManager::WorkloadManager(WorkloadManagerConfig config)
       weigher_(config.weigher, std::move(config.probes)),
       publisher_(publisher_config(config.registry), weigher_, registry_.total()) {}
 
+void WorkloadManager::reconfigure(WorkloadManagerConfig config, TimePoint now) {
+  registry_.reconfigure(config.registry);
+  weigher_.reconfigure(config.weigher, std::move(config.probes));
+  publisher_.reconfigure(publisher_config(config.registry));
+  ++generation_;
+  for (const auto& [lb_uid, lb] : registry_.load_balancers())
+    publisher_.event(lb, lb_uid, now);
+}
+
 Outcome WorkloadManager::handle(const Sender& sender, const Message& request, TimePoint now) {
   Outcome outcome = registry_.handle(sender, request);
   if (outcome.refusal.empty()) publish(request, outcome, now);

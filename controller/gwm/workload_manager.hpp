@@ -34,6 +34,10 @@ class WorkloadManager {
   WorkloadManager(const WorkloadManager&) = delete;
   WorkloadManager& operator=(const WorkloadManager&) = delete;
 
+  // Another configuration from now on: what is registered and known stays, and what follows from it
+  // is sent.
+  void reconfigure(WorkloadManagerConfig config, TimePoint now);
+
   // `request` is one of the five requests of RFC 4678.
   Outcome handle(const Sender& sender, const sasp::Message& request, TimePoint now);
   // Replaces the authority.

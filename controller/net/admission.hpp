@@ -34,6 +34,8 @@ struct AdmissionLimits {
 class Admission {
  public:
   explicit Admission(AdmissionLimits limits) : limits_(std::move(limits)) {}
+  // Others from now on, for those that come.
+  void set_limits(AdmissionLimits limits) { limits_ = std::move(limits); }
 
   // Why a connection from `peer` is refused; nothing: it may come in. Each call is an attempt.
   std::optional<Error> refusal(const Endpoint& peer, TimePoint now);

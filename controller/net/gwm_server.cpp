@@ -224,6 +224,8 @@ class GwmServer::Server {
   bool can_push(ConnectionId id);
   void check_certificates_again();
   void close(ConnectionId id, Error why);
+  void reconfigure(GwmServerConfig config);
+  void stop_listening(const Endpoint& bound) { listeners_.erase(bound); }
   void stop();
 
  private:
@@ -242,7 +244,7 @@ class GwmServer::Server {
   GwmServerConfig config_;
   GwmServerOwner& owner_;
   Admission admission_;
-  std::list<Listener<Tcp>> listeners_;
+  std::map<Endpoint, Listener<Tcp>> listeners_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   ConnectionId last_id_ = 0;
 };
@@ -252,14 +254,14 @@ Result<Endpoint> GwmServer::Server::listen(const Endpoint& endpoint) {
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
   const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
-  listeners_.emplace_back(io_, std::move(*acceptor),
-                          Listener<Tcp>::Callbacks{
-                              [this](Tcp::socket socket, const Tcp::endpoint& peer) {
-                                add(std::move(socket), to_endpoint(peer));
-                              },
-                              [this](const error_code& code) {
-                                owner_.not_accepted(system_failure("accepting a connection", code));
-                              }});
+  listeners_.try_emplace(bound, io_, std::move(*acceptor),
+                         Listener<Tcp>::Callbacks{
+                             [this](Tcp::socket socket, const Tcp::endpoint& peer) {
+                               add(std::move(socket), to_endpoint(peer));
+                             },
+                             [this](const error_code& code) {
+                               owner_.not_accepted(system_failure("accepting a connection", code));
+                             }});
   return bound;
 }
 
@@ -379,6 +381,12 @@ void GwmServer::Server::close(ConnectionId id, Error why) {
   if (connection != connections_.end()) connection->second->close(std::move(why));
 }
 
+void GwmServer::Server::reconfigure(GwmServerConfig config) {
+  config.tls = config_.tls;
+  config_ = std::move(config);
+  admission_.set_limits(config_);
+}
+
 void GwmServer::Server::stop() {
   listeners_.clear();
   for (const auto& [id, connection] : connections_) {
@@ -393,6 +401,14 @@ GwmServer::~GwmServer() = default;
 
 Result<Endpoint> GwmServer::listen(const Endpoint& endpoint) {
   return server_->listen(endpoint);
+}
+
+void GwmServer::reconfigure(GwmServerConfig config) {
+  server_->reconfigure(std::move(config));
+}
+
+void GwmServer::stop_listening(const Endpoint& bound) {
+  server_->stop_listening(bound);
 }
 
 bool GwmServer::push(ConnectionId id, sasp::Bytes bytes) {

@@ -71,8 +71,13 @@ class GwmServer {
   GwmServer& operator=(const GwmServer&) = delete;
   ~GwmServer();
 
+  // Other limits from now on, mostly for connections that come; `tls` stays.
+  void reconfigure(GwmServerConfig config);
   // Starts to accept. Returns the bound address, which has a real port if `endpoint` has port 0.
   Result<Endpoint> listen(const Endpoint& endpoint);
+
+  // Stops to accept there. Open connections stay.
+  void stop_listening(const Endpoint& bound);
 
   // Writes to a peer that did not ask. False, and nothing is written, while an earlier write to it
   // is under way, so that a slow peer holds one message at most; then writable() is called later.

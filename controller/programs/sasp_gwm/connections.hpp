@@ -25,6 +25,11 @@ class Connections final : private net::GwmServerOwner {
               std::function<void()> work);
 
   Result<Endpoint> listen(const Endpoint& endpoint) { return server_.listen(endpoint); }
+  void stop_listening(const Endpoint& bound) { server_.stop_listening(bound); }
+  void reconfigure(net::GwmServerConfig config, std::chrono::seconds retention) {
+    server_.reconfigure(std::move(config));
+    retention_ = retention;
+  }
   void close_all() { server_.stop(); }  // with TLS it is said
   void check_certificates_again() { server_.check_certificates_again(); }
   // Replaces the authority. A peer that may not speak for a load balancer gets nothing

@@ -202,6 +202,12 @@ Prober::Prober(asio::io_context& io, ProbeConfig config, OnResult on_result)
 
 Prober::~Prober() = default;
 
+void Prober::reconfigure(ProbeConfig config) {
+  config_ = config;
+  schedule_.reconfigure(std::move(config), Clock::now());
+  start_due();
+}
+
 void Prober::set_targets(const std::set<ProbeTarget>& targets) {
   schedule_.set_targets(targets, Clock::now());
   start_due();

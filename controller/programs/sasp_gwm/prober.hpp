@@ -29,6 +29,8 @@ class Prober {
 
   // See ProbeSchedule::recall.
   void recall(std::map<gwm::ProbeTarget, gwm::Health> known) { schedule_.recall(std::move(known)); }
+  // See ProbeSchedule. A probe that runs ends by the old rules.
+  void reconfigure(gwm::ProbeConfig config);
   // Sets all targets to probe from now on. What is known about those that stay is kept; a running
   // probe of another one is discarded.
   void set_targets(const std::set<gwm::ProbeTarget>& targets);

@@ -256,6 +256,38 @@ Surroundings SaspGwm::surroundings() {
   return around;
 }
 
+// Where to listen is the one thing that can fail only when it is done.
+void SaspGwm::prepare(const Options& next, cli::Errors& errors) {
+  for (const Endpoint& endpoint : next.listen) {
+    const auto& now = options().listen;
+    if (std::find(now.begin(), now.end(), endpoint) != now.end()) continue;
+    const auto bound = connections_.listen(endpoint);
+    if (bound)
+      opened_.push_back(endpoint);
+    else
+      errors.push_back(bound.error().detail);
+  }
+}
+
+void SaspGwm::give_up() {
+  for (const Endpoint& endpoint : std::exchange(opened_, {}))
+    connections_.stop_listening(endpoint);
+}
+
+void SaspGwm::take_over(const Options& before) {
+  opened_.clear();
+  for (const Endpoint& endpoint : before.listen) {
+    const auto& now = options().listen;
+    if (std::find(now.begin(), now.end(), endpoint) == now.end())
+      connections_.stop_listening(endpoint);
+  }
+  connections_.reconfigure(server_config(options(), host_.tls()), options().registry.retention);
+  prober_.reconfigure(options().probing);
+  manager_.reconfigure({options().registry, options().weigher, options().probes}, Clock::now());
+  if (!options().probes.empty() && !watches_members_) watch_members();
+  work();
+}
+
 void SaspGwm::read_files_again(cli::Errors& errors) {
   weights_.read_now();
   drains_.read_now();
@@ -322,6 +354,7 @@ void SaspGwm::wait_until(std::optional<TimePoint> next) {
 
 // Members come and go in crowds: what is probed follows soon, not with each of them.
 void SaspGwm::watch_members() {
+  watches_members_ = true;
   members_timer_.call_after(members_poll, [this] {
     if (std::exchange(probed_generation_, manager_.generation()) != manager_.generation()) {
       const auto targets = manager_.probe_targets();

@@ -32,6 +32,9 @@ class SaspGwm final : public host::Configured<gwm::Options> {
                              const net::ControlPeer& peer) override;
   metrics::Families metrics(TimePoint now) override;
   std::string status_line() const override;
+  void prepare(const gwm::Options& next, cli::Errors& errors) override;
+  void give_up() override;
+  void take_over(const gwm::Options& before) override;
   void read_files_again(cli::Errors& errors) override;
   void certificates_replaced() override { connections_.check_certificates_again(); }
   void stop() override;
@@ -65,6 +68,8 @@ class SaspGwm final : public host::Configured<gwm::Options> {
   std::uint64_t probed_generation_ = 0;
   gwm::AlarmWatch alarm_watch_;
   std::vector<gwm::Alarm> alarms_;  // as the log has them
+  std::vector<Endpoint> opened_;    // for options that are checked
+  bool watches_members_ = false;
 };
 
 }  // namespace saspd::programs
