@@ -30,6 +30,13 @@ void Agent::start(TimePoint /*now*/) {
   log_.info("sasp-member {} for {}", program_version, options_.subject());
 }
 
+// The state that is reported, if it is not the load, which is looked at soon.
+void Agent::options_changed(TimePoint now) {
+  if (phase_ != Phase::serving || !options_.state) return;
+  goal_.state = *options_.state;
+  gwms_.want(goal_, now);
+}
+
 void Agent::stop(TimePoint now) {
   switch (phase_) {
     case Phase::serving: return drain(now);

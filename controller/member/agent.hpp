@@ -26,6 +26,7 @@ class Agent final : public Machine {
  private:
   enum class Phase { serving, draining, leaving };
 
+  void options_changed(TimePoint now) override;
   void drain(TimePoint now);
   void leave(TimePoint now);
 

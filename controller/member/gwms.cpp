@@ -32,11 +32,29 @@ sasp::MemberSessionConfig session_config(const Options& options) {
 Gwms::Gwms(const Options& options, const sasp::MemberGoal& goal, std::uint64_t seed,
            cli::LogLines& log, bool chatty, TimePoint now)
     : options_(options), log_(log), chatty_(chatty), goal_(goal) {
-  for (const auto& gwm : options.gwms) {
-    links_.emplace_back(sasp::MemberSession(session_config(options), goal), options.retry_min,
-                        seed + links_.size(), now);
-    standings_.emplace_back().name = gwm.text();
+  for (const auto& gwm : options.gwms)
+    add(gwm.text(), seed, now);
+}
+
+void Gwms::add(const std::string& name, std::uint64_t seed, TimePoint now) {
+  links_.emplace_back(sasp::MemberSession(session_config(options_), goal_), options_.retry_min,
+                      seed + links_.size(), now);
+  standings_.emplace_back().name = name;
+}
+
+void Gwms::renumber(const Renumbering& gwms, std::uint64_t seed, TimePoint now) {
+  auto links = std::exchange(links_, {});
+  auto standings = std::exchange(standings_, {});
+  for (std::size_t gwm = 0; gwm < gwms.size(); ++gwm) {
+    if (const auto known = gwms.before(gwm)) {
+      links_.push_back(std::move(links[*known]));
+      links_.back().session().set_heartbeat(options_.heartbeat);
+      standings_.push_back(std::move(standings[*known]));
+    } else {
+      add(options_.gwms[gwm].text(), seed, now);
+    }
   }
+  moved_ = true;
 }
 
 void Gwms::connecting(std::size_t gwm, TimePoint now) {

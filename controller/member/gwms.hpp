@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/renumbering.hpp"
 #include "controller/cli/log_lines.hpp"
 #include "controller/member/options.hpp"
 #include "controller/sasp/linked_session.hpp"
@@ -33,6 +34,10 @@ class Gwms {
   Gwms(const Options& options, const sasp::MemberGoal& goal, std::uint64_t seed, cli::LogLines& log,
        bool chatty, TimePoint now);
 
+  // The options have others now: those that stay keep their session, the numbers are those of the
+  // new list.
+  void renumber(const Renumbering& gwms, std::uint64_t seed, TimePoint now);
+
   // What becomes of the link to a GWM: see net::LinkOwner.
   void connecting(std::size_t gwm, TimePoint now);
   sasp::LinkStep connected(std::size_t gwm, TimePoint now);
@@ -56,6 +61,7 @@ class Gwms {
  private:
   using Link = sasp::LinkedSession<sasp::MemberSession>;
 
+  void add(const std::string& name, std::uint64_t seed, TimePoint now);
   sasp::LinkStep take(std::size_t gwm, Link::Step step, TimePoint now);
   void heard(std::size_t gwm, const sasp::MemberEvent& event);
   void follow(std::size_t gwm, TimePoint now);

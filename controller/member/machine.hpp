@@ -73,7 +73,12 @@ class Machine {
   virtual bool wants_load() const { return false; }
   virtual void load(std::uint8_t /*load*/, TimePoint /*now*/) {}
 
-  void set_log_level(cli::Level level) { log_.set_level(level); }
+  // The options are others now. Those of the members and of their group are not.
+  void reconfigure(const Renumbering& gwms, std::uint64_t seed, TimePoint now) {
+    log_.set_level(options_.log.level);
+    gwms_.renumber(gwms, seed, now);
+    options_changed(now);
+  }
 
   virtual bool is_ready() const { return true; }
   virtual std::string status_line() const { return {}; }
@@ -85,6 +90,7 @@ class Machine {
   Machine(const Options& options, const sasp::MemberGoal& goal, std::uint64_t seed, bool chatty,
           TimePoint now)
       : options_(options), log_(options.log.level), gwms_(options, goal, seed, log_, chatty, now) {}
+  virtual void options_changed(TimePoint /*now*/) {}
   void expire_at(TimePoint when) { deadline_ = when; }
   void end() { ended_ = true; }
 

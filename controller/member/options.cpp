@@ -188,6 +188,8 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,
   cli.commands(help_of_commands());
   add_flags(cli, options, raw);
   add_general_flags(cli, options);
+  // What SaspMember::take_over() takes over.
+  cli.live({"--gwm", "--report", "--drain", "--heartbeat"});
   const auto complete = [&]() -> cli::Refusals {
     for (const auto& member : raw.members)
       options.members.push_back(sasp::MemberData::of(member, raw.label));

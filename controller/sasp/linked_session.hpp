@@ -64,6 +64,7 @@ class LinkedSession {
   }
 
   const Session& session() const { return session_; }
+  Session& session() { return session_; }
   LinkState state() const { return standing_.state(); }
   LinkView view(TimePoint now) const { return standing_.view(now); }
 

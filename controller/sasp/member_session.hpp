@@ -84,6 +84,9 @@ class MemberSession {
   // May be called at any time.
   MemberStep want(MemberGoal goal, TimePoint now);
 
+  // From the next one on.
+  void set_heartbeat(Duration heartbeat) { config_.heartbeat = heartbeat; }
+
   // When handle_timeout() is due; empty while disconnected, or when nothing is left to do.
   std::optional<TimePoint> deadline() const;
 

@@ -25,14 +25,17 @@ SaspMember::SaspMember(host::Host& host, member::Options& options, ReadOptions r
       links_(host.io(), machine, [this] { settle(); }),
       load_timer_(host.io()),
       timer_(host.io()) {
-  for (const auto& gwm : options.gwms) {
-    net::LinkSettings settings;
-    settings.host = gwm.host;
-    settings.port = gwm.port;
-    settings.tls = host.tls();
-    settings.connect_deadline = std::min(settings.connect_deadline, Duration{options.timeout});
-    links_.add(std::move(settings));
-  }
+  for (const auto& gwm : options.gwms)
+    links_.add(link_to(gwm));
+}
+
+net::LinkSettings SaspMember::link_to(const cli::HostPort& gwm) const {
+  net::LinkSettings settings;
+  settings.host = gwm.host;
+  settings.port = gwm.port;
+  settings.tls = host_.tls();
+  settings.connect_deadline = std::min(settings.connect_deadline, Duration{options().timeout});
+  return settings;
 }
 
 host::Refused SaspMember::start() {
@@ -43,8 +46,22 @@ host::Refused SaspMember::start() {
   return std::nullopt;
 }
 
-void SaspMember::take_over(const member::Options& /*before*/) {
-  machine_.set_log_level(options().log.level);
+// The end of a run deregisters the members from a GWM that is left out; a reload would leave them.
+void SaspMember::prepare(const member::Options& next, cli::Errors& errors) {
+  for (const auto& gwm : options().gwms) {
+    if (std::find(next.gwms.begin(), next.gwms.end(), gwm) != next.gwms.end()) continue;
+    errors.push_back(fmt::format(
+        "needs a restart: gwm, since the members are to be deregistered from {}", gwm.text()));
+  }
+}
+
+void SaspMember::take_over(const member::Options& before) {
+  settle();
+  const Renumbering gwms(before.gwms, options().gwms);
+  machine_.reconfigure(gwms, net::random_seed(), Clock::now());
+  links_.renumber(gwms, [this](std::size_t gwm) { return link_to(options().gwms[gwm]); });
+  if (before.state) report_load();  // if it is the load now
+  settle();
 }
 
 void SaspMember::stop() {

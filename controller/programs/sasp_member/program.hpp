@@ -22,11 +22,13 @@ class SaspMember final : public host::Configured<member::Options> {
   metrics::Families metrics(TimePoint) override { return machine_.metrics(); }
   std::string status_line() const override { return machine_.status_line(); }
   void certificates_replaced() override { links_.check_certificates_again(); }
+  void prepare(const member::Options& next, cli::Errors& errors) override;
   void take_over(const member::Options& before) override;
   void stop() override;
   std::chrono::seconds farewell() const override { return options().drain; }
   ExitCode outcome() override;
 
+  net::LinkSettings link_to(const cli::HostPort& gwm) const;
   void report_load();
   void settle();
   void work_soon();

@@ -141,6 +141,28 @@ TEST_P(Reload, OfAFileThatCannotBeReadChangesNothing) {
   ends_well();
 }
 
+// Of a program that connects to GWMs.
+TEST_P(Reload, ConnectsToAGwmThatIsAddedAndLeavesOneThatIsGone) {
+  if (GetParam() == "sasp-gwm") GTEST_SKIP() << "it is one";
+  SilentListener first(std::uint16_t{3860});
+  SilentListener added(std::uint16_t{3861});
+  start("");
+  ASSERT_TRUE(first.takes_client());
+  scene_->given_config("gwm = 127.0.0.1:3861\n");
+  hang_up();
+  EXPECT_TRUE(logged("reload: + gwm = 127.0.0.1:3861\n"));
+  EXPECT_TRUE(added.takes_client());
+  scene_->given_config("");
+  hang_up();
+  if (GetParam() == "saspd") {
+    EXPECT_TRUE(added.is_left());
+    EXPECT_EQ(times("127.0.0.1:3860: "), 0U) << "nothing happened to the other one";
+  } else {
+    EXPECT_TRUE(logged("reload refused: needs a restart: gwm, since the members are to be"));
+  }
+  ends_well();
+}
+
 // Whoever may look only.
 TEST_P(Reload, IsNotForEverybody) {
   if (!has_socket()) GTEST_SKIP() << "it has no control socket";

@@ -77,6 +77,14 @@ class SilentListener {
     client_ = Descriptor(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     return true;
   }
+  // The client that was taken has gone.
+  bool is_left() const {
+    pollfd client{.fd = client_.get(), .events = POLLIN, .revents = 0};
+    for (char bytes[1024];;) {
+      if (::poll(&client, 1, 60'000) != 1) return false;
+      if (::recv(client_.get(), bytes, sizeof bytes, 0) <= 0) return true;
+    }
+  }
 
  private:
   void listen_at(const sockaddr* address, socklen_t size) const {
