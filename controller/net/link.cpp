@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <csignal>
 #include <optional>
 #include <random>
 #include <utility>
@@ -15,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "controller/net/resolver.hpp"
 #include "controller/net/spawn.hpp"
 #include "controller/net/stream.hpp"
 #include "controller/net/tcp.hpp"
@@ -27,19 +27,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
-// Asio's resolver works in a thread of its own, which would take signals too: of two that follow
-// each other, SIGTERM might then overtake SIGHUP. The thread starts with the first question, and
-// inherits what is blocked.
-void start_resolver(asio::io_context& io) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, &before);
-  asio::ip::tcp::resolver(io).async_resolve("127.0.0.1", "0", asio::ip::tcp::resolver::numeric_host,
-                                            [](const error_code&, const auto&) {});
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
 
 std::optional<asio::ip::tcp::endpoint> as_address(const LinkSettings& settings) {
   error_code ec;
@@ -69,12 +56,14 @@ class Link::Wire {
   bool has_stopped() const { return has_stopped_; }
   void perform(sasp::LinkStep step);
   void check_certificate_again();
+  void retry();
 
  private:
   using Tcp = asio::ip::tcp;
   using Timer = asio::basic_waitable_timer<Clock>;
 
   asio::awaitable<void> run();
+  asio::awaitable<void> pause(Duration delay);
   asio::awaitable<std::vector<Tcp::endpoint>> resolve();
   asio::awaitable<bool> connect();
   asio::awaitable<std::string> open(const Tcp::endpoint& endpoint);
@@ -92,6 +81,7 @@ class Link::Wire {
   std::optional<Tcp::endpoint> address_;  // nothing: the host is a name
   LinkOwner& owner_;
 
+  Resolver resolver_;
   std::shared_ptr<Stream> stream_;  // a write that is under way keeps it too
   Timer session_timer_;
   Timer retry_timer_;
@@ -109,7 +99,9 @@ class Link::Wire {
   bool established_ = false;
   bool closed_by_peer_ = false;
   bool tls_failed_ = false;
-  std::string why_;  // it ended
+  bool pauses_ = false;   // until the next attempt
+  bool hurried_ = false;  // without a pause
+  std::string why_;       // it ended
 };
 
 Link::Link(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
@@ -133,6 +125,10 @@ void Link::perform(sasp::LinkStep step) {
   wire_->perform(std::move(step));
 }
 
+void Link::retry() {
+  wire_->retry();
+}
+
 void Link::check_certificate_again() {
   wire_->check_certificate_again();
 }
@@ -142,39 +138,49 @@ Link::Wire::Wire(asio::io_context& io, LinkSettings settings, LinkOwner& owner)
       settings_(std::move(settings)),
       address_(as_address(settings_)),
       owner_(owner),
+      resolver_(io),
       session_timer_(io),
       retry_timer_(io) {}
 
 void Link::Wire::start() {
-  if (!address_) start_resolver(io_);
   spawn(io_, run());
 }
 
 asio::awaitable<void> Link::Wire::run() {
   while (!stopped_) {
-    established_ = closed_by_peer_ = tls_failed_ = false;
+    established_ = closed_by_peer_ = tls_failed_ = hurried_ = false;
     owner_.connecting(Clock::now());
     if (co_await connect() && !stopped_) co_await serve();
     if (stopped_) break;
     const bool thrown_out = co_await was_thrown_out();
     if (stopped_) break;
-    retry_timer_.expires_after(owner_.ended({why_, tls_failed_, thrown_out}, Clock::now()));
-    const auto [ec] = co_await retry_timer_.async_wait(as_result);
-    if (ec && !stopped_) co_return;  // the io_context ends
+    const Duration delay = owner_.ended({why_, tls_failed_, thrown_out}, Clock::now());
+    co_await pause(delay);
   }
   has_stopped_ = true;
+}
+
+asio::awaitable<void> Link::Wire::pause(Duration delay) {
+  if (hurried_) co_return;
+  pauses_ = true;
+  retry_timer_.expires_after(delay);
+  co_await retry_timer_.async_wait(as_result);
+  pauses_ = false;
+}
+
+void Link::Wire::retry() {
+  hurried_ = true;
+  if (pauses_) retry_timer_.cancel();
 }
 
 // RFC 4678 1.1: the GWM is known by its DNS name. It may move, so it is asked for each time; when
 // DNS is silent the last good answer is better than nothing. An address needs no resolver.
 asio::awaitable<std::vector<asio::ip::tcp::endpoint>> Link::Wire::resolve() {
   if (address_) co_return std::vector{*address_};
-  Tcp::resolver resolver(io_);
-  const auto [ec, results] = co_await resolver.async_resolve(
-      settings_.host, std::to_string(settings_.port), Tcp::resolver::numeric_service, as_result);
-  if (!ec && !results.empty()) last_good_.assign(results.begin(), results.end());
+  auto [error, endpoints] = co_await resolver_.resolve(settings_.host, settings_.port);
+  if (!error && !endpoints.empty()) last_good_ = std::move(endpoints);
   if (last_good_.empty()) {
-    why_ = fmt::format("cannot resolve '{}': {}", settings_.host, ec.message());
+    why_ = fmt::format("cannot resolve '{}': {}", settings_.host, error.message());
   }
   co_return last_good_;
 }

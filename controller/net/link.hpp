@@ -68,6 +68,9 @@ class Link {
   // there is no connection nothing is done: the next one comes round to it.
   void perform(sasp::LinkStep step);
 
+  // The next attempt follows at once; if none is waited for yet, then when it would be.
+  void retry();
+
   // Under other TLS files: a connection to a GWM that would not be believed any more is dropped.
   void check_certificate_again();
 
