@@ -32,6 +32,7 @@ class Renumbering {
   }
 
   std::size_t size() const { return before_.size(); }  // of the new list
+  std::size_t size_before() const { return now_.size(); }
   // Nothing: it is new; it is gone.
   std::optional<std::size_t> before(std::size_t now) const { return before_.at(now); }
   std::optional<std::size_t> now(std::size_t before) const { return now_.at(before); }

@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -65,7 +66,8 @@ Result<Command> parse_command(std::string_view word) {
   }
   std::vector<std::string_view> names;
   for (const auto& known : report::commands()) {
-    if (known.is_built()) names.push_back(known.name);
+    const bool is_one_word = known.name.find(' ') == std::string_view::npos;
+    if (known.is_built() && is_one_word) names.push_back(known.name);
   }
   return fail(std::errc::invalid_argument,
               fmt::format("unknown command '{}', expected one of {}{}", word,
@@ -126,6 +128,11 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.positional("ARGUMENT2", second, "of trace");
   if (const auto end = cli.parse(argc, argv)) return *end;
 
+  // Of two words.
+  if (first && report::find_command(fmt::format("{} {}", *command, *first)) != nullptr) {
+    *command += " " + *first;
+    first = std::exchange(second, std::nullopt);
+  }
   const auto parsed = parse_command(command.value_or("status"));
   if (!parsed) return cli.refuse(ExitCode::usage, parsed.error().detail);
   options.command = *parsed;

@@ -411,4 +411,8 @@ std::string render(const report::Reload& done, bool /*colors*/) {
   return text;
 }
 
+std::string render(const report::GwmRetry& done, bool) {
+  return fmt::format("{}: connecting; saspctl gwm shows what becomes of it\n", or_dash(done.gwm));
+}
+
 }  // namespace saspd::ctl

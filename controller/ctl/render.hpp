@@ -40,7 +40,8 @@ std::string render(const report::Export& rules, bool colors);
 // A line per change that was taken over, or would be.
 std::string render(const report::Reload& done, bool colors);
 
-// What undrain has done.
+// What undrain and gwm retry have done.
 std::string render(const report::Undrain& done, bool colors);
+std::string render(const report::GwmRetry& done, bool colors);
 
 }  // namespace saspd::ctl

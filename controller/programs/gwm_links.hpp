@@ -59,6 +59,7 @@ class GwmLinks {
     for (const auto& link : links_)
       link->socket.check_certificate_again();
   }
+  void retry(std::size_t gwm) { links_.at(gwm)->socket.retry(); }
   void perform(std::size_t gwm, sasp::LinkStep step) {
     links_.at(gwm)->socket.perform(std::move(step));
   }

@@ -40,6 +40,7 @@ inline constexpr Arguments nothing{};
 inline constexpr Arguments maybe_a_group{{{{"[GROUP]", "group"}}}, {}};
 inline constexpr Arguments a_member{{{{"MEMBER", "member"}}},
                                     "a member: ADDR:PORT or GROUP/ADDR:PORT"};
+inline constexpr Arguments a_gwm{{{{"HOST[:PORT]", "gwm"}}}, "a GWM of saspd: HOST or HOST:PORT"};
 inline constexpr Arguments client_and_service{
     {{{"CLIENT", "source"}, {"SERVICE", "destination"}}},
     "the client's ADDR:PORT and the service, tcp:ADDR:PORT"};
@@ -52,6 +53,9 @@ inline constexpr Arguments client_and_service{
   X(status, "status", nothing, reads, reads,                                                        \
     "GWMs, groups and members with advice and weights (default)")                                   \
   X(gwm, "gwm", nothing, reads, none, "the GWMs alone")                                             \
+  X(gwm_retry, "gwm retry", a_gwm, writes, none,                                                    \
+    "connect to a GWM at once, without waiting for the next attempt. Needs root or the group "      \
+    "saspd-admin")                                                                                  \
   X(lbs, "lbs", nothing, none, reads, "the load balancers of sasp-gwm")                             \
   X(groups, "groups", nothing, reads, reads, "the groups, one per line")                            \
   X(members, "members", maybe_a_group, reads, reads, "the members of each group, or of one")        \

@@ -59,12 +59,14 @@ struct Member {
   std::uint32_t effective_weight = 0;
   std::optional<std::uint32_t> kernel_weight;  // null: not in the kernel
   Word<Reason> reason;
+  // The GWM whose quiesce stands though the one that is followed does not say so; null: no such.
+  std::optional<std::string> quiesced_by;
   std::optional<Zero> zero;            // null: its weight is not 0
   Merged<lb::DestinationState> state;  // of the XDP data plane
 };
 BOOST_DESCRIBE_STRUCT(Member, (),
                       (address, port, protocol, label, service, advice, effective_weight,
-                       kernel_weight, reason, zero, state))
+                       kernel_weight, reason, quiesced_by, zero, state))
 
 struct Alarm {
   std::string name;
@@ -92,6 +94,7 @@ BOOST_DESCRIBE_STRUCT(Service, (), (spec, present, managed, scheduler))
 struct GroupSummary {
   std::string name;
   std::optional<std::string> gwm;   // whose advice counts; null: no GWM has advised yet
+  std::vector<std::string> gwms;    // with --gwm-merge mean, min or max: all whose advice counts
   bool bound = false;               // a service of it is in the kernel
   std::optional<std::string> held;  // why advice is held back, if it is
   // How old its advice is; null: none of its services has members in the kernel.
@@ -104,8 +107,8 @@ struct GroupSummary {
   std::vector<Service> services;
 };
 BOOST_DESCRIBE_STRUCT(GroupSummary, (),
-                      (name, gwm, bound, held, advice_state, advice_age_s, advice_lack, stale_in_s,
-                       on_stale, alarms, services))
+                      (name, gwm, gwms, bound, held, advice_state, advice_age_s, advice_lack,
+                       stale_in_s, on_stale, alarms, services))
 
 struct Group : GroupSummary {
   std::vector<Member> members;
@@ -269,6 +272,12 @@ struct Undrain : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, services))
 
+struct GwmRetry : Answer {
+  std::string done{"gwm retry"};
+  std::string gwm;  // its endpoint
+};
+BOOST_DESCRIBE_STRUCT(GwmRetry, (Answer), (done, gwm))
+
 }  // namespace saspd::report
 
 // X(command, answer) for each that saspd answers and saspctl shows.
@@ -283,4 +292,5 @@ BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, services))
   X(export_rules, Export) \
   X(trace, Trace)         \
   X(undrain, Undrain)     \
+  X(gwm_retry, GwmRetry)  \
   X(reload, Reload)

@@ -26,9 +26,25 @@ void mark(const Group& group, Agenda& agenda) {
     agenda.mark(service.key);
 }
 
-// Whether a GWM that gave its last full picture at `full` still speaks of a member.
-bool is_named(const Advice& advice, const std::optional<TimePoint>& full) {
-  return !full || advice.received >= *full;
+void mark(const Group& group, const sasp::MemberKey& member, Agenda& agenda) {
+  for (const auto& service : group.settings.services) {
+    if (member_of(service, endpoint_of(member)) == member) agenda.mark(service.key);
+  }
+}
+
+// The services with members for which other advice counts than before.
+void mark_differences(const Group& group, const AdviceByMember& before, const AdviceByMember& now,
+                      Agenda& agenda) {
+  const auto is_same = [](const AdviceByMember& in, const auto& entry) {
+    const auto found = in.find(entry.first);
+    return found != in.end() && found->second.says_the_same_as(entry.second);
+  };
+  for (const auto& entry : before) {
+    if (!is_same(now, entry)) mark(group, entry.first, agenda);
+  }
+  for (const auto& entry : now) {
+    if (!before.contains(entry.first)) mark(group, entry.first, agenda);
+  }
 }
 
 // What is left of an entry without the quiesce that we have asked for ourselves.
@@ -51,10 +67,25 @@ bool has_lost(const lb::Table& before, const lb::Table& now, const lb::ServiceKe
 
 // --- one group
 
+const Advice* Group::said_by(std::size_t gwm, const sasp::MemberKey& member) const {
+  const auto found = advice[gwm].find(member);
+  return found != advice[gwm].end() ? &found->second : nullptr;
+}
+
 const Advice* Group::advice_for(const sasp::MemberKey& member) const {
-  if (!gwm) return nullptr;
-  const auto found = advice[*gwm].find(member);
-  return found != advice[*gwm].end() ? &found->second : nullptr;
+  if (const auto found = instead.find(member); found != instead.end()) return &found->second;
+  return gwm() ? said_by(*gwm(), member) : nullptr;
+}
+
+std::optional<std::size_t> Group::quiesced_by(const sasp::MemberKey& member) const {
+  const auto found = quiesces.all().find(member);
+  if (found == quiesces.all().end()) return std::nullopt;
+  const auto& counted = choice.counted();
+  const bool is_advised = std::any_of(counted.begin(), counted.end(), [&](std::size_t gwm) {
+    const Advice* word = said_by(gwm, member);
+    return word != nullptr && word->quiesced();
+  });
+  return is_advised ? std::nullopt : std::optional(found->second.by);
 }
 
 const MemberSettings* Group::configured(const Endpoint& endpoint) const {
@@ -99,8 +130,9 @@ bool Membership::has(const sasp::MemberKey& member) const {
 
 // --- all of them
 
-AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust)
-    : trust_(trust), gwms_(gwms) {
+AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust,
+                       GwmMerge merge)
+    : trust_(trust), merge_(merge), gwms_(gwms) {
   add(std::move(groups));
 }
 
@@ -151,29 +183,28 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
       if (joins && !is_member) have_lost_.insert(name);  // perhaps it never becomes one
     }
   }
-  if (trust_ && gwm == first_connected())
-    take_self_registered(gwm, self_registered, weights.full, now, agenda);
+  if (trust_) take_self_registered(gwm, self_registered, weights.full, now, agenda);
   return ignored;
 }
 
 void AdviceBook::take(Group& group, std::size_t gwm, const sasp::MemberKey& member,
                       const Advice& advice, Agenda& agenda) {
-  auto& advised = group.advice.at(gwm);
-  if (advised.empty()) to_choose_.insert(group.settings.name);
-  const auto [entry, added] = advised.try_emplace(member, advice);
+  const auto [entry, added] = group.advice.at(gwm).try_emplace(member, advice);
   const Advice before = std::exchange(entry->second, advice);
-  if (group.gwm != gwm) return;
-  if (!added && before.says_the_same_as(advice) && is_named(before, gwms_[gwm].heard.full)) return;
-  for (const auto& service : group.settings.services) {
-    if (member_of(service, endpoint_of(member)) == member) agenda.mark(service.key);
-  }
+  const bool is_news =
+      added || !before.says_the_same_as(advice) || !is_named(before, gwms_[gwm].heard.full);
+  // What counts instead of it has the age of the latest word.
+  if (is_news || !group.instead.empty()) to_settle_.insert(group.settings.name);
+  if (is_news && group.gwm() == gwm) mark(group, member, agenda);
 }
 
-// In a message that is not full, a group that it does not name loses nothing.
+// In a message that is not full, a group that it does not name loses nothing. Of several GWMs the
+// one speaks whose advice counts: one that came back and knows nobody removes nobody.
 void AdviceBook::take_self_registered(std::size_t gwm, const MembersByGroup& named, bool full,
                                       TimePoint now, Agenda& agenda) {
   static const MembersByGroup::mapped_type none;
   const auto tell = [&](Group& group, const auto& members) {
+    if (advising(group) != gwm) return;
     if (!group.self_registered.told(gwms_[gwm].connection, members, full, now)) return;
     have_lost_.insert(group.settings.name);
     mark(group, agenda);
@@ -193,8 +224,6 @@ bool AdviceBook::set_connected(std::size_t gwm, bool connected, Agenda& agenda) 
   auto& connection = gwms_.at(gwm).connection;
   if (connected == (connection != 0)) return false;
   connection = connected ? ++last_connection_ : 0;
-  for (const auto& [name, group] : groups_)
-    to_choose_.insert(name);
   mark_all(agenda);
   return true;
 }
@@ -209,29 +238,30 @@ bool AdviceBook::heard(std::size_t gwm, const sasp::Heard& heard, Agenda& agenda
   return before.full != heard.full || other_pace || speaks_again;
 }
 
-// Of the groups that it advises, those with a member of which it does not speak any more.
+// Groups with a member of which it does not speak any more.
 void AdviceBook::mark_unnamed(std::size_t gwm, const std::optional<TimePoint>& full_before,
-                              Agenda& agenda) const {
+                              Agenda& agenda) {
   const auto& full = gwms_[gwm].heard.full;
   for (const auto& [name, group] : groups_) {
-    if (group.gwm != gwm) continue;
     const auto& advised = group.advice[gwm];
-    if (std::any_of(advised.begin(), advised.end(), [&](const auto& entry) {
+    if (std::none_of(advised.begin(), advised.end(), [&](const auto& entry) {
           return is_named(entry.second, full_before) != is_named(entry.second, full);
         }))
-      mark(group, agenda);
+      continue;
+    to_settle_.insert(name);
+    if (is_advised_by(group, gwm)) mark(group, agenda);
   }
 }
 
 void AdviceBook::find_silent(std::optional<Duration> stale_after, TimePoint now, Agenda& agenda) {
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
     const bool silent = is_silent(gwms_[gwm].heard, stale_after, now);
-    if (std::exchange(gwms_[gwm].silent, silent) != silent) mark_advised_by(gwm, agenda);
+    if (std::exchange(gwms_[gwm].silent, silent) != silent) mark_all(agenda);
   }
 }
 
-std::optional<TimePoint> AdviceBook::next_silence(std::optional<Duration> stale_after) const {
-  std::optional<TimePoint> next;
+std::optional<TimePoint> AdviceBook::next_change(std::optional<Duration> stale_after) const {
+  auto next = settle_at_.next();
   for (const auto& gwm : gwms_) {
     const auto at = silent_from(gwm.heard, stale_after);
     if (at && !gwm.silent) next = std::min(next.value_or(*at), *at);
@@ -241,13 +271,15 @@ std::optional<TimePoint> AdviceBook::next_silence(std::optional<Duration> stale_
 
 void AdviceBook::mark_advised_by(std::size_t gwm, Agenda& agenda) const {
   for (const auto& [name, group] : groups_) {
-    if (advising(group) == gwm) mark(group, agenda);
+    if (is_advised_by(group, gwm)) mark(group, agenda);
   }
 }
 
-void AdviceBook::mark_all(Agenda& agenda) const {
-  for (const auto& [name, group] : groups_)
+void AdviceBook::mark_all(Agenda& agenda) {
+  for (const auto& [name, group] : groups_) {
+    to_settle_.insert(name);
     mark(group, agenda);
+  }
 }
 
 // --- who counts
@@ -260,29 +292,125 @@ std::optional<std::size_t> AdviceBook::first_connected() const {
 }
 
 std::optional<std::size_t> AdviceBook::advising(const Group& group) const {
-  return group.gwm ? group.gwm : first_connected();
+  return group.gwm() ? group.gwm() : first_connected();
+}
+
+bool AdviceBook::is_advised_by(const Group& group, std::size_t gwm) const {
+  return group.gwm() ? group.choice.counts(gwm) : first_connected() == gwm;
 }
 
 AdviceBook::Adviser AdviceBook::adviser_of(const Group& group) const {
   const auto gwm = advising(group);
   if (!gwm) return {};
-  return {gwms_[*gwm].connection != 0, gwms_[*gwm].heard};
+  Adviser adviser{gwms_[*gwm].connection != 0, gwms_[*gwm].heard};
+  for (const std::size_t counted : group.choice.counted()) {
+    const Gwm& one = gwms_[counted];
+    adviser.connected = adviser.connected || one.connection != 0;
+    adviser.heard.last = std::max(adviser.heard.last, one.heard.last);
+    adviser.heard.full = std::min(adviser.heard.full, one.heard.full);
+    adviser.heard.next_within = std::max(adviser.heard.next_within, one.heard.next_within);
+  }
+  return adviser;
 }
 
-void AdviceBook::choose_gwms(Agenda& agenda) {
-  for (const auto& name : std::exchange(to_choose_, {})) {
+std::vector<GwmWords> AdviceBook::words_of(const Group& group) const {
+  std::vector<GwmWords> words;
+  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
+    const Gwm& from = gwms_[gwm];
+    words.push_back({&group.advice[gwm], from.connection != 0 && !from.silent, from.heard.last,
+                     from.heard.full});
+  }
+  return words;
+}
+
+void AdviceBook::settle(std::optional<Duration> stale_after, TimePoint now, Agenda& agenda) {
+  find_silent(stale_after, now, agenda);
+  for (auto& name : settle_at_.due(now))
+    to_settle_.insert(std::move(name));
+  for (const auto& name : std::exchange(to_settle_, {})) {
     if (const auto group = groups_.find(name); group != groups_.end())
-      choose_gwm(group->second, agenda);
+      settle(group->second, stale_after, now, agenda);
   }
 }
 
-void AdviceBook::choose_gwm(Group& group, Agenda& agenda) const {
-  for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
-    if (gwms_[gwm].connection == 0 || group.advice[gwm].empty()) continue;
-    if (group.gwm != gwm) mark(group, agenda);
-    group.gwm = gwm;
+void AdviceBook::settle(Group& group, std::optional<Duration> stale_after, TimePoint now,
+                        Agenda& agenda) {
+  const auto words = words_of(group);
+  choose(group, words, now, agenda);
+  if (gwms_.size() < 2) {  // it is followed, or nobody is
+    group.quiesces = {};
     return;
   }
+  find_quiesces(group, words, stale_after, now);
+  auto instead = instead_of_followed(group, words);
+  mark_differences(group, group.instead, instead, agenda);
+  group.instead = std::move(instead);
+  settle_later(group);
+}
+
+void AdviceBook::settle_later(const Group& group) {
+  settle_at_.clear(group.settings.name);
+  for (const auto& until : {group.choice.until(), group.quiesces.until()}) {
+    if (!until) continue;
+    const auto earlier = settle_at_.of(group.settings.name);
+    settle_at_.set(group.settings.name, std::min(earlier.value_or(*until), *until));
+  }
+}
+
+void AdviceBook::choose(Group& group, std::span<const GwmWords> words, TimePoint now,
+                        Agenda& agenda) {
+  const auto before = group.choice.counted();
+  if (!group.choice.update(words, merge_ != GwmMerge::primary, now)) return;
+  mark(group, agenda);
+  changes_.push_back(
+      {group.settings.name, before, group.choice.counted(), cause_of_change(before, words)});
+}
+
+GwmChange::Cause AdviceBook::cause_of_change(const std::vector<std::size_t>& before,
+                                             std::span<const GwmWords> words) const {
+  if (before.empty()) return GwmChange::Cause::first;
+  for (const std::size_t gwm : before) {
+    if (gwms_[gwm].connection == 0) return GwmChange::Cause::lost;
+    if (gwms_[gwm].silent) return GwmChange::Cause::silent;
+    if (!knows(words[gwm])) return GwmChange::Cause::ignorant;
+  }
+  return GwmChange::Cause::joined;
+}
+
+// A GWM that precedes the one that is followed, and may not count yet, is heard in this; and so is
+// every one while that one does not speak.
+void AdviceBook::find_quiesces(Group& group, std::span<const GwmWords> words,
+                               std::optional<Duration> stale_after, TimePoint now) const {
+  const auto followed = group.gwm();
+  const bool all_count = merge_ != GwmMerge::primary || !followed || !words[*followed].speaks;
+  group.quiesces.update(
+      words, [&](std::size_t gwm) { return all_count || gwm <= *followed; }, stale_after, now);
+}
+
+AdviceByMember AdviceBook::instead_of_followed(const Group& group,
+                                               std::span<const GwmWords> words) const {
+  AdviceByMember instead;
+  if (merge_ != GwmMerge::primary) {
+    std::vector<GwmWords> counted;
+    for (const std::size_t gwm : group.choice.counted())
+      counted.push_back(words[gwm]);
+    instead = merged(counted, merge_);
+  }
+  for (const auto& [member, quiesce] : group.quiesces.all()) {
+    const Advice* word = group.said_by(group.gwm().value_or(quiesce.by), member);
+    if (word == nullptr) word = group.said_by(quiesce.by, member);
+    if (word == nullptr || (merge_ == GwmMerge::primary && word->quiesced())) continue;
+    auto& advice = instead.try_emplace(member, *word).first->second;
+    advice.flags = static_cast<std::uint8_t>(advice.flags | sasp::weight_flag::quiesce);
+  }
+  return instead;
+}
+
+bool AdviceBook::lift_quiesce(const std::string& group, const sasp::MemberKey& member) {
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || !found->second.quiesces.lift(member)) return false;
+  to_settle_.insert(group);
+  return true;
 }
 
 // --- what the kernel shows
@@ -325,7 +453,8 @@ void AdviceBook::forget_advice(Group& group, const lb::Table& kernel) {
   const Membership members(group, kernel);
   for (auto& advice : group.advice)
     std::erase_if(advice, [&](const auto& entry) { return !members.has(entry.first); });
-  to_choose_.insert(group.settings.name);
+  group.quiesces.forget_unless([&](const auto& member) { return members.has(member); });
+  to_settle_.insert(group.settings.name);
 }
 
 void AdviceBook::adopt(const lb::Table& kernel,
@@ -344,6 +473,7 @@ void AdviceBook::adopt(const lb::Table& kernel,
       places_.emplace(key, Place{name, 0});
     } else if (places_.contains(key) && !remembered.contains(key)) {
       groups_.erase(name);
+      settle_at_.clear(name);
       places_.erase(key);
     }
   }

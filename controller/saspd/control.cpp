@@ -91,6 +91,14 @@ json::object undrain(const json::object& request, const Asker& asker, Controller
   return report::to_json(undrain_answer(name->text(), services));
 }
 
+json::object gwm_retry(const json::object& request, const Asker& asker, Controller& controller) {
+  const auto gwm = text_of(request, "gwm");
+  if (!gwm) return report::control_error(ExitCode::usage, "gwm retry needs a GWM");
+  const auto retried = controller.retry(*gwm, asker.name);
+  return retried ? report::to_json(gwm_retry_answer(*retried))
+                 : report::control_error(ExitCode::data, retried.error().detail);
+}
+
 }  // namespace
 
 Status full_status(const Controller& controller, const Surroundings& around, TimePoint now) {
@@ -123,6 +131,7 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
     case Command::plan: return plan(controller, now);
     case Command::trace: return trace(request, controller);
     case Command::reconcile: return reconcile(asker, controller, around);
+    case Command::gwm_retry: return gwm_retry(request, asker, controller);
     case Command::undrain: return undrain(request, asker, controller);
     default: return report::control_error(ExitCode::internal, "no answer to this command");
   }

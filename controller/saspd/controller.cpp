@@ -124,9 +124,12 @@ void Controller::disconnected(std::size_t gwm) {
 }
 
 void Controller::say(const Gwm& gwm, const std::optional<GwmNews::Line>& line) {
-  if (!line) return;
-  if (line->warning) return log_.warning("GWM {}: {}", gwm.name, line->text);
-  log_.info("GWM {}: {}", gwm.name, line->text);
+  if (line) say(fmt::format("GWM {}: ", gwm.name), *line);
+}
+
+void Controller::say(std::string_view about, const GwmNews::Line& line) {
+  if (line.warning) return log_.warning("{}{}", about, line.text);
+  log_.info("{}{}", about, line.text);
 }
 
 // --- the kernel, and who else writes it
@@ -167,6 +170,10 @@ Work Controller::work(TimePoint now, WallTime wall) {
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
   news_.work(done);
   news_.zeros(done, reconciler_.actual());
+  if (gwms_.size() > 1) {
+    for (const auto& line : followed_lines(done.gwm_changes, settings_.gwms))
+      say("", line);
+  }
   news_.alarms(reconciler_.new_alarms(plane_.unreachable()));
   if (ledger_ != nullptr && !dry_run()) news_.ledger(ledger_->error());
   tell_what_is_wanted(now);
@@ -216,6 +223,23 @@ std::size_t Controller::undrain(const MemberName& member, std::string_view asked
             member.text(), services, asked_by);
   output_.work = true;
   return services;
+}
+
+Result<std::string> Controller::retry(std::string_view gwm, std::string_view asked_by) {
+  const auto number = gwm_named(gwm, settings_.gwms);
+  if (!number) return fail(number.error());
+  const Gwm& peer = gwms_[*number];
+  const auto state = peer.link.state();
+  if (state == sasp::LinkState::established || state == sasp::LinkState::connecting) {
+    return fail(
+        std::errc::already_connected,
+        fmt::format("GWM {}: {}; there is no wait to end", peer.name,
+                    state == sasp::LinkState::established ? "it is connected"
+                                                          : "an attempt to connect is under way"));
+  }
+  log_.info("GWM {}: connecting now, asked by {}", peer.name, asked_by);
+  output_.retries.push_back(*number);
+  return peer.name;
 }
 
 void Controller::reconcile(std::string_view asked_by) {

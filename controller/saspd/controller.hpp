@@ -49,7 +49,8 @@ class Controller {
   struct Output {
     std::vector<cli::LogLine> log;
     std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what goes to GWMs
-    bool work = false;  // work() is to be called, after giving other work a turn
+    std::vector<std::size_t> retries;  // GWMs to connect to now: net::Link::retry
+    bool work = false;                 // work() is to be called, after giving other work a turn
   };
 
   // `plane` must outlive the controller.
@@ -91,6 +92,9 @@ class Controller {
   // The operator takes a weight 0 back for the advice: see Reconciler::give_back. `asked_by` is for
   // the log.
   std::size_t undrain(const MemberName& member, std::string_view asked_by);
+  // The operator does not want to wait for the next attempt to connect to `gwm`, HOST or HOST:PORT.
+  // Returns its name. Errors: there is no such GWM, or no wait for an attempt.
+  Result<std::string> retry(std::string_view gwm, std::string_view asked_by);
   // The operator does not want to wait for the next look: the next work() has one.
   void reconcile(std::string_view asked_by);
   // What would be written if the kernel were listed now. Nothing is different afterwards.
@@ -122,6 +126,7 @@ class Controller {
   void established(std::size_t gwm);
   void disconnected(std::size_t gwm);
   void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
+  void say(std::string_view about, const GwmNews::Line& line);
   void tell_what_is_wanted(TimePoint now);
   void forget_lifted(std::size_t gwm);
   void add_states(GroupView& group) const;

@@ -16,6 +16,7 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;
+  settings.merge = options.merge;
   settings.own_table = plane.own_table;
   settings.chunk = plane.chunk;
   // Nothing is written that would take its time: the plan is shown whole.

@@ -77,7 +77,7 @@ class ServiceToDecide {
       guidance = Guidance::stale;
     if (!adviser.connected && !inputs.empty()) guidance = Guidance::lost;
     AdviceWatch watch = known_.advice_watch(service_.key);
-    const bool has_advice = guidance == Guidance::advised && group_.gwm && !inputs.empty();
+    const bool has_advice = guidance == Guidance::advised && group_.gwm() && !inputs.empty();
     watch.update(guidance, has_advice, heard.last, patience_with(heard, settings_.stale_after),
                  now_);
     if (const auto when = watch.deadline()) ends_at(*when);
@@ -88,7 +88,7 @@ class ServiceToDecide {
   Standing standing_with(const AdviceWatch& watch) const {
     const bool can_be_stale = watch.was_advised() || settings_.policy.on_stale == OnStale::static_;
     if (watch.lack() && can_be_stale) return Standing::stale;
-    return group_.gwm ? Standing::current : Standing::none;
+    return group_.gwm() ? Standing::current : Standing::none;
   }
 
   // What no GWM says any more does not outlive --stale-after, unless it is held.

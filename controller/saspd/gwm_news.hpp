@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is logged about one GWM: a change of its state at once and as a warning; what repeats, once
-// a minute with its count. Pure.
+// a minute with its count. And of several, whose advice counts. Pure.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/base/clock.hpp"
+#include "controller/base/error.hpp"
 #include "controller/sasp/session.hpp"
+#include "controller/saspd/advice_book.hpp"
 
 namespace saspd::director {
 
@@ -41,5 +44,14 @@ class GwmNews {
   bool down_ = false;  // and so it was said
   std::optional<TimePoint> warned_of_down_;
 };
+
+// The number of the GWM that is meant: by its name, with the default port if it has none, or by the
+// host alone if only one is there.
+Result<std::size_t> gwm_named(std::string_view wanted, const std::vector<std::string>& gwms);
+
+// Whose advice counts now, a line for all groups for which the same has changed. `gwms`: their
+// names, in the order of --gwm.
+std::vector<GwmNews::Line> followed_lines(const std::vector<GwmChange>& changes,
+                                          const std::vector<std::string>& gwms);
 
 }  // namespace saspd::director

@@ -151,7 +151,10 @@ void Knowledge::keepalived_says(const lb::ServiceKey& service, const Endpoint& s
 }
 
 bool Knowledge::give_back(const lb::ServiceKey& service, const Endpoint& endpoint) {
-  if (!ledger_.give_back(service, endpoint)) return false;
+  const auto owner = advice_.owner_of(service);
+  const bool lifted = owner && advice_.lift_quiesce(owner->group->settings.name,
+                                                    member_of(*owner->service, endpoint));
+  if (!ledger_.give_back(service, endpoint) && !lifted) return false;
   touched_.insert(service);
   agenda_.mark(service);
   return true;
@@ -247,8 +250,7 @@ void Knowledge::see(const lb::ServiceKey& service, TimePoint now) {
 // --- what is decided
 
 std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, TimePoint now) {
-  advice_.choose_gwms(agenda_);
-  advice_.find_silent(stale_after, now, agenda_);
+  advice_.settle(stale_after, now, agenda_);
   decided_ = now;
   kept_.clear();
   return agenda_.take(now);
@@ -256,7 +258,7 @@ std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, Tim
 
 std::optional<TimePoint> Knowledge::next_due(std::optional<Duration> stale_after) const {
   const auto deadline = agenda_.next();
-  const auto silence = advice_.next_silence(stale_after);
+  const auto silence = advice_.next_change(stale_after);
   if (!deadline || !silence) return deadline ? deadline : silence;
   return std::min(*deadline, *silence);
 }

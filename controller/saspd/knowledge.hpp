@@ -66,7 +66,7 @@ class Knowledge {
   void remember(Ledger ledger);
   // See AdviceBook. The next look has to look at everything.
   void reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
-                   const AdviceBook::Trust& trust);
+                   const AdviceBook::Trust& trust, GwmMerge merge);
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up);
   bool give_back(const lb::ServiceKey& service, const Endpoint& endpoint);
   void untold(const lb::ServiceKey& service, const Endpoint& endpoint) {
@@ -86,6 +86,8 @@ class Knowledge {
   std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);
   // When the next one is due for no other reason than the time.
   std::optional<TimePoint> next_due(std::optional<Duration> stale_after) const;
+  // Whose advice counts otherwise than at the last call.
+  std::vector<GwmChange> gwm_changes() { return advice_.take_changes(); }
   // What was decided about one of them; nothing: nothing can be.
   void learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now);
   // The next decision begins from the start.

@@ -167,12 +167,17 @@ void add_groups(Families& families, const Status& status, TimePoint now) {
                      "Time since a GWM last gave fresh advice for this group.");
   Family state = gauge("saspd_group_advice_state",
                        "1 for the state of its advice: fresh, ageing (overdue) or stale.");
+  Family followed = gauge("saspd_gwm_followed", "1 if the GWM's advice counts for the group.");
   for (const auto& group : status.groups) {
     add(held, is_held(group, Reason::held_all_zero) ? 1 : 0,
         {{"group", group.name}, {"reason", "all_zero"}});
     add(held, is_held(group, Reason::held_panic) ? 1 : 0,
         {{"group", group.name}, {"reason", "panic"}});
     add_freshness(age, state, held, group, now);
+    for (std::size_t gwm = 0; gwm < status.gwms.size(); ++gwm) {
+      const bool counts = std::find(group.gwms.begin(), group.gwms.end(), gwm) != group.gwms.end();
+      add(followed, counts ? 1 : 0, {{"group", group.name}, {"gwm", status.gwms[gwm].endpoint}});
+    }
     std::set<Labels> raised;  // one may be there for more than one reason
     for (const auto& alarm : group.alarms) {
       raised.insert({{"group", group.name},
@@ -192,7 +197,7 @@ void add_groups(Families& families, const Status& status, TimePoint now) {
           {{"group", group.name}, {"reason", std::string(name(reason))}});
   }
   take(families, {std::move(unbound), std::move(held), std::move(alarms), std::move(changes),
-                  std::move(age), std::move(state)});
+                  std::move(age), std::move(state), std::move(followed)});
 }
 
 // --- members

@@ -82,9 +82,16 @@ void add_gwm_options(cli::Cli& cli, Options& options) {
   cli::add_gwm_options(
       cli, options,
       "a GWM that advises the weights, by default at port 3860. If several are given, each group "
-      "follows the first connected one that has advised it",
+      "follows the first that is connected and knows the group's servers, or all: see --gwm-merge",
       "shortest wait before the next connection attempt (RFC 4678 9.2: 20; less only for "
       "loopback)");
+  cli.option("--gwm-merge", "primary|mean|min|max", options.merge,
+             cli::one_of<GwmMerge>({{"primary", GwmMerge::primary},
+                                    {"mean", GwmMerge::mean},
+                                    {"min", GwmMerge::min},
+                                    {"max", GwmMerge::max}}),
+             "what several GWMs make of a group: primary: the first that knows it; mean, min, max: "
+             "of the advice of all that know it");
   options.lb_uid = host_name();
   cli.option("--lb-uid", "UID", options.lb_uid, cli::with_text(sasp::parse_lb_uid, itself),
              "the name by which the GWM knows this director, 1 to 64 bytes; each needs its own");
@@ -329,6 +336,8 @@ std::vector<std::string> doubts(const Options& options) {
         "--on-stale drain: when no GWM advises any more, every service of this director refuses "
         "new connections; another director has to take them");
   }
+  if (options.merge != GwmMerge::primary && options.gwms.size() < 2)
+    found.emplace_back("--gwm-merge has no effect: there is one --gwm");
   if (options.tls.used() && options.insecure_plaintext) {
     found.emplace_back("--insecure-plaintext has no effect: a --tls option turns TLS on");
   }
@@ -381,11 +390,11 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli::add_common_options(
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
-  cli.not_built_yet({"--gwm-merge", "--drift", "--max-step"});
+  cli.not_built_yet({"--drift", "--max-step"});
   // What Controller::reconfigure() takes over.
-  cli.live({"--gwm", "--service", "--member", "--adopt", "--mode", "--trust", "--no-change",
-            "--interval", "--reconcile-interval", "--stale-after", "--on-stale", "--on-all-zero",
-            "--panic", "--min-change"});
+  cli.live({"--gwm", "--gwm-merge", "--service", "--member", "--adopt", "--mode", "--trust",
+            "--no-change", "--interval", "--reconcile-interval", "--stale-after", "--on-stale",
+            "--on-all-zero", "--panic", "--min-change"});
   const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
       if (options.verb == cli::Verb::run) return {};

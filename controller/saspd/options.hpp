@@ -49,6 +49,7 @@ struct Options : cli::ClientOptions {
   bool push = false;
   bool trust = false;
   bool no_change = false;
+  GwmMerge merge = GwmMerge::primary;
 
   const lb::Backend* backend = nullptr;  // the first of those given to parse_options(), by default
   XdpOptions xdp;

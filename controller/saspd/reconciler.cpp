@@ -20,7 +20,7 @@ Reconciler::Reconciler(lb::Dataplane& plane, lb::Observer& observer, Settings se
     : plane_(plane),
       observer_(observer),
       settings_(std::move(settings)),
-      known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust)) {
+      known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust, settings_.merge)) {
   for (const auto& [name, group] : known_.advice().groups())
     wanted_changed_.insert(name);
 }
@@ -146,6 +146,7 @@ void Reconciler::decide(Work& work, TimePoint now) {
   const auto settings = decision_settings(now);
   for (const auto& service : known_.due(settings_.stale_after, now))
     decide(service, settings, work, now);
+  work.gwm_changes = known_.gwm_changes();
   decided_ = true;
   regrouped_ = false;
 }

@@ -45,6 +45,7 @@ struct Work {
   // Of the services that were decided: the zeros that are not ours to raise, before and now.
   HeldZeros zeros_before;
   HeldZeros zeros;
+  std::vector<GwmChange> gwm_changes;  // groups for which other GWMs count now
   // What it took.
   std::size_t services_decided = 0;
   std::size_t members_decided = 0;
@@ -61,6 +62,7 @@ class Reconciler {
     std::vector<GroupSettings> groups;
     ProjectionPolicy policy;
     std::size_t gwms = 1;  // how many GWMs there are
+    GwmMerge merge = GwmMerge::primary;
     bool dry_run = false;
     bool adopt = false;  // every service of the kernel that no group names is a group of its own
     bool own_table = false;               // see lb::Dataplane::Traits; services of no group go

@@ -12,7 +12,8 @@ namespace saspd::director {
 // --- who belongs to which group
 
 void AdviceBook::reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
-                             const Trust& trust, const lb::Table& kernel) {
+                             const Trust& trust, GwmMerge merge, const lb::Table& kernel) {
+  merge_ = merge;
   renumber(gwms);
   auto before = std::exchange(groups_, {});
   places_.clear();
@@ -33,13 +34,16 @@ void AdviceBook::reconfigure(std::vector<GroupSettings> groups, const Renumberin
   trust_self_registered(trust.self_registered, kernel);
 }
 
-// The advice of a GWM that is gone is gone.
+// The advice of a GWM that is gone is gone, and so is a quiesce of which no other knew.
 void AdviceBook::renumber(const Renumbering& gwms) {
   gwms_ = gwms.applied_to(std::move(gwms_));
+  settle_at_ = {};
   for (auto& [name, group] : groups_) {
     group.advice = gwms.applied_to(std::move(group.advice));
-    if (group.gwm) group.gwm = gwms.now(*group.gwm);
-    to_choose_.insert(name);
+    group.choice.renumber(gwms);
+    group.quiesces.renumber(gwms);
+    group.instead.clear();
+    to_settle_.insert(name);
   }
 }
 
@@ -71,7 +75,7 @@ void AdviceBook::trust_self_registered(bool trust, const lb::Table& kernel) {
 // --- what is known
 
 void Knowledge::reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
-                            const AdviceBook::Trust& trust) {
+                            const AdviceBook::Trust& trust, GwmMerge merge) {
   const auto touch_all = [this] {
     for (const auto& [name, group] : advice_.groups()) {
       for (const auto& service : group.settings.services) {
@@ -81,7 +85,7 @@ void Knowledge::reconfigure(std::vector<GroupSettings> groups, const Renumbering
     }
   };
   touch_all();
-  advice_.reconfigure(std::move(groups), gwms, trust, table_);
+  advice_.reconfigure(std::move(groups), gwms, trust, merge, table_);
   touch_all();
   mark_all();
   watches_anew_ = true;
@@ -105,7 +109,7 @@ void Reconciler::reconfigure(Settings settings, const Renumbering& gwms, TimePoi
   };
   all_changed();
   settings_ = std::move(settings);
-  known_.reconfigure(settings_.groups, gwms, {settings_.trust, settings_.adopt});
+  known_.reconfigure(settings_.groups, gwms, {settings_.trust, settings_.adopt}, settings_.merge);
   all_changed();
   // New members wait for their first advice as after a start.
   if (started_) started_ = now;

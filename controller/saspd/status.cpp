@@ -58,7 +58,7 @@ report::Advice advice(const Advice& from, TimePoint now) {
           seconds_between(from.received, now)};
 }
 
-report::Member member(const Reconciler::MemberView& from, TimePoint now) {
+report::Member member(const Status& status, const Reconciler::MemberView& from, TimePoint now) {
   report::Member member;
   member.address = from.endpoint.address.text();
   member.port = from.endpoint.port;
@@ -70,14 +70,17 @@ report::Member member(const Reconciler::MemberView& from, TimePoint now) {
   member.effective_weight = from.effective_weight;
   member.kernel_weight = from.kernel_weight;
   member.reason = from.reason;
+  if (from.quiesced_by) member.quiesced_by = status.gwms.at(*from.quiesced_by).endpoint;
   if (from.zero.author != ZeroAuthor::nobody)
     member.zero = {from.zero.author, from.zero.doubt, from.zero.keepalived};
   if (from.state) member.state = *from.state;
   return member;
 }
 
-std::vector<report::Member> members(const Reconciler::GroupView& group, TimePoint now) {
-  return each<report::Member>(group.members, [now](const auto& one) { return member(one, now); });
+std::vector<report::Member> members(const Status& status, const Reconciler::GroupView& group,
+                                    TimePoint now) {
+  return each<report::Member>(group.members,
+                              [&](const auto& one) { return member(status, one, now); });
 }
 
 constexpr std::string_view held_prefix = "held_";
@@ -112,6 +115,8 @@ report::GroupSummary summary(const Status& status, const Reconciler::GroupView& 
   report::GroupSummary group;
   group.name = from.name;
   if (from.gwm) group.gwm = status.gwms.at(*from.gwm).endpoint;
+  for (const std::size_t gwm : from.gwms)
+    group.gwms.push_back(status.gwms.at(gwm).endpoint);
   group.bound = std::any_of(from.services.begin(), from.services.end(),
                             [](const auto& one) { return one.present; });
   group.held = held(from);
@@ -155,8 +160,8 @@ std::string explain_stale(const Freshness& freshness, TimePoint now) {
   return why + "the last advice stands until a GWM advises again (--on-stale hold)";
 }
 
-std::string explain(const Reconciler::MemberView& member, const std::optional<Freshness>& freshness,
-                    TimePoint now) {
+std::string explain(const Status& status, const Reconciler::MemberView& member,
+                    const std::optional<Freshness>& freshness, TimePoint now) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
   switch (member.reason) {
     case Reason::leaving:
@@ -167,7 +172,12 @@ std::string explain(const Reconciler::MemberView& member, const std::optional<Fr
       return fmt::format(
           "the advice may not change its weight of 0: {}; saspctl undrain returns it to the advice",
           explain(member.zero));
-    case Reason::quiesced: return "the GWM says that it is quiesced: no new connections";
+    case Reason::quiesced:
+      if (!member.quiesced_by) return "the GWM says that it is quiesced: no new connections";
+      return fmt::format(
+          "the GWM {} quiesced it, and no GWM that knew of that has lifted it: no new connections. "
+          "The GWM that is followed now does not say so; saspctl undrain lifts it",
+          status.gwms.at(*member.quiesced_by).endpoint);
     case Reason::no_contact: return "the GWM cannot reach it: no new connections";
     case Reason::not_confident:
       if (!member.nobody_known)
@@ -247,7 +257,7 @@ report::Status status_answer(const Status& status, TimePoint now) {
   answer.config_error = unless_empty(status.config_error);
   answer.gwm = gwms(status, now);
   answer.groups = each<report::Group>(status.groups, [&](const auto& group) {
-    return report::Group{summary(status, group, now), members(group, now)};
+    return report::Group{summary(status, group, now), members(status, group, now)};
   });
   return answer;
 }
@@ -271,7 +281,7 @@ Result<report::Members> members_answer(const Status& status,
   report::Members answer;
   for (const auto& group : status.groups) {
     if (!wanted || group.name == *wanted)
-      answer.groups.push_back({group.name, members(group, now)});
+      answer.groups.push_back({group.name, members(status, group, now)});
   }
   if (wanted && answer.groups.empty()) {
     return fail(std::errc::no_such_device_or_address, fmt::format("no group '{}'", *wanted));
@@ -288,6 +298,9 @@ report::Watch watch_answer(const Status& status) {
   for (const auto& gwm : status.gwms)
     items.emplace_back(fmt::format("gwm {}", gwm.endpoint), name(gwm.state));
   for (const auto& group : status.groups) {
+    for (const std::size_t gwm : group.gwms)
+      items.emplace_back(
+          fmt::format("advice for {} by {}", group.name, status.gwms.at(gwm).endpoint), "counts");
     for (const auto& service : group.services) {
       items.emplace_back(fmt::format("service {} of {}", lb::text(service.key), group.name),
                          !service.present ? "not in the kernel"
@@ -312,8 +325,8 @@ Result<report::Why> why_answer(const Status& status, std::string_view wanted, Ti
     if (name->group && group.name != *name->group) continue;
     for (const auto& candidate : group.members) {
       if (candidate.endpoint != name->endpoint) continue;
-      answer.members.push_back(
-          {member(candidate, now), group.name, explain(candidate, group.freshness, now)});
+      answer.members.push_back({member(status, candidate, now), group.name,
+                                explain(status, candidate, group.freshness, now)});
     }
   }
   if (answer.members.empty()) {
@@ -338,6 +351,12 @@ report::Undrain undrain_answer(std::string_view member, std::size_t services) {
   report::Undrain answer;
   answer.member = member;
   answer.services = services;
+  return answer;
+}
+
+report::GwmRetry gwm_retry_answer(std::string_view gwm) {
+  report::GwmRetry answer;
+  answer.gwm = gwm;
   return answer;
 }
 

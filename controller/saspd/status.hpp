@@ -67,6 +67,8 @@ report::Plan plan_answer(const lb::Plan& plan);
 // What undrain has done: in how many services the zero of the member is given back to the advice.
 report::Undrain undrain_answer(std::string_view member, std::size_t services);
 
+report::GwmRetry gwm_retry_answer(std::string_view gwm);
+
 // What `done` did, and how many writes are left to be done after it. In a dry run nothing is
 // written: `done` shows what would be.
 report::Reconcile reconcile_answer(const Work& done, bool dry_run, std::size_t remaining);

@@ -27,6 +27,7 @@ MemberView member_view(const Knowledge& known, const Decisions& decisions, const
   view.protocol = as_member.protocol;
   view.label = label_of(group, endpoint, as_member);
   if (const Advice* advice = group.advice_for(as_member)) view.advice = *advice;
+  view.quiesced_by = group.quiesced_by(as_member);
   const auto& destinations = known.pool(service.key).destinations;
   const auto destination = destinations.find(endpoint);
   if (destination != destinations.end()) {
@@ -61,7 +62,8 @@ std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,
   std::vector<GroupView> views;
   for (const auto& [name, group] : known.advice().groups()) {
     GroupView& view =
-        views.emplace_back(GroupView{name, group.gwm, {}, {}, value_or_empty(alarms, name)});
+        views.emplace_back(GroupView{name, group.gwm(), {}, {}, value_or_empty(alarms, name)});
+    view.gwms = group.choice.counted();
     for (const auto& service : group.settings.services) {
       view.services.push_back(
           service_view(known, decisions, service, value_or_empty(weight_changes, service.key)));

@@ -23,6 +23,7 @@ struct MemberView {
   std::string label;
   lb::ServiceKey service;
   std::optional<Advice> advice;
+  std::optional<std::size_t> quiesced_by;  // see Group
   std::uint32_t effective_weight = 0;
   std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
   Reason reason = Reason::unbound;
@@ -47,6 +48,7 @@ struct GroupView {
   std::vector<MemberView> members;
   std::vector<Alarm> alarms;
   std::optional<Freshness> freshness{};  // of its advice; nothing: no service of it was decided
+  std::vector<std::size_t> gwms{};       // all whose advice counts: see GwmChoice
 };
 
 std::vector<GroupView> view(const Knowledge& known, const Decisions& decisions,

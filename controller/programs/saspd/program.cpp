@@ -152,6 +152,8 @@ void Saspd::settle() {
     write(line, log_);
   for (auto& [gwm, step] : output.links)
     links_.perform(gwm, std::move(step));
+  for (const std::size_t gwm : output.retries)
+    links_.retry(gwm);
   if (output.work) work_soon();
 }
 

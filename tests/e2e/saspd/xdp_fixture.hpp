@@ -109,7 +109,7 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
                         "--control",
                         path("control"),
                         "--retry-min",
-                        "1",
+                        retry_min_,
                         "--reconcile-interval",
                         reconcile_interval_,
                         "--service",
@@ -224,6 +224,7 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
   std::optional<Program> saspd_;
   std::string lb_uid_ = "xdp";
   std::string reconcile_interval_ = "1";
+  std::string retry_min_ = "1";
   Arguments as_user_;  // in front of saspd: a command that gives rights up
   Arguments machine_;  // in front of saspd and what it is attached by: where_user()
   int failed_ = 0;

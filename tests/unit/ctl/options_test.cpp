@@ -109,6 +109,13 @@ TEST(SaspctlOptions, TakeAFlowToTrace) {
       R"({"command":"trace","source":"198.51.100.1:4000","destination":"tcp:192.0.2.10:80"})");
 }
 
+TEST(SaspctlOptions, TakeACommandOfTwoWords) {
+  const auto parsed = parse({"gwm", "retry", "gwm.example.net:3861"});
+  ASSERT_NE(parsed.options(), nullptr) << parsed.err;
+  EXPECT_EQ(boost::json::serialize(request(*parsed.options())),
+            R"({"command":"gwm retry","gwm":"gwm.example.net:3861"})");
+}
+
 TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
       {{"stauts"},
@@ -123,6 +130,8 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
        "unknown command '', expected one of status, gwm, lbs, groups, members, why, watch, plan, "
        "reconcile, "
        "drain, undrain, export, trace, reload"},
+      {{"gwm", "retry"}, "gwm retry needs a GWM of saspd: HOST or HOST:PORT"},
+      {{"gwm", "try"}, "gwm takes no argument, got 'try'"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},
       {{"why", "--check", "192.0.2.1:80"}, "--check is for status only"},
       {{"reconcile", "--check"}, "--check is for status only"},
@@ -152,11 +161,28 @@ TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
 TEST(SaspctlOptions, NameEveryCommandOfTheFaceInTheHelp) {
   const auto parsed = parse({"--help"});
   EXPECT_EQ(parsed.end(), ExitCode::ok);
-  for (const auto* command :
-       {"status",  "gwm",     "lbs",       "groups",       "members [GROUP]", "why MEMBER",
-        "history", "watch",   "plan",      "drain MEMBER", "undrain MEMBER",  "set-weight",
-        "hold",    "release", "reconcile", "trace",        "doctor",          "export",
-        "decode",  "reload",  "log-level"}) {
+  for (const auto* command : {"status",
+                              "gwm",
+                              "lbs",
+                              "groups",
+                              "gwm retry HOST[:PORT]",
+                              "members [GROUP]",
+                              "why MEMBER",
+                              "history",
+                              "watch",
+                              "plan",
+                              "drain MEMBER",
+                              "undrain MEMBER",
+                              "set-weight",
+                              "hold",
+                              "release",
+                              "reconcile",
+                              "trace",
+                              "doctor",
+                              "export",
+                              "decode",
+                              "reload",
+                              "log-level"}) {
     EXPECT_NE(parsed.out.find(command), std::string::npos) << command;
   }
 }

@@ -49,7 +49,7 @@ TEST(Commands, ThatOnlyLookAreKnown) {
   for (const char* command :
        {"status", "gwm", "lbs", "groups", "members", "why", "watch", "plan", "trace", "export"})
     EXPECT_TRUE(only_reads(command)) << command;
-  for (const char* command : {"drain", "undrain", "reconcile", "reload", "stauts", ""})
+  for (const char* command : {"gwm retry", "drain", "undrain", "reconcile", "reload", "stauts", ""})
     EXPECT_FALSE(only_reads(command)) << command;
 }
 

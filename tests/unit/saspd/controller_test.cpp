@@ -324,6 +324,42 @@ TEST_F(ControllerTest, TheNextGwmCountsWhenTheFirstIsLost) {
   EXPECT_EQ(kernel(), "40 30 20");
 }
 
+TEST_F(ControllerTest, WhichGwmCountsIsLoggedWhenItChanges) {
+  advises(0, {40, 30, 20});
+  advises(1, {4, 3, 2});
+  connects(1);
+  EXPECT_LINE(log(), Level::info, "group web: the advice of gwm-2:3860 counts now");
+  connects(0);
+  EXPECT_LINE(log(), Level::info,
+              "the advice of gwm-1:3860 counts now, no longer that of gwm-2:3860");
+  asks(0);
+  EXPECT_NO_LINE(log(), Level::info, "counts now");
+  ends(0, {"connection lost"});
+  EXPECT_LINE(log(), Level::warning,
+              "group web: the advice of gwm-2:3860 counts now, no longer that of gwm-1:3860, which "
+              "is not connected");
+}
+
+TEST_F(ControllerTest, TheOperatorDoesNotWaitForTheNextAttempt) {
+  const auto retries = [this](std::string_view gwm) {
+    const auto retried = controller().retry(gwm, "uid 0");
+    return retried ? fmt::format("{} {}", *retried, fmt::join(controller().output().retries, " "))
+                   : retried.error().detail;
+  };
+  connects(0);
+  controller().connecting(1, now_);
+  EXPECT_EQ(retries("gwm-1"), "GWM gwm-1:3860: it is connected; there is no wait to end");
+  EXPECT_EQ(retries("gwm-2:3860"),
+            "GWM gwm-2:3860: an attempt to connect is under way; there is no wait to end");
+  ends(1, {"cannot connect"});
+  EXPECT_EQ(retries("gwm-2:3860"), "gwm-2:3860 1");
+  EXPECT_EQ(retries("gwm-3"),
+            "'gwm-3' is no --gwm of this saspd; there is gwm-1:3860 and gwm-2:3860");
+  EXPECT_EQ(retries("gwm-2:1"),
+            "'gwm-2:1' is no --gwm of this saspd; there is gwm-1:3860 and gwm-2:3860");
+  EXPECT_NE(retries("a b").find("is not HOST or HOST:PORT"), std::string::npos);
+}
+
 TEST_F(ControllerTest, WhatAppearsInTheKernelIsRegisteredWithConnectedGwmsOnly) {
   advises(0, {40, 30, 20, 5});
   connects(0);

@@ -93,6 +93,8 @@ class World {
   Reconciler::Settings settings() {
     Reconciler::Settings settings;
     settings.gwms = 1 + dice_.below(3);
+    settings.merge =
+        dice_.one_of({GwmMerge::primary, GwmMerge::primary, GwmMerge::mean, GwmMerge::min});
     settings.own_table = dice_.once_in(4);
     settings.adopt = !settings.own_table && dice_.once_in(4);
     settings.trust = dice_.once_in(2);

@@ -511,6 +511,21 @@ TEST(SaspdOptions, AreDoubtedWhereTheyMayBeMeantSo) {
   EXPECT_NE(doubts(both)[0].find("--insecure-plaintext has no effect"), std::string::npos);
 }
 
+TEST(SaspdOptions, MergeSeveralGwms) {
+  EXPECT_EQ(parse_more({}).options->merge, GwmMerge::primary);
+  const auto two = parse_more({"--gwm", "127.0.0.1:3861", "--gwm-merge", "min"});
+  ASSERT_TRUE(two.options) << two.err;
+  EXPECT_EQ(two.options->merge, GwmMerge::min);
+  EXPECT_TRUE(doubts(*two.options).empty());
+  const auto one = parse_more({"--gwm-merge", "max"});
+  ASSERT_TRUE(one.options) << one.err;
+  EXPECT_EQ(doubts(*one.options),
+            std::vector<std::string>{"--gwm-merge has no effect: there is one --gwm"});
+  const auto bad = parse_more({"--gwm-merge", "median"});
+  EXPECT_EQ(bad.code, 64);
+  EXPECT_NE(bad.err.find("is not one of: primary, mean, min, max"), std::string::npos) << bad.err;
+}
+
 TEST(SaspdOptions, NeedAGwmAndAService) {
   EXPECT_EQ(parse({}).code, 64);
   EXPECT_NE(parse({}).err.find("--gwm"), std::string::npos);

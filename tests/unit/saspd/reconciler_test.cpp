@@ -281,57 +281,6 @@ TEST_F(ReconcilerTest, DoesNotRegisterWhatSaspCannotTellFromIpv4) {
   EXPECT_EQ(reconciler().wanted().at("web").size(), 4U);
 }
 
-class SeveralGwms : public ReconcilerTest {
- protected:
-  SeveralGwms() { settings_.gwms = 2; }
-  void advise_by(std::size_t gwm, std::uint16_t first) {
-    sasp::GroupOfWeightEntries advice{{"LB1", "web"}, {}};
-    advice.items.push_back(
-        {sasp::MemberData::of(member_of(plain_service(web), server(1))), 0, good, first});
-    reconciler().update(gwm, {{advice}, 1}, now_);
-  }
-};
-
-TEST_F(SeveralGwms, CountInTheirOrder) {
-  pass();
-  reconciler().set_connected(1, true);
-  advise_by(1, 22);
-  pass();
-  EXPECT_EQ(kernel(1), 22U) << "the first has not spoken yet";
-  advise_by(0, 11);
-  pass();
-  EXPECT_EQ(kernel(1), 11U);
-  advise_by(1, 33);
-  pass();
-  EXPECT_EQ(kernel(1), 11U);
-  EXPECT_EQ(reconciler().view().at(0).gwm, 0U);
-}
-
-TEST_F(SeveralGwms, TakeOverWhenTheFirstIsLost) {
-  pass();
-  reconciler().set_connected(1, true);
-  advise_by(0, 11);
-  advise_by(1, 22);
-  reconciler().set_connected(0, false);
-  pass();
-  EXPECT_EQ(kernel(1), 22U);
-  reconciler().set_connected(0, true);
-  pass();
-  EXPECT_EQ(kernel(1), 11U);
-}
-
-TEST_F(SeveralGwms, ChangeNothingWhenAllAreLost) {
-  pass();
-  reconciler().set_connected(1, true);
-  advise_by(0, 11);
-  advise_by(1, 22);
-  reconciler().set_connected(0, false);
-  pass();
-  reconciler().set_connected(1, false);
-  pass();
-  EXPECT_EQ(kernel(1), 22U) << "the one that counted last";
-}
-
 // Whatever single write fails, and whether the kernel did it or not, the next pass ends at desired.
 // Its only server goes and another one comes: if that one cannot come, the first one stays.
 class LastServer : public ReconcilerTest {

@@ -72,9 +72,11 @@ Reconciler::GroupView web() {
   held.advice = Advice{9, sasp::weight_flag::quiesce | sasp::weight_flag::registered_by_lb, 0, now};
   held.kernel_weight = 0;
   held.zero = {ZeroAuthor::unclear, Doubt::no_record, true};
+  held.quiesced_by = 1;
   Reconciler::GroupView group;
   group.name = "web";
   group.gwm = 0;
+  group.gwms = {0};
   group.services = {{*lb::parse_service(service), true, false, "wrr", Reason::held_panic, {}},
                     {*lb::parse_service("udp:[2001:db8::1]:53"), false, true, "", {}, {}}};
   group.members = {advised, held};
@@ -129,7 +131,7 @@ TEST(StatusAnswer, HasEverything) {
       R"("duplicate_uid":false},{"endpoint":"[2001:db8::2]:3860","state":"tls_error",)"
       R"("state_since_s":0,"last_message_age_s":null,"interval_s":0,)"
       R"("last_error":"connection refused","protocol_errors":0,"tolerances":{},)"
-      R"("duplicate_uid":true}],"groups":[{"name":"web","gwm":"gwm1.example:3860","bound":true,)"
+      R"("duplicate_uid":true}],"groups":[{"name":"web","gwm":"gwm1.example:3860","gwms":["gwm1.example:3860"],"bound":true,)"
       R"("held":"panic",)"
       R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
       R"("on_stale":"drain","alarms":[{"name":"no_fallback","urgent":true,)"
@@ -140,21 +142,22 @@ TEST(StatusAnswer, HasEverything) {
       R"("members":[{"address":"10.0.0.1","port":80,"protocol":"tcp","label":"s1",)"
       R"("service":"tcp:192.0.2.10:80","advice":{"weight":60001,"flags":{"contact":true,)"
       R"("quiesce":false,"registered_by_lb":false,"confident":true},"state":7,"age_s":4},)"
-      R"("effective_weight":60,"kernel_weight":50,"reason":"advice","zero":null},{)"
+      R"("effective_weight":60,"kernel_weight":50,"reason":"advice","quiesced_by":null,"zero":null},{)"
       R"("address":"2001:db8::1","port":80,"protocol":"udp","label":"",)"
       R"("service":"tcp:192.0.2.10:80","advice":{"weight":9,"flags":{"contact":false,)"
       R"("quiesce":true,"registered_by_lb":true,"confident":false},"state":0,"age_s":0},)"
-      R"("effective_weight":0,"kernel_weight":0,"reason":"unclear_zero","zero":{)"
-      R"("author":"unclear","doubt":"no_record","keepalived":true}}]},{"name":"db","gwm":null,)"
+      R"("effective_weight":0,"kernel_weight":0,"reason":"unclear_zero",)"
+      R"("quiesced_by":"[2001:db8::2]:3860","zero":{)"
+      R"("author":"unclear","doubt":"no_record","keepalived":true}}]},{"name":"db","gwm":null,"gwms":[],)"
       R"("bound":false,"held":null,)"
       R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
       R"("on_stale":null,"alarms":[],"services":[],"members":[{"address":"10.0.0.3",)"
       R"("port":0,"protocol":null,"label":"","service":"fwmark6:7","advice":null,)"
-      R"("effective_weight":0,"kernel_weight":null,"reason":"static","zero":null,"slots":65537,)"
+      R"("effective_weight":0,"kernel_weight":null,"reason":"static","quiesced_by":null,"zero":null,"slots":65537,)"
       R"("reachable":true,"next_hop":"02:00:00:00:00:01 on eth0","packets":9,"bytes":900,)"
       R"("flows":2},{"address":"10.0.0.1","port":80,"protocol":null,"label":"",)"
       R"("service":"fwmark:7","advice":null,"effective_weight":0,"kernel_weight":null,)"
-      R"("reason":"unbound","zero":null}]}]})");
+      R"("reason":"unbound","quiesced_by":null,"zero":null}]}]})");
 }
 
 TEST(StatusAnswer, HasNullsWhereThereIsNothing) {
@@ -181,14 +184,14 @@ TEST(GroupsAnswer, CountTheirMembers) {
   EXPECT_EQ(
       text(groups_answer(whole(), now)),
       R"({"schema_version":1,"program":"saspd","groups":[{"name":"web",)"
-      R"("gwm":"gwm1.example:3860","bound":true,"held":"panic",)"
+      R"("gwm":"gwm1.example:3860","gwms":["gwm1.example:3860"],"bound":true,"held":"panic",)"
       R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
       R"("on_stale":"drain","alarms":[{"name":"no_fallback",)"
       R"("urgent":true,"service":"tcp:192.0.2.10:80","detail":"set the flag"},{)"
       R"("name":"mixed_kinds","urgent":false,"service":null,"detail":"two kinds"}],"services":[{)"
       R"("spec":"tcp:192.0.2.10:80","present":true,"managed":false,"scheduler":"wrr"},{)"
       R"("spec":"udp:[2001:db8::1]:53","present":false,"managed":true,"scheduler":null}],)"
-      R"("member_counts":{"all":2}},{"name":"db","gwm":null,"bound":false,"held":null,)"
+      R"("member_counts":{"all":2}},{"name":"db","gwm":null,"gwms":[],"bound":false,"held":null,)"
       R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
       R"("on_stale":null,"alarms":[],"services":[],"member_counts":{"all":2}}]})");
 }
@@ -198,11 +201,11 @@ TEST(MembersAnswer, AreOfOneGroupOrOfAll) {
       text(*members_answer(whole(), "db", now)),
       R"({"schema_version":1,"program":"saspd","groups":[{"name":"db","members":[{)"
       R"("address":"10.0.0.3","port":0,"protocol":null,"label":"","service":"fwmark6:7",)"
-      R"("advice":null,"effective_weight":0,"kernel_weight":null,"reason":"static","zero":null,)"
+      R"("advice":null,"effective_weight":0,"kernel_weight":null,"reason":"static","quiesced_by":null,"zero":null,)"
       R"("slots":65537,"reachable":true,"next_hop":"02:00:00:00:00:01 on eth0","packets":9,)"
       R"("bytes":900,"flows":2},{"address":"10.0.0.1","port":80,"protocol":null,"label":"",)"
       R"("service":"fwmark:7","advice":null,"effective_weight":0,"kernel_weight":null,)"
-      R"("reason":"unbound","zero":null}]}]})");
+      R"("reason":"unbound","quiesced_by":null,"zero":null}]}]})");
   EXPECT_EQ(members_answer(whole(), {}, now)->groups.size(), 2U);
   EXPECT_EQ(members_answer(whole(), "none", now).error().detail, "no group 'none'");
 }
@@ -213,11 +216,11 @@ TEST(WhyAnswer, ExplainsAMemberInEachGroup) {
       R"({"schema_version":1,"members":[{"address":"10.0.0.1","port":80,"protocol":"tcp",)"
       R"("label":"s1","service":"tcp:192.0.2.10:80","advice":{"weight":60001,"flags":{)"
       R"("contact":true,"quiesce":false,"registered_by_lb":false,"confident":true},"state":7,)"
-      R"("age_s":4},"effective_weight":60,"kernel_weight":50,"reason":"advice","zero":null,)"
+      R"("age_s":4},"effective_weight":60,"kernel_weight":50,"reason":"advice","quiesced_by":null,"zero":null,)"
       R"("group":"web","detail":"the GWM advises weight 60001; it is 60: scaled for the service's )"
       R"(scheduler, or closer than --min-change"},{"address":"10.0.0.1","port":80,)"
       R"("protocol":null,"label":"","service":"fwmark:7","advice":null,"effective_weight":0,)"
-      R"("kernel_weight":null,"reason":"unbound","zero":null,"group":"db",)"
+      R"("kernel_weight":null,"reason":"unbound","quiesced_by":null,"zero":null,"group":"db",)"
       R"("detail":"it is not in the kernel's table"}],"program":"saspd"})");
   EXPECT_EQ(why_answer(whole(), "10.0.0.9:80", now).error().detail, "no member '10.0.0.9:80'");
 }
@@ -241,6 +244,7 @@ TEST(WatchAnswer, HasATextForEachThing) {
             R"({"schema_version":1,"program":"saspd","items":{"kernel":"no buffer space",)"
             R"("problem detached eth0":"eth0: no program","gwm gwm1.example:3860":"established",)"
             R"("gwm [2001:db8::2]:3860":"tls_error",)"
+            R"("advice for web by gwm1.example:3860":"counts",)"
             R"("service tcp:192.0.2.10:80 of web":"advice is held back",)"
             R"("service udp:[2001:db8::1]:53 of web":"not in the kernel",)"
             R"("10.0.0.1:80 of web tcp:192.0.2.10:80":"weight 60, advice",)"

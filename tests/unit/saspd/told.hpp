@@ -109,6 +109,8 @@ inline std::string text(const Side& side) {
   std::string text;
   for (const auto& group : side.reconciler_->view(side.plane_.unreachable_addresses)) {
     text += fmt::format("{} gwm {}\n", group.name, group.gwm ? static_cast<int>(*group.gwm) : -1);
+    for (const std::size_t gwm : group.gwms)
+      text += fmt::format("  counts {}\n", gwm);
     for (const auto& service : group.services) {
       text += fmt::format("  {} {}{}\n", lb::text(service.key), service.present,
                           service.held ? " held" : "");
