@@ -90,5 +90,34 @@ TEST_F(GwmReload, OfAnAddressThatIsTakenIsRefusedAsAWhole) {
   EXPECT_TRUE(SaspClient().connects(3860));
 }
 
+// saspd takes over how it speaks with its GWM: at once, over the same connection.
+TEST(SaspdReload, SaysWhatIsDifferentOverTheSameConnection) {
+  if (!machine) GTEST_SKIP() << "this is for root";
+  Scene scene(*machine);
+  auto& gwm = scene.helper("sasp-gwm", {"--control", scene.path("gwm")});
+  scene.start_with_config("saspd", "mode = pull\ntrust = false\ninterval = 3600\n");
+  const auto lbs = [&] {
+    auto& ctl = scene.helper("saspctl", {"--socket", scene.path("gwm"), "--json", "lbs"});
+    ctl.wait(Scene::patience);
+    return ctl.log();
+  };
+  const auto shows = [&](const std::string& text) {
+    return eventually([&] { return lbs().find(text) != std::string::npos; });
+  };
+  EXPECT_TRUE(shows(R"("mode":"pull")")) << lbs();
+  EXPECT_TRUE(shows(R"("trust":false)")) << lbs();
+  scene.given_config("mode = push\ntrust = true\nno-change = true\ninterval = 3600\n");
+  scene.subject().send(SIGHUP);
+  EXPECT_TRUE(shows(R"("mode":"push")")) << lbs();
+  EXPECT_TRUE(shows(R"("trust":true)")) << lbs();
+  EXPECT_TRUE(shows(R"("no_change":true)")) << lbs();
+  scene.given_config("mode = pull\ntrust = false\ninterval = 3600\n");
+  scene.subject().send(SIGHUP);
+  EXPECT_TRUE(shows(R"("mode":"pull")")) << lbs();
+  EXPECT_TRUE(shows(R"("trust":false)")) << lbs();
+  EXPECT_TRUE(shows(R"("no_change":false)")) << lbs();
+  EXPECT_EQ(gwm.times_logged("connected from"), 1U);
+}
+
 }  // namespace
 }  // namespace saspd::test
