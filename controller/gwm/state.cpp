@@ -15,6 +15,7 @@
 
 #include "controller/base/lines.hpp"
 #include "controller/base/sealed_text.hpp"
+#include "controller/sasp/names.hpp"
 
 namespace saspd::gwm {
 
@@ -85,11 +86,10 @@ struct ProbeLine {
   bool drain = false;
   std::uint16_t percent = 0;
   double damped = 0;
-  std::int64_t known_ms = 0;
   std::int64_t back_ms = -1;  // negative: it was never away
 };
 BOOST_DESCRIBE_STRUCT(ProbeLine, (),
-                      (probe, endpoint, passing, up, drain, percent, damped, known_ms, back_ms))
+                      (probe, endpoint, passing, up, drain, percent, damped, back_ms))
 
 struct DrainLine {
   std::string member;
@@ -159,12 +159,19 @@ ProbeLine probe_line(const ProbeTarget& target, const Remembered& known) {
   line.drain = known.reading.drain;
   line.percent = static_cast<std::uint16_t>(known.reading.percent);
   line.damped = known.percent;
-  line.known_ms = ms(known.known_for);
   if (known.back_for) line.back_ms = ms(*known.back_for);
   return line;
 }
 
 // --- from text
+
+// What no state of ours has, and what time or a reply could not hold.
+constexpr std::int64_t last_time = 1LL << 36;                // in seconds since 1970: the year 4147
+constexpr std::int64_t longest_ms = 1000LL * 86400 * 36525;  // a century
+
+bool is_within(std::int64_t value, std::int64_t least, std::int64_t most) {
+  return least <= value && value <= most;
+}
 
 Error damaged(std::string what) {
   return fail(std::errc::illegal_byte_sequence, "it is damaged: " + std::move(what));
@@ -209,7 +216,7 @@ class Reader {
 
   bool add(const HeadLine& line) {
     state.unix_time = line.unix_time;
-    return true;
+    return is_within(line.unix_time, 0, last_time);
   }
 
   bool add(LbLine& line) {
@@ -218,7 +225,7 @@ class Reader {
     group_ = nullptr;
     lb_->flags = line.flags;
     lb_->health = line.health;
-    return is_new && read_peer(line.peer, lb_->rights);
+    return is_new && sasp::parse_lb_uid(line.uid) && read_peer(line.peer, lb_->rights);
   }
 
   static bool read_peer(PeerLine& line, Rights& rights) {
@@ -241,13 +248,14 @@ class Reader {
     if (lb_ == nullptr) return false;
     const auto [group, is_new] = lb_->groups.try_emplace(line.name);
     group_ = &group->second;
-    if (!is_new) return false;
+    if (!is_new || !sasp::check_group_name(line.name)) return false;
     return line.debtor.empty() || read_address(line.debtor, lb_->self_registered[line.name]);
   }
 
   bool add(MemberLine& line) {
     sasp::MemberKey key{{}, line.protocol, line.port};
     if (group_ == nullptr || !read_address(line.address, key.address)) return false;
+    if (group_->size() == sasp::max_count || line.label.size() > sasp::max_text) return false;
     Member member;
     member.data = sasp::MemberData::of(key, std::move(line.label));
     if (line.mapped) member.data.address[10] = member.data.address[11] = 0xFF;
@@ -263,18 +271,21 @@ class Reader {
     ProbePlan plan;
     const auto endpoint = Endpoint::parse(line.endpoint);
     if (!endpoint || !plan.add(line.probe) || plan.of("").size() != 1) return false;
+    if (line.percent > max_agent_percent || !(0 <= line.damped && line.damped <= max_agent_percent))
+      return false;
+    if (!is_within(line.back_ms, -1, longest_ms)) return false;
     Remembered known;
     known.reading = {line.passing ? Reading::State::passing : Reading::State::failing, line.up,
                      line.drain, line.percent};
     known.percent = line.damped;
-    known.known_for = milliseconds{line.known_ms};
     if (line.back_ms >= 0) known.back_for = milliseconds{line.back_ms};
     return state.probes.emplace(ProbeTarget{plan.of("")[0], *endpoint}, known).second;
   }
 
   bool add(const DrainLine& line) {
     const auto name = MemberName::parse(line.member);
-    return name && state.drains.emplace(*name, Drain{line.by, line.unix_time}).second;
+    return name && is_within(line.unix_time, 0, last_time) &&
+           state.drains.emplace(*name, Drain{line.by, line.unix_time}).second;
   }
 
   LoadBalancer* lb_ = nullptr;  // the last one

@@ -116,7 +116,6 @@ std::map<ProbeTarget, Remembered> Weigher::remembered(TimePoint now) const {
     Remembered& one = all[name];
     one.reading = target.reading;
     one.percent = target.percent;
-    one.known_for = now - target.known_since.value_or(now);
     if (target.came_back) one.back_for = now - *target.came_back;
   }
   return all;
@@ -127,7 +126,7 @@ void Weigher::recall(const std::map<ProbeTarget, Remembered>& known, TimePoint n
     Target& target = targets_[name];
     target.reading = one.reading;
     target.percent = one.percent;
-    target.known_since = now - one.known_for;
+    target.known_since = now;
     if (one.back_for) target.came_back = now - *one.back_for;
   }
   ++generation_;

@@ -66,7 +66,6 @@ Health health_of(const Reading& reading, TimePoint now);
 struct Remembered {
   Reading reading;  // not unknown
   double percent = 100;
-  Duration known_for{};
   std::optional<Duration> back_for;  // after it was failing or down
   bool operator==(const Remembered&) const = default;
 };
@@ -127,7 +126,9 @@ class Weigher {
   // Forgets the readings of all other targets.
   void keep_only(const std::set<ProbeTarget>& targets);
 
-  // What is known of all targets; and the same in the next life.
+  // What is known of all targets; and the same in the next life, where it counts as known from the
+  // start on: members that the last one did not know in time make their groups wait for them
+  // (settle).
   std::map<ProbeTarget, Remembered> remembered(TimePoint now) const;
   void recall(const std::map<ProbeTarget, Remembered>& known, TimePoint now);
 

@@ -119,9 +119,11 @@ void WorkloadManager::use_drains(std::set<MemberName> file, TimePoint now) {
 // The servers served on meanwhile, so what is measured by time went on as well.
 void WorkloadManager::recall(State state, const Authority& authority, TimePoint now,
                              std::int64_t unix_time) {
-  const std::chrono::seconds away{std::max<std::int64_t>(unix_time - state.unix_time, 0)};
+  // A clock that was set meanwhile says little.
+  constexpr std::int64_t longest = 86400LL * 365;
+  const std::chrono::seconds away{
+      std::clamp<std::int64_t>(unix_time - state.unix_time, 0, longest)};
   for (auto& [target, known] : state.probes) {
-    known.known_for += away;
     if (known.back_for) *known.back_for += away;
   }
   registry_.recall(std::move(state.lbs), authority, now);

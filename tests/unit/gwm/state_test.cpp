@@ -7,6 +7,7 @@
 #include <random>
 
 #include "controller/base/sealed_text.hpp"
+#include "controller/sasp/codec.hpp"
 #include "tests/conformance/gwm/registry_fixture.hpp"
 
 namespace saspd::gwm {
@@ -280,6 +281,25 @@ TEST_F(Restart, KeepsNamesAndLabelsOfAnyBytes) {
   EXPECT_EQ(written(*manager), before);
 }
 
+// Killed before what the probes had found last was on disk.
+TEST_F(Restart, DividesNoGroupOfWhichItKnewOnlyHalf) {
+  given_farm();
+  auto state = parse_state(bytes());
+  ASSERT_TRUE(state);
+  state->probes.erase(target(5));
+  state->probes.erase(target(6));
+  manager = std::make_unique<WorkloadManager>(config());
+  manager->recall(std::move(*state), authority, now, noon + 600);
+  EXPECT_NE(seen_by_lb().find("self tcp:192.0.2.4:80 '' flags 1 weight 64"), std::string::npos)
+      << "it waits for the others: " << seen_by_lb();
+  now += 2s;
+  probed(target(5), passing());
+  probed(target(6), passing());
+  for (int n = 4; n <= 6; ++n)
+    EXPECT_NE(seen_by_lb().find(fmt::format("self tcp:192.0.2.{}:80 '' flags 9 weight 64", n)),
+              std::string::npos);
+}
+
 TEST_F(Restart, ForgetsProbesThatNobodyAsksForAnyMore) {
   given_farm();
   auto state = parse_state(bytes());
@@ -355,6 +375,49 @@ TEST_F(Restart, WhatItDoesNotUnderstandIsRefusedAsAWhole) {
         "lb {\"uid\":\"a\",\"flags\":256,\"health\":2}"}) {
     EXPECT_EQ(refused(bad), "it is damaged: line 3 cannot be understood") << bad;
   }
+}
+
+// Whatever stands in a text whose checksum is right, it is refused, or it is a state like another one.
+TEST_F(Restart, NoTextDoesHarm) {
+  given_farm();
+  given(registers({group("lb1", "agents", {tcp("192.0.2.1")})}), 1);
+  probed(agent(1), passing(40));
+  manager->drain(*MemberName::parse("192.0.2.4:80"), now, {"uid 0", noon});
+  const std::string text = bytes();
+  const std::string body(*unsealed({"sasp-gwm-state", "1", ""}, text));
+  const std::string_view bits = "0123456789-.e\"{}[],: \nabfx\\\xff";
+  std::mt19937 random(20261130);
+  const auto below = [&](std::size_t n) { return random() % n; };
+  std::size_t believed = 0;
+  for (int life = 0; life < 5000; ++life) {
+    std::string bad = body;
+    for (std::size_t edits = 1 + below(2); edits > 0; --edits) {
+      auto at = below(bad.size());
+      const auto what = below(8);
+      if (what == 0) bad[at] = bits[below(bits.size())];
+      if (what == 1) bad.erase(at, 1 + below(40));
+      if (what == 2) bad.insert(at, body.substr(below(body.size()), below(300)));
+      if (what < 3) continue;
+      // Numbers, for all else is soon another word.
+      at = std::min(bad.find_first_of("0123456789", at), bad.size() - 1);
+      bad.replace(at, below(2), std::string(1 + below(what == 3 ? 20 : 3), bits[below(10)]));
+    }
+    auto state = parse_state(sealed({"sasp-gwm-state", "1", ""}, bad));
+    if (!state) continue;
+    ++believed;
+    manager = std::make_unique<WorkloadManager>(config());
+    manager->recall(std::move(*state), authority, now, noon);
+    EXPECT_TRUE(parse_state(bytes())) << bad;
+    for (const auto& [uid, lb] : manager->load_balancers()) {
+      const auto asked = handle(asks({{uid, ""}}), 1);
+      EXPECT_TRUE(encode({1, asked.reply})) << bad;
+    }
+    manager->disconnected(1, now);
+    now += 1000h;
+    manager->forget_expired(now);
+    EXPECT_EQ(manager->total(), Extent{}) << bad;
+  }
+  EXPECT_GT(believed, 100U) << "else nothing was tried";
 }
 
 // --- a start that knows nothing
