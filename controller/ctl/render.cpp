@@ -133,6 +133,16 @@ std::string render_advice_age(const report::GroupSummary& group, bool colors) {
   return out + '\n';
 }
 
+std::string render_drift(const report::GroupSummary& group) {
+  if (!group.last_drift) return {};
+  const auto& last = *group.last_drift;
+  const std::string of =
+      last.address ? " " + member_name(*last.address, last.port.value_or(0)) : std::string();
+  return fmt::format("  written by other programs {} times; last, {} ago: {}{} {}: {}\n",
+                     group.drift_total, duration(last.age_s, "?"), or_dash(last.service), of,
+                     or_dash(last.what), or_dash(last.follows));
+}
+
 std::string render_group(const report::Group& group, bool colors) {
   std::string out = painted("group " + or_dash(group.name), Color::bold, colors);
   if (group.held) out += painted("  held back: " + or_dash(group.held), Color::bad, colors);
@@ -145,7 +155,7 @@ std::string render_group(const report::Group& group, bool colors) {
     out += '\n';
   }
   return out + render_advice_age(group, colors) +
-         members_table(group.members, group.services.size() > 1, colors) +
+         members_table(group.members, group.services.size() > 1, colors) + render_drift(group) +
          render_alarms(group, colors);
 }
 

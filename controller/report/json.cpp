@@ -246,6 +246,9 @@ std::string_view name(AdviceState state) {
 std::string_view name(OnStale action) {
   return word_of(action);
 }
+std::string_view name(DriftPolicy policy) {
+  return word_of(policy);
+}
 
 template <class Answer>
 json::object to_json(const Answer& answer) {

@@ -91,6 +91,19 @@ struct Service {
 };
 BOOST_DESCRIBE_STRUCT(Service, (), (spec, present, managed, scheduler))
 
+// A write of another program to what saspd steers.
+struct Drift {
+  std::string service;
+  std::optional<std::string> address;  // null: of the service itself
+  std::optional<std::uint16_t> port;
+  std::optional<std::uint32_t> old_weight;  // null: of another attribute
+  std::optional<std::uint32_t> weight;
+  std::string what;     // in words: "weight 40 -> 7"
+  std::string follows;  // likewise
+  std::int64_t age_s = 0;
+};
+BOOST_DESCRIBE_STRUCT(Drift, (), (service, address, port, old_weight, weight, what, follows, age_s))
+
 struct GroupSummary {
   std::string name;
   std::optional<std::string> gwm;   // whose advice counts; null: no GWM has advised yet
@@ -103,12 +116,14 @@ struct GroupSummary {
   std::optional<std::string> advice_lack;    // why no more comes; null: it is expected in time
   std::optional<std::int64_t> stale_in_s;    // null: it is, or no GWM was heard yet
   std::optional<Word<OnStale>> on_stale;     // what then follows; null as advice_state
+  std::uint64_t drift_total = 0;             // writes of other programs since the start
+  std::optional<Drift> last_drift;           // null: there was none
   std::vector<Alarm> alarms;
   std::vector<Service> services;
 };
 BOOST_DESCRIBE_STRUCT(GroupSummary, (),
                       (name, gwm, gwms, bound, held, advice_state, advice_age_s, advice_lack,
-                       stale_in_s, on_stale, alarms, services))
+                       stale_in_s, on_stale, drift_total, last_drift, alarms, services))
 
 struct Group : GroupSummary {
   std::vector<Member> members;

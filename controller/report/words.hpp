@@ -24,22 +24,32 @@ enum class Reason : std::uint8_t {
   no_contact,
   not_confident,  // others of the group are known (RFC 4678 5.3); if none is: no advice
   advice,
-  static_weight,  // never advised
-  held_all_zero,  // the advice would leave the service without any server
-  held_panic,     // the advice would leave it fewer servers than --panic
-  held_stale,     // no fresh advice for --stale-after: what --on-stale makes of the last
-  unbound,        // not in the kernel
+  static_weight,   // never advised
+  held_all_zero,   // the advice would leave the service without any server
+  held_panic,      // the advice would leave it fewer servers than --panic
+  foreign_weight,  // another program wrote it, and --drift lets it stand
+  held_stale,      // no fresh advice for --stale-after: what --on-stale makes of the last
+  unbound,         // not in the kernel
 
   static_ = static_weight,  // its word
 };
 BOOST_DESCRIBE_ENUM(Reason, leaving, foreign_zero, unclear_zero, quiesced, no_contact,
-                    not_confident, advice, static_, held_all_zero, held_panic, held_stale, unbound)
+                    not_confident, advice, static_, held_all_zero, held_panic, foreign_weight,
+                    held_stale, unbound)
 
 enum class ZeroAuthor : std::uint8_t { nobody, ours, foreign, unclear };  // nobody: it is not 0
 BOOST_DESCRIBE_ENUM(ZeroAuthor, nobody, ours, foreign, unclear)
 
 enum class Doubt : std::uint8_t { none, no_record, added_again, edited, restored };
 BOOST_DESCRIBE_ENUM(Doubt, none, no_record, added_again, edited, restored)
+
+// What is done about a weight that another program wrote.
+enum class DriftPolicy : std::uint8_t {
+  overwrite,  // with what is decided
+  report,     // it stands until something else is decided, and is a warning
+  adopt,      // it stands until then, as if it were decided
+};
+BOOST_DESCRIBE_ENUM(DriftPolicy, overwrite, report, adopt)
 
 // How old the advice of a group is, against what its GWM announced.
 enum class AdviceState : std::uint8_t {
@@ -69,6 +79,7 @@ std::string_view name(Doubt doubt);
 std::string_view name(ProbeState state);
 std::string_view name(AdviceState state);
 std::string_view name(OnStale action);
+std::string_view name(DriftPolicy policy);
 
 // A word of an answer. One that is not in our list is of a newer program, and is kept as it is;
 // none at all is the empty text.

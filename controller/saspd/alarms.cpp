@@ -189,12 +189,28 @@ void find_udp_stays(const Looked& service, const lb::KernelSettings& kernel, Ala
            first_of(dead), setting, in_words(value_of(kernel, setting)))});
 }
 
+// --drift report: it is the operator's to know that the advice is not followed.
+void find_foreign_weights(const Looked& service, const AlarmInput& input, Alarms& alarms) {
+  if (input.drift != DriftPolicy::report || service.decision == nullptr) return;
+  std::vector<std::string> foreign;
+  for (const auto& [endpoint, member] : service.decision->members) {
+    if (member.reason != Reason::foreign_weight) continue;
+    foreign.push_back(fmt::format("{} {}, not {}", text(endpoint), member.weight, member.target));
+  }
+  if (foreign.empty()) return;
+  alarms.push_back({"foreign_weight", false, service.name,
+                    fmt::format("another program has written weights that stand until other advice "
+                                "comes (--drift report): {}",
+                                first_of(foreign))});
+}
+
 void look_at(const Looked& service, const AlarmInput& input, Alarms& alarms) {
   find_no_server(service, input.unreachable, alarms);
   find_held(service, alarms);
   const auto losses = input.losses.find(service.settings.key);
   if (losses != input.losses.end()) find_sudden_loss(service, losses->second, alarms);
   find_no_advice(service, input, alarms);
+  find_foreign_weights(service, input, alarms);
   find_no_fallback(service, alarms);
   find_many_servers(service, alarms);
   find_persistent_drain(service, input.kernel, alarms);

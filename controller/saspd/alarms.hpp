@@ -15,6 +15,7 @@
 #include "controller/lb/observer.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/saspd/advice_watch.hpp"
+#include "controller/saspd/drift.hpp"
 #include "controller/saspd/loss_watch.hpp"
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
@@ -23,7 +24,7 @@ namespace saspd::director {
 
 // `urgent`: connections are lost or refused, or advice is not followed: not healthy.
 struct Alarm {
-  // held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_advice, no_fallback,
+  // foreign_weight, held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_advice, no_fallback,
   // no_room, no_server, partly_known, persistent_drain, port_reuse, sudden_loss, udp_stays,
   // unclear_zero, vanished
   std::string_view name;
@@ -46,6 +47,7 @@ struct AlarmInput {
   const lb::KernelSettings& kernel;
   std::size_t left_out = 0;  // members that registered themselves and are left out
   OnStale on_stale = OnStale::hold;
+  DriftPolicy drift = DriftPolicy::overwrite;
 };
 std::vector<Alarm> find_alarms(const AlarmInput& input);
 

@@ -13,6 +13,7 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.groups = options.groups;
   settings.policy = options.policy;
   settings.stale_after = options.stale_after;
+  settings.drift = options.drift;
   settings.dry_run = options.dry_run;
   settings.adopt = options.adopt;
   settings.trust = options.trust;

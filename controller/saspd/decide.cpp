@@ -38,6 +38,7 @@ class ServiceToDecide {
     verdict.scale = known_.scale(service_.key);
     verdict.decision = project(members, standing, limits_of(scheduler, service_.max), verdict.scale,
                                settings_.policy, now_);
+    let_stand(known_.standing(service_.key), pool_, verdict.decision);
     note_held_zeros(verdict);
     note_drains(verdict.decision);
     verdict.until = until_;

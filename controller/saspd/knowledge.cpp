@@ -172,6 +172,7 @@ void Knowledge::look(lb::Table table, const Look& look, TimePoint now) {
   if (look.adopt) advice_.adopt(table_, vanished_, changed);
   appeared_.clear();
   if (looked_) note_appeared(changed, before);
+  note_foreign_writes(changed, before, look);
   advice_.look(before, table_, changed, agenda_);
   observe(changed, look, now);
   looked_ = true;
@@ -199,6 +200,50 @@ void Knowledge::note_appeared(const std::set<lb::ServiceKey>& changed, const lb:
   for (const auto& key : changed) {
     if (table_.contains(key) && !before.contains(key) && advice_.has(key)) appeared_.push_back(key);
   }
+}
+
+void Knowledge::note_foreign_writes(const std::set<lb::ServiceKey>& changed,
+                                    const lb::Table& before, const Look& look) {
+  static const UncertainWeights certain;
+  for (const auto& service : changed) {
+    const auto old = before.find(service);
+    const auto now = table_.find(service);
+    if (now == table_.end()) {
+      foreign_writes_.erase(service);
+      standing_.erase(service);
+    }
+    const auto owner = advice_.owner_of(service);
+    if (old == before.end() || now == table_.end() || !owner) continue;
+    const auto tried = uncertain_.find(service);
+    auto found = director::foreign_writes(service, old->second, now->second,
+                                          tried != uncertain_.end() ? tried->second : certain);
+    const bool stands = look.lets_stand && !look.own_table && !owner->service->manage;
+    for (const auto& write : found) {
+      if (stands) stand(write);
+    }
+    if (!found.empty()) foreign_writes_[service] = std::move(found);
+  }
+  uncertain_.clear();
+}
+
+std::vector<ForeignWrite> Knowledge::take_foreign_writes(const lb::ServiceKey& service) {
+  auto taken = foreign_writes_.extract(service);
+  return taken.empty() ? std::vector<ForeignWrite>{} : std::move(taken.mapped());
+}
+
+// What was in the kernel before is what was decided when it was written: if that is decided still, the
+// advice has not changed since.
+void Knowledge::stand(const ForeignWrite& write) {
+  if (!write.weights || write.weights->now == 0) return;
+  const auto [standing, added] = standing_[write.service].try_emplace(*write.endpoint);
+  if (added) standing->second.target = write.weights->before;
+  standing->second.weight = write.weights->now;
+}
+
+const StandingWeights& Knowledge::standing(const lb::ServiceKey& service) const {
+  static const StandingWeights none;
+  const auto found = standing_.find(service);
+  return found != standing_.end() ? found->second : none;
 }
 
 // Brings what we know up to date with what the kernel shows now.
@@ -269,6 +314,7 @@ void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, Tim
   const lb::Pool& kernel = pool(service);
   scales_[service] = verdict->scale;
   advice_watches_[service] = verdict->advice;
+  forget_overruled(service, verdict->decision);
   const bool leaves = note_who_leaves(service, verdict->decision, now);
   note_who_serves(service, now);
   const bool avoided = note_who_is_avoided(service, verdict->decision, now);
@@ -277,6 +323,17 @@ void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, Tim
   agenda_.set_deadline(service, earliest({verdict->until, loss.deadline(kernel)}));
   // What is not in the kernel is forgotten at each look.
   if (leaves || avoided || restored || !table_.contains(service)) agenda_.mark(service);
+}
+
+// Foreign weights that do not stand any more.
+void Knowledge::forget_overruled(const lb::ServiceKey& service, const ServiceDecision& decision) {
+  const auto standing = standing_.find(service);
+  if (standing == standing_.end()) return;
+  std::erase_if(standing->second, [&decision](const auto& entry) {
+    const auto member = decision.members.find(entry.first);
+    return member == decision.members.end() || member->second.reason != Reason::foreign_weight;
+  });
+  if (standing->second.empty()) standing_.erase(standing);
 }
 
 // A decision that was not made anew would have been the same when others were.
@@ -344,13 +401,21 @@ void Knowledge::will_write(const lb::Plan& changes) {
       touched_.insert(*last);
       agenda_.mark(*last);
     }
+    if (change.writes_weight())
+      uncertain_[change.service][change.destination.endpoint] = change.destination.weight;
     ledger_.will_write(change);
   }
+}
+
+void Knowledge::is_certain(const lb::Change& change) {
+  const auto tried = uncertain_.find(change.service);
+  if (tried != uncertain_.end()) tried->second.erase(change.destination.endpoint);
 }
 
 void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
   const Endpoint& endpoint = change.destination.endpoint;
   lb::apply(change, table_);
+  is_certain(change);
   ledger_.wrote(change);
   if (change.action == lb::Action::remove_service) seen_.erase(change.service);
   if (change.action == lb::Action::remove_destination) {
@@ -366,6 +431,7 @@ void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
 }
 
 void Knowledge::refused(const lb::Change& change) {
+  is_certain(change);
   ledger_.refused(change);
 }
 

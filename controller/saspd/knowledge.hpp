@@ -12,6 +12,7 @@
 #include "controller/lb/dataplane.hpp"
 #include "controller/saspd/advice_book.hpp"
 #include "controller/saspd/advice_watch.hpp"
+#include "controller/saspd/drift.hpp"
 #include "controller/saspd/ledger.hpp"
 #include "controller/saspd/loss_watch.hpp"
 #include "controller/saspd/projection.hpp"
@@ -52,9 +53,10 @@ class Knowledge {
   };
   // How the kernel is looked at.
   struct Look {
-    bool adopt = false;      // see Reconciler::Settings
-    bool own_table = false;  // likewise
-    bool whole = false;      // the table has every service, not only those of groups
+    bool adopt = false;       // see Reconciler::Settings
+    bool own_table = false;   // likewise
+    bool whole = false;       // the table has every service, not only those of groups
+    bool lets_stand = false;  // foreign weights: see StandingWeight
   };
 
   explicit Knowledge(AdviceBook book);
@@ -81,6 +83,10 @@ class Knowledge {
   void wrote(const lb::Change& change, const Decision* decision);
   void refused(const lb::Change& change);
   void ledger_was_kept() { ledger_.was_kept(); }
+
+  // What others wrote of this service since it was decided last; it is forgotten.
+  std::vector<ForeignWrite> take_foreign_writes(const lb::ServiceKey& service);
+  const StandingWeights& standing(const lb::ServiceKey& service) const;
 
   // --- the services that are to be decided: taken from the agenda
   std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);
@@ -118,12 +124,17 @@ class Knowledge {
   void keep_until_last_decision(const lb::ServiceKey& service);
   std::set<lb::ServiceKey> note_vanished(const std::set<lb::ServiceKey>& changed,
                                          const lb::Table& before, TimePoint now);
+  void note_foreign_writes(const std::set<lb::ServiceKey>& changed, const lb::Table& before,
+                           const Look& look);
+  void stand(const ForeignWrite& write);
   void note_appeared(const std::set<lb::ServiceKey>& changed, const lb::Table& before);
   void observe(const std::set<lb::ServiceKey>& changed, const Look& look, TimePoint now);
   void look_at_ledger(std::set<lb::ServiceKey> services, const Look& look);
   std::vector<Ledger::Watched> watched(const Look& look) const;
   void see(const lb::ServiceKey& service, TimePoint now);
   void note_who_serves(const lb::ServiceKey& service, TimePoint now);
+  void forget_overruled(const lb::ServiceKey& service, const ServiceDecision& decision);
+  void is_certain(const lb::Change& change);
   bool note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
                        TimePoint now);
   bool note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
@@ -139,6 +150,9 @@ class Knowledge {
   bool watches_anew_ = false;  // the next look tells the ledger which services are watched
   // The next look has to look at them, even if they are in the kernel as they were.
   std::set<lb::ServiceKey> touched_;
+  std::map<lb::ServiceKey, std::vector<ForeignWrite>> foreign_writes_;
+  std::map<lb::ServiceKey, UncertainWeights> uncertain_;  // since the last look
+  std::map<lb::ServiceKey, StandingWeights> standing_;
   std::vector<lb::ServiceKey> appeared_;
   std::map<lb::ServiceKey, TimePoint> vanished_;
   std::map<lb::ServiceKey, SeenOfService> seen_;

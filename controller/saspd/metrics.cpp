@@ -163,6 +163,7 @@ void add_groups(Families& families, const Status& status, TimePoint now) {
   Family held = gauge("saspd_group_held", "1 while advice for this group is held back.");
   Family alarms = gauge("saspd_group_alarm", "1 while this alarm is raised.");
   Family changes = counter("saspd_weight_changes_total", "Weights written, by the rule.");
+  Family drift = counter("saspd_drift_total", "Writes of other programs to what saspd steers.");
   Family age = gauge("saspd_group_advice_age_seconds",
                      "Time since a GWM last gave fresh advice for this group.");
   Family state = gauge("saspd_group_advice_state",
@@ -178,6 +179,7 @@ void add_groups(Families& families, const Status& status, TimePoint now) {
       const bool counts = std::find(group.gwms.begin(), group.gwms.end(), gwm) != group.gwms.end();
       add(followed, counts ? 1 : 0, {{"group", group.name}, {"gwm", status.gwms[gwm].endpoint}});
     }
+    add(drift, static_cast<double>(group.drift.total), {{"group", group.name}});
     std::set<Labels> raised;  // one may be there for more than one reason
     for (const auto& alarm : group.alarms) {
       raised.insert({{"group", group.name},
@@ -197,7 +199,7 @@ void add_groups(Families& families, const Status& status, TimePoint now) {
           {{"group", group.name}, {"reason", std::string(name(reason))}});
   }
   take(families, {std::move(unbound), std::move(held), std::move(alarms), std::move(changes),
-                  std::move(age), std::move(state), std::move(followed)});
+                  std::move(age), std::move(state), std::move(followed), std::move(drift)});
 }
 
 // --- members

@@ -21,6 +21,7 @@ void News::work(const Work& work) {
     log_.info("{} is in the kernel now", lb::text(work.appeared[i]));
   if (work.appeared.size() > max_changes_logged)
     log_.info("{} services are in the kernel now", work.appeared.size());
+  drifts(work.drifts);
   if (settings_.dry_run) return planned(work.applied);
   for (const auto& change : work.applied) {
     if (change.action == lb::Action::repair_service) {
@@ -38,6 +39,15 @@ void News::work(const Work& work) {
   if (work.failures.empty()) return kernel({});
   kernel(fmt::format("{} of {} changes not written, first: {}", work.failures.size(),
                      work.failures.size() + work.applied.size(), work.failures.front().detail));
+}
+
+void News::drifts(const std::vector<Drift>& drifts) {
+  for (std::size_t i = 0; i < std::min(drifts.size(), max_changes_logged); ++i)
+    log_.warning("{}", drifts[i].text());
+  if (drifts.size() > max_changes_logged) {
+    log_.warning("{} more writes of other programs: saspctl status",
+                 drifts.size() - max_changes_logged);
+  }
 }
 
 // The plan stays the same until the advice or the kernel changes; it is reported once.

@@ -45,6 +45,7 @@ class News {
   const std::string& keepalived_error() const { return keepalived_error_; }
 
  private:
+  void drifts(const std::vector<Drift>& drifts);
   void planned(const lb::Plan& plan);
   void alarm(const AlarmChange& change);
 

@@ -149,6 +149,14 @@ void add_service_options(cli::Cli& cli, Options& options, Backends backends) {
   cli.option("--reconcile-interval", "SECONDS", options.reconcile_interval, cli::seconds(1, 3600),
              "how often the kernel is read, and weights of other programs are overwritten");
   cli.option(
+      "--drift", "overwrite|report|adopt", options.drift,
+      cli::one_of<DriftPolicy>({{"overwrite", DriftPolicy::overwrite},
+                                {"report", DriftPolicy::report},
+                                {"adopt", DriftPolicy::adopt}}),
+      "with IPVS: what becomes of a weight that another program wrote: it is overwritten; it "
+      "stands until other advice comes, with a warning; or it stands until then as if it had "
+      "been advised. A weight of 0 stays in any case");
+  cli.option(
       "--stale-after", "SECONDS", options.stale_after, parse_stale_after,
       "how long a service may be without fresh advice, whatever the reason, before it raises "
       "the alarm no_advice and --on-stale acts. Default: three times the interval, at least "
@@ -390,11 +398,11 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli::add_common_options(
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
-  cli.not_built_yet({"--drift", "--max-step"});
+  cli.not_built_yet({"--max-step"});
   // What Controller::reconfigure() takes over.
   cli.live({"--gwm", "--gwm-merge", "--service", "--member", "--adopt", "--mode", "--trust",
-            "--no-change", "--interval", "--reconcile-interval", "--stale-after", "--on-stale",
-            "--on-all-zero", "--panic", "--min-change"});
+            "--no-change", "--interval", "--reconcile-interval", "--drift", "--stale-after",
+            "--on-stale", "--on-all-zero", "--panic", "--min-change"});
   const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
       if (options.verb == cli::Verb::run) return {};

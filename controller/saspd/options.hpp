@@ -58,6 +58,7 @@ struct Options : cli::ClientOptions {
   std::optional<Duration> stale_after;  // nothing: by the interval
   std::chrono::seconds reconcile_interval{5};
   ProjectionPolicy policy;
+  DriftPolicy drift = DriftPolicy::overwrite;
   bool dry_run = false;
 
   std::string ledger = "/var/lib/saspd/ledger";  // empty: none

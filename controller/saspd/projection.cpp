@@ -161,6 +161,8 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing
   ServiceDecision decision = scaled(drafts, limits, scale, policy, held.has_value());
   decision.nobody_known = nobody_known;
   decision.held = held;
+  for (auto& [endpoint, member] : decision.members)
+    member.target = member.weight;
   if (standing != Standing::stale) return decision;
   for (auto& [endpoint, member] : decision.members) {
     if (stands_on_stale(member)) member.reason = Reason::held_stale;

@@ -61,7 +61,8 @@ using report::Reason;
 struct Decision {
   std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler
   Reason reason = Reason::static_weight;
-  bool has_served = false;  // it has been seen with a weight
+  bool has_served = false;   // it has been seen with a weight
+  std::uint32_t target = 0;  // the weight, if no foreign one stood
 };
 
 struct ServiceDecision {

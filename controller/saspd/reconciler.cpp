@@ -120,6 +120,9 @@ bool Reconciler::list(Work& work, TimePoint now) {
   if (settings_.adopt) {
     std::erase_if(weight_changes_,
                   [this](const auto& entry) { return !known_.table().contains(entry.first); });
+    std::erase_if(drifts_, [this](const auto& entry) {
+      return !known_.advice().groups().contains(entry.first);
+    });
   }
   return true;
 }
@@ -136,7 +139,15 @@ Result<lb::Table> Reconciler::list() const {
 }
 
 void Reconciler::look(lb::Table table, Knowledge& known, TimePoint now) const {
-  known.look(std::move(table), {settings_.adopt, settings_.own_table, lists_all()}, now);
+  known.look(std::move(table),
+             {settings_.adopt, settings_.own_table, lists_all(),
+              settings_.drift != DriftPolicy::overwrite},
+             now);
+}
+
+bool Reconciler::is_ours_alone(const lb::ServiceKey& service) const {
+  const auto owner = known_.advice().owner_of(service);
+  return settings_.own_table || (owner && owner->service->manage);
 }
 
 // --- what it shall have
@@ -164,7 +175,19 @@ void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& s
   const bool same_members = verdict ? decisions_.replace(service, std::move(verdict->decision))
                                     : decisions_.drop(service);
   if (!same_members || regrouped_) wanted_changed_.insert(group);
+  note_drifts(service, work, now);
   plan_writes(service, decisions_.find(service), known_, settings, now, backlog_);
+}
+
+void Reconciler::note_drifts(const lb::ServiceKey& service, Work& work, TimePoint now) {
+  for (auto& write : known_.take_foreign_writes(service)) {
+    auto follows =
+        what_follows(write, decisions_.find(service), settings_.drift, is_ours_alone(service));
+    work.drifts.push_back({std::move(write), std::move(follows), now});
+    DriftCount& count = drifts_[group_of(service)];
+    ++count.total;
+    count.last = work.drifts.back();
+  }
 }
 
 void Reconciler::plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
@@ -416,10 +439,10 @@ AlarmsByGroup Reconciler::new_alarms(const std::set<IpAddress>& unreachable) {
 
 std::vector<Alarm> Reconciler::alarms(const Group& group,
                                       const std::set<IpAddress>& unreachable) const {
-  auto found =
-      find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
-                   known_.losses(), known_.advice_watches(), known_.vanished(), unreachable,
-                   kernel_settings_, group.self_registered.left_out(), settings_.policy.on_stale});
+  auto found = find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
+                            known_.losses(), known_.advice_watches(), known_.vanished(),
+                            unreachable, kernel_settings_, group.self_registered.left_out(),
+                            settings_.policy.on_stale, settings_.drift});
   for (const auto& service : group.settings.services) {
     if (auto alarm = no_room_.alarm(service.key)) found.push_back(std::move(*alarm));
   }
@@ -436,6 +459,10 @@ std::vector<Reconciler::GroupView> Reconciler::view(const std::set<IpAddress>& u
   for (auto& view : views)
     view.freshness = freshness_of(known_, known_.advice().groups().at(view.name),
                                   settings_.stale_after, settings_.policy.on_stale);
+  for (auto& view : views) {
+    if (const auto drift = drifts_.find(view.name); drift != drifts_.end())
+      view.drift = drift->second;
+  }
   return views;
 }
 

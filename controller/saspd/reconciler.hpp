@@ -42,6 +42,7 @@ struct Work {
   std::vector<lb::ServiceKey> appeared;  // services of a group, after the first list
   std::size_t remaining = 0;             // of the plan, after this chunk of it
   bool more = false;                     // call again, after giving other work a turn
+  std::vector<Drift> drifts;             // what others wrote, of the services that were decided
   // Of the services that were decided: the zeros that are not ours to raise, before and now.
   HeldZeros zeros_before;
   HeldZeros zeros;
@@ -64,6 +65,7 @@ class Reconciler {
     std::size_t gwms = 1;  // how many GWMs there are
     GwmMerge merge = GwmMerge::primary;
     bool dry_run = false;
+    DriftPolicy drift = DriftPolicy::overwrite;
     bool adopt = false;  // every service of the kernel that no group names is a group of its own
     bool own_table = false;               // see lb::Dataplane::Traits; services of no group go
     std::optional<Duration> stale_after;  // see patience_with()
@@ -151,6 +153,8 @@ class Reconciler {
   static void plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
                           const Knowledge& known, const DecisionSettings& settings, TimePoint now,
                           Backlog& backlog);
+  void note_drifts(const lb::ServiceKey& service, Work& work, TimePoint now);
+  bool is_ours_alone(const lb::ServiceKey& service) const;
   void take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work);
   std::string group_of(const lb::ServiceKey& service) const;
   void keep_ledger();
@@ -180,6 +184,7 @@ class Reconciler {
   bool overtaken_ = false;       // since the last list
   bool looked_at_once_ = false;  // because of that, since look_again()
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
+  std::map<std::string, DriftCount> drifts_;  // by group
 
   bool regrouped_ = false;  // since the last decision: a service may be another group's
   std::set<std::string> wanted_changed_;  // groups that may want other members registered

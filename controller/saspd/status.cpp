@@ -100,6 +100,24 @@ report::Service service(const Reconciler::ServiceView& from) {
   return service;
 }
 
+report::Drift drift(const Drift& from, TimePoint now) {
+  const ForeignWrite& write = from.write;
+  report::Drift drift;
+  drift.service = lb::text(write.service);
+  if (write.endpoint) {
+    drift.address = write.endpoint->address.text();
+    drift.port = write.endpoint->port;
+  }
+  if (write.weights) {
+    drift.old_weight = write.weights->before;
+    drift.weight = write.weights->now;
+  }
+  drift.what = write.what;
+  drift.follows = from.follows;
+  drift.age_s = seconds_between(from.when, now);
+  return drift;
+}
+
 void add_freshness(report::GroupSummary& group, const Freshness& from, TimePoint now) {
   const auto state = from.state(now);
   group.advice_state = state;
@@ -121,6 +139,8 @@ report::GroupSummary summary(const Status& status, const Reconciler::GroupView& 
                             [](const auto& one) { return one.present; });
   group.held = held(from);
   if (from.freshness) add_freshness(group, *from.freshness, now);
+  group.drift_total = from.drift.total;
+  if (from.drift.last) group.last_drift = drift(*from.drift.last, now);
   group.alarms = each<report::Alarm>(from.alarms, [](const Alarm& alarm) {
     return report::Alarm{std::string(alarm.name), alarm.urgent, unless_empty(alarm.service),
                          alarm.detail};
@@ -196,6 +216,8 @@ std::string explain(const Status& status, const Reconciler::MemberView& member,
                        "the GWM advises weight {}; it is {}: scaled for the service's scheduler, "
                        "or closer than --min-change",
                        advised, member.effective_weight);
+    case Reason::foreign_weight:
+      return "another program or person wrote it, and it stands until other advice comes (--drift)";
     case Reason::held_stale:
       return freshness ? explain_stale(*freshness, now) : std::string("the advice is stale");
     case Reason::static_weight:

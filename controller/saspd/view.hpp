@@ -47,6 +47,7 @@ struct GroupView {
   std::vector<ServiceView> services;
   std::vector<MemberView> members;
   std::vector<Alarm> alarms;
+  DriftCount drift{};
   std::optional<Freshness> freshness{};  // of its advice; nothing: no service of it was decided
   std::vector<std::size_t> gwms{};       // all whose advice counts: see GwmChoice
 };

@@ -103,6 +103,8 @@ class World {
     settings.policy.panic = dice_.one_of({0U, 0U, 50U});
     settings.policy.min_change = dice_.one_of({0U, 0U, 20U});
     settings.policy.hold_all_zero = !dice_.once_in(4);
+    settings.drift =
+        dice_.one_of({DriftPolicy::overwrite, DriftPolicy::report, DriftPolicy::adopt});
     settings.policy.on_stale = dice_.one_of({OnStale::hold, OnStale::static_, OnStale::drain});
     if (dice_.once_in(2)) settings.stale_after = seconds{dice_.one_of({7, 60, 600})};
     settings.groups = {group("a", {1, 2}, settings.own_table), group("b", {3}, settings.own_table),

@@ -82,6 +82,9 @@ Reconciler::GroupView web() {
   group.members = {advised, held};
   group.alarms = {{"no_fallback", true, service, "set the flag"},
                   {"mixed_kinds", false, "", "two kinds"}};
+  const ForeignWrite write{*lb::parse_service(service), Endpoint::parse("10.0.0.1:80").value(),
+                           "weight 40 -> 7", ForeignWrite::Weights{40, 7}};
+  group.drift = {3, Drift{write, "it stays", now - 5s}};
   group.freshness =
       Freshness{OnStale::drain, Guidance::advised, true, now - 30s, now - 15s, now + 150s};
   return group;
@@ -134,7 +137,9 @@ TEST(StatusAnswer, HasEverything) {
       R"("duplicate_uid":true}],"groups":[{"name":"web","gwm":"gwm1.example:3860","gwms":["gwm1.example:3860"],"bound":true,)"
       R"("held":"panic",)"
       R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
-      R"("on_stale":"drain","alarms":[{"name":"no_fallback","urgent":true,)"
+      R"("on_stale":"drain","drift_total":3,"last_drift":{"service":"tcp:192.0.2.10:80",)"
+      R"("address":"10.0.0.1","port":80,"old_weight":40,"weight":7,"what":"weight 40 -> 7",)"
+      R"("follows":"it stays","age_s":5},"alarms":[{"name":"no_fallback","urgent":true,)"
       R"("service":"tcp:192.0.2.10:80","detail":"set the flag"},{"name":"mixed_kinds",)"
       R"("urgent":false,"service":null,"detail":"two kinds"}],"services":[{)"
       R"("spec":"tcp:192.0.2.10:80","present":true,"managed":false,"scheduler":"wrr"},{)"
@@ -151,7 +156,7 @@ TEST(StatusAnswer, HasEverything) {
       R"("author":"unclear","doubt":"no_record","keepalived":true}}]},{"name":"db","gwm":null,"gwms":[],)"
       R"("bound":false,"held":null,)"
       R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
-      R"("on_stale":null,"alarms":[],"services":[],"members":[{"address":"10.0.0.3",)"
+      R"("on_stale":null,"drift_total":0,"last_drift":null,"alarms":[],"services":[],"members":[{"address":"10.0.0.3",)"
       R"("port":0,"protocol":null,"label":"","service":"fwmark6:7","advice":null,)"
       R"("effective_weight":0,"kernel_weight":null,"reason":"static","quiesced_by":null,"zero":null,"slots":65537,)"
       R"("reachable":true,"next_hop":"02:00:00:00:00:01 on eth0","packets":9,"bytes":900,)"
@@ -186,14 +191,16 @@ TEST(GroupsAnswer, CountTheirMembers) {
       R"({"schema_version":1,"program":"saspd","groups":[{"name":"web",)"
       R"("gwm":"gwm1.example:3860","gwms":["gwm1.example:3860"],"bound":true,"held":"panic",)"
       R"("advice_state":"ageing","advice_age_s":30,"advice_lack":"no_answer","stale_in_s":150,)"
-      R"("on_stale":"drain","alarms":[{"name":"no_fallback",)"
+      R"("on_stale":"drain","drift_total":3,"last_drift":{"service":"tcp:192.0.2.10:80",)"
+      R"("address":"10.0.0.1","port":80,"old_weight":40,"weight":7,"what":"weight 40 -> 7",)"
+      R"("follows":"it stays","age_s":5},"alarms":[{"name":"no_fallback",)"
       R"("urgent":true,"service":"tcp:192.0.2.10:80","detail":"set the flag"},{)"
       R"("name":"mixed_kinds","urgent":false,"service":null,"detail":"two kinds"}],"services":[{)"
       R"("spec":"tcp:192.0.2.10:80","present":true,"managed":false,"scheduler":"wrr"},{)"
       R"("spec":"udp:[2001:db8::1]:53","present":false,"managed":true,"scheduler":null}],)"
       R"("member_counts":{"all":2}},{"name":"db","gwm":null,"gwms":[],"bound":false,"held":null,)"
       R"("advice_state":null,"advice_age_s":null,"advice_lack":null,"stale_in_s":null,)"
-      R"("on_stale":null,"alarms":[],"services":[],"member_counts":{"all":2}}]})");
+      R"("on_stale":null,"drift_total":0,"last_drift":null,"alarms":[],"services":[],"member_counts":{"all":2}}]})");
 }
 
 TEST(MembersAnswer, AreOfOneGroupOrOfAll) {
