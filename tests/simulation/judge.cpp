@@ -69,6 +69,7 @@ void Judge::wrote(Author author, const lb::ServiceKey& service, const Server& se
     ours(service, server, before, after, ghost);
   } else {
     disturbed_ = now_;
+    if (before && before->weight > 0 && !(after && after->weight > 0)) ghost.taken = now_;
     theirs(author, before, after, ghost);
   }
   if (std::find(never_.begin(), never_.end(), shown_ ? shown_() : "") != never_.end())
@@ -84,7 +85,8 @@ void Judge::wrote(Author author, const lb::ServiceKey& service,
     disturbed_ = now_;
     if (!after) {
       for (auto& [key, ghost] : ghosts_)
-        if (key.first == service) ghost.remembered = ghost.ours || ghost.remembered;
+        if (key.first == service)
+          ghost.remembered = ghost.ours || ghost.remembered;
     }
     return;
   }
@@ -136,19 +138,23 @@ void Judge::check_blackout(const lb::ServiceKey& service, const Server& server) 
   const auto* now = kernel_.find(service);
   if (!options_.hold_all_zero || now == nullptr || now->any_positive()) return;
   // Somebody else has taken another server meanwhile, which the next look shows.
-  if (now_ - disturbed_ <= std::chrono::seconds{options_.reconcile_interval}) return;
+  const auto lately = [this](const auto& time) {
+    return time && now_ - *time <= std::chrono::seconds{options_.reconcile_interval};
+  };
+  for (const auto& [key, ghost] : ghosts_)
+    if (key.first == service && lately(ghost.taken)) return;
   for (const auto& row : now->destinations) {
     const Ghost& ghost = ghosts_[{service, row.server}];
     if (!ghost.ours || ghost.others || ghost.unseen || ghost.unclear) continue;
-    const bool lately = ghost.positive && now_ - *ghost.positive < 9min;
-    if (ghost.quiesced || is_quiesced(service, row.server) || !lately) continue;
+    const bool served = ghost.positive && now_ - *ghost.positive < 9min;
+    if (ghost.quiesced || is_quiesced(service, row.server) || !served) continue;
     return complain(fmt::format("{}: the last weight of the service goes, and {} was not quiesced",
                                 where(service, server), row.server.text()));
   }
 }
 
-void Judge::theirs(Author, const std::optional<Real>& before, const std::optional<Real>& after,
-                   Ghost& ghost) {
+void Judge::theirs(Author, const std::optional<Real>& before,
+                   const std::optional<Real>& after, Ghost& ghost) {
   if (!after) return;
   if (after->weight > 0) {
     ghost.ours = ghost.others = ghost.unseen = ghost.unclear = false;
@@ -267,7 +273,9 @@ void Judge::keepalived_said(const lb::ServiceKey& service, const Server& server,
   const auto* now = kernel_.find(service);
   const auto* row = now != nullptr ? now->find(server) : nullptr;
   if (row == nullptr || row->real.weight > 0) return;
-  if (!up) ghost.unseen = true;
+  if (up) return;
+  ghost.unseen = true;
+  ghost.unclear = false;
 }
 
 Judge::Saved Judge::save() const {

@@ -98,6 +98,7 @@ class Judge : public Witness {
     View view;                 // as saspd knows it
     std::optional<Real> read;  // last, in this life
     std::optional<TimePoint> positive;
+    std::optional<TimePoint> taken;  // its weight, by somebody else
   };
 
  public:
