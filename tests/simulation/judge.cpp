@@ -85,8 +85,7 @@ void Judge::wrote(Author author, const lb::ServiceKey& service,
     disturbed_ = now_;
     if (!after) {
       for (auto& [key, ghost] : ghosts_)
-        if (key.first == service)
-          ghost.remembered = ghost.ours || ghost.remembered;
+        if (key.first == service) ghost.remembered = ghost.ours || ghost.remembered;
     }
     return;
   }
@@ -153,8 +152,8 @@ void Judge::check_blackout(const lb::ServiceKey& service, const Server& server) 
   }
 }
 
-void Judge::theirs(Author, const std::optional<Real>& before,
-                   const std::optional<Real>& after, Ghost& ghost) {
+void Judge::theirs(Author, const std::optional<Real>& before, const std::optional<Real>& after,
+                   Ghost& ghost) {
   if (!after) return;
   if (after->weight > 0) {
     ghost.ours = ghost.others = ghost.unseen = ghost.unclear = false;
