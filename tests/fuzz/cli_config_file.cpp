@@ -56,7 +56,7 @@ struct Program {
 
 template <auto parse_options, auto&... more>
 ExitCode code_of(int argc, const char* const* argv) {
-  const auto parsed = parse_options(argc, argv, more...);
+  const auto parsed = parse_options(argc, argv, more..., nullptr);
   const auto* code = std::get_if<ExitCode>(&parsed);
   return code == nullptr ? ExitCode::ok : *code;
 }
