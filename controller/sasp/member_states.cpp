@@ -64,12 +64,14 @@ bool MemberStates::answered(ReturnCode code, TimePoint retry) {
     if (kind == CodeClass::done || gone) {
       said.quiesced = asked.quiesces;
       said.confirmed = true;
+      said.refused = false;
     } else {
+      said.refused = !asked.quiesces;
       said.retry = retry;
     }
   }
   ++generation_;
-  return !asked.quiesces && kind == CodeClass::done;
+  return !asked.quiesces && !gone;
 }
 
 void MemberStates::learn(const WantedStates& wanted,
@@ -85,9 +87,12 @@ void MemberStates::learn(const WantedStates& wanted,
   }
   for (const auto& [group, members] : wanted) {
     for (const auto& [member, wants] : members) {
-      if (wants.quiesced || said_.contains({group, member})) continue;
+      if (wants.quiesced) continue;
       const auto entry = quiesced.find({group, member});
-      said_[{group, member}] = {entry != quiesced.end() && entry->second, true, {}};
+      const bool is_quiesced = entry != quiesced.end() && entry->second;
+      const auto [said, is_new] = said_.try_emplace({group, member});
+      if (is_new || (entry != quiesced.end() && !is_quiesced))
+        said->second = {is_quiesced, true, false, {}};
     }
   }
   ++generation_;
@@ -113,7 +118,7 @@ bool MemberStates::is_ours(const WantedStates& wanted, const Name& name) const {
   if (wants == members.end()) return false;
   if (wants->second.quiesced) return true;
   const auto said = said_.find(name);
-  return said == said_.end() || said->second.quiesced;
+  return said == said_.end() || (said->second.quiesced && !said->second.refused);
 }
 
 bool MemberStates::is_lifted(const std::string& group, const MemberKey& member) const {

@@ -3,7 +3,9 @@
 // reports are therefore our own: they are an echo, and no advice. A value, one for each GWM.
 //
 // A quiesce outlives a connection, and us. What an earlier life may have asked for is wanted as
-// not quiesced: it is lifted where the GWM still reports it, and is an echo until then.
+// not quiesced: it is lifted where the GWM still reports it, and is an echo until the GWM answers.
+// One whose lift is refused counts as somebody else's, and the lift is tried again: a GWM that takes
+// no states from load balancers has taken no quiesce of ours either.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +33,7 @@ class MemberStates {
   std::optional<SetMemberStateRequest> next(const std::string& lb_uid, const WantedStates& wanted,
                                             std::size_t most, TimePoint now);
   // To that request, with `code`. One that is not accepted is repeated at `retry`. Returns whether
-  // members are quiesced no more, so that their weights have to be asked for.
+  // quiesces that were an echo are none any more, so that weights have to be asked for.
   bool answered(ReturnCode code, TimePoint retry);
 
   // A complete answer of the GWM.
@@ -49,6 +51,7 @@ class MemberStates {
   struct Said {
     bool quiesced = false;
     bool confirmed = false;  // on this connection
+    bool refused = false;    // its lift: whoever the quiesce is of, it counts
     TimePoint retry;
   };
 

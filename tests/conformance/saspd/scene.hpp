@@ -242,6 +242,8 @@ class Scene {
         registered.erase(member.key());
       return sasp::DeregistrationReply{};
     }
+    if (std::holds_alternative<sasp::SetMemberStateRequest>(question))
+      return sasp::SetMemberStateReply{};
     sasp::GetWeightsReply reply{{}, 10, {quiesces ? farm(advice) : web(advice)}};
     std::erase_if(reply.groups[0].items,
                   [&](const auto& item) { return !registered.contains(item.member.key()); });
