@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <regex>
+#include <sstream>
 
 #include "tests/e2e/saspd/fixture.hpp"
 #include "tests/support/http_get.hpp"
@@ -74,8 +75,6 @@ TEST_F(SaspdProcess, StartedByRootBecomesItsOwnUser) {
   ledger_ = path("state/ledger");  // in a folder that saspd makes, and that user may write
   start_where_user(4711);
   ASSERT_TRUE(comes_to("40 30 20 10"));
-  // Before somebody edits weights, of which it warns.
-  EXPECT_EQ(saspd_->log().find("warning: "), std::string::npos) << saspd_->log();
   expect_only(saspd_->pid(), 4711, cap_net_admin);
   expect_that_it_works();
   struct stat socket {};
@@ -89,7 +88,14 @@ TEST_F(SaspdProcess, StartedByRootBecomesItsOwnUser) {
   saspd_->send(SIGTERM);
   EXPECT_EQ(saspd_->wait(seconds{2}), 0);
   EXPECT_NE(saspd_->log().find("info: "), std::string::npos) << "levels are named in another way";
-  EXPECT_EQ(saspd_->log().find("error: "), std::string::npos) << saspd_->log();
+  // But of sasp-gwm that was not there yet, and of weights that this test edits.
+  std::istringstream log(saspd_->log());
+  for (std::string line; std::getline(log, line);) {
+    const bool is_meant = line.find("cannot connect to 127.0.0.1:3860") != std::string::npos ||
+                          line.find("another program has changed weight") != std::string::npos;
+    EXPECT_TRUE(is_meant || line.find("warning: ") == std::string::npos) << line;
+    EXPECT_EQ(line.find("error: "), std::string::npos) << line;
+  }
 }
 
 TEST_F(SaspdProcess, StartedByRootWithoutThatUserKeepsOneCapability) {
