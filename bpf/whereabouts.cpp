@@ -90,20 +90,22 @@ Whereabouts look_for_shares(const Record& record) {
   return found;
 }
 
-std::vector<Attachment> recorded_attachments(const std::string& pins) {
-  std::vector<Attachment> attached;
+void add_recorded(const std::string& pins, std::vector<Attachment>& attached) {
   const auto record = read_record(path_of(pins, record_pin));
-  if (!record) return attached;
+  if (!record) return;
+  const auto is_known = [&attached](std::uint32_t interface) {
+    return std::any_of(attached.begin(), attached.end(),
+                       [interface](const auto& one) { return one.interface == interface; });
+  };
   for (const auto& [name, index] : *record) {
     const auto shared = shared_interface_of(name);
-    if (!shared && !interface_of(name)) continue;
+    if ((!shared && !interface_of(name)) || is_known(index)) continue;
     const auto program =
         record->find(shared ? dispatcher_entry(*shared) : std::string(program_entry));
     const auto there = program_on(index);
     if (program != record->end() && there.program != 0 && there.program == program->second)
       attached.push_back({index, !there.generic});
   }
-  return attached;
 }
 
 bool shares(const Record& record) {

@@ -24,9 +24,9 @@ Whereabouts look_for_links(const std::string& pins);
 // known anew.
 Whereabouts look_for_shares(const Record& record);
 
-// The interfaces of the record that have the program, or the dispatcher that took it in, now; by
-// what the kernel says of them.
-std::vector<Attachment> recorded_attachments(const std::string& pins);
+// Adds the interfaces of the record that are missing in `attached` and have the program, or the
+// dispatcher that took it in, now; by what the kernel says of them.
+void add_recorded(const std::string& pins, std::vector<Attachment>& attached);
 
 // Whether it was attached with --share.
 bool shares(const Record& record);

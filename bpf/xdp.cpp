@@ -52,21 +52,17 @@ Result<void> Xdp::open_maps() {
   if (!maps) return fail(maps.error());
   maps_.emplace(std::move(*maps));
   followed_.clear();
-  return read_attached();
+  if (const auto read = read_attached(); !read) return fail(read.error());
+  return {};
 }
 
-Result<void> Xdp::read_attached() {
-  const auto devices = read_devices(maps_->devices.descriptor());
-  if (!devices) return fail(devices.error());
+Result<DeviceTable> Xdp::read_attached() {
+  auto devices = read_devices(maps_->devices.descriptor());
+  if (!devices) return devices;
   attached_ = attachments(*devices);
   // What the map has lost is still to be seen at the interfaces.
-  for (const auto& one : recorded_attachments(pins_)) {
-    const bool is_known = std::any_of(attached_.begin(), attached_.end(), [&](const auto& known) {
-      return known.interface == one.interface;
-    });
-    if (!is_known) attached_.push_back(one);
-  }
-  return {};
+  add_recorded(pins_, attached_);
+  return devices;
 }
 
 // The program was attached again, and our maps are those of a program that is gone.
@@ -418,13 +414,11 @@ Result<void> Xdp::set_next_hops(const std::map<IpAddress, NextHop>& next_hops) {
 
 Result<void> Xdp::set_devices(const netlink::Links& links) {
   if (pins_replaced()) return {};
-  if (auto read = read_attached(); !read) return read;
-  const int map = maps_->devices.descriptor();
-  const auto before = read_devices(map);
+  const auto before = read_attached();
   if (!before) return fail(before.error());
   auto [after, surplus] = arrange_devices(*before, links, attached_);
   surplus_devices_ = std::move(surplus);
-  return write_devices(map, *before, after);
+  return write_devices(maps_->devices.descriptor(), *before, after);
 }
 
 }  // namespace saspd::bpf

@@ -115,7 +115,7 @@ class Xdp final : public lb::ObservedDataplane {
 
   Xdp(std::string pins, Now now) : pins_(std::move(pins)), now_(std::move(now)) {}
   Result<void> open_maps();
-  Result<void> read_attached();
+  Result<DeviceTable> read_attached();
   bool pins_replaced() const;
 
   Result<void> read();
