@@ -78,6 +78,14 @@ Result<void> check_encoding(std::string_view text) {
   return fail(std::errc::invalid_argument, "the text is UTF-16; save it as UTF-8");
 }
 
+Result<void> check_whole(std::string_view text) {
+  if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
+  if (text.empty() || text.back() == '\n') return {};
+  return fail(std::errc::invalid_argument,
+              "the last line has no newline: either the file is still being written, or a line "
+              "break is missing");
+}
+
 std::optional<std::string> decimal_of_hexadecimal(std::string_view text) {
   if (!text.starts_with("0x") && !text.starts_with("0X")) return {};
   text.remove_prefix(2);

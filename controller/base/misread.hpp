@@ -22,6 +22,9 @@ Result<void> check_blanks(std::string_view text);
 // Refuses UTF-16, which some editors write.
 Result<void> check_encoding(std::string_view text);
 
+// Refuses that, and a text whose last line does not end: its writer may not have finished it.
+Result<void> check_whole(std::string_view text);
+
 // "0x28" in decimal; empty if it is not a hexadecimal number of at most 16 digits.
 std::optional<std::string> decimal_of_hexadecimal(std::string_view text);
 

@@ -74,12 +74,7 @@ std::vector<MemberName> Drains::in_file(const MemberName& member) const {
 }
 
 Result<std::set<MemberName>> parse_drains(std::string_view text) {
-  if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
-  if (!text.empty() && text.back() != '\n') {
-    return fail(std::errc::invalid_argument,
-                "the last line has no newline: either the file is still being written, or a line "
-                "break is missing");
-  }
+  if (const auto ok = check_whole(text); !ok) return fail(ok.error());
   std::set<MemberName> drains;
   const auto read = for_each_line(text, [&](std::string_view line) -> Result<void> {
     auto name = parse_line(line);

@@ -123,12 +123,7 @@ bool is_system(const std::pair<const sasp::MemberKey, Advice>& member) {
 }  // namespace
 
 Result<AdviceTable> parse_weights(std::string_view text) {
-  if (const auto ok = check_encoding(text); !ok) return fail(at("line 1", ok.error()));
-  if (!text.empty() && text.back() != '\n') {
-    return fail(std::errc::invalid_argument,
-                "the last line has no newline: either the file is still being written, or a line "
-                "break is missing");
-  }
+  if (const auto ok = check_whole(text); !ok) return fail(ok.error());
   AdviceTable table;
   const auto read = for_each_line(text, [&](std::string_view content) -> Result<void> {
     const auto line = parse_line(content);
