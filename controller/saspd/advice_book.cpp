@@ -264,7 +264,7 @@ std::optional<TimePoint> AdviceBook::next_change(std::optional<Duration> stale_a
   auto next = settle_at_.next();
   for (const auto& gwm : gwms_) {
     const auto at = silent_from(gwm.heard, stale_after);
-    if (at && !gwm.silent) next = std::min(next.value_or(*at), *at);
+    if (!gwm.silent) next = earliest({next, at});
   }
   return next;
 }
@@ -349,12 +349,10 @@ void AdviceBook::settle(Group& group, std::optional<Duration> stale_after, TimeP
 }
 
 void AdviceBook::settle_later(const Group& group) {
-  settle_at_.clear(group.settings.name);
-  for (const auto& until : {group.choice.until(), group.quiesces.until()}) {
-    if (!until) continue;
-    const auto earlier = settle_at_.of(group.settings.name);
-    settle_at_.set(group.settings.name, std::min(earlier.value_or(*until), *until));
-  }
+  if (const auto until = earliest({group.choice.until(), group.quiesces.until()}))
+    settle_at_.set(group.settings.name, *until);
+  else
+    settle_at_.clear(group.settings.name);
 }
 
 void AdviceBook::choose(Group& group, std::span<const GwmWords> words, TimePoint now,

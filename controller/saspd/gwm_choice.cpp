@@ -64,8 +64,7 @@ std::vector<std::size_t> GwmChoice::choose(std::span<const GwmWords> words, bool
     if (!knows_it(gwm)) continue;
     const bool joins = !somebody || counts(gwm) || may_join(gwm, words, merge, now);
     if (!joins) {
-      const auto settled = *standings_[gwm].knows_since + settles_after;
-      until_ = std::min(until_.value_or(settled), settled);
+      until_ = earliest({until_, *standings_[gwm].knows_since + settles_after});
       continue;
     }
     chosen.push_back(gwm);

@@ -302,10 +302,7 @@ std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, Tim
 }
 
 std::optional<TimePoint> Knowledge::next_due(std::optional<Duration> stale_after) const {
-  const auto deadline = agenda_.next();
-  const auto silence = advice_.next_change(stale_after);
-  if (!deadline || !silence) return deadline ? deadline : silence;
-  return std::min(*deadline, *silence);
+  return earliest({agenda_.next(), advice_.next_change(stale_after)});
 }
 
 // Where it made us learn something that the decision follows from, it is decided once more.

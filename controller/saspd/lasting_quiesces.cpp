@@ -60,7 +60,7 @@ void LastingQuiesces::update(std::span<const GwmWords> words, const Counts& coun
     if (stale_after && !quiesce.confirmed)
       stale_from = last_said(words, quiesce, member) + *stale_after + Duration{1};
     const bool stale = stale_from && now >= *stale_from;
-    if (stale_from && !stale) until_ = std::min(until_.value_or(*stale_from), *stale_from);
+    if (stale_from && !stale) until_ = earliest({until_, stale_from});
     at = !quiesce.confirmed && (lifted || stale) ? all_.erase(at) : std::next(at);
   }
 }
