@@ -28,10 +28,13 @@ lb_backend freed(const lb_backend& backend) {
   return value;
 }
 
+bool is_independent(const lb_service& service) {
+  return (service.flags & LB_SERVICE_INDEPENDENT) != 0;
+}
+
 SlotTable build(const lb_service& service, std::span<const std::uint16_t> previous,
                 std::span<const Member> members) {
-  return (service.flags & LB_SERVICE_INDEPENDENT) != 0 ? independent(members)
-                                                       : minimal(previous, members);
+  return is_independent(service) ? independent(members) : minimal(previous, members);
 }
 
 std::span<const std::uint16_t> slots_of(const lb_table& table) {
@@ -166,14 +169,18 @@ Result<bool> Xdp::is_intact(const lb::ServiceKey& key, const Service& service) {
     return fail(got.error());
   }
   const auto slots = slots_of(*slots_);
-  const Followed now{digest(slots), members(service, backends)};
-  const auto before = followed_.find(key);
-  if (before != followed_.end() && before->second == now) return true;
+  const Followed now{digest(slots), is_independent(service.value), members(service, backends)};
+  if (is_followed(key, now)) return true;
   followed_.erase(key);
   const auto wanted = build(service.value, slots, now.members);
   if (!std::equal(wanted.begin(), wanted.end(), slots.begin(), slots.end())) return false;
   followed_[key] = now;
   return true;
+}
+
+bool Xdp::is_followed(const lb::ServiceKey& key, const Followed& table) const {
+  const auto before = followed_.find(key);
+  return before != followed_.end() && before->second == table;
 }
 
 // The backends as they are to become, with the current next hops.
@@ -306,14 +313,18 @@ Result<void> Xdp::write_backend(std::uint32_t number, const lb_backend& backend)
 
 Result<void> Xdp::write_table(const lb::ServiceKey& key, Draft& draft) {
   const std::uint32_t number = draft.service.value.number;
-  const auto members = this->members(draft.service, draft.backends);
+  Followed table{0, is_independent(draft.service.value), members(draft.service, draft.backends)};
   const bool readable = !draft.is_new && draft.service.table <= 1;
   std::span<const std::uint16_t> previous;
   if (readable) {
     if (auto got = maps_->tables.read(2 * number + draft.service.table, *slots_); !got) return got;
     previous = slots_of(*slots_);
+    table.slots = digest(previous);
+    // A next hop has changed, or a flag, and the table is as it was.
+    const bool in_use = draft.service.table == tables_in_use_[number];
+    if (in_use && is_followed(key, table)) return {};
   }
-  const auto slots = build(draft.service.value, previous, members);
+  const auto slots = build(draft.service.value, previous, table.members);
   if (!std::equal(slots.begin(), slots.end(), previous.begin(), previous.end())) {
     const std::uint32_t aside = readable ? draft.service.table ^ 1U : 0;
     *slots_ = {};
@@ -325,7 +336,8 @@ Result<void> Xdp::write_table(const lb::ServiceKey& key, Draft& draft) {
     if (auto put = maps_->tables_in_use.put(number, draft.service.table); !put) return put;
     tables_in_use_[number] = draft.service.table;
   }
-  followed_[key] = {digest(slots), members};
+  table.slots = digest(slots);
+  followed_[key] = std::move(table);
   return {};
 }
 

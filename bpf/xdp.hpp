@@ -96,9 +96,10 @@ class Xdp final : public lb::ObservedDataplane {
     std::map<lb::ServiceKey, Error> refused;  // no room for the service
     std::set<std::uint32_t> taken;            // numbers of backends
   };
-  // A table that has been verified against these members.
+  // A table that is what would be built for these members, and need not be built again.
   struct Followed {
     std::uint64_t slots = 0;  // digest()
+    bool independent = false;
     std::vector<Member> members;
     bool operator==(const Followed&) const = default;
   };
@@ -123,6 +124,7 @@ class Xdp final : public lb::ObservedDataplane {
   void take_backends();
   void take_addresses(const Contents& contents);
   Result<bool> is_intact(const lb::ServiceKey& key, const Service& service);
+  bool is_followed(const lb::ServiceKey& key, const Followed& table) const;
   std::vector<Member> members(const Service& service,
                               const std::map<std::uint32_t, lb_backend>& backends) const;
   std::map<std::uint32_t, lb_backend> backends_of(const Service& service) const;
