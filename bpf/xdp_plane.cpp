@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <limits>
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "bpf/attachment.hpp"
 #include "bpf/backend.hpp"
 #include "bpf/pins_lock.hpp"
+#include "controller/base/text.hpp"
 
 namespace saspd::bpf {
 namespace {
@@ -36,13 +38,10 @@ bool is_resolved(const netlink::NextHop& way) {
 }
 
 lb::Problem no_room_for(const std::vector<Arrangement::Surplus>& devices) {
-  const std::string first = devices.front().text();
-  const std::string more =
-      devices.size() > 1 ? fmt::format(" and {} more", devices.size() - 1) : std::string();
-  return {"device_surplus", first,
-          fmt::format("packets from clients that arrive at {}{} bypass the program: there are too "
+  return {"device_surplus", devices.front().text(),
+          fmt::format("packets from clients that arrive at {} bypass the program: there are too "
                       "many VLAN devices on its interfaces, or too many MAC addresses; remove some",
-                      first, more),
+                      listed(devices, 1, std::mem_fn(&Arrangement::Surplus::text))),
           false};
 }
 

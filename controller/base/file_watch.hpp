@@ -66,9 +66,11 @@ class WatchedFiles {
     std::function<void()> read_again = [] {};            // that has worked
   };
 
-  // Without paths there is nothing to read. For `looks_in_place` see FileWatch.
+  // An empty path is none; without paths there is nothing to read. For `looks_in_place` see FileWatch.
   WatchedFiles(std::vector<std::string> paths, unsigned looks_in_place, Callbacks callbacks)
-      : paths_(std::move(paths)), watch_(looks_in_place), callbacks_(std::move(callbacks)) {}
+      : paths_(std::move(paths)), watch_(looks_in_place), callbacks_(std::move(callbacks)) {
+    std::erase(paths_, std::string());
+  }
 
   // For the first time; `failed` is not called.
   Result<void> read();

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 
+#include <functional>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "controller/base/text.hpp"
 
 namespace saspd {
 
@@ -23,13 +27,10 @@ std::string PeerIdentity::text() const {
     names.push_back(address.text());
   names.insert(names.end(), uris.begin(), uris.end());
   names.insert(names.end(), emails.begin(), emails.end());
-  const std::size_t left_out = names.size() - std::min(names.size(), max_names);
-  names.resize(names.size() - left_out);
   std::string text =
       common_name.empty() ? std::string("without a name") : fmt::format("'{}'", common_name);
-  if (!names.empty()) text += fmt::format(" ({}", fmt::join(names, ", "));
-  if (left_out > 0) text += fmt::format(" and {} more", left_out);
-  return names.empty() ? text : text + ")";
+  return names.empty() ? text
+                       : fmt::format("{} ({})", text, listed(names, max_names, std::identity{}));
 }
 
 }  // namespace saspd

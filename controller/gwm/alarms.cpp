@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "controller/base/nearest.hpp"
+#include "controller/base/text.hpp"
 
 namespace saspd::gwm {
 
@@ -52,13 +53,9 @@ struct Farm {
   }
 };
 
-// "tcp:192.0.2.1:80, tcp:192.0.2.2:80 and 3 more"
 std::string listed(const std::vector<const WeightEntry*>& entries) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(entries.size(), named); ++i)
-    text += fmt::format("{}{}", i == 0 ? "" : ", ", entries[i]->member.key().text());
-  if (entries.size() > named) text += fmt::format(" and {} more", entries.size() - named);
-  return text;
+  return saspd::listed(entries, named,
+                       [](const auto* entry) { return entry->member.key().text(); });
 }
 
 // Why a member is not known, and the remedy.

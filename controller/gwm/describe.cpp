@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/text.hpp"
 #include "controller/sasp/requests.hpp"
 
 namespace saspd::gwm {
@@ -13,17 +14,6 @@ using namespace sasp;
 namespace {
 
 constexpr std::size_t shown = 4;
-
-// "a, b, c, d and 3 more"
-template <class Items, class Text>
-std::string list(const Items& items, Text text) {
-  std::string out;
-  for (std::size_t i = 0; i < items.size() && i < shown; ++i) {
-    out += fmt::format("{}{}", i == 0 ? "" : ", ", text(items[i]));
-  }
-  if (items.size() > shown) out += fmt::format(" and {} more", items.size() - shown);
-  return out;
-}
 
 std::string text(const MemberData& member) {
   return member.key().text();
@@ -42,13 +32,14 @@ std::string text(const GroupData& group) {
 template <class GroupOfItems>
 std::string with_members(const GroupOfItems& group) {
   if (group.items.empty()) return text(group.group);
-  return fmt::format("{} in {}", list(group.items, [](const auto& item) { return text(item); }),
+  return fmt::format("{} in {}",
+                     listed(group.items, shown, [](const auto& item) { return text(item); }),
                      text(group.group));
 }
 
 template <class Groups>
 std::string with_members(const std::vector<Groups>& groups) {
-  return list(groups, [](const auto& group) { return with_members(group); });
+  return listed(groups, shown, [](const auto& group) { return with_members(group); });
 }
 
 std::string words(const RegistrationRequest& request) {
@@ -74,7 +65,7 @@ std::string words(const SetLbStateRequest& request) {
 
 std::string words(const GetWeightsRequest& request) {
   return "asked for the weights of " +
-         list(request.groups, [](const GroupData& group) { return text(group); });
+         listed(request.groups, shown, [](const GroupData& group) { return text(group); });
 }
 
 }  // namespace

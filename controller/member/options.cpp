@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "controller/base/text.hpp"
 #include "controller/cli/cli.hpp"
 #include "controller/cli/tls_options.hpp"
 #include "controller/sasp/names.hpp"
@@ -173,9 +174,9 @@ void add_general_flags(cli::Cli& cli, Options& options) {
 }  // namespace
 
 std::string Options::subject() const {
-  std::string text = members.front().key().text();
-  if (members.size() > 1) text += fmt::format(" and {} more", members.size() - 1);
-  return text + fmt::format(" of group '{}' of '{}'", group, lb_uid);
+  return fmt::format("{} of group '{}' of '{}'",
+                     listed(members, 1, [](const auto& member) { return member.key().text(); }),
+                     group, lb_uid);
 }
 
 std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv,

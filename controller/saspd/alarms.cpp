@@ -3,12 +3,14 @@
 #include "controller/saspd/alarms.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "controller/base/member_name.hpp"
+#include "controller/base/text.hpp"
 #include "controller/saspd/scaling.hpp"
 #include "controller/saspd/self_registered.hpp"
 
@@ -34,13 +36,8 @@ bool is_udp(const ServiceSettings& service) {
   return service.protocol == lb::Protocol::udp;
 }
 
-// "10.0.0.1:80, 10.0.0.2:80 and 7 more"
 std::string first_of(const std::vector<std::string>& names) {
-  constexpr std::size_t most = 5;
-  const auto shown = std::min(names.size(), most);
-  const std::string text = fmt::format(
-      "{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
-  return names.size() > shown ? fmt::format("{} and {} more", text, names.size() - shown) : text;
+  return listed(names, 5, std::identity{});
 }
 
 std::string text(const Endpoint& endpoint) {

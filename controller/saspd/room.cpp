@@ -2,7 +2,11 @@
 
 #include "controller/saspd/room.hpp"
 
+#include <functional>
+
 #include <fmt/format.h>
+
+#include "controller/base/text.hpp"
 
 namespace saspd::director {
 namespace {
@@ -11,13 +15,7 @@ namespace {
 constexpr std::size_t max_named = 5;
 
 std::string names(const std::set<Endpoint>& servers) {
-  std::string names;
-  std::size_t named = 0;
-  for (const auto& server : servers) {
-    if (named == max_named) return fmt::format("{} and {} more", names, servers.size() - named);
-    names += (named++ == 0 ? "" : ", ") + server.text();
-  }
-  return names;
+  return listed(servers, max_named, std::mem_fn(&Endpoint::text));
 }
 
 }  // namespace

@@ -3,12 +3,14 @@
 #include "controller/programs/sasp_gwm/drains_source.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "controller/base/text.hpp"
 #include "controller/cli/config_file.hpp"
 
 namespace saspd::programs {
@@ -19,22 +21,13 @@ namespace {
 
 constexpr std::size_t named = 4;
 
-std::vector<std::string> paths_of(const std::string& path) {
-  if (path.empty()) return {};
-  return {path};
-}
-
 // "; new: 192.0.2.1:80, web/192.0.2.2:80 and 3 more"; empty: none.
 std::string only_in(const std::set<MemberName>& a, const std::set<MemberName>& b,
                     std::string_view title) {
   std::vector<MemberName> only;
   std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(only));
   if (only.empty()) return {};
-  std::string text = fmt::format("; {}: ", title);
-  for (std::size_t i = 0; i < std::min(only.size(), named); ++i)
-    text += fmt::format("{}{}", i == 0 ? "" : ", ", only[i].text());
-  if (only.size() > named) text += fmt::format(" and {} more", only.size() - named);
-  return text;
+  return fmt::format("; {}: {}", title, listed(only, named, std::mem_fn(&MemberName::text)));
 }
 
 }  // namespace
@@ -44,7 +37,7 @@ DrainsSource::DrainsSource(std::string path, unsigned looks_in_place, cli::Log& 
       log_(log),
       use_(std::move(use)),
       file_(
-          paths_of(path_), looks_in_place,
+          {path_}, looks_in_place,
           {.read = [this] { return read_file(); },
            .failed =
                [this](const std::string& why) { log_.warning("{}; the old drains stay", why); }}) {}

@@ -69,11 +69,6 @@ std::int64_t unix_time() {
   return static_cast<std::int64_t>(std::time(nullptr));
 }
 
-std::vector<std::string> paths_of(const std::string& path) {
-  if (path.empty()) return {};
-  return {path};
-}
-
 }  // namespace
 
 SaspGwm::SaspGwm(host::Host& host, Options& options, ReadOptions read_again, cli::Log& log)
@@ -97,7 +92,7 @@ SaspGwm::SaspGwm(host::Host& host, Options& options, ReadOptions read_again, cli
                 work();
               }),
       authority_(
-          paths_of(options.authority), looks_in_place,
+          {options.authority}, looks_in_place,
           {.read = [this] { return read_authority(); },
            .failed =
                [this](const std::string& why) { log_.warning("{}; the old rights stay", why); }}),

@@ -3,10 +3,12 @@
 #include "controller/programs/sasp_gwm/weights_source.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "controller/base/text.hpp"
 #include "controller/cli/config_file.hpp"
 #include "controller/gwm/weights_file.hpp"
 
@@ -18,11 +20,6 @@ namespace {
 
 constexpr std::size_t members_in_a_line = 4;
 
-std::vector<std::string> paths_of(const std::string& path) {
-  if (path.empty()) return {};
-  return {path};
-}
-
 std::size_t members_in(const AdviceTable& table) {
   std::size_t sum = 0;
   for (const auto& [group, members] : table)
@@ -30,14 +27,8 @@ std::size_t members_in(const AdviceTable& table) {
   return sum;
 }
 
-// "web tcp:192.0.2.1:80, web tcp:192.0.2.2:80 and 3 more"
 std::string listed(const std::vector<WeightsBook::Name>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), members_in_a_line); ++i)
-    text += fmt::format("{}{}", i == 0 ? "" : ", ", names[i].text());
-  if (names.size() > members_in_a_line)
-    text += fmt::format(" and {} more", names.size() - members_in_a_line);
-  return text;
+  return saspd::listed(names, members_in_a_line, std::mem_fn(&WeightsBook::Name::text));
 }
 
 }  // namespace
@@ -50,7 +41,7 @@ WeightsSource::WeightsSource(std::string path, std::chrono::seconds memory, unsi
       use_(std::move(use)),
       book_(memory),
       file_(
-          paths_of(path_), looks_in_place,
+          {path_}, looks_in_place,
           {.read = [this] { return read_file(); },
            .failed =
                [this](const std::string& why) { log_.warning("{}; the old weights stay", why); }}) {
