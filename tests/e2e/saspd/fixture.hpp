@@ -68,10 +68,12 @@ class SaspdOnIpvs : public testing::Test {
     std::filesystem::rename(path("weights.new"), path("weights"));
   }
 
-  void start_gwm() {
-    gwm_.emplace(Arguments{programs + "/sasp-gwm", "--interval", "1", "--start-grace", "0",
-                           "--weights", path("weights")},
-                 path("gwm.log"));
+  void start_gwm(const Arguments& more = {}) {
+    Arguments arguments{programs + "/sasp-gwm", "--interval", "1",
+                        "--start-grace",        "0",          "--weights",
+                        path("weights")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    gwm_.emplace(arguments, path("gwm.log"));
   }
   // With these flags and no service but those in them.
   Arguments saspd_with(const Arguments& more) const {

@@ -15,8 +15,16 @@ class OnIpvs : public SaspdOnIpvs {
     servers_.emplace(
         std::vector<Endpoint>{*Endpoint::parse("10.9.1.1:80"), *Endpoint::parse("10.9.1.2:80"),
                               *Endpoint::parse("10.9.1.3:80"), *Endpoint::parse("10.9.1.4:80")});
-    start(words);
+    given_service();
+    advise(words);
+    drain(std::nullopt);
+    start_gwm({"--drains", path("drains")});
+    start_saspd();
     ASSERT_TRUE(comes_to(fmt::format("{}", fmt::join(words, " "))));
+  }
+  void drain(const std::optional<std::size_t>& server) {
+    std::ofstream(path("drains.new")) << (server ? fmt::format("10.9.1.{}:80\n", *server + 1) : "");
+    std::filesystem::rename(path("drains.new"), path("drains"));
   }
   void advise_at_once(const std::vector<std::string>& words) {
     advise(words);

@@ -15,12 +15,17 @@ class OnXdp : public SaspdOnXdp {
     attach("native",
            {"--max-services", "4", "--max-backends", "16"});  // so that few calls read all
     advise(words);
-    start_gwm();
+    drain(std::nullopt);
+    start_gwm({"--drains", path("drains")});
     start_saspd();
     std::vector<std::uint32_t> weights;
     for (const auto& word : words)
       weights.push_back(static_cast<std::uint32_t>(std::stoi(word)));
     ASSERT_TRUE(eventually([&] { return leads_by(weights); })) << described();
+  }
+  void drain(const std::optional<std::size_t>& server) {
+    std::ofstream(path("drains.new")) << (server ? fmt::format("10.0.{}.2:80\n", *server + 1) : "");
+    std::filesystem::rename(path("drains.new"), path("drains"));
   }
   void advise_at_once(const std::vector<std::string>& words) {
     advise(words);
