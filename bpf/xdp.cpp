@@ -43,15 +43,15 @@ std::span<const std::uint16_t> slots_of(const lb_table& table) {
 
 }  // namespace
 
-Result<std::unique_ptr<Xdp>> Xdp::open(std::string pins, Now now) {
-  std::unique_ptr<Xdp> xdp(new Xdp(std::move(pins), std::move(now)));
+Result<std::unique_ptr<Xdp>> Xdp::open(std::string pins, Now now, Access access) {
+  std::unique_ptr<Xdp> xdp(new Xdp(std::move(pins), std::move(now), access));
   if (auto opened = xdp->open_maps(); !opened) return fail(opened.error());
   if (auto read = xdp->read(); !read) return fail(read.error());
   return xdp;
 }
 
 Result<void> Xdp::open_maps() {
-  auto maps = XdpMaps::open(pins_, lock_);
+  auto maps = XdpMaps::open(pins_, access_ == Access::write ? &lock_ : nullptr);
   if (!maps) return fail(maps.error());
   maps_.emplace(std::move(*maps));
   followed_.clear();
@@ -70,7 +70,8 @@ Result<DeviceTable> Xdp::read_attached() {
 
 // The program was attached again, and our maps are those of a program that is gone.
 bool Xdp::pins_replaced() const {
-  return maps_->replaced(pins_) || !lock_ || !lock_->is_of(pins_);
+  if (maps_->replaced(pins_)) return true;
+  return access_ == Access::write && (!lock_ || !lock_->is_of(pins_));
 }
 
 // --- reading

@@ -35,8 +35,12 @@ class Xdp final : public lb::ObservedDataplane {
  public:
   using Now = std::function<TimePoint()>;
 
+  // One who only reads locks out no writer.
+  enum class Access { read, write };
+
   // `pins`: the directory that attach() made. Errors: those of XdpMaps::open.
-  static Result<std::unique_ptr<Xdp>> open(std::string pins, Now now = Clock::now);
+  static Result<std::unique_ptr<Xdp>> open(std::string pins, Now now = Clock::now,
+                                           Access access = Access::write);
 
   // A service's scheduler is the way its table is built, "minimal" or "independent"; its
   // destinations all have the same forwarding method, Forward::route (L2) or Forward::tunnel.
@@ -114,7 +118,8 @@ class Xdp final : public lb::ObservedDataplane {
     TimePoint since;
   };
 
-  Xdp(std::string pins, Now now) : pins_(std::move(pins)), now_(std::move(now)) {}
+  Xdp(std::string pins, Now now, Access access)
+      : pins_(std::move(pins)), now_(std::move(now)), access_(access) {}
   Result<void> open_maps();
   Result<DeviceTable> read_attached();
   bool pins_replaced() const;
@@ -152,6 +157,7 @@ class Xdp final : public lb::ObservedDataplane {
 
   std::string pins_;
   Now now_;
+  const Access access_;
   std::optional<WriterLock> lock_;
   std::optional<XdpMaps> maps_;
 

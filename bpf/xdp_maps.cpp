@@ -112,14 +112,14 @@ bool maps_want_capability() {
 
 // --- opening and reading
 
-Result<XdpMaps> XdpMaps::open(const std::string& pins, std::optional<WriterLock>& lock) {
+Result<XdpMaps> XdpMaps::open(const std::string& pins, std::optional<WriterLock>* lock) {
   auto settings = open_settings(pins);
   if (!settings) return fail(settings.error());
   const auto limits = settings->find(0);
-  if (!lock || !lock->is_of(pins)) {
-    auto taken = WriterLock::take(pins, lock ? std::chrono::milliseconds{0} : patience);
+  if (lock != nullptr && (!*lock || !(*lock)->is_of(pins))) {
+    auto taken = WriterLock::take(pins, *lock ? std::chrono::milliseconds{0} : patience);
     if (!taken) return fail(taken.error());
-    lock = std::move(*taken);
+    *lock = std::move(*taken);
   }
   auto services = Map<lb_service_key, lb_service>::open(pins + "/services");
   auto tables_in_use = Map<std::uint32_t, std::uint32_t>::open(pins + "/tables_in_use");

@@ -50,11 +50,12 @@ struct Contents {
 };
 
 struct XdpMaps {
-  // Takes the `lock` of the pins, unless it already is theirs. Errors that callers distinguish:
+  // Takes the `lock` of the pins, unless it already is theirs; nullptr: for reading only. Errors
+  // that callers distinguish:
   // no_such_file_or_directory, nothing is attached; permission_denied, the pins belong to another
   // user; not_supported, they have another layout; address_in_use, another process writes them.
   // Their details name the remedy.
-  static Result<XdpMaps> open(const std::string& pins, std::optional<WriterLock>& lock);
+  static Result<XdpMaps> open(const std::string& pins, std::optional<WriterLock>* lock);
 
   // Whether other maps, or none, are pinned there now.
   bool replaced(const std::string& pins) const;

@@ -46,9 +46,9 @@ lb::Problem no_room_for(const std::vector<Arrangement::Surplus>& devices) {
 }
 
 // Where nothing is attached there is nothing to lock, and Xdp says so.
-Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins) {
+Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins, Xdp::Access access) {
   const auto lock = PinsLock::take(pins);
-  auto xdp = Xdp::open(pins);
+  auto xdp = Xdp::open(pins, Clock::now, access);
   if (xdp && !lock) return fail(lock.error());
   return xdp;
 }
@@ -56,7 +56,7 @@ Result<std::unique_ptr<Xdp>> open_locked(const std::string& pins) {
 }  // namespace
 
 Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const std::string& pins, bool dry_run) {
-  auto xdp = open_locked(pins);
+  auto xdp = open_locked(pins, dry_run ? Xdp::Access::read : Xdp::Access::write);
   if (!xdp) return fail(xdp.error());
   auto next_hops = netlink::NextHops::open();
   if (!next_hops) return fail(next_hops.error());

@@ -18,7 +18,7 @@ namespace saspd::bpf {
 class XdpPlane final : public lb::ObservedDataplane {
  public:
   // Errors: those of Xdp::open, and address_in_use: another process writes these maps. `dry_run`:
-  // nothing is ever written, neither next hops nor devices.
+  // nothing is ever written, neither next hops nor devices, and no writer locked out.
   static Result<std::unique_ptr<XdpPlane>> open(const std::string& pins, bool dry_run = false);
 
   Traits traits() const override;

@@ -33,6 +33,11 @@ Error library_error(std::string_view what, int code) {
   return fail(std::errc::io_error, fmt::format("{}: {}", what, nl_geterror(code)));
 }
 
+// libnl does not check what it is given.
+Error no_memory() {
+  return fail(std::errc::not_enough_memory, "no memory for a request to rtnetlink");
+}
+
 // The gateway, which may be of the other family (RTA_VIA); none: the address is on the link.
 std::optional<IpAddress> gateway_of(rtnl_nexthop* hop) {
   if (const auto gateway = ip_address(rtnl_route_nh_get_gateway(hop))) return gateway;
@@ -243,8 +248,10 @@ bool NextHops::needs_refresh(const NeighbourKey& key) const {
 // As if the kernel had a packet to send (net/core/neighbour.c, neigh_add).
 Result<void> NextHops::ask_kernel(nl_sock* socket, const NeighbourKey& key) {
   const NlNeighbour neighbour(rtnl_neigh_alloc());
+  const NlAddress address = nl_address(key.second);
+  if (!neighbour || !address) return fail(no_memory());
   rtnl_neigh_set_ifindex(neighbour.get(), static_cast<int>(key.first));
-  rtnl_neigh_set_dst(neighbour.get(), nl_address(key.second).get());
+  rtnl_neigh_set_dst(neighbour.get(), address.get());
   rtnl_neigh_set_flags(neighbour.get(), NTF_USE);
   const int code = rtnl_neigh_add(socket, neighbour.get(), NLM_F_CREATE);
   if (code == -NLE_PERM) is_privileged_ = false;
@@ -396,7 +403,8 @@ void NextHops::learn_route(nl_object* object) {
   const auto first = ip_address(prefix);
   if (!first) return forget_routes();  // the default route
   const auto covers = [prefix](const IpAddress& address) {
-    return nl_addr_cmp_prefix(prefix, nl_address(address).get()) == 0;
+    const NlAddress other = nl_address(address);
+    return !other || nl_addr_cmp_prefix(prefix, other.get()) == 0;  // asked for again, if in doubt
   };
   for (auto it = wanted_.lower_bound(*first); it != wanted_.end() && covers(*it); ++it)
     changed_ = routes_.erase(*it) > 0 || changed_;
@@ -427,9 +435,11 @@ Result<void> NextHops::look_up_routes() {
       &refusal);
   for (const IpAddress& address : wanted_) {
     if (routes_.contains(address)) continue;
+    const NlAddress to = nl_address(address);
+    if (!to) return fail(no_memory());
     rtnl_route* found = nullptr;
     refusal = 0;
-    const int code = rtnl_route_lookup(socket->get(), nl_address(address).get(), &found);
+    const int code = rtnl_route_lookup(socket->get(), to.get(), &found);
     const NlRoute route(found);
     // Any other refusal is the verdict on the address: unreachable, prohibited, no such family.
     if (code < 0 && (refusal == 0 || refusal == ENOMEM || refusal == ENOBUFS))

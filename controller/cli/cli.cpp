@@ -387,8 +387,8 @@ Settings Cli::settings() const {
   Settings settings;
   for (const auto& option : options_) {
     if (option.is_action) continue;
-    auto& setting =
-        settings.emplace_back(Setting{key_of(option.flag), {}, option.is_list, option.is_live});
+    auto& setting = settings.emplace_back(
+        Setting{key_of(option.flag), {}, option.is_list, option.is_live, !option.values.empty()});
     if (option.values.empty() && !option.by_default.empty())
       setting.values.push_back(option.by_default);
     for (const auto& value : option.values)

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "controller/base/exit_codes.hpp"
+#include "controller/cli/process_frame.hpp"
 #include "controller/cli/standard_streams.hpp"
 
 namespace saspd::cli {
@@ -37,6 +38,8 @@ int guarded(std::string_view name, Program program) {
     return static_cast<int>(ExitCode::internal);
   };
   hold_standard_streams();
+  ignore_user_signals();
+  end_in_order_without_memory();
   try {
     return final_code(name, program());
   } catch (const std::exception& error) {

@@ -13,7 +13,8 @@ struct Setting {
   std::string key;
   std::vector<std::string> values;
   bool is_list = false;
-  bool is_live = false;  // a running program takes another value over
+  bool is_live = false;   // a running program takes another value over
+  bool is_given = false;  // else it has its default
 };
 // Of all keys, in the order in which the program declares them.
 using Settings = std::vector<Setting>;

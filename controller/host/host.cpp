@@ -185,6 +185,7 @@ Refused Host::open_control() {
     if (!listening) return no_control(listening.error());
     log_.warning("the control socket {} was not there; it is now", options_.control);
   };
+  callbacks.on_wait = [this](const std::error_code& why) { client_waits("control socket", why); };
   parts_->control.emplace(parts_->io, options_.control, std::move(callbacks));
   const auto opened = parts_->control->open();
   if (opened) return std::nullopt;
@@ -212,7 +213,19 @@ void Host::open_metrics() {
   callbacks.on_exception = [this](const std::exception_ptr& failure) {
     log_.error("metrics: internal error: {}", net::reason(failure));
   };
+  callbacks.on_wait = [this](const std::error_code& why) { client_waits("metrics", why); };
   parts_->metrics.emplace(parts_->io, at, std::move(callbacks));
+}
+
+void Host::client_waits(std::string_view socket, const std::error_code& why) {
+  ++accepts_delayed_;
+  const auto now = Clock::now();
+  if (now < waiting_is_news_) return;
+  waiting_is_news_ = now + std::chrono::minutes{1};
+  log_.warning(
+      "{}: {}: new clients wait, because the last descriptors are kept for the work of {}; raise "
+      "its limit (LimitNOFILE= of the unit)",
+      socket, why.message(), about_.name);
 }
 
 std::string Host::metrics_text() {
@@ -231,6 +244,11 @@ std::string Host::metrics_text() {
       fmt::format("{}_config_last_reload_successful", prefix),
       fmt::format("{}_config_last_reload_success_timestamp_seconds", prefix), reload_error_.empty(),
       reloaded_));
+  auto delayed = metrics::counter(
+      fmt::format("{}_accepts_delayed_total", prefix),
+      "Times that a client of the control socket or of the metrics had to wait for a descriptor.");
+  metrics::add(delayed, static_cast<double>(accepts_delayed_));
+  add({std::move(delayed)});
   add(metrics::process_families(now, std::chrono::system_clock::now()));
   return metrics::text(families);
 }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <boost/json/object.hpp>
 
@@ -119,6 +121,7 @@ class Host {
   Refused load_certificates();
   void open_metrics();
   std::string metrics_text();
+  void client_waits(std::string_view socket, const std::error_code& why);
   void wait_for_signal();
   void signalled(int signal);
   ExitCode refuse(const Refusal& refusal);
@@ -137,6 +140,8 @@ class Host {
   Program* program_ = nullptr;  // from run() on
   bool ready_ = false;
   bool stopping_ = false;
+  std::uint64_t accepts_delayed_ = 0;
+  TimePoint waiting_is_news_;  // from then on
   std::string reload_error_;
   std::chrono::system_clock::time_point reloaded_ = std::chrono::system_clock::now();
   std::unique_ptr<Parts> parts_;

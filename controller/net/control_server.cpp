@@ -241,9 +241,10 @@ Result<void> ControlServer::Shared::open() {
   trouble_ = file ? "" : file.error().detail;
   if (!file) return fail(file.error());
   file_ = *file;
-  listener_.emplace(io_, std::move(acceptor),
+  listener_.emplace(io_, std::move(acceptor), spare::control,
                     Listener<Local>::Callbacks{
-                        [this](Local::socket socket, const auto&) { admit(std::move(socket)); }});
+                        [this](Local::socket socket, const auto&) { admit(std::move(socket)); },
+                        [this](const error_code& code) { callbacks_.on_wait(code); }});
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
@@ -44,6 +45,8 @@ class ControlServer {
         on_exception = [](const auto&, const auto& failure) { std::rethrow_exception(failure); };
     // After open(): it listens again, or why it cannot, once per reason.
     std::function<void(const Result<void>&)> on_listen = [](const auto&) {};
+    // A client waits to be accepted, because no descriptor is left for it; ten times a second.
+    std::function<void(const std::error_code&)> on_wait = [](const auto&) {};
   };
 
   // A group of the name `admins` is looked up once, here.

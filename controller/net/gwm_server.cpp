@@ -254,7 +254,7 @@ Result<Endpoint> GwmServer::Server::listen(const Endpoint& endpoint) {
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
   const Endpoint bound = to_endpoint(acceptor->local_endpoint(ec));
-  listeners_.try_emplace(bound, io_, std::move(*acceptor),
+  listeners_.try_emplace(bound, io_, std::move(*acceptor), spare::peers,
                          Listener<Tcp>::Callbacks{
                              [this](Tcp::socket socket, const Tcp::endpoint& peer) {
                                add(std::move(socket), to_endpoint(peer));

@@ -12,11 +12,13 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "controller/net/descriptors.hpp"
 #include "controller/net/spawn.hpp"
 
 namespace saspd::net {
@@ -32,13 +34,14 @@ class Listener {
   // Called from `io`, never after destruction.
   struct Callbacks {
     std::function<void(Socket, const Peer&)> admit;
-    // No connection could be accepted, because no descriptor or no memory is left. Tried again
-    // soon.
+    // No connection could be accepted, because no descriptor or no memory is left, or only
+    // descriptors that are kept for others. Tried again soon; the client waits.
     std::function<void(const error_code&)> failed = [](const error_code&) {};
   };
 
-  Listener(boost::asio::io_context& io, Acceptor acceptor, Callbacks callbacks)
-      : state_(std::make_shared<State>(std::move(acceptor), std::move(callbacks))) {
+  // `spare`: of descriptors, see descriptors.hpp.
+  Listener(boost::asio::io_context& io, Acceptor acceptor, unsigned spare, Callbacks callbacks)
+      : state_(std::make_shared<State>(std::move(acceptor), spare, std::move(callbacks))) {
     spawn(io, accept(state_));
   }
   Listener(const Listener&) = delete;
@@ -51,12 +54,14 @@ class Listener {
 
  private:
   struct State {
-    State(Acceptor listening, Callbacks of_owner)
+    State(Acceptor listening, unsigned left_free, Callbacks of_owner)
         : acceptor(std::move(listening)),
           pause(acceptor.get_executor()),
+          spare(left_free),
           callbacks(std::move(of_owner)) {}
     Acceptor acceptor;  // closed once the owner is gone
     boost::asio::steady_timer pause;
+    const unsigned spare;
     Callbacks callbacks;
   };
 
@@ -64,15 +69,21 @@ class Listener {
   static boost::asio::awaitable<void> accept(std::shared_ptr<State> state) {
     constexpr auto as_result = boost::asio::as_tuple(boost::asio::use_awaitable);
     while (state->acceptor.is_open()) {
-      Peer peer;
-      auto [ec, socket] = co_await state->acceptor.async_accept(peer, as_result);
+      auto [failed] = co_await state->acceptor.async_wait(Acceptor::wait_read, as_result);
       if (!state->acceptor.is_open()) co_return;
-      if (!ec) {
-        admit(*state, std::move(socket), peer);
-        continue;
+      if (!failed && !leaves_descriptors(state->spare)) failed = boost::asio::error::no_descriptors;
+      if (!failed) {
+        Peer peer;
+        auto [ec, socket] = co_await state->acceptor.async_accept(peer, as_result);
+        if (!state->acceptor.is_open()) co_return;
+        if (!ec) {
+          admit(*state, std::move(socket), peer);
+          continue;
+        }
+        failed = ec;
       }
       // The connection stays in the queue, so the same error would come back at once.
-      state->callbacks.failed(ec);
+      state->callbacks.failed(failed);
       state->pause.expires_after(std::chrono::milliseconds(100));
       co_await state->pause.async_wait(as_result);
     }

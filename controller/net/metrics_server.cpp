@@ -138,9 +138,10 @@ Result<Endpoint> MetricsServer::Shared::listen() {
   if (!acceptor) return fail(acceptor.error());
   error_code ec;
   const auto at = to_endpoint(acceptor->local_endpoint(ec));
-  listener_.emplace(io_, std::move(*acceptor),
+  listener_.emplace(io_, std::move(*acceptor), spare::metrics,
                     Listener<Tcp>::Callbacks{
-                        [this](Tcp::socket socket, const auto&) { admit(std::move(socket)); }});
+                        [this](Tcp::socket socket, const auto&) { admit(std::move(socket)); },
+                        [this](const error_code& code) { callbacks_.on_wait(code); }});
   return at;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include <boost/asio/io_context.hpp>
 
@@ -39,6 +40,8 @@ class MetricsServer {
     // `text` threw. The client is answered with 500 and closed; what is thrown here comes out of
     // io_context::run() instead.
     std::function<void(const std::exception_ptr&)> on_exception = std::rethrow_exception;
+    // A client waits to be accepted, because no descriptor is left for it; ten times a second.
+    std::function<void(const std::error_code&)> on_wait = [](const auto&) {};
   };
 
   MetricsServer(boost::asio::io_context& io, const Endpoint& where, Callbacks callbacks,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // saspd: builds every part once and runs them.
 
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -32,16 +33,23 @@ cli::Needs needs_of(const Options& options) {
 
 using ReadOptions = host::Configured<Options>::ReadOptions;
 
+Result<InstanceLock> take_lock(const lb::Backend& backend) {
+  return take_patiently([&backend] { return InstanceLock::take(backend.name); },
+                        [](auto time) { std::this_thread::sleep_for(time); });
+}
+
 ExitCode run(host::Host& host, Options& options, ReadOptions read_again, cli::Log& log) {
   const auto& backend = *options.backend;
-  const auto lock = take_patiently([&backend] { return InstanceLock::take(backend.name); },
-                                   [](auto time) { std::this_thread::sleep_for(time); });
-  if (!lock) {
-    const bool second = lock.error().code == std::errc::address_in_use;
+  std::optional<Result<InstanceLock>> lock;
+  // A dry run writes nothing, and must keep nobody from it who starts later.
+  if (!options.dry_run) lock = take_lock(backend);
+  if (lock && !*lock) {
+    const Error& why = lock->error();
+    const bool second = why.code == std::errc::address_in_use;
     log.error("{}", second ? fmt::format("another saspd already writes the {} weights of this "
                                          "network namespace ({})",
-                                         backend.title, lock.error().detail)
-                           : lock.error().detail);
+                                         backend.title, why.detail)
+                           : why.detail);
     return second ? ExitCode::try_again : ExitCode::io;
   }
   const auto plane = backend.open(options.xdp.pins, options.dry_run);

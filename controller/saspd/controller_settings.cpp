@@ -27,7 +27,7 @@ Reconciler::Settings reconciler_settings(const Options& options) {
 
 sasp::LbSessionConfig session_config(const Options& options) {
   sasp::LbSessionConfig config;
-  config.lb_uid = options.lb_uid;
+  config.lb_uid = options.spoken_uid();
   config.interval = options.interval;
   config.push = options.push;
   config.trust = options.trust;

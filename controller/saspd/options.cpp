@@ -328,6 +328,13 @@ cli::Refusals check(const Options& options) {
 
 }  // namespace
 
+std::string Options::spoken_uid() const {
+  constexpr std::size_t longest = 64;  // RFC 4678 4.3
+  constexpr std::string_view own = ".dry-run";
+  if (!dry_run) return lb_uid;
+  return lb_uid.substr(0, longest - own.size()).append(own);
+}
+
 std::vector<std::string> doubts(const Options& options) {
   std::vector<std::string> found;
   for (const auto& group : options.groups) {
@@ -373,6 +380,19 @@ std::string footer(Backends backends) {
   return fmt::format("{}", fmt::join(paragraphs, "\n\n"));
 }
 
+// A dry run stands beside the saspd that writes, or is there before it starts.
+void leave_to_the_writer(Options& options) {
+  const auto is_given = [&options](std::string_view key) {
+    return std::any_of(
+        options.settings.begin(), options.settings.end(),
+        [key](const auto& setting) { return setting.key == key && setting.is_given; });
+  };
+  if (!is_given("metrics")) options.metrics.reset();
+  if (is_given("control")) return;
+  options.control += ".dry-run";
+  options.control_is_wanted = false;
+}
+
 // What the options are read for: to run saspd, or to make room in the maps.
 enum class Purpose { run, make_room };
 
@@ -415,6 +435,7 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   const auto count = static_cast<int>(arguments.size());
   if (const auto end = cli::finish(cli, options, count, arguments.data(), complete, errors))
     return *end;
+  if (options.dry_run) leave_to_the_writer(options);
   return options;
 }
 

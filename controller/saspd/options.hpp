@@ -60,6 +60,9 @@ struct Options : cli::ClientOptions {
   ProjectionPolicy policy;
   DriftPolicy drift = DriftPolicy::overwrite;
   bool dry_run = false;
+  // The UID that GWMs hear. A dry run's own, because they serve one connection per UID, and would
+  // end that of the director in its favour.
+  std::string spoken_uid() const;
 
   std::string ledger = "/var/lib/saspd/ledger";  // empty: none
   std::string keepalived_fifo;                   // empty: none

@@ -24,6 +24,7 @@
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
 #include "controller/gwm/http_answer.hpp"
+#include "controller/net/descriptors.hpp"
 #include "controller/net/spawn.hpp"
 #include "controller/net/tcp.hpp"
 
@@ -129,7 +130,11 @@ class Prober::Attempt : public std::enable_shared_from_this<Attempt> {
       co_return failed(fmt::format("{} is {}", address.text(), kind));
     const Tcp::endpoint server = net::from_endpoint(target_.endpoint);
     error_code failure;
-    socket_.open(server.protocol(), failure);
+    if (net::leaves_descriptors(net::spare::probes)) {
+      socket_.open(server.protocol(), failure);
+    } else {
+      failure = asio::error::no_descriptors;
+    }
     if (failure) co_return Outcome{Outcome::Kind::local_error, words(failure), {}};
     const auto [ec] = co_await socket_.async_connect(server, as_result);
     if (is_our_own(ec)) co_return Outcome{Outcome::Kind::local_error, words(ec), {}};

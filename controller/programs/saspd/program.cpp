@@ -35,7 +35,7 @@ host::Refused Saspd::start() {
   if (!options().keepalived_fifo.empty() && !options().dry_run) {
     keepalived_.emplace(options().keepalived_fifo);
   }
-  log_.info("saspd {} as '{}', {} group(s){}", program_version, options().lb_uid,
+  log_.info("saspd {} as '{}', {} group(s){}", program_version, options().spoken_uid(),
             options().groups.size(), options().dry_run ? ", dry run: nothing is written" : "");
   start_links();
   controller_.look_for_problems();

@@ -51,7 +51,7 @@ TEST(Listener, GoesOnWhenAClientCannotBeAdmitted) {
   const auto at = acceptor->local_endpoint();
   int admitted = 0;
   std::optional<Listener<Tcp>> listener;
-  listener.emplace(io, std::move(*acceptor),
+  listener.emplace(io, std::move(*acceptor), 0U,
                    Listener<Tcp>::Callbacks{[&](Tcp::socket, const Tcp::endpoint&) {
                      if (++admitted <= 100) throw std::bad_alloc();
                      listener.reset();
