@@ -41,9 +41,8 @@ std::vector<cli::HelpEntry> help_of_commands() {
     if (row.command == Command::status) {
       entries.push_back(
           {"status --check",
-           "the same, and exit code 1 if something is not healthy: no GWM is established, a group "
-           "is not in the kernel, its advice is held back, it has an urgent alarm, or the kernel "
-           "cannot be written"});
+           "the same, and exit code 1 unless the health is ok: its first line says so, and the "
+           "problems below it since when, and which command helps"});
     }
   }
   return entries;
@@ -95,6 +94,11 @@ std::optional<std::string> check(const Options& options) {
                        options.arguments.back());
   }
   if (options.check && options.command != Command::status) return "--check is for status only";
+  if (options.nagios && options.command != Command::status) return "--nagios is for status only";
+  if (options.nagios && options.json) return "--nagios prints one line, and no JSON";
+  const bool of_history = options.since || options.follow;
+  if (of_history && options.command != Command::history)
+    return "--since and --follow are for history only";
   if (options.dry_run && options.command != Command::reload) return "--dry-run is for reload only";
   return std::nullopt;
 }
@@ -119,7 +123,15 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.option("--timeout", "SECONDS", options.timeout, cli::seconds(1, 3600),
              "how long to wait for the answer");
   cli.flag("--json", options.json, "print the answer as JSON, for scripts");
-  cli.flag("--check", options.check, "with status: exit with 1 if something is not healthy");
+  cli.flag("--check", options.check, "with status: exit with 1 if the health is not ok");
+  cli.flag("--nagios", options.nagios,
+           "with status: one line, and exit code 0 ok, 1 degraded, 2 failed or not running, 3 "
+           "unknown");
+  cli.option("--since", "TIME", options.since, cli::seconds(1, 31'622'400),
+             "with history: what happened within that time, like 90s, 30m, 2h or 7d");
+  cli.option("--limit", "N", options.limit, cli::number<std::size_t>(1, 10'000),
+             "with history: no more than the newest N events");
+  cli.flag("--follow", options.follow, "with history: go on as it happens, until ^C");
   cli.flag("--dry-run", options.dry_run, "with reload: take nothing over");
   cli.flag("--no-color", options.no_color,
            "print no colours on a terminal; the same as NO_COLOR=1");
@@ -140,6 +152,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
     if (argument) options.arguments.push_back(*argument);
   }
   if (const auto error = check(options)) return cli.refuse(ExitCode::usage, *error);
+  options.check = options.check || options.nagios;
   if (options.socket.empty()) {
     if (options.program.empty()) options.program = default_program(options.command);
     options.socket = options.program == gwm_program ? gwm_socket : saspd_socket;
@@ -153,6 +166,8 @@ boost::json::object request(const Options& options) {
   for (std::size_t i = 0; i < options.arguments.size(); ++i)
     request[row.takes.each.at(i).key] = options.arguments[i];
   if (options.dry_run) request["dry_run"] = true;
+  if (options.since) request["since_s"] = options.since->count();
+  if (options.command == Command::history) request["limit"] = options.limit;
   return request;
 }
 

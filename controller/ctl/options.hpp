@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,6 +36,10 @@ struct Options {
   std::chrono::seconds timeout{5};
   bool json = false;
   bool check = false;
+  bool nagios = false;  // --check, with one line and codes as Nagios wants them
+  std::optional<std::chrono::seconds> since;  // of history
+  std::size_t limit = 100;                    // likewise
+  bool follow = false;                        // likewise: goes on as it happens
   bool dry_run = false;
   bool no_color = false;
 };

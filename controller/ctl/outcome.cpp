@@ -9,6 +9,7 @@
 #include "controller/base/text.hpp"
 #include "controller/base/version.hpp"
 #include "controller/ctl/render.hpp"
+#include "controller/ctl/render_events.hpp"
 #include "controller/ctl/render_fields.hpp"
 #include "controller/ctl/render_gwm.hpp"
 #include "controller/report/json.hpp"
@@ -16,6 +17,7 @@
 namespace saspd::ctl {
 
 namespace json = boost::json;
+using report::HealthState;
 
 namespace {
 
@@ -105,7 +107,30 @@ bool is_well(const Options& options, const json::object& answer) {
   if (!options.check) return true;
   return author(answer) == gwm_program
              ? problems(report::from_json<report::gwm::Status>(answer)).empty()
-             : problems(report::from_json<report::Status>(answer)).empty();
+             : state_of(report::from_json<report::Status>(answer).health) == HealthState::ok;
+}
+
+// What its plug-ins say and end with: 0 ok, 1 warning, 2 critical, 3 unknown.
+Outcome as_nagios(const Outcome& outcome) {
+  const bool is_down = outcome.code == ExitCode::unavailable;
+  return {static_cast<ExitCode>(is_down ? 2 : 3),
+          fmt::format("{} - {}\n", is_down ? "CRITICAL" : "UNKNOWN", outcome.err),
+          {}};
+}
+Outcome as_nagios(const report::Health& health) {
+  const auto line = nagios_line(health);
+  const auto state = state_of(health);
+  const int code = line.starts_with("UNKNOWN")      ? 3
+                   : state == HealthState::ok       ? 0
+                   : state == HealthState::degraded ? 1
+                                                    : 2;
+  return {static_cast<ExitCode>(code), line, {}};
+}
+
+// sasp-gwm steers nothing itself.
+Outcome as_nagios(const std::vector<std::string>& problems) {
+  if (problems.empty()) return {ExitCode::ok, "OK - no problem\n", {}};
+  return {static_cast<ExitCode>(1), fmt::format("WARNING - {}\n", problems.front()), {}};
 }
 
 }  // namespace
@@ -119,8 +144,10 @@ Result<void> check_schema(const json::object& answer) {
                           program_version, report::schema_version));
 }
 
-Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors,
-                bool gwm_is_there) {
+namespace {
+
+Outcome plain_outcome(const Options& options, const Result<json::object>& answer, bool colors,
+                      bool gwm_is_there) {
   if (!answer) return no_answer(options, answer.error(), gwm_is_there);
   // What is refused before it is looked at comes from the socket, which does not know its program.
   const bool is_refusal = answer->contains("error");
@@ -145,6 +172,20 @@ Outcome outcome(const Options& options, const Result<json::object>& answer, bool
           author(*answer) == gwm_program ? shown_of_gwm(options.command, *answer, colors)
                                          : shown_of_saspd(options.command, *answer, colors),
           {}};
+}
+
+}  // namespace
+
+Outcome outcome(const Options& options, const Result<json::object>& answer, bool colors,
+                bool gwm_is_there) {
+  auto plain = plain_outcome(options, answer, colors, gwm_is_there);
+  if (!options.nagios) return plain;
+  const bool answered = plain.code == ExitCode::ok || plain.code == ExitCode::not_healthy;
+  if (!answered) return as_nagios(plain);
+  if (author(*answer) == gwm_program)
+    return as_nagios(problems(report::from_json<report::gwm::Status>(*answer)));
+  const auto with = report::from_json<report::WithHealth>(*answer);
+  return as_nagios(with.health ? *with.health : report::Health{});
 }
 
 }  // namespace saspd::ctl

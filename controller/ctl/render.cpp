@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "controller/cli/settings.hpp"
+#include "controller/ctl/render_events.hpp"
 #include "controller/ctl/table.hpp"
 
 namespace saspd::ctl {
@@ -226,96 +227,17 @@ std::string lines(const std::vector<report::Change>& changes) {
   return out;
 }
 
-// --- what is not healthy
-
-using Texts = std::vector<std::string>;
-
-void find_gwm_problems(const report::Status& status, Texts& found) {
-  const bool established = std::any_of(status.gwm.begin(), status.gwm.end(), [](const auto& gwm) {
-    return gwm.state == LinkState::established;
-  });
-  if (!established) found.emplace_back("no GWM is established");
-  for (const auto& gwm : status.gwm) {
-    if (!gwm.duplicate_uid) continue;
-    found.push_back(fmt::format(
-        "another load balancer seems to use the LB UID {}: GWM {} keeps ending our connection",
-        or_dash(status.lb_uid), or_dash(gwm.endpoint)));
-  }
-}
-
-// About saspd itself and the host.
-void find_errors(const report::Status& status, Texts& found) {
-  if (status.kernel_error) found.push_back("the kernel: " + *status.kernel_error);
-  for (const auto& problem : status.problems)
-    found.push_back(or_dash(problem.detail));
-  if (status.attach_request) found.push_back("the XDP program: " + *status.attach_request);
-  if (status.ledger_error) {
-    found.push_back(fmt::format(
-        "the ledger is kept in memory only: {}; after a restart weights of 0 would be unclear",
-        *status.ledger_error));
-  }
-  if (status.keepalived_error) {
-    found.push_back(fmt::format(
-        "the FIFO of keepalived cannot be read: {}; its zeros over those of saspd go unnoticed",
-        *status.keepalived_error));
-  }
-  if (status.config_error)
-    found.push_back(
-        fmt::format("{}; what was configured before stays in use", *status.config_error));
-  if (status.tls_error) {
-    found.push_back(fmt::format("{}; the old certificates stay in use", *status.tls_error));
-  }
-}
-
-void find_group_problems(const report::Group& group, Texts& found) {
-  const auto name = or_dash(group.name);
-  if (!group.bound) found.push_back(fmt::format("group {} has no service in the kernel", name));
-  if (group.held) {
-    found.push_back(fmt::format("group {} holds its advice back: {}", name, or_dash(group.held)));
-  }
-  // Halfway to --on-stale, which no delayed answer explains.
-  if (group.advice_state == AdviceState::ageing && group.advice_age_s && group.stale_in_s &&
-      *group.advice_age_s >= *group.stale_in_s) {
-    found.push_back(fmt::format("group {} has had no fresh advice for {}: {}", name,
-                                duration(*group.advice_age_s, "?"), advice_outlook(group)));
-  }
-  for (const auto& member : group.members) {
-    const bool waits = member.kernel_weight.value_or(0) > 0;
-    if (waits && member.state && !member.state->reachable) {
-      found.push_back(fmt::format("{} of group {} cannot be reached: next hop {}", name_of(member),
-                                  name, next_hop(*member.state)));
-    }
-  }
-  for (const auto& alarm : group.alarms) {
-    // What is held back was said above.
-    if (alarm.urgent && !alarm.name.starts_with("held_"))
-      found.push_back(fmt::format("group {} has the alarm {}", name, alarm_name(alarm)));
-  }
-}
-
 }  // namespace
 
-Texts problems(const report::Status& status) {
-  Texts found;
-  find_gwm_problems(status, found);
-  find_errors(status, found);
-  for (const auto& group : status.groups)
-    find_group_problems(group, found);
-  return found;
-}
-
 std::string render(const report::Status& status, bool colors) {
-  std::string out = fmt::format("saspd {}, LB UID {}, backend {}", or_dash(status.version),
-                                or_dash(status.lb_uid), or_dash(status.backend));
+  std::string out = render(status.health, colors);
+  out += fmt::format("saspd {}, LB UID {}, backend {}", or_dash(status.version),
+                     or_dash(status.lb_uid), or_dash(status.backend));
   if (status.dry_run) out += painted(", dry run: nothing is written", Color::doubtful, colors);
   out += "\n\n" + render_gwms(status.gwm, colors);
   for (const auto& group : status.groups)
     out += "\n" + render_group(group, colors);
   out += render_packets(status);
-  const auto found = problems(status);
-  if (!found.empty()) out += '\n';
-  for (const auto& problem : found)
-    out += painted("not healthy: " + problem, Color::bad, colors) + "\n";
   return out;
 }
 

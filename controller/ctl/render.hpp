@@ -5,16 +5,12 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "controller/report/saspd.hpp"
 
 namespace saspd::ctl {
 
-// What is not healthy, a sentence each; empty is healthy.
-std::vector<std::string> problems(const report::Status& status);
-
-// Tables of the GWMs and of each group, then the problems; ends with a line break.
+// The health, then tables of the GWMs and of each group; ends with a line break.
 std::string render(const report::Status& status, bool colors);
 
 // The tables alone: of the GWMs, of the groups, and of the members of each group.

@@ -206,6 +206,7 @@ void Host::open_metrics() {
   }
   net::MetricsServer::Callbacks callbacks;
   callbacks.text = [this] { return metrics_text(); };
+  callbacks.health = [this] { return program_->health(); };
   callbacks.on_listen = [this](const Result<Endpoint>& listening) {
     if (listening) return log_.info("metrics at http://{}/metrics", listening->text());
     log_.warning("no metrics: {}; trying again, see --metrics", listening.error().detail);

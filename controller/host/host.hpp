@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -17,6 +18,7 @@
 #include "controller/cli/privileges.hpp"
 #include "controller/metrics/families.hpp"
 #include "controller/net/control_peer.hpp"
+#include "controller/report/events.hpp"
 #include "controller/report/reload.hpp"
 
 namespace boost::asio {
@@ -64,6 +66,8 @@ class Program {
   virtual boost::json::object answer(const boost::json::object& request,
                                      const net::ControlPeer& peer);
   virtual metrics::Families metrics(TimePoint now);
+  // How it is, for /healthz; nothing: it does not know.
+  virtual std::optional<report::Health> health() { return std::nullopt; }
   // For systemctl status. Nothing that changes by itself, like an age.
   virtual std::string status_line() const { return {}; }
   virtual void certificates_replaced() {}

@@ -2,6 +2,7 @@
 
 #include "controller/metrics/http_request.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <boost/asio/buffer.hpp>
@@ -24,7 +25,14 @@ http::status status_of(const error_code& ec) {
 
 Page page_of(std::string_view target) {
   const auto path = target.substr(0, target.find('?'));
-  return path == "/metrics" ? Page::metrics : path == "/" ? Page::root : Page::reason;
+  return path == "/metrics"   ? Page::metrics
+         : path == "/healthz" ? Page::health
+         : path == "/"        ? Page::root
+                              : Page::reason;
+}
+
+bool asks_strictly(std::string_view target) {
+  return target.substr(std::min(target.size(), target.find('?'))) == "?degraded=fail";
 }
 
 }  // namespace
@@ -45,6 +53,7 @@ HttpVerdict judge_request(std::string_view header) {
   verdict.keep_alive = parser.keep_alive();
   verdict.version = request.version();
   verdict.page = page_of(request.target());
+  verdict.strict = asks_strictly(request.target());
   if (request.method() != http::verb::get && !verdict.head_only) {
     verdict.status = http::status::method_not_allowed;
     verdict.page = Page::reason;

@@ -10,10 +10,11 @@
 namespace saspd::metrics {
 
 struct HttpVerdict {
-  enum class Page { reason, root, metrics };
+  enum class Page { reason, root, metrics, health };
 
   boost::beast::http::status status = boost::beast::http::status::ok;
   Page page = Page::reason;  // the status in words, unless it is ok
+  bool strict = false;       // of health: degraded counts as failed
   bool head_only = false;    // the answer has no body
   bool keep_alive = false;   // another request may follow
   unsigned version = 11;     // of HTTP, as Beast writes it

@@ -20,6 +20,7 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "controller/base/text.hpp"
 #include "controller/metrics/http_request.hpp"
 #include "controller/net/listener.hpp"
 #include "controller/net/tcp.hpp"
@@ -186,19 +187,37 @@ asio::awaitable<bool> MetricsServer::Shared::exchange(Shared& self, beast::tcp_s
   co_return verdict.keep_alive;
 }
 
+// The word, and a line for each problem.
+std::string health_text(const report::Health& health) {
+  std::string text = health.state.text() + "\n";
+  for (const auto& problem : health.problems)
+    text += printable(fmt::format("{}: {}", problem.health.text(), problem.text)) + "\n";
+  return text;
+}
+
 // A text that cannot be made is the fault of the server, and the last answer to this client.
 Text MetricsServer::Shared::body(HttpVerdict& verdict) {
+  using report::HealthState;
   std::exception_ptr failure;
-  if (verdict.page == HttpVerdict::Page::metrics) {
+  if (verdict.page == HttpVerdict::Page::metrics || verdict.page == HttpVerdict::Page::health) {
     try {
-      return text();
+      if (verdict.page == HttpVerdict::Page::metrics) return text();
+      if (const auto health = callbacks_.health()) {
+        const bool fails = health->state == HealthState::failed ||
+                           (verdict.strict && health->state != HealthState::ok);
+        if (fails) verdict.status = http::status::service_unavailable;
+        return std::make_shared<std::string>(health_text(*health));
+      }
+      verdict.status = http::status::not_found;
     } catch (...) {
       failure = std::current_exception();
     }
-    callbacks_.on_exception(failure);
-    verdict.status = http::status::internal_server_error;
+    if (failure) {
+      callbacks_.on_exception(failure);
+      verdict.status = http::status::internal_server_error;
+    }
     verdict.page = HttpVerdict::Page::reason;
-    verdict.keep_alive = false;
+    verdict.keep_alive = verdict.keep_alive && !failure;
   }
   return std::make_shared<std::string>(
       verdict.page == HttpVerdict::Page::root

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metrics of a running program over HTTP, as Prometheus asks for them: GET /metrics, read only.
+// And its health, for whoever only wants a status: GET /healthz is 200, or 503 if it has failed, or
+// with ?degraded=fail if it is not ok; the text names the state and its problems.
 #pragma once
 
 #include <chrono>
@@ -7,6 +9,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -14,6 +17,7 @@
 
 #include "controller/base/address.hpp"
 #include "controller/base/error.hpp"
+#include "controller/report/events.hpp"
 
 namespace saspd::net {
 
@@ -34,6 +38,10 @@ class MetricsServer {
   // Called from the io_context, never after destruction.
   struct Callbacks {
     std::function<std::string()> text;  // the metrics now, in the text format 0.0.4
+    // How the program is, for /healthz; empty: it does not know.
+    std::function<std::optional<report::Health>()> health = [] {
+      return std::optional<report::Health>();
+    };
     // Where it listens (with a real port if the one wanted is 0), or why it does not; the same
     // reason once.
     std::function<void(const Result<Endpoint>&)> on_listen;

@@ -13,6 +13,7 @@
 
 #include "controller/cli/guarded.hpp"
 #include "controller/ctl/outcome.hpp"
+#include "controller/ctl/render_events.hpp"
 #include "controller/ctl/watch.hpp"
 #include "controller/net/control_client.hpp"
 #include "controller/report/json.hpp"
@@ -73,7 +74,36 @@ ExitCode watch(const Options& options) {
   }
 }
 
+// What is new, once a second, until stdout is gone, or ^C. A program that is restarted is waited for:
+// its events go on from the number of the last.
+ExitCode follow(const Options& options) {
+  std::uint64_t last = 0;
+  std::string trouble;
+  for (bool first = true;; first = false) {
+    auto request = saspd::ctl::request(options);
+    if (!first) {
+      request["after"] = last;
+      request.erase("since_s");
+    }
+    const auto answer = saspd::net::control_request(options.socket, request, options.timeout);
+    const auto shown = saspd::ctl::outcome(options, answer, wants_colors(options), gwm_is_there());
+    if (first && shown.code != ExitCode::ok) return say(shown);
+    if (shown.err != trouble && !shown.err.empty()) std::cerr << "saspctl: " << shown.err << '\n';
+    trouble = shown.err;
+    if (trouble.empty()) {
+      const auto history = saspd::report::from_json<saspd::report::History>(*answer);
+      for (const auto& event : history.events)
+        std::cout << saspd::ctl::event_line(event, options.json, wants_colors(options));
+      last = history.last;
+    }
+    std::cout << std::flush;
+    if (!std::cout) return ExitCode::io;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
 ExitCode run(const Options& options) {
+  if (options.follow) return follow(options);
   if (options.command == saspd::ctl::Command::watch) return watch(options);
   return say(saspd::ctl::outcome(options, ask(options), wants_colors(options), gwm_is_there()));
 }

@@ -38,6 +38,7 @@ struct Arguments {
 };
 inline constexpr Arguments nothing{};
 inline constexpr Arguments maybe_a_group{{{{"[GROUP]", "group"}}}, {}};
+inline constexpr Arguments maybe_of{{{{"[GROUP|MEMBER]", "of"}}}, {}};
 inline constexpr Arguments a_member{{{{"MEMBER", "member"}}},
                                     "a member: ADDR:PORT or GROUP/ADDR:PORT"};
 inline constexpr Arguments a_gwm{{{{"HOST[:PORT]", "gwm"}}}, "a GWM of saspd: HOST or HOST:PORT"};
@@ -64,6 +65,9 @@ inline constexpr Arguments client_and_service{
     "none")                                                                                         \
   X(watch, "watch", nothing, reads, reads,                                                          \
     "the state, one line per item, and then one line per change, checked every second, until ^C")   \
+  X(history, "history", maybe_of, reads, planned,                                                   \
+    "what happened, oldest first: all, or what concerns a group or member. --since TIME, --limit "  \
+    "N, -f to go on as it happens")                                                                 \
   X(plan, "plan", nothing, reads, none, "what saspd would write now, after reading the kernel")     \
   X(reconcile, "reconcile", nothing, writes, none,                                                  \
     "read the kernel at once and write what differs, without waiting for --reconcile-interval; "    \
@@ -84,7 +88,6 @@ inline constexpr Arguments client_and_service{
     "read the config file and all other files again, as SIGHUP does: everything is checked first, " \
     "and taken over as a whole or, with exit code 78, not at all. --dry-run only checks and shows " \
     "what would change. Needs root or the group saspd-admin")                                       \
-  X(history, "history", nothing, planned, planned, "")                                              \
   X(set_weight, "set-weight", nothing, planned, planned, "")                                        \
   X(hold, "hold", nothing, planned, planned, "")                                                    \
   X(release, "release", nothing, planned, planned, "")                                              \

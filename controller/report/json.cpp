@@ -249,6 +249,18 @@ std::string_view name(OnStale action) {
 std::string_view name(DriftPolicy policy) {
   return word_of(policy);
 }
+std::string_view name(HealthState state) {
+  return word_of(state);
+}
+std::string_view name(EventKind kind) {
+  return word_of(kind);
+}
+std::string_view name(EventPhase phase) {
+  return word_of(phase);
+}
+std::string_view name(EventLevel level) {
+  return word_of(level);
+}
 
 template <class Answer>
 json::object to_json(const Answer& answer) {
@@ -284,5 +296,8 @@ SASPD_ANSWER(Refusal)
 SASPD_ANSWER(Watch)
 SASPD_ANSWER(gwm::Watch)
 SASPD_ANSWER(WatchEvent)
+SASPD_ANSWER(Event)
+SASPD_ANSWER(Health)
+SASPD_ANSWER(WithHealth)
 
 }  // namespace saspd::report

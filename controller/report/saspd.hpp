@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "controller/lb/observer.hpp"
+#include "controller/report/events.hpp"
 #include "controller/report/fields.hpp"
 #include "controller/report/reload.hpp"
 #include "controller/report/words.hpp"
@@ -188,13 +189,14 @@ struct Status : Answer {
   std::optional<std::string> keepalived_error;
   std::optional<std::string> tls_error;
   std::optional<std::string> config_error;  // why the last reload was refused
+  Health health;
   std::vector<Gwm> gwm;
   std::vector<Group> groups;
 };
 BOOST_DESCRIBE_STRUCT(Status, (Answer),
-                      (version, lb_uid, backend, packets, kernel_settings, dry_run, kernel_error,
-                       problems, attach_requests, attach_request, ledger_error, keepalived_error,
-                       tls_error, config_error, gwm, groups))
+                      (version, lb_uid, backend, health, packets, kernel_settings, dry_run,
+                       kernel_error, problems, attach_requests, attach_request, ledger_error,
+                       keepalived_error, tls_error, config_error, gwm, groups))
 
 struct Gwms : Answer {
   std::vector<Gwm> gwm;
@@ -308,4 +310,5 @@ BOOST_DESCRIBE_STRUCT(GwmRetry, (Answer), (done, gwm))
   X(trace, Trace)         \
   X(undrain, Undrain)     \
   X(gwm_retry, GwmRetry)  \
-  X(reload, Reload)
+  X(reload, Reload)       \
+  X(history, History)

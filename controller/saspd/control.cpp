@@ -2,12 +2,15 @@
 
 #include "controller/saspd/control.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "controller/base/member_name.hpp"
+#include "controller/base/nearest.hpp"
+#include "controller/events/history.hpp"
 #include "controller/report/commands.hpp"
 #include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
@@ -99,6 +102,42 @@ json::object gwm_retry(const json::object& request, const Asker& asker, Controll
                  : report::control_error(ExitCode::data, retried.error().detail);
 }
 
+json::object history(const json::object& request, const Controller& controller) {
+  const auto filter = events::parse_filter(request, controller.journal().wall());
+  if (!filter) return report::control_refusal(filter.error());
+  const auto names = controller.group_names();
+  const auto& group = filter->group;
+  const bool known = group.empty() || std::find(names.begin(), names.end(), group) != names.end();
+  auto answer = controller.journal().history(*filter);
+  if (!known && answer.events.empty()) {
+    return report::control_error(ExitCode::data,
+                                 fmt::format("no group '{}'{}", group, did_you_mean(group, names)));
+  }
+  answer.program = report::name(Program::saspd);
+  return report::to_json(answer);
+}
+
+json::object answer_to(Command command, const json::object& request, const Asker& asker,
+                       Controller& controller, const Surroundings& around, TimePoint now) {
+  const auto status = [&] { return full_status(controller, around, now); };
+  switch (command) {
+    case Command::status: return report::to_json(status_answer(status(), now));
+    case Command::gwm: return report::to_json(gwms_answer(status(), now));
+    case Command::groups: return report::to_json(groups_answer(status(), now));
+    case Command::members: return members(request, status(), now);
+    case Command::watch: return report::to_json(watch_answer(status()));
+    case Command::why: return why(request, status(), now);
+    case Command::export_rules: return export_rules(controller);
+    case Command::plan: return plan(controller, now);
+    case Command::trace: return trace(request, controller);
+    case Command::reconcile: return reconcile(asker, controller, around);
+    case Command::gwm_retry: return gwm_retry(request, asker, controller);
+    case Command::undrain: return undrain(request, asker, controller);
+    case Command::history: return history(request, controller);
+    default: return report::control_error(ExitCode::internal, "no answer to this command");
+  }
+}
+
 }  // namespace
 
 Status full_status(const Controller& controller, const Surroundings& around, TimePoint now) {
@@ -114,27 +153,15 @@ json::object carry_out(const json::object& request, const Asker& asker, Controll
                        const Surroundings& around, TimePoint now) {
   const auto name = text_of(request, "command");
   if (!name) return report::control_error(ExitCode::usage, "no command");
-  const auto status = [&] { return full_status(controller, around, now); };
   if (const auto refused = report::refusal(Program::saspd, *name))
     return report::control_error(ExitCode::usage, *refused);
   const auto& row = *report::find_command(*name);
   if (row.of(Program::saspd) == report::Support::writes && !asker.may_write)
     return report::control_forbidden(*name);
-  switch (row.command) {
-    case Command::status: return report::to_json(status_answer(status(), now));
-    case Command::gwm: return report::to_json(gwms_answer(status(), now));
-    case Command::groups: return report::to_json(groups_answer(status(), now));
-    case Command::members: return members(request, status(), now);
-    case Command::watch: return report::to_json(watch_answer(status()));
-    case Command::why: return why(request, status(), now);
-    case Command::export_rules: return export_rules(controller);
-    case Command::plan: return plan(controller, now);
-    case Command::trace: return trace(request, controller);
-    case Command::reconcile: return reconcile(asker, controller, around);
-    case Command::gwm_retry: return gwm_retry(request, asker, controller);
-    case Command::undrain: return undrain(request, asker, controller);
-    default: return report::control_error(ExitCode::internal, "no answer to this command");
-  }
+  auto answer = answer_to(row.command, request, asker, controller, around, now);
+  // How it is after what was asked for.
+  if (!answer.contains("error")) answer["health"] = report::to_json(controller.journal().health());
+  return answer;
 }
 
 }  // namespace saspd::director

@@ -19,7 +19,7 @@ Controller::Controller(lb::ObservedDataplane& plane, Settings settings, TimePoin
     : settings_(consistent(std::move(settings))),
       plane_(plane),
       log_(settings_.log_level),
-      news_(settings_.news, log_),
+      news_(settings_.news, log_, journal_),
       reconciler_(plane, plane, settings_.reconciler) {
   for (const auto& name : settings_.gwms)
     add_gwm(name, now);
@@ -69,6 +69,7 @@ std::optional<TimePoint> Controller::deadline(std::size_t gwm) const {
 
 sasp::LinkStep Controller::take(std::size_t gwm, sasp::LinkedSession<sasp::LbSession>::Step step,
                                 TimePoint now) {
+  journal_.set_time(now);
   for (const auto& event : step.events)
     take(gwm, event, now);
   forget_lifted(gwm);
@@ -92,7 +93,8 @@ void Controller::take(std::size_t gwm, const sasp::LbEvent& event, TimePoint now
 void Controller::established(std::size_t gwm) {
   Gwm& peer = gwms_[gwm];
   peer.news.established();
-  log_.info("GWM {}: established", peer.name);
+  journal_.end({events::EventKind::gwm_lost, {}, {}, {}, {}, peer.name},
+               {events::EventLevel::info, fmt::format("GWM {}: established", peer.name)});
   reconciler_.set_connected(gwm, true);
   output_.work = true;
 }
@@ -104,16 +106,12 @@ bool Controller::lost(std::size_t gwm, const std::string& why, TimePoint now) {
 }
 
 Duration Controller::ended(std::size_t gwm, const sasp::LinkEnd& end, TimePoint now) {
+  journal_.set_time(now);
   Gwm& peer = gwms_.at(gwm);
   const auto retry = peer.link.ended(end, now);
-  if (peer.link.state() == sasp::LinkState::down_duplicate) {
-    log_.warning(
-        "GWM {}: another load balancer seems to use the LB UID '{}': this GWM ends our connection "
-        "again and again and is still there itself; each director needs an --lb-uid of its own",
-        peer.name, settings_.session.lb_uid);
-  }
+  if (peer.link.state() == sasp::LinkState::down_duplicate) note_duplicate(peer);
   disconnected(gwm);
-  say(peer, peer.news.down(retry.text, now));
+  note_lost(peer, peer.news.down(retry.text, now), now);
   return retry.delay;
 }
 
@@ -144,12 +142,18 @@ void Controller::keepalived_says(const std::vector<KeepalivedNews>& news,
 }
 
 void Controller::take_up_events() {
-  const auto events = plane_.handle_events();
+  const auto happened = plane_.handle_events();
   look_for_problems();
-  if (!events) return news_.kernel(events.error().detail);
-  for (const auto& [address, hop] : events->next_hops)
-    log_.info("{}: {}", address.text(), lb::text(hop));
-  if (!events->replaced) return;
+  if (!happened) return news_.kernel(happened.error().detail);
+  for (const auto& [address, hop] : happened->next_hops) {
+    report::Event event;
+    event.kind = events::EventKind::next_hop;
+    event.member = address.text();
+    event.is = lb::text(hop);
+    event.text = fmt::format("{}: {}", address.text(), *event.is);
+    journal_.note(std::move(event));
+  }
+  if (!happened->replaced) return;
   reconciler_.look_again();
   output_.work = true;
 }
@@ -164,17 +168,16 @@ void Controller::look_again() {
 }
 
 Work Controller::work(TimePoint now, WallTime wall) {
+  journal_.set_time(now, wall);
+  note_gwms(now);
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm)
     reconciler_.heard(gwm, gwms_[gwm].link.session().heard());
   Work done = reconciler_.work(now);
   if (!dry_run() && !done.applied.empty()) last_change_ = wall;
-  news_.work(done);
+  news_.work(done, reconciler_);
   news_.zeros(done, reconciler_.actual());
-  if (gwms_.size() > 1) {
-    for (const auto& line : followed_lines(done.gwm_changes, settings_.gwms))
-      say("", line);
-  }
-  news_.alarms(reconciler_.new_alarms(plane_.unreachable()));
+  note_followed(done.gwm_changes);
+  note_alarms();
   if (ledger_ != nullptr && !dry_run()) news_.ledger(ledger_->error());
   tell_what_is_wanted(now);
   output_.work = output_.work || done.more;
@@ -219,8 +222,11 @@ void Controller::forget_lifted(std::size_t gwm) {
 std::size_t Controller::undrain(const MemberName& member, std::string_view asked_by) {
   const std::size_t services = reconciler_.give_back(member.group, member.endpoint);
   if (services == 0) return 0;
-  log_.info("undrain {}: its weight 0 is given back to the advice in {} service(s), asked by {}",
-            member.text(), services, asked_by);
+  note_command(
+      fmt::format("undrain {}: its weight 0 is given back to the advice in {} service(s), asked "
+                  "by {}",
+                  member.text(), services, asked_by),
+      asked_by, member);
   output_.work = true;
   return services;
 }
@@ -237,13 +243,13 @@ Result<std::string> Controller::retry(std::string_view gwm, std::string_view ask
                     state == sasp::LinkState::established ? "it is connected"
                                                           : "an attempt to connect is under way"));
   }
-  log_.info("GWM {}: connecting now, asked by {}", peer.name, asked_by);
+  note_command(fmt::format("GWM {}: connecting now, asked by {}", peer.name, asked_by), asked_by);
   output_.retries.push_back(*number);
   return peer.name;
 }
 
 void Controller::reconcile(std::string_view asked_by) {
-  log_.info("reconcile, asked by {}", asked_by);
+  note_command(fmt::format("reconcile, asked by {}", asked_by), asked_by);
   look_again();
 }
 
@@ -261,6 +267,8 @@ Status Controller::status(TimePoint now) const {
   status.keepalived_error = news_.keepalived_error();
   status.problems = problems();
   status.packets = plane_.packet_counters();
+  status.health = journal_.health();
+  status.event_counts = journal_.counts();
   status.groups = reconciler_.view(plane_.unreachable());
   for (auto& group : status.groups)
     add_states(group);

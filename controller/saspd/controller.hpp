@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 
 #include "controller/base/member_name.hpp"
 #include "controller/cli/log_lines.hpp"
+#include "controller/events/journal.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/sasp/lb_session.hpp"
 #include "controller/sasp/linked_session.hpp"
@@ -30,7 +32,7 @@
 
 namespace saspd::director {
 
-using WallTime = std::chrono::system_clock::time_point;
+using events::WallTime;
 
 class Controller {
  public:
@@ -59,6 +61,21 @@ class Controller {
   Controller& operator=(const Controller&) = delete;
   // See Reconciler. `warnings`: why what was kept is not believed.
   void remember(Ledger ledger, LedgerKeeper& keeper, const std::vector<std::string>& warnings);
+
+  // What was kept of an earlier life, oldest first. To be called before anything happens.
+  void remember_events(std::deque<report::Event> events) { journal_.remember(std::move(events)); }
+  // What happens from now on happens then. work() knows it by itself.
+  void set_time(TimePoint now, WallTime wall) { journal_.set_time(now, wall); }
+  // Something that only the process knows of.
+  void note(report::Event event) { journal_.note(std::move(event)); }
+  // What the process knows of itself, as it is now; empty texts: all is well. Also what the clock
+  // alone makes of the advice.
+  struct Outside {
+    std::string tls_error;
+    std::string config_error;
+    std::string attach_request;
+  };
+  void look_around(const Outside& outside, TimePoint now);
 
   // Other settings from now on, with the same LB UID, backend and data plane; see Reconciler. GWMs
   // that stay, by their name, keep their session; the numbers are those of the new list.
@@ -102,6 +119,12 @@ class Controller {
 
   lb::ObservedDataplane& plane() { return plane_; }
 
+  const events::Journal& journal() const { return journal_; }
+  // Those to be kept for the next life.
+  std::vector<report::Event> take_events() { return journal_.take_new(); }
+  // The names of all groups, for who mistyped one.
+  std::vector<std::string_view> group_names() const;
+
   // All that is known here; what only the process knows stays empty.
   Status status(TimePoint now) const;
   std::string status_line() const;
@@ -127,6 +150,16 @@ class Controller {
   void disconnected(std::size_t gwm);
   void say(const Gwm& gwm, const std::optional<GwmNews::Line>& line);
   void say(std::string_view about, const GwmNews::Line& line);
+  bool is_any_up() const;
+  events::State lost_state(const Gwm& gwm, TimePoint now) const;
+  events::State duplicate_state(const Gwm& gwm) const;
+  void note_gwms(TimePoint now);
+  void note_lost(const Gwm& gwm, const GwmNews::Line& line, TimePoint now);
+  void note_duplicate(const Gwm& gwm);
+  void note_followed(const std::vector<GwmChange>& changes);
+  void note_alarms();
+  void note_command(std::string text, std::string_view asked_by,
+                    const std::optional<MemberName>& member = std::nullopt);
   void tell_what_is_wanted(TimePoint now);
   void forget_lifted(std::size_t gwm);
   void add_states(GroupView& group) const;
@@ -134,6 +167,7 @@ class Controller {
   Settings settings_;
   lb::ObservedDataplane& plane_;
   cli::LogLines log_;
+  events::Journal journal_{log_};
   News news_;
   Reconciler reconciler_;
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept

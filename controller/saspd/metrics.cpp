@@ -96,6 +96,32 @@ void add_kernel(Families& families, const Status& status, const MetricCounters& 
         std::move(ledger), std::move(keepalived)});
 }
 
+// --- health and events
+
+// Every word and kind has a series from the first scrape on.
+void add_health(Families& families, const Status& status) {
+  Family health = gauge("saspd_health", "1 for the state that holds: ok, degraded or failed.");
+  for (const auto state :
+       {report::HealthState::ok, report::HealthState::degraded, report::HealthState::failed}) {
+    add(health, status.health.state == state ? 1 : 0, {{"state", std::string(name(state))}});
+  }
+  Family problem =
+      gauge("saspd_problem", "Problems that last, by kind: see status, which names each of them.");
+  Family events = counter("saspd_events_total", "Events since the start, by kind: see history.");
+  std::map<std::string, std::uint64_t> lasting;
+  for (const auto& one : status.health.problems)
+    ++lasting[one.kind.text()];
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(report::EventKind::command); ++i) {
+    const auto kind = static_cast<report::EventKind>(i);
+    const std::string word(name(kind));
+    const auto happened = status.event_counts.find(kind);
+    add(events, happened != status.event_counts.end() ? static_cast<double>(happened->second) : 0.0,
+        {{"kind", word}});
+    add(problem, static_cast<double>(lasting[word]), {{"kind", word}});
+  }
+  take(families, {std::move(health), std::move(problem), std::move(events)});
+}
+
 // --- GWMs
 
 void add_gwms(Families& families, const Status& status, TimePoint now, metrics::WallTime wall) {
@@ -327,6 +353,7 @@ Families metric_families(const Status& status, const MetricCounters& counters, b
   Families families;
   add_build(families, status);
   add_kernel(families, status, counters);
+  add_health(families, status);
   add_gwms(families, status, now, wall);
   add_groups(families, status, now);
   if (with_members) add_members(families, status);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is logged of the kernel, the advice and what goes with them: each trouble once when it
-// begins, and once when it ends. Pure.
+// What happens to the kernel, the advice and what goes with them, as events: each trouble once when
+// it begins, and once when it ends. Pure.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "controller/cli/log_lines.hpp"
+#include "controller/events/journal.hpp"
 #include "controller/lb/observer.hpp"
 #include "controller/lb/plan.hpp"
 #include "controller/saspd/alarms.hpp"
@@ -25,12 +27,13 @@ class News {
     std::string keepalived_fifo;  // likewise
   };
 
-  // `log` must outlive it.
-  News(Settings settings, cli::LogLines& log) : settings_(std::move(settings)), log_(log) {}
+  // `log` and `journal` must outlive it.
+  News(Settings settings, cli::LogLines& log, events::Journal& journal)
+      : settings_(std::move(settings)), log_(log), journal_(journal) {}
   void reconfigure(Settings settings) { settings_ = std::move(settings); }
 
   // Each says how it is now; what is no news is not logged. Empty texts: all is well.
-  void work(const Work& work);
+  void work(const Work& work, const Reconciler& reconciler);
   void kernel(std::string error);
   void problems(std::vector<lb::Problem> problems);
   // Of the groups that may have others than before; those without any are in it too.
@@ -45,12 +48,15 @@ class News {
   const std::string& keepalived_error() const { return keepalived_error_; }
 
  private:
-  void drifts(const std::vector<Drift>& drifts);
+  void appeared(const std::vector<lb::ServiceKey>& services, const Reconciler& reconciler);
+  void drifts(const std::vector<Drift>& drifts, const Reconciler& reconciler);
+  void applied(const lb::Plan& changes, const Reconciler& reconciler);
   void planned(const lb::Plan& plan);
-  void alarm(const AlarmChange& change);
+  void alarm(const AlarmChange& change, bool logged);
 
   Settings settings_;
   cli::LogLines& log_;
+  events::Journal& journal_;
 
   std::string kernel_error_;
   std::vector<lb::Problem> problems_;  // of the data plane

@@ -218,7 +218,6 @@ void Reconciler::take_zeros(const lb::ServiceKey& service, const HeldZeros& zero
   all.insert(zeros.begin(), zeros.end());
 }
 
-// A service that is a group of its own, or was, has its name.
 std::string Reconciler::group_of(const lb::ServiceKey& service) const {
   const auto owner = known_.advice().owner_of(service);
   return owner ? owner->group->settings.name : lb::text(service);
@@ -454,11 +453,14 @@ void Reconciler::all_alarms_changed() {
     alarms_changed_.insert(name);
 }
 
+std::optional<Freshness> Reconciler::freshness(const Group& group) const {
+  return freshness_of(known_, group, settings_.stale_after, settings_.policy.on_stale);
+}
+
 std::vector<Reconciler::GroupView> Reconciler::view(const std::set<IpAddress>& unreachable) const {
   auto views = director::view(known_, decisions_, weight_changes_, alarms(unreachable));
   for (auto& view : views)
-    view.freshness = freshness_of(known_, known_.advice().groups().at(view.name),
-                                  settings_.stale_after, settings_.policy.on_stale);
+    view.freshness = freshness(known_.advice().groups().at(view.name));
   for (auto& view : views) {
     if (const auto drift = drifts_.find(view.name); drift != drifts_.end())
       view.drift = drift->second;

@@ -122,6 +122,16 @@ class Reconciler {
   // No GWM has a quiesce of this member from us any more.
   void lifted(const std::string& group, const sasp::MemberKey& member);
 
+  // The group that has the service; a service that is a group of its own, or was, has its name.
+  std::string group_of(const lb::ServiceKey& service) const;
+  // What was decided of a member last; nullptr: nothing.
+  const Decision* decision(const lb::ServiceKey& service, const Endpoint& member) const {
+    return decisions_.find(service, member);
+  }
+  const std::map<std::string, Group>& groups() const { return known_.advice().groups(); }
+  // How old the advice of a group is; nothing: no service of it was decided.
+  std::optional<Freshness> freshness(const Group& group) const;
+
   // The zeros that are not ours to raise, as of the last decision; and the kernel's table.
   const HeldZeros& held_zeros() const { return decisions_.zeros; }
   const lb::Table& actual() const { return known_.table(); }
@@ -156,7 +166,6 @@ class Reconciler {
   void note_drifts(const lb::ServiceKey& service, Work& work, TimePoint now);
   bool is_ours_alone(const lb::ServiceKey& service) const;
   void take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work);
-  std::string group_of(const lb::ServiceKey& service) const;
   void keep_ledger();
   void write(Work& work);
   void apply(const lb::Plan& chunk, Work& work);

@@ -277,6 +277,7 @@ report::Status status_answer(const Status& status, TimePoint now) {
   answer.keepalived_error = unless_empty(status.keepalived_error);
   answer.tls_error = unless_empty(status.tls_error);
   answer.config_error = unless_empty(status.config_error);
+  answer.health = status.health;
   answer.gwm = gwms(status, now);
   answer.groups = each<report::Group>(status.groups, [&](const auto& group) {
     return report::Group{summary(status, group, now), members(status, group, now)};

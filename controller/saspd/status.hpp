@@ -2,6 +2,7 @@
 // The answers to saspctl.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ struct Status {
   std::uint64_t attach_requests = 0;  // ever
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   lb::KernelSettings kernel_settings;  // that decide what becomes of connections
+  report::Health health;
+  std::map<report::EventKind, std::uint64_t> event_counts;  // since the start
   std::vector<GwmStatus> gwms;
   std::vector<Reconciler::GroupView> groups;
 };

@@ -179,8 +179,12 @@ void Director::settle() {
   if (output.work) wire_.work_soon();
 }
 
-std::vector<std::string> Director::problems(TimePoint now) const {
-  return ctl::problems(director::status_answer(controller_.status(now), now));
+std::vector<std::string> Director::problems(TimePoint now) {
+  controller_.look_around({}, now);
+  std::vector<std::string> texts;
+  for (const auto& problem : controller_.journal().health().problems)
+    texts.push_back(problem.text);
+  return texts;
 }
 
 }  // namespace saspd::simulation

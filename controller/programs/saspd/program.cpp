@@ -15,6 +15,17 @@ namespace saspd::programs {
 using namespace director;
 namespace json = boost::json;
 
+namespace {
+
+report::Event once(report::EventKind kind, std::string text) {
+  report::Event event;
+  event.kind = kind;
+  event.text = std::move(text);
+  return event;
+}
+
+}  // namespace
+
 Saspd::Saspd(host::Host& host, Options& options, ReadOptions read_again,
              lb::ObservedDataplane& plane, cli::Needs needs, cli::Log& log)
     : Configured(host, options, std::move(read_again)),
@@ -30,13 +41,17 @@ Saspd::Saspd(host::Host& host, Options& options, ReadOptions read_again,
 }
 
 host::Refused Saspd::start() {
+  open_history();
   open_ledger();
   // What is read there is lost to others: in a dry run it is left to the saspd that writes.
   if (!options().keepalived_fifo.empty() && !options().dry_run) {
     keepalived_.emplace(options().keepalived_fifo);
   }
-  log_.info("saspd {} as '{}', {} group(s){}", program_version, options().spoken_uid(),
-            options().groups.size(), options().dry_run ? ", dry run: nothing is written" : "");
+  controller_.note(once(report::EventKind::started,
+                        fmt::format("saspd {} as '{}', {} group(s){}", program_version,
+                                    options().spoken_uid(), options().groups.size(),
+                                    options().dry_run ? ", dry run: nothing is written" : "")));
+  settle();
   start_links();
   controller_.look_for_problems();
   ask_to_attach();
@@ -44,6 +59,16 @@ host::Refused Saspd::start() {
   reconcile_later();
   wait_for_plane();
   return std::nullopt;
+}
+
+// In a dry run another saspd may write it.
+void Saspd::open_history() {
+  controller_.set_time(Clock::now(), std::chrono::system_clock::now());
+  if (options().history.empty() || options().dry_run) return;
+  history_.emplace(options().history, "saspd", "--history");
+  controller_.remember_events(history_->load());
+  if (!history_->error().empty())
+    log_.info("what happens is kept in memory only: {}", history_->error());
 }
 
 // A table of our own has no other author. In a dry run the ledger is read, and never written.
@@ -96,7 +121,32 @@ void Saspd::take_over(const Options& before) {
   reconcile_later();
 }
 
+// What lasts is as it is now, and not as it was at the last pass.
+void Saspd::look_around() {
+  const auto now = Clock::now();
+  controller_.set_time(now, std::chrono::system_clock::now());
+  controller_.look_around(
+      {host_.tls_error(), host_.reload_error(), attach_request_ ? attach_request_->text() : ""},
+      now);
+  settle();
+}
+
+std::optional<report::Health> Saspd::health() {
+  look_around();
+  return controller_.journal().health();
+}
+
+ExitCode Saspd::outcome() {
+  controller_.set_time(Clock::now(), std::chrono::system_clock::now());
+  auto event = once(report::EventKind::stopped, "saspd stopped; the weights stay as they are");
+  event.level = report::EventLevel::debug;  // the host says so
+  controller_.note(std::move(event));
+  settle();
+  return ExitCode::ok;
+}
+
 metrics::Families Saspd::metrics(TimePoint now) {
+  look_around();
   return metric_families(full_status(controller_, surroundings(), now), counters_,
                          options().metrics_members, now, std::chrono::system_clock::now());
 }
@@ -107,6 +157,7 @@ void Saspd::reconcile_later() {
     controller_.look_again();
     ask_to_attach();
     work();
+    look_around();
     reconcile_later();
   });
 }
@@ -114,6 +165,7 @@ void Saspd::reconcile_later() {
 void Saspd::wait_for_plane() {
   if (plane_.event_descriptor() < 0) return;
   plane_events_.emplace(host_.io(), plane_.event_descriptor(), [this] {
+    controller_.set_time(Clock::now(), std::chrono::system_clock::now());
     controller_.take_up_events();
     ask_to_attach();
   });
@@ -148,6 +200,7 @@ void Saspd::decide_in_time() {
 // What the controller wants done. Called after each event or question.
 void Saspd::settle() {
   auto output = controller_.output();
+  if (const auto events = controller_.take_events(); history_) history_->append(events);
   for (const auto& line : output.log)
     write(line, log_);
   for (auto& [gwm, step] : output.links)
@@ -182,6 +235,7 @@ Surroundings Saspd::surroundings() {
 }
 
 json::object Saspd::answer(const json::object& request, const net::ControlPeer& peer) {
+  look_around();
   const Asker asker{peer.may_write, fmt::format("uid {} (pid {})", peer.uid, peer.pid)};
   auto answer = carry_out(request, asker, controller_, surroundings(), Clock::now());
   settle();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "controller/host/configured.hpp"
+#include "controller/host/event_file.hpp"
 #include "controller/lb/backend.hpp"
 #include "controller/net/loop.hpp"
 #include "controller/programs/gwm_links.hpp"
@@ -31,10 +32,13 @@ class Saspd final : public host::Configured<director::Options> {
   boost::json::object answer(const boost::json::object& request,
                              const net::ControlPeer& peer) override;
   metrics::Families metrics(TimePoint now) override;
+  std::optional<report::Health> health() override;
+  ExitCode outcome() override;
   std::string status_line() const override { return controller_.status_line(); }
   void take_over(const director::Options& before) override;
   void certificates_replaced() override { links_.check_certificates_again(); }
 
+  void open_history();
   void open_ledger();
   void start_links();
   net::LinkSettings link_to(const cli::HostPort& gwm) const;
@@ -47,6 +51,7 @@ class Saspd final : public host::Configured<director::Options> {
   void decide_in_time();
   void ask_to_attach();
   void settle();
+  void look_around();
   director::Surroundings surroundings();
 
   cli::Log& log_;
@@ -60,6 +65,7 @@ class Saspd final : public host::Configured<director::Options> {
   std::optional<net::ReadWatch> plane_events_;
   director::MetricCounters counters_;
   std::optional<director::LedgerFile> ledger_;  // nothing: none is kept
+  std::optional<host::EventFile> history_;      // likewise
   std::optional<director::KeepalivedFifo> keepalived_;
   std::optional<net::ReadWatch> keepalived_events_;
   unsigned keepalived_waited_for_ = 0;  // its generation

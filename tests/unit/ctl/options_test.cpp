@@ -9,6 +9,11 @@
 namespace saspd::ctl {
 namespace {
 
+// Of one word, in the order of the help.
+const std::string all_commands =
+    "status, gwm, lbs, groups, members, why, watch, history, plan, reconcile, drain, undrain, "
+    "export, trace, reload";
+
 struct Parsed {
   std::variant<Options, ExitCode> result;
   std::string out, err;
@@ -119,17 +124,11 @@ TEST(SaspctlOptions, TakeACommandOfTwoWords) {
 TEST(SaspctlOptions, RefuseWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> refusals{
       {{"stauts"},
-       "unknown command 'stauts', expected one of status, gwm, lbs, groups, members, why, watch, "
-       "plan, reconcile, "
-       "drain, undrain, export, trace, reload; did you mean 'status'?"},
+       "unknown command 'stauts', expected one of " + all_commands + "; did you mean 'status'?"},
       {{"drian", "x"},
-       "unknown command 'drian', expected one of status, gwm, lbs, groups, members, why, watch, "
-       "plan, reconcile, drain, undrain, export, trace, reload; did you mean 'drain'?"},
+       "unknown command 'drian', expected one of " + all_commands + "; did you mean 'drain'?"},
       {{"--of", "gwm"}, "--of: 'gwm' is not one of: saspd, sasp-gwm"},
-      {{""},
-       "unknown command '', expected one of status, gwm, lbs, groups, members, why, watch, plan, "
-       "reconcile, "
-       "drain, undrain, export, trace, reload"},
+      {{""}, "unknown command '', expected one of " + all_commands},
       {{"gwm", "retry"}, "gwm retry needs a GWM of saspd: HOST or HOST:PORT"},
       {{"gwm", "try"}, "gwm takes no argument, got 'try'"},
       {{"why"}, "why needs a member: ADDR:PORT or GROUP/ADDR:PORT"},

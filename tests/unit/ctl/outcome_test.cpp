@@ -4,19 +4,29 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/serialize.hpp>
+
 namespace saspd::ctl {
 namespace {
 
 using Answer = Result<boost::json::object>;
 
+// Of a saspd whose GWM is in that state; with it established, all is well.
 Answer status(std::string_view gwm_state) {
-  return boost::json::object{{"schema_version", 1}, {"gwm", {{{"state", gwm_state}}}}};
+  boost::json::object health{{"state", "ok"}, {"since", "2026-01-02T03:04:05.678Z"}};
+  if (gwm_state != "established") {
+    health["state"] = "failed";
+    health["problems"] = {{{"health", "failed"}, {"text", "no GWM is established"}},
+                          {{"health", "degraded"}, {"text", "something else"}}};
+  }
+  return boost::json::object{
+      {"schema_version", 1}, {"health", health}, {"gwm", {{{"state", gwm_state}}}}};
 }
 
 TEST(Outcome, IsZeroWheneverTheStatusCouldBeRead) {
   const auto end = outcome({}, status("trying"), false);
   EXPECT_EQ(end.code, ExitCode::ok);
-  EXPECT_NE(end.out.find("not healthy: no GWM is established"), std::string::npos);
+  EXPECT_NE(end.out.find("failed for 0 s: no GWM is established"), std::string::npos);
   EXPECT_EQ(end.err, "");
 }
 
@@ -29,22 +39,55 @@ TEST(Outcome, IsOneWithCheckWhenSomethingIsNotHealthy) {
   EXPECT_EQ(outcome(options, status("trying"), false).code, ExitCode::not_healthy);
 }
 
+TEST(Outcome, IsNeverOkOfASaspdThatDoesNotReportItsHealth) {
+  Options options;
+  options.check = true;
+  const boost::json::object older{{"schema_version", 1}, {"gwm", {{{"state", "established"}}}}};
+  const auto end = outcome(options, older, false);
+  EXPECT_EQ(end.code, ExitCode::not_healthy);
+  EXPECT_EQ(end.out.find("UNKNOWN"), 0U) << end.out;
+  options.nagios = true;
+  EXPECT_EQ(static_cast<int>(outcome(options, older, false).code), 3);
+}
+
+TEST(Outcome, IsOneLineForNagios) {
+  Options options;
+  options.check = options.nagios = true;
+  const auto code = [&](const Answer& answer) {
+    return static_cast<int>(outcome(options, answer, false).code);
+  };
+  const auto line = [&](const Answer& answer) { return outcome(options, answer, false).out; };
+  EXPECT_EQ(code(status("established")), 0);
+  EXPECT_EQ(line(status("established")), "OK - no problem\n");
+  EXPECT_EQ(code(status("trying")), 2);
+  EXPECT_EQ(line(status("trying")), "CRITICAL - no GWM is established (and 1 more)\n");
+  auto degraded = *status("trying");
+  degraded["health"].as_object()["state"] = "degraded";
+  EXPECT_EQ(code(degraded), 1);
+  const Answer down = fail(std::errc::connection_refused, "/run/x: refused");
+  EXPECT_EQ(code(down), 2);
+  EXPECT_EQ(line(down).find("CRITICAL - /run/x: refused"), 0U) << line(down);
+  EXPECT_EQ(code(fail(std::errc::permission_denied, "/run/x: no")), 3);
+  EXPECT_EQ(code(fail(std::errc::timed_out, "/run/x: no answer")), 3);
+}
+
 TEST(Outcome, PrintsTheObjectOfTheDaemonAsJson) {
   Options options;
   options.json = true;
   EXPECT_EQ(outcome(options, status("trying"), true).out,
-            "{\"schema_version\":1,\"gwm\":[{\"state\":\"trying\"}]}\n");
+            boost::json::serialize(*status("trying")) + "\n");
 }
 
 TEST(Outcome, LetsNoNameInJsonSteerTheTerminal) {
   Options options;
   options.json = true;
-  EXPECT_EQ(outcome(options,
-                    status("\xC2\x9B"
-                           "2J\x7F\xFF"),
-                    true)
-                .out,
-            "{\"schema_version\":1,\"gwm\":[{\"state\":\"\\u009b2J\\u007f\\ufffd\"}]}\n");
+  const auto out = outcome(options,
+                           status("\xC2\x9B"
+                                  "2J\x7F\xFF"),
+                           true)
+                       .out;
+  EXPECT_NE(out.find("\"gwm\":[{\"state\":\"\\u009b2J\\u007f\\ufffd\"}]}\n"), std::string::npos)
+      << out;
 }
 
 TEST(Outcome, ShowsTheAnswerToWhyAsAParagraph) {
