@@ -13,6 +13,7 @@ namespace saspd::cli {
 struct LogLine {
   Level level = Level::info;
   std::string text;
+  bool asked = false;  // for, by somebody here: see LimitedLog
   bool operator==(const LogLine&) const = default;
 };
 
@@ -29,12 +30,16 @@ class LogLines : public LeveledLog<LogLines> {
  public:
   explicit LogLines(Level least) : LeveledLog(least) {}
 
+  // What somebody here asked for.
+  void asked(std::string text) {
+    if (shows(Level::info)) lines_.push_back({Level::info, std::move(text), true});
+  }
   // The lines since the last call, in order.
   std::vector<LogLine> take() { return std::exchange(lines_, {}); }
 
  private:
   friend LeveledLog<LogLines>;
-  void write(Level level, std::string text) { lines_.push_back({level, std::move(text)}); }
+  void write(Level level, std::string text) { lines_.push_back({level, std::move(text), false}); }
 
   std::vector<LogLine> lines_;
 };

@@ -110,7 +110,9 @@ void Journal::append(report::Event event, bool logged) {
     switch (level_of(event.level)) {
       case cli::Level::error: log_.error("{}", event.text); break;
       case cli::Level::warning: log_.warning("{}", event.text); break;
-      case cli::Level::info: log_.info("{}", event.text); break;
+      case cli::Level::info:
+        event.kind == EventKind::command ? log_.asked(event.text) : log_.info("{}", event.text);
+        break;
       case cli::Level::debug: log_.debug("{}", event.text); break;
     }
   }

@@ -261,6 +261,9 @@ std::string_view name(EventPhase phase) {
 std::string_view name(EventLevel level) {
   return word_of(level);
 }
+std::string_view name(PaceRule rule) {
+  return word_of(rule);
+}
 
 template <class Answer>
 json::object to_json(const Answer& answer) {

@@ -50,6 +50,14 @@ struct Zero {
 };
 BOOST_DESCRIBE_STRUCT(Zero, (), (author, doubt, keepalived))
 
+// A weight on its way: what keeps it, the weight that it shall have, and when it can be there.
+struct Pending {
+  Word<PaceRule> rule;
+  std::uint32_t weight = 0;
+  std::int64_t in_s = 0;
+};
+BOOST_DESCRIBE_STRUCT(Pending, (), (rule, weight, in_s))
+
 struct Member {
   std::string address;
   std::uint16_t port = 0;
@@ -60,6 +68,7 @@ struct Member {
   std::uint32_t effective_weight = 0;
   std::optional<std::uint32_t> kernel_weight;  // null: not in the kernel
   Word<Reason> reason;
+  Maybe<Pending> pending;
   // The GWM whose quiesce stands though the one that is followed does not say so; null: no such.
   std::optional<std::string> quiesced_by;
   std::optional<Zero> zero;            // null: its weight is not 0
@@ -67,7 +76,7 @@ struct Member {
 };
 BOOST_DESCRIBE_STRUCT(Member, (),
                       (address, port, protocol, label, service, advice, effective_weight,
-                       kernel_weight, reason, quiesced_by, zero, state))
+                       kernel_weight, reason, pending, quiesced_by, zero, state))
 
 struct Alarm {
   std::string name;

@@ -37,6 +37,13 @@ BOOST_DESCRIBE_ENUM(Reason, leaving, foreign_zero, unclear_zero, quiesced, no_co
                     not_confident, advice, static_, held_all_zero, held_panic, foreign_weight,
                     held_stale, unbound)
 
+// What keeps a weight from what was decided, for now.
+enum class PaceRule : std::uint8_t {
+  calm,      // it was written a moment ago
+  max_step,  // it moves by --max-step with each write
+};
+BOOST_DESCRIBE_ENUM(PaceRule, calm, max_step)
+
 enum class ZeroAuthor : std::uint8_t { nobody, ours, foreign, unclear };  // nobody: it is not 0
 BOOST_DESCRIBE_ENUM(ZeroAuthor, nobody, ours, foreign, unclear)
 
@@ -80,6 +87,7 @@ std::string_view name(ProbeState state);
 std::string_view name(AdviceState state);
 std::string_view name(OnStale action);
 std::string_view name(DriftPolicy policy);
+std::string_view name(PaceRule rule);
 
 // A word of an answer. One that is not in our list is of a newer program, and is kept as it is;
 // none at all is the empty text.

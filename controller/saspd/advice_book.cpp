@@ -152,6 +152,7 @@ void AdviceBook::add(std::vector<GroupSettings> groups) {
 
 std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& weights,
                                const lb::Table& kernel, TimePoint now, Agenda& agenda) {
+  losses_.clear();
   std::size_t ignored = 0;
   MembersByGroup self_registered;
   for (const auto& received : weights.groups) {
@@ -196,6 +197,8 @@ void AdviceBook::take(Group& group, std::size_t gwm, const sasp::MemberKey& memb
   // What counts instead of it has the age of the latest word.
   if (is_news || !group.instead.empty()) to_settle_.insert(group.settings.name);
   if (is_news && group.gwm() == gwm) mark(group, member, agenda);
+  if (is_news && advice.takes_away() && is_advised_by(group, gwm))
+    losses_.push_back({group.settings.name, member, advice.quiesced()});
 }
 
 // In a message that is not full, a group that it does not name loses nothing. Of several GWMs the

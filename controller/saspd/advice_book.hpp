@@ -83,6 +83,13 @@ struct GwmChange {
   Cause cause = Cause::first;
 };
 
+// News that a member shall have no new connections.
+struct Loss {
+  std::string group;
+  sasp::MemberKey member;
+  bool quiesced = false;  // on purpose
+};
+
 class AdviceBook {
  public:
   // `trust`: members that registered themselves belong to managed services.
@@ -101,6 +108,8 @@ class AdviceBook {
   // others.
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, const lb::Table& kernel,
                      TimePoint now, Agenda& agenda);
+  // What the last update() took away, of GWMs that count.
+  std::vector<Loss> take_losses() { return std::exchange(losses_, {}); }
   // Which of several GWMs count for a group then: see GwmChoice. Returns whether anything is
   // different now.
   bool set_connected(std::size_t gwm, bool connected, Agenda& agenda);
@@ -196,6 +205,7 @@ class AdviceBook {
   std::set<std::string> to_settle_;
   Deadlines<std::string> settle_at_;  // when time alone may change that
   std::vector<GwmChange> changes_;
+  std::vector<Loss> losses_;
   std::set<std::string> have_lost_;  // groups that may have lost members since the last look
 };
 

@@ -106,6 +106,21 @@ void find_sudden_loss(const Looked& service, const LossWatch& watch, Alarms& ala
                    lost.size(), loss.servers, loss.percent, first_of(lost))});
 }
 
+void find_restless(const Looked& service, const AlarmInput& input, Alarms& alarms) {
+  const auto watch = input.moves.find(service.settings.key);
+  if (watch == input.moves.end()) return;
+  std::vector<std::string> restless;
+  for (const auto& endpoint : watch->second.restless())
+    restless.push_back(text(endpoint));
+  if (restless.empty()) return;
+  alarms.push_back(
+      {"restless", false, service.name,
+       fmt::format("the weight of {} does not come to rest: it moves more than {} times a minute, "
+                   "and is written once per second at most; --min-change and --max-step calm it, "
+                   "and so does a longer interval of the GWM",
+                   first_of(restless), std::chrono::minutes{1} / RestlessWatch::usual)});
+}
+
 // Connections go on being distributed, and no server that fails or fills up is spared.
 void find_no_advice(const Looked& service, const AlarmInput& input, Alarms& alarms) {
   const auto watch = input.advice.find(service.settings.key);
@@ -206,6 +221,7 @@ void look_at(const Looked& service, const AlarmInput& input, Alarms& alarms) {
   find_held(service, alarms);
   const auto losses = input.losses.find(service.settings.key);
   if (losses != input.losses.end()) find_sudden_loss(service, losses->second, alarms);
+  find_restless(service, input, alarms);
   find_no_advice(service, input, alarms);
   find_foreign_weights(service, input, alarms);
   find_no_fallback(service, alarms);

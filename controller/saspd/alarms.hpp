@@ -17,6 +17,7 @@
 #include "controller/saspd/advice_watch.hpp"
 #include "controller/saspd/drift.hpp"
 #include "controller/saspd/loss_watch.hpp"
+#include "controller/saspd/restless_watch.hpp"
 #include "controller/saspd/settings.hpp"
 #include "controller/saspd/zeros.hpp"
 
@@ -25,7 +26,7 @@ namespace saspd::director {
 // `urgent`: connections are lost or refused, or advice is not followed: not healthy.
 struct Alarm {
   // foreign_weight, held_all_zero, held_panic, many_members, many_servers, mixed_kinds, no_advice, no_fallback,
-  // no_room, no_server, partly_known, persistent_drain, port_reuse, sudden_loss, udp_stays,
+  // no_room, no_server, partly_known, persistent_drain, port_reuse, restless, sudden_loss, udp_stays,
   // unclear_zero, vanished
   std::string_view name;
   bool urgent = false;
@@ -40,6 +41,7 @@ struct AlarmInput {
   const HeldZeros& zeros;   // of all groups
   const std::map<lb::ServiceKey, ServiceDecision>& decisions;
   const std::map<lb::ServiceKey, LossWatch>& losses;
+  const std::map<lb::ServiceKey, RestlessWatch>& moves;
   const std::map<lb::ServiceKey, AdviceWatch>& advice;
   const std::map<lb::ServiceKey, TimePoint>&
       vanished;                            // services that have disappeared, and since when

@@ -7,13 +7,22 @@
 #include <utility>
 
 namespace saspd::director {
+namespace {
+
+bool takes_away(const lb::Change& change) {
+  return change.action == lb::Action::set_destination && change.listed.weight > 0 &&
+         change.destination.weight == 0;
+}
+
+}  // namespace
 
 void Backlog::replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late,
                       std::size_t ahead) {
   drop(service);
   if (ahead > 0) ahead_[service] = ahead;
   const bool removes = !changes.empty() && changes.front().action == lb::Action::remove_service;
-  put(removes ? removals : present, service, std::move(changes));
+  const bool loses = std::any_of(changes.begin(), changes.end(), takes_away);
+  put(removes ? removals : loses ? losses : present, service, std::move(changes));
   put(late_additions, service, std::move(late));
 }
 
@@ -25,7 +34,7 @@ void Backlog::put(Stage stage, const lb::ServiceKey& service, lb::Plan changes) 
 }
 
 void Backlog::drop(const lb::ServiceKey& service) {
-  for (const Stage stage : {present, removals, late_additions})
+  for (const Stage stage : {losses, present, removals, late_additions})
     drop(stage, service);
   ahead_.erase(service);
 }

@@ -15,7 +15,8 @@ namespace saspd::director {
 
 class Backlog {
  public:
-  // The whole of what is to be written of `service` now. `late` is written after everything else
+  // The whole of what is to be written of `service` now: before all other services if it takes the
+  // weight of a server away. `late` is written after everything else
   // of all services. `ahead`: that many of `changes` are taken before the rest, not with it.
   void replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late = {},
                std::size_t ahead = 0);
@@ -34,13 +35,13 @@ class Backlog {
 
  private:
   using Queue = std::map<lb::ServiceKey, std::deque<lb::Change>>;  // none is empty
-  enum Stage : std::size_t { present, removals, late_additions };
+  enum Stage : std::size_t { losses, present, removals, late_additions };
 
   void put(Stage stage, const lb::ServiceKey& service, lb::Plan changes);
   void drop(Stage stage, const lb::ServiceKey& service);
   Queue::iterator next_of(Queue& stage) const;
 
-  std::array<Queue, 3> stages_;  // in the order of writing
+  std::array<Queue, 4> stages_;  // in the order of writing
   std::size_t size_ = 0;
   std::map<lb::ServiceKey, std::size_t> ahead_;  // what is left of it
   std::optional<lb::ServiceKey> last_;           // of the last take()

@@ -12,6 +12,7 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   Reconciler::Settings settings;
   settings.groups = options.groups;
   settings.policy = options.policy;
+  settings.pace = {std::chrono::milliseconds{250}, std::chrono::seconds{1}, options.max_step};
   settings.stale_after = options.stale_after;
   settings.drift = options.drift;
   settings.dry_run = options.dry_run;

@@ -39,6 +39,9 @@ class ServiceToDecide {
     verdict.decision = project(members, standing, limits_of(scheduler, service_.max), verdict.scale,
                                settings_.policy, now_);
     let_stand(known_.standing(service_.key), pool_, verdict.decision);
+    if (const auto when = keep_pace(verdict.decision, pool_, known_.last_writes(service_.key),
+                                    settings_.pace, now_))
+      ends_at(*when);
     note_held_zeros(verdict);
     note_drains(verdict.decision);
     verdict.until = until_;
@@ -55,7 +58,7 @@ class ServiceToDecide {
       destination.weight = member.weight;
       if (!service_.manage) continue;
       destination.forward = service_.manage->forward;
-      destination.lost = service_.manage->tells_lost && member.reason == Reason::no_contact;
+      destination.lost = service_.manage->tells_lost && is_lost(destination, member);
       if (member.reason == Reason::leaving && has_left(endpoint)) wish.destinations.erase(endpoint);
     }
     return wish;
@@ -164,6 +167,12 @@ class ServiceToDecide {
     if (exists && (managed.flags & lb::service_flag::persistent) == 0) return;
     wish.timeout = managed.timeout;
     wish.netmask = managed.netmask;
+  }
+
+  // One that stays at 0 for now is not yet written as found again.
+  static bool is_lost(const lb::Destination& present, const Decision& member) {
+    return member.reason == Reason::no_contact ||
+           (present.lost && member.pending && member.weight == 0);
   }
 
   // A leaving destination may go when the kernel was seen to have no connection to it, and no way

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "controller/saspd/knowledge.hpp"
+#include "controller/saspd/pace.hpp"
 
 namespace saspd::director {
 
@@ -15,6 +16,7 @@ struct DecisionSettings {
   // Members without advice that are not in the kernel wait for it until then.
   TimePoint waits_until;
   std::optional<Duration> stale_after{};  // see patience_with()
+  Pace pace{};
 };
 
 // What shall become of one service.

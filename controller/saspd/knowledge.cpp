@@ -86,6 +86,12 @@ const Decision* Decisions::find(const lb::ServiceKey& service, const Endpoint& e
   return found != decision->members.end() ? &found->second : nullptr;
 }
 
+const LastWrites& Knowledge::last_writes(const lb::ServiceKey& service) const {
+  static const LastWrites nothing;
+  const auto known = last_writes_.find(service);
+  return known != last_writes_.end() ? known->second : nothing;
+}
+
 const lb::Pool& Knowledge::pool(const lb::ServiceKey& service) const {
   static const lb::Pool absent;
   const auto found = table_.find(service);
@@ -231,13 +237,21 @@ std::vector<ForeignWrite> Knowledge::take_foreign_writes(const lb::ServiceKey& s
   return taken.empty() ? std::vector<ForeignWrite>{} : std::move(taken.mapped());
 }
 
-// What was in the kernel before is what was decided when it was written: if that is decided still, the
-// advice has not changed since.
+// What was in the kernel before, or what that was on the way to, is what was decided when it was
+// written: if that is decided still, the advice has not changed since.
 void Knowledge::stand(const ForeignWrite& write) {
   if (!write.weights || write.weights->now == 0) return;
   const auto [standing, added] = standing_[write.service].try_emplace(*write.endpoint);
-  if (added) standing->second.target = write.weights->before;
+  if (added) standing->second.target = target_of(write.service, *write.endpoint, *write.weights);
   standing->second.weight = write.weights->now;
+}
+
+std::uint32_t Knowledge::target_of(const lb::ServiceKey& service, const Endpoint& endpoint,
+                                   const ForeignWrite::Weights& weights) const {
+  const auto& last = last_writes(service);
+  const auto written = last.find(endpoint);
+  const bool is_ours = written != last.end() && written->second.weight == weights.before;
+  return is_ours ? written->second.target : weights.before;
 }
 
 const StandingWeights& Knowledge::standing(const lb::ServiceKey& service) const {
@@ -253,6 +267,7 @@ void Knowledge::observe(const std::set<lb::ServiceKey>& changed, const Look& loo
     agenda_.mark(service);
     if (table_.contains(service)) continue;
     losses_.erase(service);
+    moves_.erase(service);
     advice_watches_.erase(service);
     unknown_since_.erase(service);
   }
@@ -279,7 +294,13 @@ std::vector<Ledger::Watched> Knowledge::watched(const Look& look) const {
 void Knowledge::see(const lb::ServiceKey& service, TimePoint now) {
   if (!advice_.owner_of(service) || pool(service).destinations.empty()) {
     seen_.erase(service);
+    last_writes_.erase(service);
     return;
+  }
+  if (const auto last = last_writes_.find(service); last != last_writes_.end()) {
+    std::erase_if(last->second, [this, &service](const auto& entry) {
+      return !pool(service).destinations.contains(entry.first);
+    });
   }
   SeenOfService& kept = seen_[service];
   const SeenOfService before = std::exchange(kept, {});
@@ -306,7 +327,8 @@ std::optional<TimePoint> Knowledge::next_due(std::optional<Duration> stale_after
 }
 
 // Where it made us learn something that the decision follows from, it is decided once more.
-void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now) {
+void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict,
+                      const ServiceDecision* before, TimePoint now) {
   if (verdict == nullptr) return agenda_.set_deadline(service, std::nullopt);
   const lb::Pool& kernel = pool(service);
   scales_[service] = verdict->scale;
@@ -317,9 +339,20 @@ void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict, Tim
   const bool avoided = note_who_is_avoided(service, verdict->decision, now);
   LossWatch& loss = losses_[service];
   const bool restored = loss.update(kernel, verdict->decision, now);
-  agenda_.set_deadline(service, earliest({verdict->until, loss.deadline(kernel)}));
+  const auto rests = note_moves(service, before, verdict->decision, now);
+  agenda_.set_deadline(service, earliest({verdict->until, loss.deadline(kernel), rests}));
   // What is not in the kernel is forgotten at each look.
   if (leaves || avoided || restored || !table_.contains(service)) agenda_.mark(service);
+}
+
+std::optional<TimePoint> Knowledge::note_moves(const lb::ServiceKey& service,
+                                               const ServiceDecision* before,
+                                               const ServiceDecision& decision, TimePoint now) {
+  RestlessWatch& watch = moves_[service];
+  watch.update(before, decision, now);
+  const auto rests = watch.deadline();
+  if (watch.is_at_rest()) moves_.erase(service);
+  return rests;
 }
 
 // Foreign weights that do not stand any more.
@@ -381,7 +414,7 @@ bool Knowledge::note_who_is_avoided(const lb::ServiceKey& service, const Service
     const auto destination = destinations.find(endpoint);
     if (destination == destinations.end()) continue;
     // A zero that was avoided stays so until its raise is written, which may take several tries.
-    if (destination->second.weight == 0 && (is_avoided(member) || member.weight > 0)) continue;
+    if (destination->second.weight == 0 && (is_avoided(member) || member.target > 0)) continue;
     changed = ledger_.avoided(service, endpoint, is_avoided(member)) || changed;
   }
   return changed;
@@ -409,14 +442,18 @@ void Knowledge::is_certain(const lb::Change& change) {
   if (tried != uncertain_.end()) tried->second.erase(change.destination.endpoint);
 }
 
-void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
+void Knowledge::wrote(const lb::Change& change, const Decision* decision, TimePoint now) {
   const Endpoint& endpoint = change.destination.endpoint;
   lb::apply(change, table_);
   is_certain(change);
   ledger_.wrote(change);
-  if (change.action == lb::Action::remove_service) seen_.erase(change.service);
+  if (change.action == lb::Action::remove_service) {
+    seen_.erase(change.service);
+    last_writes_.erase(change.service);
+  }
   if (change.action == lb::Action::remove_destination) {
     seen_[change.service].erase(endpoint);
+    last_writes_[change.service].erase(endpoint);
     advice_.removed(change.service);
   }
   if (!change.writes_weight()) return;
@@ -425,6 +462,8 @@ void Knowledge::wrote(const lb::Change& change, const Decision* decision) {
   }
   // A connection may have come before the weight was 0.
   seen_[change.service][endpoint].idle = false;
+  const std::uint32_t weight = change.destination.weight;
+  last_writes_[change.service][endpoint] = {now, weight, decision ? decision->target : weight};
 }
 
 void Knowledge::refused(const lb::Change& change) {

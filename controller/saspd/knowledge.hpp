@@ -15,7 +15,9 @@
 #include "controller/saspd/drift.hpp"
 #include "controller/saspd/ledger.hpp"
 #include "controller/saspd/loss_watch.hpp"
+#include "controller/saspd/pace.hpp"
 #include "controller/saspd/projection.hpp"
+#include "controller/saspd/restless_watch.hpp"
 #include "controller/saspd/zeros.hpp"
 
 namespace saspd::director {
@@ -63,6 +65,8 @@ class Knowledge {
 
   // --- what changes it
   std::size_t update(std::size_t gwm, const sasp::WeightsReceived& weights, TimePoint now);
+  // See AdviceBook.
+  std::vector<Loss> take_losses() { return advice_.take_losses(); }
   bool set_connected(std::size_t gwm, bool connected);
   bool heard(std::size_t gwm, const sasp::Heard& heard);
   void remember(Ledger ledger);
@@ -80,7 +84,7 @@ class Knowledge {
   // known.
   void will_write(const lb::Plan& changes);
   // With the weight of `decision`, if the change has one.
-  void wrote(const lb::Change& change, const Decision* decision);
+  void wrote(const lb::Change& change, const Decision* decision, TimePoint now);
   void refused(const lb::Change& change);
   void ledger_was_kept() { ledger_.was_kept(); }
 
@@ -95,7 +99,9 @@ class Knowledge {
   // Whose advice counts otherwise than at the last call.
   std::vector<GwmChange> gwm_changes() { return advice_.take_changes(); }
   // What was decided about one of them; nothing: nothing can be.
-  void learn(const lb::ServiceKey& service, const Verdict* verdict, TimePoint now);
+  // `before`: what was decided last; nothing: likewise.
+  void learn(const lb::ServiceKey& service, const Verdict* verdict, const ServiceDecision* before,
+             TimePoint now);
   // The next decision begins from the start.
   void mark(const lb::ServiceKey& service) { agenda_.mark(service); }
   void mark_all();
@@ -113,8 +119,12 @@ class Knowledge {
   const std::map<lb::ServiceKey, TimePoint>& vanished() const { return vanished_; }
   using SeenOfService = std::map<Endpoint, Seen>;
   const SeenOfService& seen(const lb::ServiceKey& service) const;
+  // Of its destinations that are in the kernel.
+  const LastWrites& last_writes(const lb::ServiceKey& service) const;
   Scale scale(const lb::ServiceKey& service) const;
   const std::map<lb::ServiceKey, LossWatch>& losses() const { return losses_; }
+  // Those with weights that have moved lately.
+  const std::map<lb::ServiceKey, RestlessWatch>& moves() const { return moves_; }
   const std::map<lb::ServiceKey, AdviceWatch>& advice_watches() const { return advice_watches_; }
   AdviceWatch advice_watch(const lb::ServiceKey& service) const;
   // Since when the GWM knows no member of it.
@@ -127,11 +137,15 @@ class Knowledge {
   void note_foreign_writes(const std::set<lb::ServiceKey>& changed, const lb::Table& before,
                            const Look& look);
   void stand(const ForeignWrite& write);
+  std::uint32_t target_of(const lb::ServiceKey& service, const Endpoint& endpoint,
+                          const ForeignWrite::Weights& weights) const;
   void note_appeared(const std::set<lb::ServiceKey>& changed, const lb::Table& before);
   void observe(const std::set<lb::ServiceKey>& changed, const Look& look, TimePoint now);
   void look_at_ledger(std::set<lb::ServiceKey> services, const Look& look);
   std::vector<Ledger::Watched> watched(const Look& look) const;
   void see(const lb::ServiceKey& service, TimePoint now);
+  std::optional<TimePoint> note_moves(const lb::ServiceKey& service, const ServiceDecision* before,
+                                      const ServiceDecision& decision, TimePoint now);
   void note_who_serves(const lb::ServiceKey& service, TimePoint now);
   void forget_overruled(const lb::ServiceKey& service, const ServiceDecision& decision);
   void is_certain(const lb::Change& change);
@@ -156,8 +170,10 @@ class Knowledge {
   std::vector<lb::ServiceKey> appeared_;
   std::map<lb::ServiceKey, TimePoint> vanished_;
   std::map<lb::ServiceKey, SeenOfService> seen_;
+  std::map<lb::ServiceKey, LastWrites> last_writes_;
   std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, LossWatch> losses_;
+  std::map<lb::ServiceKey, RestlessWatch> moves_;
   std::map<lb::ServiceKey, AdviceWatch> advice_watches_;
   std::map<lb::ServiceKey, TimePoint> unknown_since_;
 };

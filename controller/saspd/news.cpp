@@ -80,9 +80,13 @@ void News::work(const Work& work, const Reconciler& reconciler) {
   applied(work.applied, reconciler);
   for (const auto& overtaken : work.overtaken)
     log_.info("{}", overtaken.detail);
+  // One destination that is refused in each pass is one trouble.
+  if (work.failures.empty() && work.failing) return;
   if (work.failures.empty()) return kernel({});
+  const std::string& first = work.failures.front().detail;
   kernel(fmt::format("{} of {} changes not written, first: {}", work.failures.size(),
-                     work.failures.size() + work.applied.size(), work.failures.front().detail));
+                     work.failures.size() + work.applied.size(), first),
+         first);
 }
 
 void News::appeared(const std::vector<lb::ServiceKey>& services, const Reconciler& reconciler) {
@@ -137,20 +141,24 @@ void News::planned(const lb::Plan& plan) {
   if (plan.empty() || plan == planned_) return;
   planned_ = plan;
   for (const auto& change : plan)
-    log_.info("would write: {}", change.text());
+    log_.asked(fmt::format("would write: {}", change.text()));
 }
 
-// One line when it changes, not one per pass.
-void News::kernel(std::string error) {
+void News::kernel(const std::string& error) {
+  kernel(error, error);
+}
+
+// One line for a trouble, not one per pass.
+void News::kernel(std::string error, const std::string& trouble) {
   if (error == kernel_error_) return;
   const StateKey key{EventKind::kernel};
+  const bool other = std::exchange(kernel_trouble_, trouble) != trouble;
   if (error.empty()) {
     journal_.end(key, {EventLevel::info, "the kernel answers again"});
   } else {
-    const bool other = journal_.is_open(key);
     auto text =
         fmt::format("{}; trying again every {} s", error, settings_.reconcile_interval.count());
-    if (other) log_.error("{}", text);
+    if (other && journal_.is_open(key)) log_.error("{}", text);
     journal_.begin({key, EventLevel::error, HealthState::failed, "the kernel: " + error,
                     "saspctl reconcile", std::move(text)});
   }

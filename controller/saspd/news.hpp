@@ -34,7 +34,7 @@ class News {
 
   // Each says how it is now; what is no news is not logged. Empty texts: all is well.
   void work(const Work& work, const Reconciler& reconciler);
-  void kernel(std::string error);
+  void kernel(const std::string& error);
   void problems(std::vector<lb::Problem> problems);
   // Of the groups that may have others than before; those without any are in it too.
   void alarms(AlarmsByGroup of_changed);
@@ -51,6 +51,7 @@ class News {
   void appeared(const std::vector<lb::ServiceKey>& services, const Reconciler& reconciler);
   void drifts(const std::vector<Drift>& drifts, const Reconciler& reconciler);
   void applied(const lb::Plan& changes, const Reconciler& reconciler);
+  void kernel(std::string error, const std::string& trouble);
   void planned(const lb::Plan& plan);
   void alarm(const AlarmChange& change, bool logged);
 
@@ -59,6 +60,7 @@ class News {
   events::Journal& journal_;
 
   std::string kernel_error_;
+  std::string kernel_trouble_;  // what of it makes it another one
   std::vector<lb::Problem> problems_;  // of the data plane
   lb::Plan planned_;                   // with --dry-run
   AlarmsByGroup alarms_;

@@ -175,8 +175,11 @@ void add_service_options(cli::Cli& cli, Options& options, Backends backends) {
              "with a weight; quiesced ones do not count. 0: only when no server is left");
   cli.option("--min-change", "PERCENT", options.policy.min_change,
              cli::number<std::uint32_t>(0, 100),
-             "do not write an advised weight that differs from the current one by no more than "
-             "this, 0 to 100; 0: write every change. Changes to and from 0 are always written");
+             "round advised weights to fixed values that are more than this apart, 0 to 100, so "
+             "that most smaller changes are not written; 0: take them as they are");
+  cli.option("--max-step", "PERCENT", options.max_step, cli::number<std::uint32_t>(0, 100),
+             "change a weight by no more than this percentage of the service's largest weight at a "
+             "time, once a second, 0 to 100; 0: at once. A change to 0 is never delayed");
   cli.flag("--dry-run", options.dry_run, "write nothing to the kernel; log what would be written");
 }
 
@@ -421,11 +424,10 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli::add_common_options(
       cli, options,
       {.control = "/run/saspd/control", .metrics_port = 9860, .member_metrics = "about eight"});
-  cli.not_built_yet({"--max-step"});
   // What Controller::reconfigure() takes over.
   cli.live({"--gwm", "--gwm-merge", "--service", "--member", "--adopt", "--mode", "--trust",
             "--no-change", "--interval", "--reconcile-interval", "--drift", "--stale-after",
-            "--on-stale", "--on-all-zero", "--panic", "--min-change"});
+            "--on-stale", "--on-all-zero", "--panic", "--min-change", "--max-step"});
   const auto complete = [&]() -> cli::Refusals {
     if (purpose == Purpose::make_room) {
       if (options.verb == cli::Verb::run) return {};

@@ -58,6 +58,7 @@ struct Options : cli::ClientOptions {
   std::optional<Duration> stale_after;  // nothing: by the interval
   std::chrono::seconds reconcile_interval{5};
   ProjectionPolicy policy;
+  std::uint32_t max_step = 0;  // percent: see Pace
   DriftPolicy drift = DriftPolicy::overwrite;
   bool dry_run = false;
   // The UID that GWMs hear. A dry run's own, because they serve one connection per UID, and would

@@ -6,6 +6,8 @@
 #include <array>
 #include <vector>
 
+#include "controller/saspd/pace.hpp"
+
 namespace saspd::director {
 namespace {
 
@@ -43,7 +45,7 @@ Draft draft(const MemberInput& member, Standing standing, const ProjectionPolicy
   if (replaced) return {&member, member.static_weight, Reason::static_weight};
   if (member.advice->weightless) return keep(member, Reason::static_weight);
   if (!member.advice->confident()) return {&member, 0, Reason::not_confident};
-  return {&member, member.advice->weight, Reason::advice};
+  return {&member, on_grid(member.advice->weight, policy.min_change), Reason::advice};
 }
 
 // Its present weight if it has one, else the last it had. Both are the kernel's, scaled long ago.
@@ -112,18 +114,7 @@ std::optional<Reason> hold_back(Drafts& drafts, const ProjectionPolicy& policy, 
   return held ? reason : std::nullopt;
 }
 
-// Whether `weight` is so near the present one that it is jitter. To zero and from zero is always
-// news.
-bool is_jitter(const Draft& draft, std::uint32_t weight, const ProjectionPolicy& policy) {
-  const std::uint64_t now = draft.input->kernel_weight;
-  if (draft.reason != Reason::advice || draft.input->absent || now == 0 || weight == 0)
-    return false;
-  const std::uint64_t difference = now > weight ? now - weight : weight - now;
-  return difference * 100 <= now * policy.min_change;
-}
-
-ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
-                       const ProjectionPolicy& policy, bool held) {
+ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale, bool held) {
   std::vector<std::uint32_t> weights;
   for (const auto& [endpoint, draft] : drafts)
     weights.push_back(draft.kept ? 0 : draft.weight);
@@ -132,10 +123,9 @@ ServiceDecision scaled(const Drafts& drafts, const Limits& limits, Scale& scale,
   auto next = within_limits.begin();
   for (const auto& [endpoint, draft] : drafts) {
     const std::uint32_t weight = *next++;
-    decision.members[endpoint] = {draft.kept                         ? draft.weight
-                                  : is_jitter(draft, weight, policy) ? draft.input->kernel_weight
-                                                                     : weight,
-                                  draft.reason, draft.input->last_positive > 0};
+    decision.members[endpoint] = {draft.kept ? draft.weight : weight, draft.reason,
+                                  draft.input->last_positive > 0};
+    decision.members[endpoint].unscaled = draft.weight;
   }
   return decision;
 }
@@ -158,7 +148,7 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing
   const bool nobody_known = apply_confidence(drafts);
   const bool follows = standing != Standing::none && !is_replaced(standing, policy);
   const auto held = follows ? hold_back(drafts, policy, now) : std::nullopt;
-  ServiceDecision decision = scaled(drafts, limits, scale, policy, held.has_value());
+  ServiceDecision decision = scaled(drafts, limits, scale, held.has_value());
   decision.nobody_known = nobody_known;
   decision.held = held;
   for (auto& [endpoint, member] : decision.members)

@@ -28,6 +28,10 @@ struct Advice {
   bool quiesced() const { return (flags & sasp::weight_flag::quiesce) != 0; }
   bool confident() const { return (flags & sasp::weight_flag::confident) != 0; }
   bool registered_by_lb() const { return (flags & sasp::weight_flag::registered_by_lb) != 0; }
+  // Whether it wants no new connections for the member.
+  bool takes_away() const {
+    return quiesced() || !contact() || !confident() || (weight == 0 && !weightless);
+  }
   // Whenever it was received.
   bool says_the_same_as(const Advice& other) const {
     return weight == other.weight && flags == other.flags && state == other.state &&
@@ -56,13 +60,22 @@ struct MemberInput {
   bool leaving = false;  // removed once its connections have ended
 };
 
+using report::PaceRule;
 using report::Reason;
+
+// The weight is on its way to what it shall be: what keeps it, and until when if nothing changes.
+struct Pending {
+  PaceRule rule = PaceRule::calm;
+  TimePoint until;
+};
 
 struct Decision {
   std::uint32_t weight = 0;  // for the kernel, scaled for its scheduler
   Reason reason = Reason::static_weight;
   bool has_served = false;   // it has been seen with a weight
-  std::uint32_t target = 0;  // the weight, if no foreign one stood
+  std::uint32_t target = 0;  // the weight, if no foreign one stood and it were there already
+  std::optional<Pending> pending{};
+  std::uint32_t unscaled = 0;  // the target, before it was scaled for the scheduler
 };
 
 struct ServiceDecision {
@@ -83,7 +96,7 @@ using report::OnStale;
 struct ProjectionPolicy {
   bool hold_all_zero = true;     // --on-all-zero hold|apply
   std::uint32_t panic = 0;       // --panic: percent of the members that were not withdrawn
-  std::uint32_t min_change = 0;  // --min-change: percent of the current weight; 0: off
+  std::uint32_t min_change = 0;  // --min-change: see on_grid(); 0: off
   OnStale on_stale = OnStale::hold;
 };
 

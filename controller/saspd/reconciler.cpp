@@ -30,51 +30,7 @@ void Reconciler::remember(Ledger ledger, LedgerKeeper& keeper) {
   keeper_ = &keeper;
 }
 
-std::size_t Reconciler::update(std::size_t gwm, const sasp::WeightsReceived& weights,
-                               TimePoint now) {
-  decided_ = false;
-  return known_.update(gwm, weights, now);
-}
-
-void Reconciler::set_connected(std::size_t gwm, bool connected) {
-  if (known_.set_connected(gwm, connected)) decided_ = false;
-}
-
-bool Reconciler::heard(std::size_t gwm, const sasp::Heard& heard) {
-  if (!known_.heard(gwm, heard)) return false;
-  decided_ = false;
-  return true;
-}
-
-// --- the pass
-
-Work Reconciler::work(TimePoint now) {
-  Work work;
-  if (!started_) started_ = now;
-  if (!table_known_ && !list(work, now)) return work;
-  keep_ledger();
-  if (!decided_ || is_due(now)) decide(work, now);
-  if (!settings_.dry_run) {
-    if (auto tidied = plane_.tidy(); !tidied) work.failures.push_back(tidied.error());
-  }
-  write(work);
-  return work;
-}
-
-std::optional<TimePoint> Reconciler::next_decision() const {
-  if (!table_known_) return std::nullopt;
-  return known_.next_due(settings_.stale_after);
-}
-
-bool Reconciler::is_due(TimePoint now) const {
-  const auto next = next_decision();
-  return next && *next <= now;
-}
-
-void Reconciler::look_again() {
-  table_known_ = false;
-  looked_at_once_ = false;
-}
+// --- the plan
 
 Result<lb::Plan> Reconciler::plan(TimePoint now) const {
   auto table = list();
@@ -105,6 +61,8 @@ void Reconciler::keep_ledger() {
 // --- what the kernel has
 
 bool Reconciler::list(Work& work, TimePoint now) {
+  if (advised_) last_pass_ = now;
+  at_once_ = advised_ = false;
   auto table = list();
   if (!table) {
     work.list_error = table.error();
@@ -112,7 +70,8 @@ bool Reconciler::list(Work& work, TimePoint now) {
   }
   look(std::move(*table), known_, now);
   table_known_ = true;
-  decided_ = false;
+  failed_ = false;
+  at_once_ = true;  // all of it is decided with what was seen
   work.appeared = known_.appeared();
   auto kernel_settings = observer_.settings();
   if (kernel_settings != kernel_settings_) all_alarms_changed();
@@ -153,19 +112,20 @@ bool Reconciler::is_ours_alone(const lb::ServiceKey& service) const {
 // --- what it shall have
 
 void Reconciler::decide(Work& work, TimePoint now) {
+  if (advised_ || is_due(now)) last_pass_ = now;
   no_room_.clear();  // what was refused is decided again
   const auto settings = decision_settings(now);
   for (const auto& service : known_.due(settings_.stale_after, now))
     decide(service, settings, work, now);
   work.gwm_changes = known_.gwm_changes();
-  decided_ = true;
+  at_once_ = advised_ = false;
   regrouped_ = false;
 }
 
 void Reconciler::decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
                         TimePoint now) {
   auto verdict = director::decide(known_, settings, service, now);
-  known_.learn(service, verdict ? &*verdict : nullptr, now);
+  known_.learn(service, verdict ? &*verdict : nullptr, decisions_.find(service), now);
   take_zeros(service, verdict ? verdict->zeros : HeldZeros{}, work);
   ++work.services_decided;
   if (verdict) work.members_decided += verdict->decision.members.size();
@@ -202,7 +162,7 @@ void Reconciler::plan_writes(const lb::ServiceKey& service, const ServiceDecisio
 
 DecisionSettings Reconciler::decision_settings(TimePoint now) const {
   return {settings_.policy, settings_.own_table, started_.value_or(now) + settings_.advice_wait,
-          settings_.stale_after};
+          settings_.stale_after, settings_.pace};
 }
 
 void Reconciler::take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work) {
@@ -225,7 +185,7 @@ std::string Reconciler::group_of(const lb::ServiceKey& service) const {
 
 // --- writing it
 
-void Reconciler::write(Work& work) {
+void Reconciler::write(Work& work, TimePoint now) {
   lb::Plan chunk = backlog_.take(settings_.chunk);
   if (chunk.empty()) return;
   work.remaining = backlog_.size();
@@ -236,45 +196,46 @@ void Reconciler::write(Work& work) {
     work.more = !backlog_.empty();
     return;
   }
-  apply(chunk, work);
-  if (!work.failures.empty()) {
-    for (const auto& service : backlog_.clear()) {
-      known_.mark(service);
-      alarms_changed_.insert(group_of(service));
-    }
-    table_known_ = false;
-  }
+  apply(chunk, work, now);
   note_written(chunk);
   overtaken_ = overtaken_ || !work.overtaken.empty();
   work.more = !backlog_.empty();
-  if (work.more || !overtaken_) return;
-  // The rest of the backlog is written, and nothing of it over what others wrote. Now it is looked
-  // at what that was: at once, but not again and again, or two who write would never come to rest.
-  overtaken_ = table_known_ = false;
-  work.more = !std::exchange(looked_at_once_, true);
 }
 
-void Reconciler::apply(const lb::Plan& chunk, Work& work) {
+// The kernel takes nothing at all: the rest is not tried.
+void Reconciler::drop_backlog() {
+  for (const auto& service : backlog_.clear()) {
+    known_.mark(service);
+    alarms_changed_.insert(group_of(service));
+  }
+}
+
+void Reconciler::apply(const lb::Plan& chunk, Work& work, TimePoint now) {
   known_.will_write(chunk);
   keep_ledger();
   const auto failures = plane_.apply(chunk);
   auto failed = failures.begin();
+  std::size_t refused = 0;
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     if (failed == failures.end() || failed->index != i) {
-      record(chunk[i]);
+      record(chunk[i], now);
       work.applied.push_back(chunk[i]);
       continue;
     }
     if (failed->no_room) no_room_.refused(chunk[i], *failed);
     // Nothing that was to follow it is written, but decided anew.
-    if (failed->changed_meanwhile()) backlog_.drop(chunk[i].service);
+    else
+      backlog_.drop(chunk[i].service);
     (failed->no_room               ? work.no_room
      : failed->changed_meanwhile() ? work.overtaken
                                    : work.failures)
         .push_back(failed->error);
     if (!failed->outcome_unknown()) known_.refused(chunk[i]);
+    if (!failed->no_room && !failed->changed_meanwhile()) ++refused;
     ++failed;
   }
+  failed_ = failed_ || refused > 0;
+  if (refused == chunk.size()) drop_backlog();
   keep_ledger();
 }
 
@@ -289,9 +250,9 @@ void Reconciler::note_written(const lb::Plan& chunk) {
 }
 
 // The kernel has done it.
-void Reconciler::record(const lb::Change& change) {
+void Reconciler::record(const lb::Change& change, TimePoint now) {
   const Decision* decision = decisions_.find(change.service, change.destination.endpoint);
-  known_.wrote(change, decision);
+  known_.wrote(change, decision, now);
   if (change.writes_weight() && decision != nullptr)
     ++weight_changes_[change.service][decision->reason];
 }
@@ -319,7 +280,7 @@ std::size_t Reconciler::give_back(const std::optional<std::string>& group, const
     for (const auto& service : candidate.settings.services)
       given += known_.give_back(service.key, member) ? 1U : 0U;
   }
-  if (given > 0) decided_ = false;
+  if (given > 0) at_once_ = true;
   return given;
 }
 
@@ -438,10 +399,10 @@ AlarmsByGroup Reconciler::new_alarms(const std::set<IpAddress>& unreachable) {
 
 std::vector<Alarm> Reconciler::alarms(const Group& group,
                                       const std::set<IpAddress>& unreachable) const {
-  auto found = find_alarms({group.settings, known_.table(), decisions_.zeros, decisions_.services(),
-                            known_.losses(), known_.advice_watches(), known_.vanished(),
-                            unreachable, kernel_settings_, group.self_registered.left_out(),
-                            settings_.policy.on_stale, settings_.drift});
+  auto found = find_alarms(
+      {group.settings, known_.table(), decisions_.zeros, decisions_.services(), known_.losses(),
+       known_.moves(), known_.advice_watches(), known_.vanished(), unreachable, kernel_settings_,
+       group.self_registered.left_out(), settings_.policy.on_stale, settings_.drift});
   for (const auto& service : group.settings.services) {
     if (auto alarm = no_room_.alarm(service.key)) found.push_back(std::move(*alarm));
   }

@@ -42,7 +42,9 @@ struct Work {
   std::vector<lb::ServiceKey> appeared;  // services of a group, after the first list
   std::size_t remaining = 0;             // of the plan, after this chunk of it
   bool more = false;                     // call again, after giving other work a turn
-  std::vector<Drift> drifts;             // what others wrote, of the services that were decided
+  // Something failed, now or before, that was not tried again since.
+  bool failing = false;
+  std::vector<Drift> drifts;  // what others wrote, of the services that were decided
   // Of the services that were decided: the zeros that are not ours to raise, before and now.
   HeldZeros zeros_before;
   HeldZeros zeros;
@@ -69,6 +71,7 @@ class Reconciler {
     bool adopt = false;  // every service of the kernel that no group names is a group of its own
     bool own_table = false;               // see lb::Dataplane::Traits; services of no group go
     std::optional<Duration> stale_after;  // see patience_with()
+    Pace pace{};                          // by default as restless as the advice
     bool trust = false;  // members that registered themselves belong to managed services
     // How long a member waits for its first advice before it is added with its static weight.
     Duration advice_wait = std::chrono::seconds{10};
@@ -93,7 +96,8 @@ class Reconciler {
   // Returns whether that may change a decision.
   bool heard(std::size_t gwm, const sasp::Heard& heard);
   Work work(TimePoint now);
-  // When work() has something to decide though nobody says anything: later than the last work().
+  // When work() has something to decide though nobody says anything: later than the last work(),
+  // which may have put off what was said before it.
   // Nothing: never, or the kernel has to be listed first.
   std::optional<TimePoint> next_decision() const;
   // Forgets what the kernel said: the next work() lists it anew.
@@ -157,6 +161,9 @@ class Reconciler {
 
   bool list(Work& work, TimePoint now);
   bool is_due(TimePoint now) const;
+  bool rests(TimePoint now) const;
+  TimePoint rested() const;
+  bool is_urgent(const Loss& loss) const;
   void decide(Work& work, TimePoint now);
   void decide(const lb::ServiceKey& service, const DecisionSettings& settings, Work& work,
               TimePoint now);
@@ -167,10 +174,12 @@ class Reconciler {
   bool is_ours_alone(const lb::ServiceKey& service) const;
   void take_zeros(const lb::ServiceKey& service, const HeldZeros& zeros, Work& work);
   void keep_ledger();
-  void write(Work& work);
-  void apply(const lb::Plan& chunk, Work& work);
+  void write(Work& work, TimePoint now);
+  void end_pass(Work& work);
+  void drop_backlog();
+  void apply(const lb::Plan& chunk, Work& work, TimePoint now);
   void note_written(const lb::Plan& chunk);
-  void record(const lb::Change& change);
+  void record(const lb::Change& change, TimePoint now);
   sasp::WantedMembers wanted(const Group& group) const;
   sasp::WantedMemberStates states(const Group& group) const;
   std::vector<Alarm> alarms(const Group& group, const std::set<IpAddress>& unreachable) const;
@@ -185,13 +194,19 @@ class Reconciler {
   LedgerKeeper* keeper_ = nullptr;
   lb::KernelSettings kernel_settings_;  // as of the last list
   bool table_known_ = false;            // a failed write clears it
+  bool failed_ = false;                 // a write, since the last list
+  bool failing_ = false;                // and no pass since was without
 
   Decisions decisions_;
-  bool decided_ = false;         // nothing was said since they were made
-  Backlog backlog_;              // what is left to be written for them
-  NoRoom no_room_;               // of the present backlog
-  bool overtaken_ = false;       // since the last list
-  bool looked_at_once_ = false;  // because of that, since look_again()
+  // What was said since they were made: what does not wait for the time of the next pass, and what
+  // may (Pace).
+  bool at_once_ = true;
+  bool advised_ = false;
+  std::optional<TimePoint> last_pass_;  // for what may wait
+  Backlog backlog_;                     // what is left to be written for them
+  NoRoom no_room_;                      // of the present backlog
+  bool overtaken_ = false;              // since the last list
+  bool looked_at_once_ = false;         // because of that, since look_again()
   std::map<lb::ServiceKey, WeightChanges> weight_changes_;
   std::map<std::string, DriftCount> drifts_;  // by group
 

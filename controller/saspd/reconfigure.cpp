@@ -92,8 +92,10 @@ void Knowledge::reconfigure(std::vector<GroupSettings> groups, const Renumbering
   const auto is_nobodys = [this](const auto& entry) { return !advice_.owner_of(entry.first); };
   std::erase_if(vanished_, is_nobodys);
   std::erase_if(seen_, is_nobodys);
+  std::erase_if(last_writes_, is_nobodys);
   std::erase_if(scales_, is_nobodys);
   std::erase_if(losses_, is_nobodys);
+  std::erase_if(moves_, is_nobodys);
   std::erase_if(advice_watches_, is_nobodys);
   std::erase_if(unknown_since_, is_nobodys);
 }
@@ -113,7 +115,6 @@ void Reconciler::reconfigure(Settings settings, const Renumbering& gwms, TimePoi
   all_changed();
   // New members wait for their first advice as after a start.
   if (started_) started_ = now;
-  decided_ = false;
   regrouped_ = true;
   look_again();
 }

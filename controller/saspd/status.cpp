@@ -51,6 +51,11 @@ std::vector<report::Gwm> gwms(const Status& status, TimePoint now) {
   return each<report::Gwm>(status.gwms, [now](const auto& one) { return gwm(one, now); });
 }
 
+// Rounded up: what is still to come is not there yet.
+std::int64_t seconds_until(TimePoint then, TimePoint now) {
+  return std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(then - now).count(), 0);
+}
+
 report::Advice advice(const Advice& from, TimePoint now) {
   return {from.weight,
           {from.contact(), from.quiesced(), from.registered_by_lb(), from.confident()},
@@ -70,6 +75,9 @@ report::Member member(const Status& status, const Reconciler::MemberView& from, 
   member.effective_weight = from.effective_weight;
   member.kernel_weight = from.kernel_weight;
   member.reason = from.reason;
+  if (from.pending)
+    member.pending =
+        report::Pending{from.pending->rule, from.target, seconds_until(from.pending->until, now)};
   if (from.quiesced_by) member.quiesced_by = status.gwms.at(*from.quiesced_by).endpoint;
   if (from.zero.author != ZeroAuthor::nobody)
     member.zero = {from.zero.author, from.zero.doubt, from.zero.keepalived};
@@ -180,9 +188,28 @@ std::string explain_stale(const Freshness& freshness, TimePoint now) {
   return why + "the last advice stands until a GWM advises again (--on-stale hold)";
 }
 
-std::string explain(const Status& status, const Reconciler::MemberView& member,
-                    const std::optional<Freshness>& freshness, TimePoint now) {
+std::string explain_advice(const Reconciler::MemberView& member) {
   const std::uint32_t advised = member.advice ? member.advice->weight : 0;
+  std::string text = fmt::format("the GWM advises weight {}", advised);
+  if (member.unscaled != advised)
+    text += fmt::format("; --min-change rounds it to {}", member.unscaled);
+  if (member.target != member.unscaled)
+    text += fmt::format("; scaled to {} for the service's scheduler", member.target);
+  return text;
+}
+
+std::string explain_pending(const Reconciler::MemberView& member, TimePoint now) {
+  if (!member.pending) return {};
+  const auto seconds = seconds_until(member.pending->until, now);
+  if (member.pending->rule == PaceRule::max_step)
+    return fmt::format("; it is {}, and moves by --max-step with each write: {} within {} s",
+                       member.effective_weight, member.target, seconds);
+  return fmt::format("; it is {}, written less than a second ago: {} within {} s",
+                     member.effective_weight, member.target, seconds);
+}
+
+std::string explain_rule(const Status& status, const Reconciler::MemberView& member,
+                         const std::optional<Freshness>& freshness, TimePoint now) {
   switch (member.reason) {
     case Reason::leaving:
       return "it no longer belongs to the managed service: no new connections, and it is removed "
@@ -209,13 +236,7 @@ std::string explain(const Status& status, const Reconciler::MemberView& member,
                    "minutes (RFC 4678 5.3)"
                  : "the GWM knows the state of no member of the group: that is not advice, so the "
                    "weight stays (RFC 4678 5.3)";
-    case Reason::advice:
-      return advised == member.effective_weight
-                 ? fmt::format("the GWM advises weight {}", advised)
-                 : fmt::format(
-                       "the GWM advises weight {}; it is {}: scaled for the service's scheduler, "
-                       "or closer than --min-change",
-                       advised, member.effective_weight);
+    case Reason::advice: return explain_advice(member);
     case Reason::foreign_weight:
       return "another program or person wrote it, and it stands until other advice comes (--drift)";
     case Reason::held_stale:
@@ -235,6 +256,11 @@ std::string explain(const Status& status, const Reconciler::MemberView& member,
     case Reason::unbound: return "it is not in the kernel's table";
   }
   return {};
+}
+
+std::string explain(const Status& status, const Reconciler::MemberView& member,
+                    const std::optional<Freshness>& freshness, TimePoint now) {
+  return explain_rule(status, member, freshness, now) + explain_pending(member, now);
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ MemberView member_view(const Knowledge& known, const Decisions& decisions, const
   const Decision* decided = decisions.find(service.key, endpoint);
   if (decided == nullptr) return view;
   view.effective_weight = decided->weight;
+  view.target = decided->target;
+  view.unscaled = decided->unscaled;
+  view.pending = decided->pending;
   view.nobody_known = decisions.find(service.key)->nobody_known;
   if (view.kernel_weight) view.reason = decided->reason;
   return view;

@@ -27,6 +27,9 @@ struct MemberView {
   std::uint32_t effective_weight = 0;
   std::optional<std::uint32_t> kernel_weight;  // nothing: not in the kernel
   Reason reason = Reason::unbound;
+  std::uint32_t target = 0;    // see Decision
+  std::uint32_t unscaled = 0;  // likewise
+  std::optional<Pending> pending{};
   bool nobody_known = false;                  // see ServiceDecision
   Zero zero;                                  // whose its weight 0 is
   std::optional<lb::DestinationState> state;  // where the data plane reports it; not filled in here

@@ -27,6 +27,8 @@ class FakeDataplane : public lb::ObservedDataplane {
   std::size_t applies = 0;
   std::set<IpAddress> unreachable_addresses;
   lb::KernelSettings kernel_settings;
+  // What the kernel does not take, however often it is tried.
+  std::function<bool(const lb::Change&)> refuses;
   // For so many destinations of all services together; what is beyond is refused.
   std::size_t room = std::numeric_limits<std::size_t>::max();
 
@@ -144,6 +146,8 @@ class FakeDataplane : public lb::ObservedDataplane {
 
   // As IPVS: what is to be added must not exist, everything else must.
   std::optional<Error> refusal(const lb::Change& change) const {
+    if (refuses && refuses(change))
+      return fail(std::errc::operation_not_permitted, "refused on purpose");
     const auto pool = table.find(change.service);
     if (change.action == lb::Action::add_service) {
       if (pool != table.end()) return fail(std::errc::file_exists, "exists");

@@ -15,7 +15,7 @@ using namespace sasp;
 
 Connections::Connections(boost::asio::io_context& io, net::GwmServerConfig config,
                          Authority authority, std::chrono::seconds retention,
-                         WorkloadManager& manager, LimitedLog& log, std::function<void()> work)
+                         WorkloadManager& manager, cli::LimitedLog& log, std::function<void()> work)
     : retention_(retention),
       manager_(manager),
       log_(log),

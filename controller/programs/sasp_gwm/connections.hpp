@@ -8,11 +8,11 @@
 #include <string>
 #include <unordered_map>
 
+#include "controller/cli/limited_log.hpp"
 #include "controller/gwm/duplicates.hpp"
 #include "controller/gwm/metrics.hpp"
 #include "controller/gwm/workload_manager.hpp"
 #include "controller/net/gwm_server.hpp"
-#include "controller/programs/sasp_gwm/limited_log.hpp"
 
 namespace saspd::programs {
 
@@ -21,7 +21,7 @@ class Connections final : private net::GwmServerOwner {
   // `work` is called after each event that reached the manager. Manager and log outlive this, this
   // the run of the loop. `retention` is for the log.
   Connections(boost::asio::io_context& io, net::GwmServerConfig config, gwm::Authority authority,
-              std::chrono::seconds retention, gwm::WorkloadManager& manager, LimitedLog& log,
+              std::chrono::seconds retention, gwm::WorkloadManager& manager, cli::LimitedLog& log,
               std::function<void()> work);
 
   Result<Endpoint> listen(const Endpoint& endpoint) { return server_.listen(endpoint); }
@@ -70,7 +70,7 @@ class Connections final : private net::GwmServerOwner {
 
   std::chrono::seconds retention_;
   gwm::WorkloadManager& manager_;
-  LimitedLog& log_;
+  cli::LimitedLog& log_;
   std::function<void()> work_;
   gwm::Authority authority_;
   std::unordered_map<gwm::ConnectionId, Peer> peers_;

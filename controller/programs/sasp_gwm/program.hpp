@@ -52,7 +52,7 @@ class SaspGwm final : public host::Configured<gwm::Options> {
   gwm::Surroundings surroundings();
 
   cli::Log& log_;
-  LimitedLog limited_log_;
+  cli::LimitedLog limited_log_;
   gwm::WorkloadManager manager_;
   Connections connections_;
   Prober prober_;

@@ -21,6 +21,7 @@ SaspMember::SaspMember(host::Host& host, member::Options& options, ReadOptions r
                        member::Machine& machine, cli::Log& log)
     : Configured(host, options, std::move(read_again)),
       log_(log),
+      limited_log_(log),
       machine_(machine),
       links_(host.io(), machine, [this] { settle(); }),
       load_timer_(host.io()),
@@ -80,7 +81,8 @@ void SaspMember::report_load() {
 void SaspMember::settle() {
   auto output = machine_.output();
   for (const auto& line : output.log)
-    write(line, log_);
+    limited_log_.line(line);
+  limited_log_.settle();
   for (auto& [gwm, step] : output.links)
     links_.perform(gwm, std::move(step));
   if (output.end) return host_.end();

@@ -3,6 +3,7 @@
 // done.
 #pragma once
 
+#include "controller/cli/limited_log.hpp"
 #include "controller/host/configured.hpp"
 #include "controller/member/machine.hpp"
 #include "controller/net/loop.hpp"
@@ -34,6 +35,7 @@ class SaspMember final : public host::Configured<member::Options> {
   void work_soon();
 
   cli::Log& log_;
+  cli::LimitedLog limited_log_;
   member::Machine& machine_;
   GwmLinks<member::Machine> links_;
   net::Timer load_timer_;

@@ -30,6 +30,7 @@ Saspd::Saspd(host::Host& host, Options& options, ReadOptions read_again,
              lb::ObservedDataplane& plane, cli::Needs needs, cli::Log& log)
     : Configured(host, options, std::move(read_again)),
       log_(log),
+      limited_log_(log),
       plane_(plane),
       needs_(std::move(needs)),
       controller_(plane, controller_settings(options, net::random_seed()), Clock::now()),
@@ -202,7 +203,8 @@ void Saspd::settle() {
   auto output = controller_.output();
   if (const auto events = controller_.take_events(); history_) history_->append(events);
   for (const auto& line : output.log)
-    write(line, log_);
+    limited_log_.line(line);
+  limited_log_.settle();
   for (auto& [gwm, step] : output.links)
     links_.perform(gwm, std::move(step));
   for (const std::size_t gwm : output.retries)

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "controller/cli/limited_log.hpp"
 #include "controller/host/configured.hpp"
 #include "controller/host/event_file.hpp"
 #include "controller/lb/backend.hpp"
@@ -55,6 +56,7 @@ class Saspd final : public host::Configured<director::Options> {
   director::Surroundings surroundings();
 
   cli::Log& log_;
+  cli::LimitedLog limited_log_;
   lb::ObservedDataplane& plane_;
   const cli::Needs needs_;
   director::Controller controller_;

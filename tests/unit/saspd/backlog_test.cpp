@@ -35,6 +35,20 @@ TEST(Backlog, TakesServicesInTheirOrder) {
   EXPECT_TRUE(backlog.empty());
 }
 
+// A server that is quiesced does not wait for what others of a thousand services get.
+TEST(Backlog, TakesLossesBeforeAllElse) {
+  lb::Plan loses = two_changes(second);
+  loses.back().listed.weight = 10;
+  Backlog backlog;
+  backlog.replace(first, two_changes(first));
+  backlog.replace(second, loses);
+  EXPECT_EQ(services_of(backlog.take(2)), (std::vector{second, second}));
+  backlog.replace(second, loses);
+  backlog.drop(second);
+  EXPECT_EQ(services_of(backlog.take(9)), (std::vector{first, first}));
+  EXPECT_TRUE(backlog.empty());
+}
+
 // One service is refused in each pass, and everything is decided anew after it.
 TEST(Backlog, BeginsBehindWhatWasTakenBeforeItWasDropped) {
   Backlog backlog;

@@ -102,6 +102,9 @@ class World {
     settings.chunk = settings.own_table ? 1000 : 1 + dice_.below(5);
     settings.policy.panic = dice_.one_of({0U, 0U, 50U});
     settings.policy.min_change = dice_.one_of({0U, 0U, 20U});
+    settings.pace.between_passes = milliseconds{dice_.one_of({0, 0, 250})};
+    settings.pace.between_writes = seconds{dice_.one_of({0, 1, 10})};
+    settings.pace.max_step = dice_.one_of({0U, 0U, 30U});
     settings.policy.hold_all_zero = !dice_.once_in(4);
     settings.drift =
         dice_.one_of({DriftPolicy::overwrite, DriftPolicy::report, DriftPolicy::adopt});

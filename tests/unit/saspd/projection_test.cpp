@@ -254,12 +254,12 @@ TEST_F(Projection, DoesNotScaleAKeptWeightAgain) {
   EXPECT_EQ(decided("wrr"), "500 held_all_zero, 22 held_all_zero");
 }
 
-TEST_F(Projection, LeavesJitterAloneIfAsked) {
+TEST_F(Projection, RoundsAdviceToAFixedGridIfAsked) {
   given({server(100, advice(104)), server(100, advice(106)), server(100, advice(95)),
          server(100, advice(0)), zeroed(7, advice(1)), server(1, advice(2))});
   EXPECT_EQ(decided(), "104 advice, 106 advice, 95 advice, 0 advice, 1 advice, 2 advice");
   policy_.min_change = 5;
-  EXPECT_EQ(decided(), "100 advice, 106 advice, 100 advice, 0 advice, 1 advice, 2 advice");
+  EXPECT_EQ(decided(), "107 advice, 107 advice, 96 advice, 0 advice, 1 advice, 2 advice");
 }
 
 }  // namespace

@@ -283,6 +283,7 @@ class Pair {
     settings.adopt = !own_table_ && dice_.once_in(4);
     settings.chunk = own_table_ ? 1000 : 1 + dice_.below(5);
     settings.policy.panic = dice_.one_of({0U, 50U});
+    settings.policy.min_change = dice_.one_of({0U, 10U, 60U});
     for (const std::string name : {"a", "b", "c", "d"})
       settings.groups.push_back({name, {}, {}});
     for (unsigned n = 1; n <= services; ++n) {

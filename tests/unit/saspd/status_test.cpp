@@ -65,7 +65,8 @@ Reconciler::GroupView web() {
   advised.label = "s1";
   advised.advice =
       Advice{60001, sasp::weight_flag::contact | sasp::weight_flag::confident, 7, now - 4s};
-  advised.effective_weight = 60;
+  advised.effective_weight = advised.target = 60;
+  advised.unscaled = 60001;
   advised.kernel_weight = 50;
   auto held = member("[2001:db8::1]:80", service, Reason::unclear_zero);
   held.protocol = 17;
@@ -226,12 +227,49 @@ TEST(WhyAnswer, ExplainsAMemberInEachGroup) {
       R"("label":"s1","service":"tcp:192.0.2.10:80","advice":{"weight":60001,"flags":{)"
       R"("contact":true,"quiesce":false,"registered_by_lb":false,"confident":true},"state":7,)"
       R"("age_s":4},"effective_weight":60,"kernel_weight":50,"reason":"advice","quiesced_by":null,"zero":null,)"
-      R"("group":"web","detail":"the GWM advises weight 60001; it is 60: scaled for the service's )"
-      R"(scheduler, or closer than --min-change"},{"address":"10.0.0.1","port":80,)"
+      R"("group":"web","detail":"the GWM advises weight 60001; scaled to 60 for the service's )"
+      R"(scheduler"},{"address":"10.0.0.1","port":80,)"
       R"("protocol":null,"label":"","service":"fwmark:7","advice":null,"effective_weight":0,)"
       R"("kernel_weight":null,"reason":"unbound","quiesced_by":null,"zero":null,"group":"db",)"
       R"("detail":"it is not in the kernel's table"}],"program":"saspd"})");
   EXPECT_EQ(why_answer(whole(), "10.0.0.9:80", now).error().detail, "no member '10.0.0.9:80'");
+}
+
+TEST(WhyAnswer, NamesEachRuleThatMakesAnotherWeightOfTheAdvice) {
+  const auto why = [](const std::function<void(Reconciler::MemberView&)>& change) {
+    Status status = whole();
+    auto& member = status.groups[0].members[0];
+    member.unscaled = member.target = member.effective_weight = 60001;
+    change(member);
+    return why_answer(status, "web/10.0.0.1:80", now)->members[0];
+  };
+  EXPECT_EQ(why([](auto&) {}).detail, "the GWM advises weight 60001");
+  EXPECT_FALSE(why([](auto&) {}).pending);
+  EXPECT_EQ(why([](auto& member) {
+              member.unscaled = member.target = member.effective_weight = 61000;
+            }).detail,
+            "the GWM advises weight 60001; --min-change rounds it to 61000");
+  const auto calm = why([](auto& member) {
+    member.effective_weight = 50;
+    member.pending = Pending{PaceRule::calm, now + 300ms};
+  });
+  EXPECT_EQ(calm.detail,
+            "the GWM advises weight 60001; it is 50, written less than a second ago: 60001 within "
+            "1 s");
+  const auto steps = why([](auto& member) {
+    member.unscaled = 61000;
+    member.target = 100;
+    member.effective_weight = 50;
+    member.pending = Pending{PaceRule::max_step, now + 4s};
+  });
+  EXPECT_EQ(steps.detail,
+            "the GWM advises weight 60001; --min-change rounds it to 61000; scaled to 100 for the "
+            "service's scheduler; it is 50, and moves by --max-step with each write: 100 within 4 "
+            "s");
+  ASSERT_TRUE(steps.pending);
+  EXPECT_EQ(steps.pending->rule, PaceRule::max_step);
+  EXPECT_EQ(steps.pending->weight, 100U);
+  EXPECT_EQ(steps.pending->in_s, 4);
 }
 
 TEST(WhyAnswer, KnowsWhetherTheGwmKnowsAnybody) {

@@ -8,7 +8,7 @@
 
 #include "controller/base/clock.hpp"
 
-namespace saspd::gwm {
+namespace saspd {
 
 // A bucket of lines: `burst` at once, then one per `refill`.
 class LogLimit {
@@ -18,11 +18,7 @@ class LogLimit {
 
   // Whether a line may be written now. If not, it counts as suppressed.
   bool allows(TimePoint now) {
-    const auto refilled = (now - last_refill_) / refill_;
-    if (refilled > 0) {
-      left_ = static_cast<unsigned>(std::min<std::int64_t>(burst_, left_ + refilled));
-      last_refill_ = now;
-    }
+    refill(now);
     if (left_ == 0) {
       ++suppressed_;
       return false;
@@ -30,11 +26,23 @@ class LogLimit {
     --left_;
     return true;
   }
+  // Whether there is something to say of suppressed lines, and a line may be written now.
+  bool owes(TimePoint now) {
+    refill(now);
+    return suppressed_ > 0 && left_ > 0;
+  }
 
   // Lines suppressed since the last call.
   std::uint64_t take_suppressed() { return std::exchange(suppressed_, 0); }
 
  private:
+  void refill(TimePoint now) {
+    const auto refilled = (now - last_refill_) / refill_;
+    if (refilled <= 0) return;
+    left_ = static_cast<unsigned>(std::min<std::int64_t>(burst_, left_ + refilled));
+    last_refill_ = now;
+  }
+
   unsigned burst_;
   Duration refill_;
   unsigned left_;
@@ -42,4 +50,4 @@ class LogLimit {
   std::uint64_t suppressed_ = 0;
 };
 
-}  // namespace saspd::gwm
+}  // namespace saspd

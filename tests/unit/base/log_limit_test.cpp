@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "controller/gwm/log_limit.hpp"
+#include "controller/base/log_limit.hpp"
 
 #include <gtest/gtest.h>
 
-namespace saspd::gwm {
+namespace saspd {
 namespace {
 
 using std::chrono::milliseconds;
@@ -42,4 +42,4 @@ TEST(LogLimit, CountsWhatItSuppressed) {
 }
 
 }  // namespace
-}  // namespace saspd::gwm
+}  // namespace saspd
