@@ -90,11 +90,10 @@ std::string what_follows(const ForeignWrite& write, const ServiceDecision* decis
     return policy == DriftPolicy::adopt ? "it is adopted, until other advice comes (--drift adopt)"
                                         : "it stays until other advice comes (--drift report)";
   }
-  if (member.pending)
-    return fmt::format("weight {} follows ({})", member.target, report::name(member.pending->rule));
-  if (member.weight == write.weights->now)
+  const std::uint32_t weight = member.pending ? member.target : member.weight;
+  if (weight == write.weights->now)
     return fmt::format("it stays, as decided ({})", report::name(member.reason));
-  return fmt::format("weight {} is written ({})", member.weight, report::name(member.reason));
+  return fmt::format("weight {} is written ({})", weight, report::name(member.reason));
 }
 
 std::string Drift::text() const {

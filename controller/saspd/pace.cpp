@@ -34,7 +34,7 @@ class Pacer {
   void keep(const Endpoint& endpoint, std::uint32_t present, Decision& member) {
     if (member.weight == present || member.weight == 0) return;
     const std::uint32_t steps = steps_between(present, member);
-    const TimePoint next = next_write(endpoint);
+    const TimePoint next = next_write(endpoint, present);
     const bool waits = next > now_;
     if (!waits && steps == 1) return;
     const TimePoint first = waits ? next : now_;
@@ -54,9 +54,11 @@ class Pacer {
     if (step_ == 0 || given_back) return 1;
     return (distance(present, member.weight) - 1) / step_ + 1;
   }
-  TimePoint next_write(const Endpoint& endpoint) const {
+  // What another program wrote since is no restlessness of the advice.
+  TimePoint next_write(const Endpoint& endpoint, std::uint32_t present) const {
     const auto written = last_.find(endpoint);
-    if (written == last_.end() || !goes_on_serving_) return now_;
+    if (written == last_.end() || written->second.weight != present) return now_;
+    if (!goes_on_serving_) return now_;
     return written->second.when + pace_.between_writes;
   }
   Duration step_time() const { return std::max(pace_.between_writes, Duration{1}); }

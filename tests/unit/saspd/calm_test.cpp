@@ -217,6 +217,16 @@ TEST_F(Calm, WhoServesAloneDoesNotWait) {
   EXPECT_EQ(plane_.written.back().destination.weight, 0U) << "raised first";
 }
 
+TEST_F(Calm, AWeightOfAnotherProgramIsOverwrittenAtOnce) {
+  begins();
+  advise({40, 10, 10, 10});
+  works();
+  set(web, 1, 99);
+  reconciler().look_again();
+  works();
+  EXPECT_EQ(kernel(1), 40U) << "as the operator asked, who is told what was written";
+}
+
 // The backlog is not written yet, and holds a raise of it.
 TEST_F(Calm, AQuiesceOvertakesARaiseThatIsNotWrittenYet) {
   settings_.chunk = 1;
