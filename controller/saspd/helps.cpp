@@ -17,7 +17,7 @@ using events::EventLevel;
 using events::HealthState;
 
 // What is not here is explained best by the members of the group.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> commands{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> commands{{
     {"no_advice", "saspctl gwm"},
     {"vanished", "ipvsadm -Ln"},
     {"no_fallback", "saspctl doctor"},
@@ -26,6 +26,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> commands{
     {"udp_stays", "sysctl -w net.ipv4.vs.expire_nodest_conn=1"},
     {"sudden_loss", "saspctl history"},
     {"foreign_weight", "saspctl history"},
+    {"restless", "saspctl history"},
 }};
 
 HealthState health_of(const Alarm& alarm) {
