@@ -88,8 +88,16 @@ TEST_F(Troubled, AHalfOpenConnectionIsFoundAndABlackHoleTriedAgain) {
   ASSERT_TRUE(gwm_is_lost());
   EXPECT_TRUE(gwm_says("last_error", "no connection to 127.0.0.1:3860 within 5 s"));
   EXPECT_TRUE(leads_by({40, 30, 20, 10}));
+  packets_are("");
+  follows({10, 20, 30, 40});
+  nobody_was_lost();
+}
+
+TEST_F(Troubled, ARejectedConnectionIsTriedAgain) {
+  starts();
   packets_are("reject with tcp reset");
   EXPECT_TRUE(gwm_says("last_error", "refused"));
+  EXPECT_TRUE(leads_by({40, 30, 20, 10}));
   packets_are("");
   follows({10, 20, 30, 40});
   nobody_was_lost();
