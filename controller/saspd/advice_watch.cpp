@@ -10,7 +10,8 @@ namespace saspd::director {
 
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after) {
   constexpr Duration shortest = std::chrono::minutes{3};
-  return stale_after.value_or(std::max<Duration>(shortest, 3 * heard.next_within));
+  if (!stale_after) return std::max<Duration>(shortest, 3 * heard.next_within);
+  return std::max<Duration>(*stale_after, 2 * heard.next_within);
 }
 
 std::optional<TimePoint> silent_from(const sasp::Heard& heard,
@@ -56,7 +57,7 @@ void AdviceWatch::update(Guidance guidance, bool has_advice, const std::optional
   const bool is_gone = guidance == Guidance::lost || guidance == Guidance::stale;
   if (!without_since_) without_since_ = is_gone && was_advised_ ? heard.value_or(now) : now;
   const bool long_ago = guidance == Guidance::stale || now - *without_since_ >= patience;
-  if (lack_ || long_ago) lack_ = guidance;
+  lack_ = long_ago ? std::optional(guidance) : std::nullopt;
 }
 
 std::optional<TimePoint> AdviceWatch::stale_at() const {

@@ -15,8 +15,8 @@
 
 namespace saspd::director {
 
-// How long a missing GWM is no alarm: --stale-after, or else three times its interval and at least
-// three minutes.
+// How long a missing GWM is no alarm: --stale-after, and at least twice its interval, because a GWM
+// that answers in time is not missing; or else three times its interval and at least three minutes.
 Duration patience_with(const sasp::Heard& heard, std::optional<Duration> stale_after);
 // From when on it has not spoken for longer than that; nothing: it has never spoken.
 std::optional<TimePoint> silent_from(const sasp::Heard& heard, std::optional<Duration> stale_after);

@@ -34,6 +34,12 @@ class Differences {
   std::vector<ForeignWrite>& found_;
 };
 
+// Without what the kernel itself adds to a service that was created.
+lb::Service as_configured(lb::Service service) {
+  service.flags &= ~lb::service_flag::hashed;
+  return service;
+}
+
 std::string tunnel(const lb::Destination& destination) {
   const auto& [type, port, flags] = destination.tunnel;
   return fmt::format("{}:{}:{}", type, port, flags);
@@ -48,7 +54,7 @@ std::string ForeignWrite::subject() const {
 std::vector<ForeignWrite> foreign_writes(const lb::ServiceKey& service, const lb::Pool& before,
                                          const lb::Pool& now, const UncertainWeights& ours) {
   std::vector<ForeignWrite> found;
-  if (static_cast<const lb::Service&>(before) != now)
+  if (as_configured(before) != as_configured(now))
     found.push_back({service, {}, fmt::format("{} -> {}", before.text(), now.text()), {}});
   for (const auto& [endpoint, destination] : now.destinations) {
     const auto known = before.destinations.find(endpoint);

@@ -91,6 +91,8 @@ class Knowledge {
   // What others wrote of this service since it was decided last; it is forgotten.
   std::vector<ForeignWrite> take_foreign_writes(const lb::ServiceKey& service);
   const StandingWeights& standing(const lb::ServiceKey& service) const;
+  // --drift does not let them stand any more.
+  void overrule_standing() { standing_.clear(); }
 
   // --- the services that are to be decided: taken from the agenda
   std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);

@@ -2,6 +2,9 @@
 
 #include "tests/simulation/director.hpp"
 
+#include <map>
+#include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,6 +28,10 @@ Endpoint server_of(unsigned service, unsigned n) {
                                                     static_cast<std::uint8_t>(n >> 8U),
                                                     static_cast<std::uint8_t>(n + 1)}),
           8080};
+}
+
+bool is_configured(const Options& options, unsigned service) {
+  return service < options.services && (options.left_out >> service & 1U) == 0;
 }
 
 // --- the disk
@@ -100,13 +107,38 @@ director::GroupSettings group_of(const Options& options, unsigned n) {
   return group;
 }
 
+template <class Value>
+using Words = std::map<std::string_view, Value>;
+const Words<director::OnStale> on_stale_words{{"hold", director::OnStale::hold},
+                                              {"static", director::OnStale::static_},
+                                              {"drain", director::OnStale::drain}};
+const Words<director::DriftPolicy> drift_words{{"overwrite", director::DriftPolicy::overwrite},
+                                               {"report", director::DriftPolicy::report},
+                                               {"adopt", director::DriftPolicy::adopt}};
+const Words<director::GwmMerge> merge_words{{"primary", director::GwmMerge::primary},
+                                            {"mean", director::GwmMerge::mean},
+                                            {"min", director::GwmMerge::min},
+                                            {"max", director::GwmMerge::max}};
+template <class Value>
+Value word_of(const Words<Value>& words, const std::string& word) {
+  const auto found = words.find(word);
+  if (found == words.end()) throw std::invalid_argument(word);
+  return found->second;
+}
+
 director::Controller::Settings settings_of(const Options& options) {
   director::Controller::Settings settings;
   settings.reconciler.groups.clear();
-  for (unsigned n = 0; n < options.services; ++n)
-    settings.reconciler.groups.push_back(group_of(options, n));
+  for (unsigned n = 0; n < options.services; ++n) {
+    if (is_configured(options, n)) settings.reconciler.groups.push_back(group_of(options, n));
+  }
   settings.reconciler.policy.hold_all_zero = options.hold_all_zero;
   settings.reconciler.policy.panic = options.panic;
+  settings.reconciler.policy.on_stale = word_of(on_stale_words, options.on_stale);
+  settings.reconciler.drift = word_of(drift_words, options.drift);
+  settings.reconciler.merge = word_of(merge_words, options.merge);
+  if (options.stale_after > 0)
+    settings.reconciler.stale_after = std::chrono::seconds{options.stale_after};
   settings.reconciler.trust = options.trust;
   settings.reconciler.chunk = options.chunk;
   settings.session.lb_uid = lb_uid;
@@ -168,6 +200,18 @@ void Director::work(TimePoint now) {
 void Director::undrain(const MemberName& member) {
   controller_.undrain(member, "the operator");
   settle();
+}
+
+void Director::reload(TimePoint now) {
+  controller_.reconfigure(settings_of(options_), now);
+  settle();
+}
+
+std::uint64_t Director::drifts(TimePoint now) const {
+  std::uint64_t total = 0;
+  for (const auto& group : controller_.status(now).groups)
+    total += group.drift.total;
+  return total;
 }
 
 void Director::settle() {

@@ -19,6 +19,8 @@ inline const std::string lb_uid = "director";
 std::string group_name(unsigned service);
 lb::ServiceKey service_key(unsigned service);
 Endpoint server_of(unsigned service, unsigned n);
+// Whether the configuration names it now.
+bool is_configured(const Options& options, unsigned service);
 
 // /var/lib/saspd/ledger.
 class Disk : public director::LedgerKeeper {
@@ -66,6 +68,12 @@ class Director {
   void look_again(TimePoint now);  // the reconcile timer
   void work(TimePoint now);
   void undrain(const MemberName& member);
+  // The options are others now.
+  void reload(TimePoint now);
+  // See Controller.
+  std::optional<TimePoint> next_decision() const { return controller_.next_decision(); }
+  // Writes of others that it has told of, in this life.
+  std::uint64_t drifts(TimePoint now) const;
   // After each call of the controller.
   void settle();
 

@@ -41,6 +41,7 @@ const World::Kind World::kinds[] = {
     {"a member quiesces", &Options::members_quiesce, &World::member_quiesces},
     {"weights move", &Options::weights_move, &World::weights_move},
     {"weights move", &Options::weights_move, &World::weights_move},
+    {"saspd reloads", &Options::reloads, &World::saspd_reloads},
 };
 
 // Each has a time and chances of its own, so that leaving one out leaves the others as they are.
@@ -157,7 +158,25 @@ void World::module_is_unloaded(Chance& chance) {
   later(std::chrono::seconds{1 + chance.below(20)}, [this, rules] {
     ipvs_.load();
     restore_rules(rules);
+    troubled_ = now_;
   });
+}
+
+void World::saspd_reloads(Chance& chance) {
+  Options changed = options_;
+  changed.left_out =
+      options_.services > 1 && chance.one_in(2) ? 1U << chance.below(options_.services) : 0;
+  changed.hold_all_zero = !chance.one_in(4);
+  changed.panic = chance.one_in(6) ? 50 : 0;
+  changed.reconcile_interval = chance.any({1U, 5U});
+  changed.push = chance.one_in(3);
+  changed.no_change = chance.one_in(3);
+  changed.stale_after = chance.any({0U, 0U, 20U, 90U});
+  using Words = std::initializer_list<const char*>;
+  changed.drift = chance.any(Words{"overwrite", "report", "adopt"});
+  changed.on_stale = chance.any(Words{"hold", "static", "drain"});
+  changed.merge = chance.any(Words{"primary", "mean", "min", "max"});
+  use(changed);
 }
 
 // --- other writers

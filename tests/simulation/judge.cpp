@@ -15,18 +15,46 @@ using namespace std::chrono_literals;
 
 // --- what GWMs said
 
-void Said::hear(const std::vector<sasp::GroupOfWeightEntries>& groups) {
+bool Said::hear(const std::vector<sasp::GroupOfWeightEntries>& groups, TimePoint now) {
+  bool anything_new = false;
   for (const auto& group : groups) {
     for (const auto& entry : group.items) {
       const auto key = entry.member.key();
       Entry& said = said_[{group.group.name, {key.address, key.port}}];
+      if (said.since == TimePoint{} || !(said.now == entry)) {
+        anything_new = true;
+        said.since = now;
+      }
       const auto has = [&entry](std::uint8_t flag) { return (entry.flags & flag) != 0; };
       using namespace sasp::weight_flag;
       said.quiesced =
           has(quiesce) || (said.quiesced && !(has(contact) && has(confident) && entry.weight > 0));
       said.now = entry;
+      if (has(confident)) fresh_[group.group.name] = {now, now};
     }
   }
+  return anything_new;
+}
+
+void Said::confirm(TimePoint now) {
+  for (auto& [group, fresh] : fresh_)
+    fresh.confirmed = now;
+}
+
+void Said::forget() {
+  said_.clear();
+  fresh_.clear();
+}
+
+const sasp::WeightEntry* Said::said_for(Duration time, const std::string& group,
+                                        const Endpoint& server, TimePoint now) const {
+  const auto found = said_.find({group, server});
+  return found != said_.end() && now - found->second.since >= time ? &found->second.now : nullptr;
+}
+
+Said::Freshness Said::freshness(const std::string& group) const {
+  const auto found = fresh_.find(group);
+  return found != fresh_.end() ? found->second : Freshness{};
 }
 
 const sasp::WeightEntry* Said::find(const std::string& group, const Endpoint& server) const {
@@ -37,6 +65,12 @@ const sasp::WeightEntry* Said::find(const std::string& group, const Endpoint& se
 bool Said::quiesced(const std::string& group, const Endpoint& server) const {
   const auto found = said_.find({group, server});
   return found != said_.end() && found->second.quiesced;
+}
+
+Duration shortest_patience(const Options& options) {
+  const auto interval = std::chrono::seconds{options.interval};
+  return options.stale_after > 0 ? std::max(std::chrono::seconds{options.stale_after}, interval)
+                                 : std::max(std::chrono::seconds{180}, 3 * interval);
 }
 
 // --- who and where
@@ -55,7 +89,7 @@ bool Judge::is_managed(const lb::ServiceKey& service) const {
 
 std::string Judge::group_of(const lb::ServiceKey& service) const {
   for (unsigned n = 0; n < options_.services; ++n)
-    if (service == service_key(n)) return group_name(n);
+    if (service == service_key(n) && is_configured(options_, n)) return group_name(n);
   return {};
 }
 
@@ -69,7 +103,11 @@ void Judge::wrote(Author author, const lb::ServiceKey& service, const Server& se
     ours(service, server, before, after, ghost);
   } else {
     disturbed_ = now_;
+    ghost.at_rest = now_ - caused_ > std::chrono::seconds{2 * options_.reconcile_interval + 5};
+    cause();
+    ghost.wrote = causes_;
     if (before && before->weight > 0 && !(after && after->weight > 0)) ghost.taken = now_;
+    ghost.told = ghost.told || (after && after->weight == 0);
     theirs(author, before, after, ghost);
   }
   if (std::find(never_.begin(), never_.end(), shown_ ? shown_() : "") != never_.end())
@@ -81,6 +119,7 @@ void Judge::wrote(Author author, const lb::ServiceKey& service, const Server& se
 
 void Judge::wrote(Author author, const lb::ServiceKey& service,
                   const std::optional<Virtual>& before, const std::optional<Virtual>& after) {
+  if (!before) appeared_[service] = now_;
   if (author != Author::us) {
     disturbed_ = now_;
     if (!after) {
@@ -101,6 +140,9 @@ void Judge::ours(const lb::ServiceKey& service, const Server& server,
                  const std::optional<Real>& before, const std::optional<Real>& after,
                  Ghost& ghost) {
   if (group_of(service).empty()) complain(where(service, server) + ": is none of ours");
+  if (std::exchange(ghost.stands, std::nullopt) == causes_ && after && options_.on_stale == "hold")
+    complain(where(service, server) + ": overwritten, and nothing else was decided than before");
+  ghost.foreign = false;
   const bool managed = is_managed(service);
   if (!managed && (!before || !after))
     complain(where(service, server) + (after ? ": added" : ": removed") + " by saspd");
@@ -136,6 +178,8 @@ void Judge::check_attributes(const lb::ServiceKey& service, const Server& server
 void Judge::check_blackout(const lb::ServiceKey& service, const Server& server) {
   const auto* now = kernel_.find(service);
   if (!options_.hold_all_zero || now == nullptr || now->any_positive()) return;
+  if (options_.on_stale == "drain" && is_stale(group_of(service), shortest_patience(options_)))
+    return;
   // Somebody else has taken another server meanwhile, which the next look shows.
   const auto lately = [this](const auto& time) {
     return time && now_ - *time <= std::chrono::seconds{options_.reconcile_interval};
@@ -154,6 +198,8 @@ void Judge::check_blackout(const lb::ServiceKey& service, const Server& server) 
 
 void Judge::theirs(Author, const std::optional<Real>& before, const std::optional<Real>& after,
                    Ghost& ghost) {
+  ghost.stands.reset();
+  ghost.foreign = after && after->weight > 0;
   if (!after) return;
   if (after->weight > 0) {
     ghost.ours = ghost.others = ghost.unseen = ghost.unclear = false;
@@ -217,15 +263,68 @@ void Judge::listed(bool whole) {
 
 void Judge::believes() {
   if (!pending_.empty()) answers_lost_ = false;
-  for (auto& [key, real] : std::exchange(pending_, {})) {
-    Ghost& ghost = ghosts_[key];
-    ghost.view = {real.has_value(), true, real ? real->weight : 0, std::nullopt};
-    if (real) {
-      ghost.view.attributes = real->attributes();
-      ghost.remembered = false;
-    }
-    ghost.others = ghost.others || std::exchange(ghost.unseen, false);
+  for (const auto& [key, real] : std::exchange(pending_, {}))
+    believe(key, real);
+}
+
+void Judge::believe(const Key& key, const std::optional<Real>& real) {
+  Ghost& ghost = ghosts_[key];
+  const bool is_watched = !group_of(key.first).empty();
+  const bool both = ghost.listed && ghost.view.known && ghost.view.present && real.has_value();
+  if (is_watched && both) {
+    const bool weighed = ghost.view.weight != real->weight;
+    const bool edited = ghost.view.attributes && *ghost.view.attributes != real->attributes();
+    if (weighed || edited) ++drifts_;
+    const bool may_stand = options_.drift != "overwrite" && !is_managed(key.first);
+    if (weighed && may_stand && ghost.view.weight > 0 && real->weight > 0 && ghost.foreign &&
+        ghost.at_rest && ghost.wrote == causes_)
+      ghost.stands = causes_;
   }
+  ghost.listed = is_watched;
+  ghost.view = {real.has_value(), true, real ? real->weight : 0, std::nullopt};
+  if (real) {
+    ghost.view.attributes = real->attributes();
+    ghost.remembered = false;
+  }
+  ghost.others = ghost.others || std::exchange(ghost.unseen, false);
+}
+
+void Judge::reloaded() {
+  cause();
+  drifts_ = 0;
+  for (unsigned n = 0; n < options_.services; ++n)
+    appeared_[service_key(n)] = now_;
+  for (auto& [key, ghost] : ghosts_)
+    ghost.listed = false;
+}
+
+bool Judge::is_foreign(const lb::ServiceKey& service, const Server& server) const {
+  const auto found = ghosts_.find({service, server});
+  return found != ghosts_.end() && found->second.foreign;
+}
+
+bool Judge::may_be_told(const lb::ServiceKey& service, const Server& server) const {
+  const auto found = ghosts_.find({service, server});
+  return found != ghosts_.end() && found->second.told;
+}
+
+bool Judge::is_stale(const std::string& group, Duration patience) const {
+  return std::none_of(said.begin(), said.end(), [&](const Said& gwm) {
+    const auto last = gwm.freshness(group).named;
+    return last && now_ - *last < patience;
+  });
+}
+
+std::optional<TimePoint> Judge::appeared(const lb::ServiceKey& service) const {
+  const auto found = appeared_.find(service);
+  return found != appeared_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+bool Judge::is_unconfirmed(const std::string& group, Duration patience) const {
+  return std::none_of(said.begin(), said.end(), [&](const Said& gwm) {
+    const auto last = gwm.freshness(group).confirmed;
+    return last && now_ - *last < patience;
+  });
 }
 
 void Judge::life_ended(bool killed, bool kept) {
@@ -245,6 +344,12 @@ void Judge::life_ended(bool killed, bool kept) {
 
 void Judge::life_began(bool with_ledger) {
   alive_ = true;
+  drifts_ = 0;
+  cause();
+  for (auto& [key, ghost] : ghosts_) {
+    ghost.listed = false;
+    ghost.stands.reset();
+  }
   if (with_ledger) return;
   for (auto& [key, ghost] : ghosts_) {
     ghost.unclear = ghost.unclear || ghost.ours;
@@ -260,6 +365,7 @@ void Judge::answers_lost() {
 }
 
 void Judge::given_back(const Endpoint& server) {
+  cause();
   for (auto& [key, ghost] : ghosts_) {
     if (key.second != server || !(ghost.others || ghost.unseen || ghost.unclear)) continue;
     ghost.others = ghost.unseen = false;
@@ -268,6 +374,7 @@ void Judge::given_back(const Endpoint& server) {
 }
 
 void Judge::keepalived_said(const lb::ServiceKey& service, const Server& server, bool up) {
+  cause();
   Ghost& ghost = ghosts_[{service, server}];
   const auto* now = kernel_.find(service);
   const auto* row = now != nullptr ? now->find(server) : nullptr;

@@ -23,6 +23,7 @@ void World::try_to_connect(std::size_t gwm) {
 void World::connected(std::size_t gwm) {
   if (!gwms_[gwm]->runs() || cut_[gwm]) return ended(gwm, "connection refused", false);
   Link& link = links_[gwm];
+  judge_.cause();
   link.connection = ++last_connection_;
   link.established = false;
   link.stalled = false;
@@ -85,10 +86,16 @@ void World::to_director(std::size_t gwm, ConnectionId id, const sasp::Bytes& byt
   for (auto frame = link.heard.next(); frame && *frame; frame = link.heard.next()) {
     const auto decoded = sasp::decode(**frame);
     if (!decoded) continue;
-    if (const auto* reply = std::get_if<sasp::GetWeightsReply>(&decoded->frame.message))
-      judge_.said[gwm].hear(reply->groups);
+    Said& said = judge_.said[gwm];
+    const auto hear = [&](const auto& groups) {
+      if (said.hear(groups, now_)) judge_.cause();
+    };
+    if (const auto* reply = std::get_if<sasp::GetWeightsReply>(&decoded->frame.message)) {
+      if (reply->code == sasp::ReturnCode::successful) said.confirm(now_);
+      hear(reply->groups);
+    }
     if (const auto* push = std::get_if<sasp::SendWeights>(&decoded->frame.message))
-      judge_.said[gwm].hear(push->groups);
+      hear(push->groups);
   }
   // In pieces, as TCP likes it.
   sasp::ByteView left(bytes);
@@ -120,6 +127,7 @@ void World::cut(std::size_t gwm, bool noticed) {
 
 void World::ended(std::size_t gwm, const std::string& why, bool by_peer) {
   Link& link = links_[gwm];
+  judge_.cause();
   link.connection = 0;
   const auto attempt = ++link.attempt;
   const bool was_established = std::exchange(link.established, false);

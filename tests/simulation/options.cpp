@@ -28,6 +28,18 @@ constexpr Number numbers[] = {
     {"reconcile_interval", &Options::reconcile_interval},
     {"retry_min", &Options::retry_min},
     {"retention", &Options::retention},
+    {"stale_after", &Options::stale_after},
+};
+
+struct Word {
+  std::string_view name;
+  std::string Options::*value;
+};
+constexpr Word words[] = {
+    {"scheduler", &Options::scheduler},
+    {"drift", &Options::drift},
+    {"on_stale", &Options::on_stale},
+    {"merge", &Options::merge},
 };
 
 struct Kind {
@@ -71,7 +83,19 @@ constexpr Kind troubles[] = {
     {"contact_lost", &Options::contact_lost},
     {"confidence_lost", &Options::confidence_lost},
     {"advises_nobody", &Options::advises_nobody},
+    {"reloads", &Options::reloads},
 };
+
+// Drawn apart, after all others: seeds from before keep their meaning.
+void add_policies(Options& options) {
+  Chance chance(options.seed ^ 0x2545F4914F6CDD1DU);
+  using Words = std::initializer_list<const char*>;
+  options.drift = chance.any(Words{"overwrite", "overwrite", "report", "adopt"});
+  options.on_stale = chance.any(Words{"hold", "hold", "static", "drain"});
+  options.merge = chance.any(Words{"primary", "primary", "mean", "min", "max"});
+  options.stale_after = chance.any({0U, 0U, 20U, 90U});
+  options.reloads = chance.one_in(4);
+}
 
 // One batch of netlink has 128 requests, one chunk of a plan 256.
 unsigned any_size(Chance& chance) {
@@ -104,11 +128,14 @@ Options Options::of(std::uint64_t seed) {
   for (const auto& trouble : troubles)
     options.*trouble.on = chance.one_in(one_in);
   options.weights_move = options.weights_move || !chance.one_in(4);
+  add_policies(options);
   return options;
 }
 
 std::string Options::text() const {
-  std::string text = fmt::format("seed={} scheduler={}", seed, scheduler);
+  std::string text = fmt::format("seed={}", seed);
+  for (const auto& word : words)
+    text += fmt::format(" {}={}", word.name, this->*word.value);
   for (const auto& number : numbers)
     text += fmt::format(" {}={}", number.name, this->*number.value);
   for (const auto& each : settings)
@@ -129,8 +156,9 @@ bool Options::set(const std::string& text) {
   }
   if (equals == std::string::npos) return false;
   const std::string value = text.substr(equals + 1);
-  if (name == "scheduler") {
-    scheduler = value;
+  for (const auto& word : words) {
+    if (word.name != name) continue;
+    this->*word.value = value;
     return true;
   }
   for (const auto& each : numbers) {

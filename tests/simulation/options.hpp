@@ -34,6 +34,12 @@ struct Options {
   unsigned retention = 300;
   bool keepalived = false;
   bool fifo = false;  // --keepalived-fifo
+  std::string drift = "overwrite";
+  std::string on_stale = "hold";
+  std::string merge = "primary";
+  unsigned stale_after = 0;  // seconds; 0: by the GWM's interval
+  // By bits: the services that the configuration does not name, until the next reload.
+  unsigned left_out = 0;
 
   // Kinds of trouble.
   bool kills = false;    // of saspd, at any step
@@ -63,6 +69,7 @@ struct Options {
   bool contact_lost = false;
   bool confidence_lost = false;
   bool advises_nobody = false;  // all zero, all quiesced, nobody confident
+  bool reloads = false;         // another configuration for the running saspd
 
   static Options of(std::uint64_t seed);
   // "servers=4 kills ..."

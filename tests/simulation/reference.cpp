@@ -58,10 +58,25 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
   // What happens when nobody, or too few, would serve depends on who served before.
   const bool held =
       options.hold_all_zero && (serving == 0 || serving * 100 < not_withdrawn * options.panic);
+  // A GWM that was told of somebody's zero does not say that server's weight, by which all are
+  // measured.
+  const bool measured = options.merge == "primary" || options.gwms == 1;
+  const bool all_said =
+      std::none_of(now.destinations.begin(), now.destinations.end(),
+                   [&](const auto& row) { return judge.may_be_told(service, row.server); });
+  // sh has 256 slots, to which weights are fitted; those of a merge, and static ones, may be above what
+  // mh and wrr take, and what they are fitted by is kept.
+  const bool large = !measured || options.on_stale == "static";
+  const bool fitted = options.scheduler == "sh" || (options.scheduler != "wlc" && large);
   for (auto& [server, weights] : allowed) {
+    if (!measured && !weights.empty() && !weights.contains(0)) {
+      const auto weight = *weights.begin();
+      weights.insert({std::max(1U, weight - 1), weight + 1});
+      if (!all_said) weights.clear();
+    }
+    if (options.drift != "overwrite" && judge.is_foreign(service, server)) weights.clear();
     if (held && zeros[server] != Zero::others) weights.clear();
-    // sh has 256 slots, to which weights are fitted.
-    if (options.scheduler == "sh" && !weights.empty() && !weights.contains(0)) weights.clear();
+    if (fitted && !weights.empty() && !weights.contains(0)) weights.clear();
   }
   return allowed;
 }

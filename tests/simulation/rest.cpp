@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Once trouble has ended: all comes to rest as the reference has it, stays so, and over a restart.
 #include <algorithm>
+#include <vector>
 
+#include "tests/simulation/merged.hpp"
 #include "tests/simulation/reference.hpp"
 #include "tests/simulation/world.hpp"
 
@@ -15,7 +17,22 @@ namespace {
 // what trust and No-Change need until everything is asked for again (ten rounds).
 constexpr Duration patience = 1200s;
 
+// Weights of its own, of each server that is given any.
+void disagree(gwm::AdviceTable& file, Chance& chance) {
+  for (auto& [group, members] : file) {
+    for (auto& [member, advice] : members)
+      advice.weight = static_cast<std::uint16_t>(1 + chance.below(200));
+  }
+}
+
 }  // namespace
+
+std::vector<gwm::AdviceTable> World::all_advice() const {
+  std::vector<gwm::AdviceTable> all;
+  for (const auto& gwm : gwms_)
+    all.push_back(gwm->file());
+  return all;
+}
 
 void World::heal() {
   healed_ = true;
@@ -29,6 +46,11 @@ void World::heal() {
     gwms_[n]->refuses({});
     gwms_[n]->hangs(false, now_);
   }
+  // With --drift report and adopt, nothing else is as advised than before.
+  Options strict = options_;
+  strict.left_out = 0;
+  strict.drift = "overwrite";
+  if (options_.left_out != 0 || options_.drift != strict.drift) use(strict);
   for (const auto& [service, server] : std::exchange(held_down_, {}))
     keepalived_writes(service, server, true);
   // Who took a service away brings it back.
@@ -46,8 +68,11 @@ void World::heal() {
     auto any = std::next(members.begin(), chance.below(static_cast<std::uint32_t>(members.size())));
     any->second = {true, true, false, static_cast<std::uint16_t>(1 + chance.below(60))};
   }
+  for (std::size_t n = 1; n < gwms_.size(); ++n) {
+    gwms_[n]->file() = gwms_[0]->file();
+    if (options_.merge != "primary") disagree(gwms_[n]->file(), chance);
+  }
   for (auto& gwm : gwms_) {
-    gwm->file() = gwms_[0]->file();
     gwm->file_changed(now_);
     for (unsigned n = 0; n < options_.services; ++n) {
       for (unsigned server = 0; server < options_.servers; ++server) {
@@ -61,11 +86,12 @@ void World::heal() {
 
 bool World::is_converged() {
   if (!director_) return false;
+  const auto advice = merged(options_, all_advice());
   for (unsigned n = 0; n < options_.services; ++n) {
     const auto key = service_key(n);
     const auto* service = ipvs_.find(key);
     if (service == nullptr || service->destinations.size() != options_.servers) return false;
-    const auto allowed = reference(options_, judge_, key, *service, gwms_[0]->file());
+    const auto allowed = reference(options_, judge_, key, *service, advice);
     for (const auto& row : service->destinations) {
       const auto found = allowed.find(row.server);
       if (found == allowed.end()) return false;
@@ -79,13 +105,23 @@ bool World::is_converged() {
 void World::expect_rest(const char* when) {
   if (!judge_.wrong().empty() || is_converged()) return;
   std::string text = fmt::format("{}: the kernel is not as the reference has it", when);
+  for (std::size_t n = 0; n < gwms_.size(); ++n) {
+    for (const auto& [group, members] : gwms_[n]->file()) {
+      for (const auto& [member, advice] : members)
+        text += fmt::format("\n  GWM {}: {} {} {}{}{}{}", n, group, member.address.text(),
+                            advice.weight, advice.quiesce ? " quiesced" : "",
+                            advice.contact ? "" : " without contact",
+                            advice.confident ? "" : " not confident");
+    }
+  }
   if (!director_) text += "\n  saspd does not run";
+  const auto advice = merged(options_, all_advice());
   for (unsigned n = 0; n < options_.services; ++n) {
     const auto key = service_key(n);
     const auto* service = ipvs_.find(key);
     text += fmt::format("\n  {}{}", lb::text(key), service == nullptr ? ": is not there" : "");
     if (service == nullptr) continue;
-    const auto allowed = reference(options_, judge_, key, *service, gwms_[0]->file());
+    const auto allowed = reference(options_, judge_, key, *service, advice);
     for (const auto& row : service->destinations) {
       text += fmt::format("\n    {} has {}, right is", row.server.text(), row.real.weight);
       const auto found = allowed.find(row.server);
@@ -113,7 +149,7 @@ void World::expect_honesty() {
     return;
   for (unsigned n = 0; n < options_.services; ++n) {
     const auto* service = ipvs_.find(service_key(n));
-    if (service == nullptr || service->any_positive()) continue;
+    if (service == nullptr || service->any_positive() || !is_configured(options_, n)) continue;
     if (director_->problems(now_).empty())
       judge_.complain(fmt::format("{} has no server, and saspd says that all is well",
                                   lb::text(service_key(n))));
@@ -122,12 +158,12 @@ void World::expect_honesty() {
 
 // Nothing is held back.
 bool World::all_follows_from_advice() const {
+  const auto advice = merged(options_, all_advice());
   for (unsigned n = 0; n < options_.services; ++n) {
     const auto key = service_key(n);
     const auto* service = ipvs_.find(key);
     if (service == nullptr) return false;
-    for (const auto& [server, weights] :
-         reference(options_, judge_, key, *service, gwms_[0]->file())) {
+    for (const auto& [server, weights] : reference(options_, judge_, key, *service, advice)) {
       if (weights.empty()) return false;
     }
   }
@@ -145,9 +181,11 @@ void World::come_to_rest() {
 
   say("one more restart");
   const auto before = judge_.writes();
-  // Two things are not remembered: the factor by which sh's weights are fitted to its slots, and
-  // since when a server is lost, which counts where too few are left.
-  const bool remembers_all = all_follows_from_advice();
+  // Not remembered are the factor by which sh's weights are fitted to its slots, since when a server
+  // is lost, which counts where too few are left. And of GWMs whose advice is merged the first that
+  // answers is followed until the others do.
+  const bool is_merged = options_.merge != "primary" && options_.gwms > 1;
+  const bool remembers_all = !is_merged && all_follows_from_advice();
   end_life(chance_.one_in(2), 1s);
   pass(2s + two_intervals);
   pass_until(patience, [this] { return is_converged(); });

@@ -46,6 +46,7 @@ std::string World::run() {
   set_up();
   schedule_happenings();
   after(1s, [this] { start(); });
+  watch_later();
   while (!events_.empty() && judge_.wrong().empty() && !at_rest_) {
     if (!next_event(TimePoint::max())) break;
   }
@@ -90,7 +91,13 @@ std::optional<TimePoint> World::next_deadline() const {
       next = earliest({next, director_->controller().deadline(n)});
     next = earliest({next, gwms_[n]->deadline()});
   }
+  if (director_) next = earliest({next, director_->next_decision()});
   return next;
+}
+
+bool World::decides_now() const {
+  const auto due = director_ ? director_->next_decision() : std::nullopt;
+  return due && *due <= now_;
 }
 
 void World::deadlines_met() {
@@ -104,6 +111,7 @@ void World::deadlines_met() {
       director.settle();
     });
   }
+  if (decides_now()) within([this](Director& director) { director.work(now_); });
 }
 
 // False: there is nothing before `end`, and it is `end` now.
@@ -118,6 +126,8 @@ bool World::next_event(TimePoint end) {
     now_ = end;
     return false;
   }
+  steps_at_once_ = when == now_ ? steps_at_once_ + 1 : 0;
+  if (steps_at_once_ > 100'000) judge_.complain("there is no end to what is done at once");
   now_ = when;
   note(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   if (by_deadline) {
@@ -158,6 +168,8 @@ void World::start() {
   ++lives_;
   say("saspd starts, life {}", lives_);
   judge_.life_began(std::exchange(ledger_known_, true));
+  drifts_told_of_ = drifts_before_ = 0;
+  troubled_ = now_;
   work_posted_ = false;
   within([&](Director& director) {
     director.start(now_);
@@ -185,6 +197,7 @@ void World::within(const std::function<void(Director&)>& what) {
   try {
     what(*director_);
     judge_.believes();
+    expect_drifts_told();
   } catch (const Killed&) {
     say("saspd is killed");
     end_life(true, std::chrono::milliseconds{chance_.below(8000)});
@@ -194,6 +207,7 @@ void World::within(const std::function<void(Director&)>& what) {
 void World::end_life(bool killed, std::optional<Duration> until_start) {
   if (!director_) return;
   const bool kept = disk_.error().empty() && !disk_.full;
+  troubled_ = now_;
   judge_.life_ended(killed, kept);
   ledger_known_ = ledger_known_ && kept;
   director_.reset();
@@ -250,8 +264,9 @@ void World::after_write() {
 }
 
 int World::send_fails() {
-  if (fail_in_ > 0 && --fail_in_ == 0) return ENOBUFS;
-  return 0;
+  if (fail_in_ == 0 || --fail_in_ != 0) return 0;
+  troubled_ = now_;
+  return ENOBUFS;
 }
 
 int World::receive_fails() {
@@ -259,14 +274,15 @@ int World::receive_fails() {
 }
 
 int World::write_fails() {
-  if (forbidden_) return EPERM;
-  if (refuse_in_ > 0 && --refuse_in_ == 0) return ENOMEM;
-  return 0;
+  if (!forbidden_ && (refuse_in_ == 0 || --refuse_in_ != 0)) return 0;
+  troubled_ = now_;
+  return forbidden_ ? EPERM : ENOMEM;
 }
 
 bool World::answers_overflow() {
   if (lose_in_ == 0 || --lose_in_ != 0) return false;
   judge_.answers_lost();
+  troubled_ = now_;
   return true;
 }
 

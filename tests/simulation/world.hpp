@@ -57,6 +57,7 @@ class World : private Fate, private Listener {
   bool pass_until(Duration limit, const std::function<bool()>& condition);
   bool next_event(TimePoint end);
   std::optional<TimePoint> next_deadline() const;
+  bool decides_now() const;
   void deadlines_met();
 
   // --- saspd
@@ -121,14 +122,26 @@ class World : private Fate, private Listener {
   void operator_drains(Chance& chance);
   void member_quiesces(Chance& chance);
   void weights_move(Chance& chance);
+  void saspd_reloads(Chance& chance);
   void advise(std::size_t gwm, Chance& chance);
   void restore_rules(const Judge::Saved& saved);
   void keepalived_writes(const lb::ServiceKey& service, const Server& server, bool up);
   std::optional<std::pair<lb::ServiceKey, Server>> any_destination(Chance& chance) const;
 
+  // --- what clients and operators see while it goes on: watch.cpp
+  void watch_later();
+  bool is_untroubled(Duration time) const;
+  void expect_service(unsigned n);
+  void expect_drained(unsigned n, const IpvsKernel::Service& service);
+  void expect_server(unsigned n, const IpvsKernel::Row& row);
+  bool all_say(unsigned n, const Server& server, bool quiesced) const;
+  void expect_drifts_told();
+  void use(const Options& options);
+
   // --- the end: rest.cpp
   void come_to_rest();
   void heal();
+  std::vector<gwm::AdviceTable> all_advice() const;
   bool is_converged();
   bool all_follows_from_advice() const;
   void expect_rest(const char* when);
@@ -156,7 +169,7 @@ class World : private Fate, private Listener {
   }
   void print(const std::string& text) const;
 
-  const Options options_;
+  Options options_;  // as they are now: a reload makes them others
   const std::set<unsigned> left_out_;
   const bool trace_;
   std::uint64_t hash_ = 0xCBF29CE484222325U;
@@ -188,13 +201,15 @@ class World : private Fate, private Listener {
   std::optional<Chance> editor_;
   bool forbidden_ = false;
   bool healed_ = false;
+  unsigned steps_at_once_ = 0;
   bool at_rest_ = false;
   unsigned happenings_ = 0;
   std::optional<Judge::Saved> saved_;
   std::vector<director::KeepalivedNews> fifo_;
   std::set<std::pair<lb::ServiceKey, Server>> held_down_;  // by keepalived
-  std::vector<std::string> health_;
-  TimePoint healthy_since_;
+  TimePoint troubled_;                                     // saspd or its kernel, last
+  std::uint64_t drifts_told_of_ = 0;  // writes of others, when saspd was asked last
+  std::uint64_t drifts_before_ = 0;   // that it told of before its configuration was another one
 };
 
 }  // namespace saspd::simulation

@@ -136,6 +136,27 @@ TEST_F(Drifting, StandsUntilTheAdviceChanges) {
   EXPECT_EQ(kernel(), "40 31 20 10") << "it is over for good";
 }
 
+TEST_F(Drifting, StandsNoLongerThanThePolicy) {
+  advised(DriftPolicy::report);
+  set(web, 1, 7);
+  look();
+  const auto reload = [this] {
+    reconciler().reconfigure(settings_, Renumbering::none(settings_.gwms), now_);
+    pass();
+  };
+  reload();
+  EXPECT_EQ(kernel(), "7 30 20 10") << "as before";
+  settings_.drift = DriftPolicy::overwrite;
+  reload();
+  EXPECT_EQ(kernel(), "40 30 20 10");
+}
+
+TEST_F(Drifting, IsNothingThatTheKernelAddsItself) {
+  advised(DriftPolicy::overwrite);
+  plane_.table[web].flags |= lb::service_flag::hashed;
+  EXPECT_EQ(look(), Texts{});
+}
+
 TEST_F(Drifting, ThatIsAdoptedIsNoWarning) {
   advised(DriftPolicy::adopt);
   set(web, 1, 7);

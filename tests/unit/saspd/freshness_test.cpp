@@ -86,6 +86,20 @@ TEST_F(Stale, IsSeenLongBefore) {
   EXPECT_EQ(state(), AdviceState::stale);
 }
 
+// --stale-after is shorter than the interval that the GWM announces.
+TEST_F(Stale, IsNoGwmThatAnswersInTime) {
+  settings_.policy.on_stale = OnStale::drain;
+  heard_.next_within = seconds{90};
+  says({40, 30, 20, 10});
+  for (int answers = 0; answers < 3; ++answers) {
+    time_passes(seconds{95});
+    EXPECT_EQ(kernel(), "40 30 20 10");
+    says_that_nothing_has_changed();
+  }
+  time_passes(seconds{200});
+  EXPECT_EQ(kernel(), "0 0 0 0");
+}
+
 TEST_F(Stale, HoldsTheLastWeightsByDefault) {
   pass();
   says({40, 30, 20, 10});

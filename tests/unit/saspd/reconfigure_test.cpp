@@ -105,6 +105,20 @@ TEST_F(Reconfigured, ASilenceIsMeasuredByTheNewPatience) {
   EXPECT_FALSE(reconciler().alarms().empty());
 }
 
+TEST_F(Reconfigured, ALongerPatienceEndsADrain) {
+  settings_.stale_after = seconds{30};
+  settings_.policy.on_stale = OnStale::drain;
+  pass();
+  advise({5, 20, 30, 40});
+  reconciler().heard(0, {now_, now_, seconds{10}});
+  pass();
+  now_ += seconds{40};
+  reconcile();
+  ASSERT_EQ(kernel(), "0 0 0 0");
+  reconfigure([](auto& settings) { settings.stale_after = minutes{2}; });
+  EXPECT_EQ(kernel(), "5 20 30 40");
+}
+
 // Every service that the kernel has is one, until that is not wanted any more.
 TEST_F(Reconfigured, AdoptionBeginsAndEnds) {
   given_zeros();
