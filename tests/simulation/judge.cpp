@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 // --- what GWMs said
 
-bool Said::hear(const std::vector<sasp::GroupOfWeightEntries>& groups, TimePoint now) {
+bool Said::hear(const std::vector<sasp::GroupOfWeightEntries>& groups, bool counts, TimePoint now) {
   bool anything_new = false;
   for (const auto& group : groups) {
     for (const auto& entry : group.items) {
@@ -30,15 +30,19 @@ bool Said::hear(const std::vector<sasp::GroupOfWeightEntries>& groups, TimePoint
       said.quiesced =
           has(quiesce) || (said.quiesced && !(has(contact) && has(confident) && entry.weight > 0));
       said.now = entry;
-      if (has(confident)) fresh_[group.group.name] = {now, now};
+      if (has(confident) && counts) fresh_[group.group.name] = {now, now};
     }
   }
   return anything_new;
 }
 
-void Said::confirm(TimePoint now) {
-  for (auto& [group, fresh] : fresh_)
+bool Said::confirm(Duration patience, TimePoint now) {
+  bool late = false;
+  for (auto& [group, fresh] : fresh_) {
+    late = late || !fresh.confirmed || now - *fresh.confirmed >= patience;
     fresh.confirmed = now;
+  }
+  return late;
 }
 
 void Said::forget() {
@@ -165,6 +169,14 @@ bool Judge::is_quiesced(const lb::ServiceKey& service, const Server& server) con
                      [&](const Said& gwm) { return gwm.quiesced(group_of(service), server); });
 }
 
+// Of several GWMs, one that is gone may have taken it out.
+bool Judge::may_serve(const lb::ServiceKey& service, const Server& server) const {
+  const auto* entry = said.size() == 1 ? said[0].find(group_of(service), server) : nullptr;
+  using namespace sasp::weight_flag;
+  return entry != nullptr && entry->weight > 0 &&
+         (entry->flags & (contact | confident | quiesce)) == (contact | confident);
+}
+
 // The kernel's command replaces all, so it must be given what was read immediately before.
 void Judge::check_attributes(const lb::ServiceKey& service, const Server& server,
                              const Real& before, const Real& after, const Ghost& ghost) {
@@ -190,14 +202,15 @@ void Judge::check_blackout(const lb::ServiceKey& service, const Server& server) 
     const Ghost& ghost = ghosts_[{service, row.server}];
     if (!ghost.ours || ghost.others || ghost.unseen || ghost.unclear) continue;
     const bool served = ghost.positive && now_ - *ghost.positive < 9min;
-    if (ghost.quiesced || is_quiesced(service, row.server) || !served) continue;
+    const bool withdrawn = ghost.quiesced || is_quiesced(service, row.server);
+    if ((withdrawn || !served) && !may_serve(service, row.server)) continue;
     return complain(fmt::format("{}: the last weight of the service goes, and {} was not quiesced",
                                 where(service, server), row.server.text()));
   }
 }
 
-void Judge::theirs(Author, const std::optional<Real>& before, const std::optional<Real>& after,
-                   Ghost& ghost) {
+void Judge::theirs(Author author, const std::optional<Real>& before,
+                   const std::optional<Real>& after, Ghost& ghost) {
   ghost.stands.reset();
   ghost.foreign = after && after->weight > 0;
   if (!after) return;
@@ -205,6 +218,7 @@ void Judge::theirs(Author, const std::optional<Real>& before, const std::optiona
     ghost.ours = ghost.others = ghost.unseen = ghost.unclear = false;
     return;
   }
+  if (author == Author::restored) return;  // see restored()
   const View& view = ghost.view;
   const bool was_zero = before && before->weight == 0;
   if (was_zero && !ghost.ours && !ghost.unclear) {
@@ -275,7 +289,9 @@ void Judge::believe(const Key& key, const std::optional<Real>& real) {
     const bool weighed = ghost.view.weight != real->weight;
     const bool edited = ghost.view.attributes && *ghost.view.attributes != real->attributes();
     if (weighed || edited) ++drifts_;
-    const bool may_stand = options_.drift != "overwrite" && !is_managed(key.first);
+    // Of several GWMs another one counts after a time.
+    const bool may_stand =
+        options_.drift != "overwrite" && !is_managed(key.first) && said.size() == 1;
     if (weighed && may_stand && ghost.view.weight > 0 && real->weight > 0 && ghost.foreign &&
         ghost.at_rest && ghost.wrote == causes_)
       ghost.stands = causes_;
@@ -286,7 +302,8 @@ void Judge::believe(const Key& key, const std::optional<Real>& real) {
     ghost.view.attributes = real->attributes();
     ghost.remembered = false;
   }
-  ghost.others = ghost.others || std::exchange(ghost.unseen, false);
+  // It may be that somebody wrote the zero after that.
+  if (!real || real->weight == 0) ghost.others = ghost.others || std::exchange(ghost.unseen, false);
 }
 
 void Judge::reloaded() {
@@ -313,6 +330,11 @@ bool Judge::is_stale(const std::string& group, Duration patience) const {
     const auto last = gwm.freshness(group).named;
     return last && now_ - *last < patience;
   });
+}
+
+bool Judge::may_be_locked(const lb::ServiceKey& service, const Server& server) const {
+  const auto found = ghosts_.find({service, server});
+  return found != ghosts_.end() && found->second.locked;
 }
 
 std::optional<TimePoint> Judge::appeared(const lb::ServiceKey& service) const {
@@ -353,6 +375,7 @@ void Judge::life_began(bool with_ledger) {
   if (with_ledger) return;
   for (auto& [key, ghost] : ghosts_) {
     ghost.unclear = ghost.unclear || ghost.ours;
+    ghost.locked = ghost.locked || ghost.told;
     ghost.view.known = false;
   }
 }
@@ -380,8 +403,9 @@ void Judge::keepalived_said(const lb::ServiceKey& service, const Server& server,
   const auto* row = now != nullptr ? now->find(server) : nullptr;
   if (row == nullptr || row->real.weight > 0) return;
   if (up) return;
-  ghost.unseen = true;
-  ghost.unclear = false;
+  // What it says of a service that is not configured is not heard.
+  ghost.unclear = group_of(service).empty();
+  ghost.unseen = !ghost.unclear;
 }
 
 Judge::Saved Judge::save() const {
@@ -397,7 +421,8 @@ void Judge::restored(const Saved& saved) {
       const auto before = saved.ghosts.find({service, row.server});
       const bool was_ours = before != saved.ghosts.end() && before->second.ours &&
                             !before->second.others && !before->second.unseen;
-      const bool stays = ghost.ours && was_ours && !ghost.unclear && !before->second.unclear;
+      const bool stays =
+          ghost.ours && was_ours && !ghost.unclear && !before->second.unclear && !ghost.told;
       ghost.others = ghost.unseen = false;
       ghost.unclear = !stays;
       ghost.ours = true;

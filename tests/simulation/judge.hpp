@@ -20,10 +20,11 @@ namespace saspd::simulation {
 // What a GWM said last of each member, as it arrived.
 class Said {
  public:
-  // Returns whether it says anything that it did not say before.
-  bool hear(const std::vector<sasp::GroupOfWeightEntries>& groups, TimePoint now);
-  // It answers that nothing else is to be said.
-  void confirm(TimePoint now);
+  // Returns whether it says anything that it did not say before. `counts`: it is fresh, because saspd
+  // can decide by it.
+  bool hear(const std::vector<sasp::GroupOfWeightEntries>& groups, bool counts, TimePoint now);
+  // It answers that nothing else is to be said. Returns whether that took longer than `patience`.
+  bool confirm(Duration patience, TimePoint now);
   void forget();
   const sasp::WeightEntry* find(const std::string& group, const Endpoint& server) const;
   // Since it said last that it may serve.
@@ -112,6 +113,8 @@ class Judge : public Witness {
   std::optional<TimePoint> appeared(const lb::ServiceKey& service) const;
   // Somebody else's zero was there: a GWM may have been told of it.
   bool may_be_told(const lb::ServiceKey& service, const Server& server) const;
+  // A GWM was told so, and the ledger that knew it is lost: known not to be taken back.
+  bool may_be_locked(const lb::ServiceKey& service, const Server& server) const;
   // Writes of others that saspd has seen in this life.
   std::uint64_t drifts() const { return drifts_; }
 
@@ -134,6 +137,7 @@ class Judge : public Witness {
     bool remembered = false;  // it went with its service while its zero was ours
     bool quiesced = false;    // our zero was, when we wrote it
     bool told = false;        // see may_be_told()
+    bool locked = false;      // see may_be_locked()
     bool foreign = false;     // see is_foreign()
     bool listed = false;      // in this life, with this configuration
     // Its weight stands by --drift, since as many causes.
@@ -160,6 +164,7 @@ class Judge : public Witness {
   void believe(const Key& key, const std::optional<Real>& real);
   void check_attributes(const lb::ServiceKey& service, const Server& server, const Real& before,
                         const Real& after, const Ghost& ghost);
+  bool may_serve(const lb::ServiceKey& service, const Server& server) const;
   bool is_quiesced(const lb::ServiceKey& service, const Server& server) const;
   void check_blackout(const lb::ServiceKey& service, const Server& server);
   std::string where(const lb::ServiceKey& service, const Server& server) const;

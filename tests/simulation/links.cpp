@@ -88,10 +88,11 @@ void World::to_director(std::size_t gwm, ConnectionId id, const sasp::Bytes& byt
     if (!decoded) continue;
     Said& said = judge_.said[gwm];
     const auto hear = [&](const auto& groups) {
-      if (said.hear(groups, now_)) judge_.cause();
+      if (said.hear(groups, ipvs_.loaded(), now_)) judge_.cause();
     };
     if (const auto* reply = std::get_if<sasp::GetWeightsReply>(&decoded->frame.message)) {
-      if (reply->code == sasp::ReturnCode::successful) said.confirm(now_);
+      const bool answers = reply->code == sasp::ReturnCode::successful;
+      if (answers && said.confirm(shortest_patience(options_), now_)) judge_.cause();
       hear(reply->groups);
     }
     if (const auto* push = std::get_if<sasp::SendWeights>(&decoded->frame.message))

@@ -7,6 +7,8 @@
 namespace saspd::simulation {
 namespace {
 
+using Weights = std::set<std::uint32_t>;
+
 const gwm::Advice* advice_for(const gwm::AdviceTable& table, const std::string& group,
                               const Server& server) {
   const auto found = table.find(group);
@@ -51,7 +53,8 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
     } else {
       weights = {said->weight};
     }
-    if (zero == Zero::unclear && !weights.empty()) weights.insert(0);
+    const bool may_be_zero = zero == Zero::unclear || judge.may_be_locked(service, server);
+    if (may_be_zero && !weights.empty()) weights.insert(0);
     if (!withdrawn) ++not_withdrawn;
     if (!withdrawn && zero == Zero::ours && !weights.contains(0)) ++serving;
   }
@@ -66,17 +69,17 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
                    [&](const auto& row) { return judge.may_be_told(service, row.server); });
   // sh has 256 slots, to which weights are fitted; those of a merge, and static ones, may be above what
   // mh and wrr take, and what they are fitted by is kept.
-  const bool large = !measured || options.on_stale == "static";
+  const bool large = !measured || options.on_stale == "static" || options.reloads;
   const bool fitted = options.scheduler == "sh" || (options.scheduler != "wlc" && large);
   for (auto& [server, weights] : allowed) {
-    if (!measured && !weights.empty() && !weights.contains(0)) {
-      const auto weight = *weights.begin();
+    if (!measured && !weights.empty() && *weights.rbegin() > 0) {
+      const auto weight = *weights.rbegin();
       weights.insert({std::max(1U, weight - 1), weight + 1});
       if (!all_said) weights.clear();
     }
     if (options.drift != "overwrite" && judge.is_foreign(service, server)) weights.clear();
     if (held && zeros[server] != Zero::others) weights.clear();
-    if (fitted && !weights.empty() && !weights.contains(0)) weights.clear();
+    if (fitted && weights != Weights{0}) weights.clear();
   }
   return allowed;
 }

@@ -17,11 +17,13 @@ namespace {
 // what trust and No-Change need until everything is asked for again (ten rounds).
 constexpr Duration patience = 1200s;
 
-// Weights of its own, of each server that is given any.
+// Weights of its own for each server that is given any, and a quiesce of which the others do not know.
 void disagree(gwm::AdviceTable& file, Chance& chance) {
   for (auto& [group, members] : file) {
-    for (auto& [member, advice] : members)
+    for (auto& [member, advice] : members) {
       advice.weight = static_cast<std::uint16_t>(1 + chance.below(200));
+      advice.quiesce = advice.quiesce || (members.size() > 1 && chance.one_in(8));
+    }
   }
 }
 
@@ -85,7 +87,10 @@ void World::heal() {
 }
 
 bool World::is_converged() {
-  if (!director_) return false;
+  const bool all_connected = std::all_of(links_.begin(), links_.end(), [](const Link& link) {
+    return link.connection != 0 && link.established;
+  });
+  if (!director_ || !all_connected) return false;
   const auto advice = merged(options_, all_advice());
   for (unsigned n = 0; n < options_.services; ++n) {
     const auto key = service_key(n);

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -41,42 +39,26 @@ gwm::Advice advice_of(const std::string& word) {
 
 Story Story::read(const std::string& path) {
   Story story;
-  story.name_ = path;
-  story.options_.servers = 0;
+  story.text_ = test::StoryText::read(path);
+  story.options_.servers = static_cast<unsigned>(story.text_.initial.size());
   story.options_.happenings = 0;
   story.options_.reconcile_interval = 5;
-  std::ifstream file(path);
-  if (!file) story.wrong_ = "cannot be read";
-  std::string text;
-  for (unsigned line_number = 1; std::getline(file, text); ++line_number) {
-    std::istringstream in(text.substr(0, text.find('#')));
-    Words words;
-    for (std::string word; in >> word;)
-      words.push_back(word);
-    if (words.empty()) continue;
-    if (words[0] == "option" && words.size() == 2) {
-      if (!story.options_.set(words[1]))
-        story.wrong_ = fmt::format("line {}: no option '{}'", line_number, words[1]);
-    } else if (words[0] == "kernel" && words.size() > 2 && words[1] == "is") {
-      story.initial_.assign(words.begin() + 2, words.end());
-      story.options_.servers = static_cast<unsigned>(story.initial_.size());
-    } else {
-      story.lines_.push_back({line_number, joined(words, 0), words});
-    }
+  for (const auto& [line, option] : story.text_.options) {
+    if (!story.options_.set(option))
+      story.text_.wrong = fmt::format("line {}: no option '{}'", line, option);
   }
-  if (story.wrong_.empty() && story.options_.servers == 0)
-    story.wrong_ = "it does not say what the kernel is at first";
   return story;
 }
 
 std::string Story::tell(bool trace) const {
-  if (!wrong_.empty()) return fmt::format("{}: {}", name_, wrong_);
+  if (!text_.wrong.empty()) return fmt::format("{}: {}", text_.name, text_.wrong);
   World world(options_, {}, trace);
-  world.begin(initial_);
-  for (const auto& line : lines_) {
-    if (trace) fmt::print("--- {}\n", line.text);
+  world.begin(text_.initial);
+  for (const auto& line : text_.lines) {
+    if (trace) fmt::print("--- {}\n", line.text());
     const auto wrong = carry_out(world, line);
-    if (!wrong.empty()) return fmt::format("{}:{}: {}: {}", name_, line.number, line.text, wrong);
+    if (!wrong.empty())
+      return fmt::format("{}:{}: {}: {}", text_.name, line.number, line.text(), wrong);
   }
   return {};
 }

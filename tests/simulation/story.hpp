@@ -22,9 +22,9 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "tests/simulation/options.hpp"
+#include "tests/support/story.hpp"
 
 namespace saspd::simulation {
 
@@ -38,21 +38,13 @@ class Story {
   std::string tell(bool trace) const;
 
  private:
-  struct Line {
-    unsigned number = 0;
-    std::string text;
-    std::vector<std::string> words;
-  };
-
+  using Line = test::StoryText::Line;
   std::string carry_out(World& world, const Line& line) const;
   std::string of_gwm(World& world, const Line& line) const;
   std::string of_somebody(World& world, const Line& line) const;
 
-  std::string name_;
-  std::string wrong_;
+  test::StoryText text_;
   Options options_;
-  std::vector<std::string> initial_;
-  std::vector<Line> lines_;
 };
 
 }  // namespace saspd::simulation

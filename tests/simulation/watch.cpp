@@ -88,6 +88,9 @@ bool World::all_say(unsigned n, const Server& server, bool quiesced) const {
   bool anyone = false;
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm) {
     if (links_[gwm].connection == 0 || !links_[gwm].established) return false;
+    const bool says_now =
+        judge_.said[gwm].freshness(group_name(n)).confirmed > judge_.appeared(service_key(n));
+    if (!says_now) return false;
     const auto* said = judge_.said[gwm].said_for(in_time(options_), group_name(n), server, now_);
     if (said == nullptr) return false;
     using namespace sasp::weight_flag;
