@@ -146,6 +146,7 @@ int run(int count, char** arguments) {
     ++failures;
     if (only_find) {
       fmt::print("caught after {} seeds: {}\n", seed - first + 1, outcome.wrong);
+      std::fflush(stdout);
     } else {
       report(options, outcome);
     }

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <utility>
 
 namespace saspd::simulation {
@@ -426,43 +427,69 @@ NetlinkKernel::~NetlinkKernel() {
 
 }  // namespace saspd::simulation
 
-// --- in the place of libmnl's and libc's
+// --- in the place of libmnl's and libc's, where there is a kernel of the simulation
 
 using saspd::simulation::NetlinkKernel;
 
 namespace {
+
+std::set<const void*>& simulated() {
+  static std::set<const void*> sockets;
+  return sockets;
+}
 NetlinkKernel::Socket* of(const mnl_socket* socket) {
+  if (!simulated().contains(socket)) return nullptr;
   return reinterpret_cast<NetlinkKernel::Socket*>(const_cast<mnl_socket*>(socket));
 }
+
 }  // namespace
 
 extern "C" {
 // NOLINTBEGIN(bugprone-reserved-identifier): the linker's names
-mnl_socket* __wrap_mnl_socket_open2(int, int) {
-  return reinterpret_cast<mnl_socket*>(new NetlinkKernel::Socket(*saspd::simulation::kernel));
+mnl_socket* __real_mnl_socket_open2(int bus, int flags);
+int __real_mnl_socket_bind(mnl_socket* socket, unsigned groups, pid_t pid);
+int __real_mnl_socket_setsockopt(const mnl_socket* socket, int type, void* buffer, socklen_t size);
+int __real_mnl_socket_get_fd(const mnl_socket* socket);
+int __real_mnl_socket_close(mnl_socket* socket);
+ssize_t __real_mnl_socket_sendto(const mnl_socket* socket, const void* bytes, size_t size);
+ssize_t __real_mnl_socket_recvfrom(const mnl_socket* socket, void* buffer, size_t size);
+int __real_poll(pollfd* descriptors, nfds_t count, int timeout);
+
+mnl_socket* __wrap_mnl_socket_open2(int bus, int flags) {
+  if (saspd::simulation::kernel == nullptr) return __real_mnl_socket_open2(bus, flags);
+  auto* socket = new NetlinkKernel::Socket(*saspd::simulation::kernel);
+  simulated().insert(socket);
+  return reinterpret_cast<mnl_socket*>(socket);
 }
-int __wrap_mnl_socket_bind(mnl_socket*, unsigned, pid_t) {
-  return 0;
+int __wrap_mnl_socket_bind(mnl_socket* socket, unsigned groups, pid_t pid) {
+  return of(socket) != nullptr ? 0 : __real_mnl_socket_bind(socket, groups, pid);
 }
-int __wrap_mnl_socket_setsockopt(const mnl_socket*, int, void*, socklen_t) {
-  return 0;
+int __wrap_mnl_socket_setsockopt(const mnl_socket* socket, int type, void* buffer, socklen_t size) {
+  return of(socket) != nullptr ? 0 : __real_mnl_socket_setsockopt(socket, type, buffer, size);
 }
-int __wrap_mnl_socket_get_fd(const mnl_socket*) {
-  return -1;
+int __wrap_mnl_socket_get_fd(const mnl_socket* socket) {
+  return of(socket) != nullptr ? -1 : __real_mnl_socket_get_fd(socket);
 }
 int __wrap_mnl_socket_close(mnl_socket* socket) {
-  delete of(socket);
+  auto* ours = of(socket);
+  if (ours == nullptr) return __real_mnl_socket_close(socket);
+  simulated().erase(socket);
+  delete ours;
   return 0;
 }
 ssize_t __wrap_mnl_socket_sendto(const mnl_socket* socket, const void* bytes, size_t size) {
-  return of(socket)->send(bytes, size);
+  auto* ours = of(socket);
+  return ours != nullptr ? ours->send(bytes, size) : __real_mnl_socket_sendto(socket, bytes, size);
 }
 ssize_t __wrap_mnl_socket_recvfrom(const mnl_socket* socket, void* buffer, size_t size) {
-  return of(socket)->receive(buffer, size);
+  auto* ours = of(socket);
+  return ours != nullptr ? ours->receive(buffer, size)
+                         : __real_mnl_socket_recvfrom(socket, buffer, size);
 }
 // What has not been answered yet never will be: the kernel answers within the call.
-int __wrap_poll(pollfd*, nfds_t, int) {
-  return 0;
+int __wrap_poll(pollfd* descriptors, nfds_t count, int timeout) {
+  const bool ours = count == 1 && descriptors[0].fd == -1;
+  return ours ? 0 : __real_poll(descriptors, count, timeout);
 }
 // NOLINTEND(bugprone-reserved-identifier)
 }

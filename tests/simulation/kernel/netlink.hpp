@@ -44,7 +44,7 @@ class Fate {
   virtual void absent(const lb::ServiceKey& service) = 0;
 };
 
-// The kernel that this process is on, until the end of this object.
+// The kernel that sockets lead to which are opened until the end of this object.
 class NetlinkKernel {
  public:
   NetlinkKernel(IpvsKernel& ipvs, Fate& fate);
