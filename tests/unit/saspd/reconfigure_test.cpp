@@ -112,6 +112,7 @@ TEST_F(Reconfigured, ALongerPatienceEndsADrain) {
   advise({5, 20, 30, 40});
   reconciler().heard(0, {now_, now_, seconds{10}});
   pass();
+  reconciler().set_connected(0, false);
   now_ += seconds{40};
   reconcile();
   ASSERT_EQ(kernel(), "0 0 0 0");
