@@ -60,7 +60,7 @@ class News {
   events::Journal& journal_;
 
   std::string kernel_error_;
-  std::string kernel_trouble_;  // what of it makes it another one
+  std::string kernel_trouble_;         // what of it makes it another one
   std::vector<lb::Problem> problems_;  // of the data plane
   lb::Plan planned_;                   // with --dry-run
   AlarmsByGroup alarms_;

@@ -81,6 +81,8 @@ class World {
     const Reconciler& reconciler = *sides_[0].reconciler_;
     const auto next = reconciler.next_decision();
     ASSERT_GT(next.value_or(TimePoint::max()), now_);
+    // What falls due between two passes is decided with the next.
+    if (next && *next - now_ <= settings_.pace.between_passes) return;
     const auto plan = reconciler.plan(now_);
     const auto later = reconciler.plan(next ? *next - Duration{1} : now_ + hours{24 * 365});
     ASSERT_TRUE(plan && later);
