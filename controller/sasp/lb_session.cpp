@@ -259,7 +259,8 @@ void LbSession::member_state_answered(ReturnCode code, TimePoint now, LbStep& st
                        text(code),
                        std::chrono::floor<std::chrono::seconds>(config_.refused_retry).count()));
   }
-  if (states_.answered(code, now + config_.refused_retry)) on(Happening::doubted, now, step);
+  if (states_.answered(wanted_->groups(), code, now + config_.refused_retry))
+    on(Happening::doubted, now, step);
 }
 
 // RFC 4678 7.3.2
@@ -342,7 +343,7 @@ void LbSession::hand_out(bool full, TimePoint now, LbStep& step) {
   if (full) heard_all_ = now;
   if (!std::exchange(established_, true)) step.events.emplace_back(Established{});
   Round round = std::exchange(round_, {});
-  if (full) states_.learn(wanted_->states(), round.answers);
+  if (full) states_.learn(*wanted_, round.answers);
   // With trust an empty answer says something too: all who had registered themselves are gone.
   if (round.answers.empty() && !(config_.trust && full)) return;
   auto echoes = states_.echoes(wanted_->states(), round.answers);

@@ -11,6 +11,11 @@ bool is_quiesced(const WeightEntry& entry) {
   return (entry.flags & weight_flag::quiesce) != 0;
 }
 
+bool is_registered(const WantedGroups& groups, const std::pair<std::string, MemberKey>& name) {
+  const auto group = groups.find(name.first);
+  return group != groups.end() && group->second.contains(name.second);
+}
+
 }  // namespace
 
 void MemberStates::connected() {
@@ -54,28 +59,33 @@ std::optional<SetMemberStateRequest> MemberStates::next(const std::string& lb_ui
   return std::nullopt;
 }
 
-// RFC 4678 7.5.2. Members that the GWM does not know any more have no quiesce left.
-bool MemberStates::answered(ReturnCode code, TimePoint retry) {
+// RFC 4678 7.5.2. Members that the GWM does not know have no quiesce left, if nobody registers them
+// again.
+bool MemberStates::answered(const WantedGroups& registered, ReturnCode code, TimePoint retry) {
   const auto asked = std::exchange(asked_, {});
   const CodeClass kind = classify(code);
-  const bool gone = kind == CodeClass::resynchronise && !asked.quiesces;
+  const bool unknown = kind == CodeClass::resynchronise && !asked.quiesces;
+  bool counts_now = !asked.quiesces && !unknown;
   for (const auto& name : asked.members) {
     Said& said = said_[name];
-    if (kind == CodeClass::done || gone) {
-      said.quiesced = asked.quiesces;
-      said.confirmed = true;
-      said.refused = false;
+    if (unknown && is_registered(registered, name)) {
+      counts_now = counts_now || !said.refused;
+      said.refused = said.unknown = true;
+      said.retry = retry;
+    } else if (kind == CodeClass::done || unknown) {
+      said = {asked.quiesces, true, false, false, {}};
     } else {
       said.refused = !asked.quiesces;
       said.retry = retry;
     }
   }
   ++generation_;
-  return !asked.quiesces && !gone;
+  return counts_now;
 }
 
-void MemberStates::learn(const WantedStates& wanted,
+void MemberStates::learn(const WantedRegistry& registry,
                          const std::vector<GroupOfWeightEntries>& answer) {
+  const WantedStates& wanted = registry.states();
   std::map<Name, bool> quiesced;  // of those that concern us
   for (const auto& group : answer) {
     const auto states = wanted.find(group.group.name);
@@ -89,10 +99,12 @@ void MemberStates::learn(const WantedStates& wanted,
     for (const auto& [member, wants] : members) {
       if (wants.quiesced) continue;
       const auto entry = quiesced.find({group, member});
+      if (entry == quiesced.end() && is_registered(registry.groups(), {group, member})) continue;
       const bool is_quiesced = entry != quiesced.end() && entry->second;
       const auto [said, is_new] = said_.try_emplace({group, member});
       if (is_new || (entry != quiesced.end() && !is_quiesced))
-        said->second = {is_quiesced, true, false, {}};
+        said->second = {is_quiesced, true, false, false, {}};
+      if (std::exchange(said->second.unknown, false)) said->second.retry = {};  // it knows it again
     }
   }
   ++generation_;

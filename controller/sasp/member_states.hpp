@@ -4,6 +4,8 @@
 //
 // A quiesce outlives a connection, and us. What an earlier life may have asked for is wanted as
 // not quiesced: it is lifted where the GWM still reports it, and is an echo until the GWM answers.
+// What a GWM does not know now, it may know again: as long as the member is to be registered, only
+// what the GWM accepts or says ends a quiesce of ours.
 // One whose lift is refused counts as somebody else's, and the lift is tried again: a GWM that takes
 // no states from load balancers has taken no quiesce of ours either.
 #pragma once
@@ -34,10 +36,10 @@ class MemberStates {
                                             std::size_t most, TimePoint now);
   // To that request, with `code`. One that is not accepted is repeated at `retry`. Returns whether
   // quiesces that were an echo are none any more, so that weights have to be asked for.
-  bool answered(ReturnCode code, TimePoint retry);
+  bool answered(const WantedGroups& registered, ReturnCode code, TimePoint retry);
 
   // A complete answer of the GWM.
-  void learn(const WantedStates& wanted, const std::vector<GroupOfWeightEntries>& answer);
+  void learn(const WantedRegistry& wanted, const std::vector<GroupOfWeightEntries>& answer);
   // Of what the GWM says: the quiesces that may be our own.
   using Echoes = std::map<std::string, std::set<MemberKey>>;
   Echoes echoes(const WantedStates& wanted, const std::vector<GroupOfWeightEntries>& said) const;
@@ -52,6 +54,7 @@ class MemberStates {
     bool quiesced = false;
     bool confirmed = false;  // on this connection
     bool refused = false;    // its lift: whoever the quiesce is of, it counts
+    bool unknown = false;    // the GWM did not know the member then
     TimePoint retry;
   };
 
