@@ -294,15 +294,14 @@ class Reader {
 
 }  // namespace
 
-std::string state_text(const LoadBalancers& lbs, const Weigher& weigher, TimePoint now,
-                       std::int64_t unix_time) {
+std::string state_text(const State& state) {
   std::string body;
-  append(body, "written", HeadLine{unix_time});
-  for (const auto& [uid, lb] : lbs)
+  append(body, "written", HeadLine{state.unix_time});
+  for (const auto& [uid, lb] : state.lbs)
     append_lb(body, uid, lb);
-  for (const auto& [target, known] : weigher.remembered(now))
+  for (const auto& [target, known] : state.probes)
     append(body, "probe", probe_line(target, known));
-  for (const auto& [member, drain] : weigher.drains().of_operator())
+  for (const auto& [member, drain] : state.drains)
     append(body, "drain", DrainLine{member.text(), drain.by, drain.unix_time});
   return sealed(seal, body);
 }

@@ -24,8 +24,8 @@ struct State {
   std::map<MemberName, Drain> drains;
 };
 
-std::string state_text(const LoadBalancers& lbs, const Weigher& weigher, TimePoint now,
-                       std::int64_t unix_time);
+// Takes long for many members, and shares nothing with anyone: another thread may do it.
+std::string state_text(const State& state);
 // Errors: illegal_byte_sequence (damaged), not_supported (another version). The text is believed as
 // a whole or not at all.
 Result<State> parse_state(std::string_view text);

@@ -60,8 +60,10 @@ class WorkloadManager {
   void recall(State state, const Authority& authority, TimePoint now, std::int64_t unix_time);
   // Nothing is known of an earlier life, and there may have been one: see Weigher::wait_until().
   void wait_until(TimePoint time) { weigher_.wait_until(time); }
-  std::string state_text(TimePoint now, std::int64_t unix_time) const {
-    return gwm::state_text(registry_.load_balancers(), weigher_, now, unix_time);
+  // For a next life.
+  State state(TimePoint now, std::int64_t unix_time) const {
+    return {unix_time, registry_.load_balancers(), weigher_.remembered(now),
+            weigher_.drains().of_operator()};
   }
   // Changes whenever the state has something new from a peer or the operator; what probes learn
   // changes weigher().generation().

@@ -2,7 +2,6 @@
 
 #include "controller/net/resolver.hpp"
 
-#include <csignal>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -13,31 +12,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "controller/net/signals_blocked.hpp"
+
 namespace saspd::net {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-
-namespace {
-
-// A thread takes signals too: of two that follow each other, SIGTERM might then overtake SIGHUP.
-// It inherits what is blocked.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
-
-}  // namespace
 
 // What a lookup's thread keeps, which may outlive the resolver and the loop.
 struct Resolver::Shared {

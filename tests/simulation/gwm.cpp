@@ -38,7 +38,7 @@ void Gwm::start(TimePoint now) {
 
 void Gwm::dies(TimePoint now, bool remembers) {
   state_.clear();
-  if (remembers && runs()) state_ = manager_->state_text(now, unix_time(now));
+  if (remembers && runs()) state_ = state_text(manager_->state(now, unix_time(now)));
   manager_.reset();
   hung_ = false;
   for (const auto& [id, session] : std::exchange(sessions_, {}))

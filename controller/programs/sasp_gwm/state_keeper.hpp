@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of sasp-gwm on disk: read at the start, written soon after a change, but not at a rate
-// that peers decide.
+// that peers decide, and beside the loop.
 #pragma once
 
 #include <optional>
@@ -9,6 +9,7 @@
 #include "controller/base/kept_file.hpp"
 #include "controller/cli/log.hpp"
 #include "controller/gwm/workload_manager.hpp"
+#include "controller/net/aside.hpp"
 #include "controller/net/loop.hpp"
 
 namespace saspd::programs {
@@ -44,7 +45,17 @@ class StateKeeper {
     bool operator==(const Revision&) const = default;
   };
   Revision revision() const { return {manager_.orders(), manager_.weigher().generation()}; }
+  // An attempt to write it.
+  struct Attempt {
+    TimePoint began;
+    Revision revision;
+    Result<void> done{};
+  };
   Result<gwm::State> parse() const;
+  bool may_write() const { return loaded_ && !file_->of_another(); }
+  void keep_aside();
+  Attempt attempt();
+  void ended(const Attempt& attempt);
   Duration rest() const;
   void set_error(std::string error);
 
@@ -59,6 +70,7 @@ class StateKeeper {
   Duration took_{};
   std::string made_folder_;
   std::string error_;
+  net::Aside aside_;  // the first to end
 };
 
 }  // namespace saspd::programs

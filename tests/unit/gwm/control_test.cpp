@@ -401,7 +401,7 @@ TEST_F(Control, SaysWhetherADrainIsOnDisk) {
 TEST_F(Control, ShowsWhatWasRestoredUntilItIsConfirmed) {
   given_farm();
   handle(by_member(registers({group("lb1", "self", {tcp("192.0.2.7")})})), 7, "192.0.2.7");
-  auto state = parse_state(manager.state_text(now, 1000));
+  auto state = parse_state(state_text(manager.state(now, 1000)));
   ASSERT_TRUE(state);
   WorkloadManager next({{.mixed_groups = true}, {}, plan()});
   next.recall(std::move(*state), authority, now, 1000);

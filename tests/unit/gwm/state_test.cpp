@@ -88,7 +88,7 @@ class Restart : public testing::Test {
     return text;
   }
 
-  std::string bytes() const { return manager->state_text(now, noon); }
+  std::string bytes() const { return state_text(manager->state(now, noon)); }
   // Ended and started again after `away`.
   void restart(std::chrono::seconds away = 0s) {
     auto state = parse_state(bytes());
