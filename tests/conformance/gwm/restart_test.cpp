@@ -12,6 +12,7 @@
 
 #include "tests/conformance/gwm/registry_fixture.hpp"
 #include "tests/support/free_port.hpp"
+#include "tests/support/kinds_of_end.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/sasp_client.hpp"
 
@@ -200,7 +201,7 @@ class Restart : public ::testing::Test {
 TEST_F(Restart, NoServerLosesItsWeightByIt) {
   given_farm({"--state", path("state")});
   const Entries expected = told();
-  for (const int signal : {SIGTERM, SIGKILL, SIGKILL}) {
+  for (const int signal : test::kinds_of_end()) {
     ASSERT_TRUE(eventually([&] { return is_kept(); }, patience)) << kept();
     end_gwm(signal);
     start_gwm();
@@ -227,7 +228,7 @@ TEST_F(Restart, NoDrainAndNoQuiesceIsLiftedByIt) {
   expected[server(0).name()] = expected[server(6).name()] = {
       weight_flag::contact | weight_flag::confident | weight_flag::quiesce, 0};
   EXPECT_EQ(text(told()), text(expected));
-  for (const int signal : {SIGKILL, SIGTERM}) {
+  for (const int signal : test::kinds_of_end()) {
     ASSERT_TRUE(eventually([&] { return is_kept(); }, patience)) << kept();
     end_gwm(signal);
     start_gwm();

@@ -6,6 +6,7 @@
 
 #include "tests/e2e/saspd/fixture.hpp"
 #include "tests/support/kernel_traffic.hpp"
+#include "tests/support/kinds_of_end.hpp"
 
 namespace saspd::test {
 namespace {
@@ -87,7 +88,7 @@ TEST_F(GwmRestart, MovesNoWeightInTheKernel) {
   const std::string weights = "64 0 64 64 64 0";
   ASSERT_TRUE(comes_to(weights));
   const auto zeros = saspd_->times_logged("-> 0");
-  for (const int signal : {SIGKILL, SIGTERM}) {
+  for (const int signal : kinds_of_end()) {
     ASSERT_TRUE(eventually([&] { return is_kept(); }, seconds{120}));
     gwm_->send(signal);
     ASSERT_TRUE(gwm_->wait(seconds{60}));
