@@ -58,7 +58,7 @@ ExitCode run(host::Host& host, Options& options, ReadOptions read_again, cli::Lo
     return lb::exit_code_of(plane.error().code);
   }
   auto needs = needs_of(options);
-  if (!backend.traits.own_table && !options.ledger.empty() && !options.dry_run) {
+  if (!options.ledger.empty() && !options.dry_run) {
     const auto folder = KeptFile::make_folder(options.ledger);
     if (!folder.empty()) needs.gives.push_back(folder);
   }

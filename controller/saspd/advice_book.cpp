@@ -47,11 +47,12 @@ void mark_differences(const Group& group, const AdviceByMember& before, const Ad
   }
 }
 
-// What is left of an entry without the quiesce that we have asked for ourselves.
-Advice without_echo(Advice echo, const Advice* before) {
+// What is left of an entry without the quiesce that we have asked for ourselves. The GWM's operator
+// may have quiesced the member as well: until our own is lifted it gets no weight from us.
+Advice without_echo(Advice echo) {
   echo.flags &= static_cast<std::uint8_t>(~sasp::weight_flag::quiesce);
-  echo.weightless = before == nullptr || before->weightless || before->quiesced();
-  echo.weight = echo.weightless ? std::uint16_t{0} : before->weight;
+  echo.weightless = true;
+  echo.weight = 0;
   return echo;
 }
 
@@ -64,71 +65,6 @@ bool has_lost(const lb::Table& before, const lb::Table& now, const lb::ServiceKe
 }
 
 }  // namespace
-
-// --- one group
-
-const Advice* Group::said_by(std::size_t gwm, const sasp::MemberKey& member) const {
-  const auto found = advice[gwm].find(member);
-  return found != advice[gwm].end() ? &found->second : nullptr;
-}
-
-const Advice* Group::advice_for(const sasp::MemberKey& member) const {
-  if (const auto found = instead.find(member); found != instead.end()) return &found->second;
-  return gwm() ? said_by(*gwm(), member) : nullptr;
-}
-
-std::optional<std::size_t> Group::quiesced_by(const sasp::MemberKey& member) const {
-  const auto found = quiesces.all().find(member);
-  if (found == quiesces.all().end()) return std::nullopt;
-  const auto& counted = choice.counted();
-  const bool is_advised = std::any_of(counted.begin(), counted.end(), [&](std::size_t gwm) {
-    const Advice* word = said_by(gwm, member);
-    return word != nullptr && word->quiesced();
-  });
-  return is_advised ? std::nullopt : std::optional(found->second.by);
-}
-
-const MemberSettings* Group::configured(const Endpoint& endpoint) const {
-  const auto found = settings.members.find(endpoint);
-  return found != settings.members.end() ? &found->second : nullptr;
-}
-
-bool Group::is_open() const {
-  return std::any_of(settings.services.begin(), settings.services.end(),
-                     [](const auto& service) { return service.manage && service.manage->open; });
-}
-
-std::set<Endpoint> Group::members(const ServiceSettings& service) const {
-  std::set<Endpoint> members;
-  for (const auto& [endpoint, member] : settings.members) {
-    if (fits(settings, service, member_of(service, endpoint))) members.insert(endpoint);
-  }
-  if (!service.manage || !service.manage->open) return members;
-  for (const auto& [key, member] : self_registered.members()) {
-    if (fits(settings, service, key)) members.insert(endpoint_of(key));
-  }
-  return members;
-}
-
-Membership::Membership(const Group& group, const lb::Table& kernel) : group_(group) {
-  for (const auto& service : group.settings.services) {
-    const auto pool = kernel.find(service.key);
-    places_.push_back({&service, pool != kernel.end() ? &pool->second : nullptr});
-  }
-}
-
-bool Membership::has(const sasp::MemberKey& member) const {
-  if (group_.self_registered.members().contains(member)) return true;
-  const Endpoint endpoint = endpoint_of(member);
-  return std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
-    if (member_of(*place.service, endpoint) != member) return false;
-    if (place.pool != nullptr && place.pool->destinations.contains(endpoint)) return true;
-    return place.service->manage && group_.configured(endpoint) != nullptr &&
-           fits(group_.settings, *place.service, member);
-  });
-}
-
-// --- all of them
 
 AdviceBook::AdviceBook(std::vector<GroupSettings> groups, std::size_t gwms, bool trust,
                        GwmMerge merge)
@@ -167,11 +103,8 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
     for (const auto& entry : received.items) {
       Advice advice{entry.weight, entry.flags, entry.state, now};
       const auto member = entry.member.key();
-      if (echoes != weights.echoes.end() && echoes->second.contains(member)) {
-        const auto& known = group.advice.at(gwm);
-        const auto before = known.find(member);
-        advice = without_echo(advice, before != known.end() ? &before->second : nullptr);
-      }
+      if (echoes != weights.echoes.end() && echoes->second.contains(member))
+        advice = without_echo(advice);
       const bool joins = trust_ && group.is_open() && !advice.registered_by_lb() &&
                          group.configured(endpoint_of(member)) == nullptr &&
                          kind_of_no_host(member.address).empty();
@@ -341,13 +274,17 @@ void AdviceBook::settle(Group& group, std::optional<Duration> stale_after, TimeP
   const auto words = words_of(group);
   choose(group, words, now, agenda);
   if (gwms_.size() < 2) {  // it is followed, or nobody is
+    if (!group.quiesces.all().empty()) quiesces_changed_.insert(group.settings.name);
     group.quiesces = {};
     return;
   }
+  if (auto restored = restored_.extract(group.settings.name); !restored.empty())
+    group.quiesces = std::move(restored.mapped());
   find_quiesces(group, words, stale_after, now);
   auto instead = instead_of_followed(group, words);
   mark_differences(group, group.instead, instead, agenda);
   group.instead = std::move(instead);
+  if (group.quiesces.take_changed()) quiesces_changed_.insert(group.settings.name);
   settle_later(group);
 }
 
@@ -405,6 +342,10 @@ AdviceByMember AdviceBook::instead_of_followed(const Group& group,
     advice.flags = static_cast<std::uint8_t>(advice.flags | sasp::weight_flag::quiesce);
   }
   return instead;
+}
+
+void AdviceBook::restore(std::map<std::string, LastingQuiesces> quiesces) {
+  restored_ = std::move(quiesces);
 }
 
 bool AdviceBook::lift_quiesce(const std::string& group, const sasp::MemberKey& member) {
@@ -472,6 +413,7 @@ void AdviceBook::adopt(const lb::Table& kernel,
       group.settings = {name, {plain_service(key)}, {}};
       group.advice.resize(gwms_.size());
       places_.emplace(key, Place{name, 0});
+      to_settle_.insert(name);
     } else if (places_.contains(key) && !remembered.contains(key)) {
       groups_.erase(name);
       settle_at_.clear(name);

@@ -120,6 +120,10 @@ class AdviceBook {
   void settle(std::optional<Duration> stale_after, TimePoint now, Agenda& agenda);
   // Whose advice counts otherwise than at the last call.
   std::vector<GwmChange> take_changes() { return std::exchange(changes_, {}); }
+  // Quiesces of an earlier life, by group; of a group that is adopted later, too.
+  void restore(std::map<std::string, LastingQuiesces> quiesces);
+  // Groups of which other quiesces have to outlive us than at the last call.
+  std::set<std::string> take_quiesce_changes() { return std::exchange(quiesces_changed_, {}); }
   // The operator lifts a quiesce that outlives the word of its GWM. Returns whether there was one.
   bool lift_quiesce(const std::string& group, const sasp::MemberKey& member);
 
@@ -206,6 +210,8 @@ class AdviceBook {
   Deadlines<std::string> settle_at_;  // when time alone may change that
   std::vector<GwmChange> changes_;
   std::vector<Loss> losses_;
+  std::map<std::string, LastingQuiesces> restored_;  // until the group is settled
+  std::set<std::string> quiesces_changed_;
   std::set<std::string> have_lost_;  // groups that may have lost members since the last look
 };
 

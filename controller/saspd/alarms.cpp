@@ -232,9 +232,10 @@ void look_at(const Looked& service, const AlarmInput& input, Alarms& alarms) {
 }
 
 // RFC 4678 5.3 has a member that the GWM does not know avoided while it knows others: a line that
-// is missing in its configuration takes a healthy server out.
+// is missing in its configuration takes a healthy server out. Of many, those that serve go on.
 void find_partly_known(const AlarmInput& input, Alarms& alarms) {
   std::vector<std::string> avoided;
+  std::vector<std::string> held;
   bool has_served = false;
   bool any_known = false;
   std::size_t members = 0;
@@ -243,11 +244,29 @@ void find_partly_known(const AlarmInput& input, Alarms& alarms) {
     if (decision == input.decisions.end()) continue;
     members += decision->second.members.size();
     for (const auto& [endpoint, member] : decision->second.members) {
-      if (member.reason != Reason::not_confident || member.weight > 0) continue;
+      if (member.reason != Reason::not_confident) continue;
+      if (member.weight > 0) {
+        if (decision->second.few_known) held.push_back(text(endpoint));
+        continue;
+      }
       avoided.push_back(text(endpoint));
       has_served = has_served || member.has_served;
       any_known = any_known || !decision->second.nobody_known;
     }
+  }
+  if (!held.empty()) {
+    alarms.push_back(
+        {"partly_known",
+         true,
+         {},
+         fmt::format(
+             "the GWM knows the state of some members and not of {} of {}: more than a third "
+             "of the servers would get no new connections (RFC 4678 5.3), so {} their "
+             "weights: {}",
+             avoided.size() + held.size(), members,
+             avoided.empty() ? "all keep" : fmt::format("{} that still serve keep", held.size()),
+             first_of(held))});
+    return;
   }
   if (avoided.empty()) return;
   alarms.push_back(

@@ -11,6 +11,7 @@ namespace saspd::director {
 
 Controller::Settings Controller::consistent(Settings settings) {
   settings.reconciler.gwms = settings.gwms.size();
+  settings.reconciler.gwm_names = settings.gwms;
   settings.news.dry_run = settings.reconciler.dry_run;
   return settings;
 }
@@ -34,8 +35,11 @@ void Controller::add_gwm(const std::string& name, TimePoint now) {
 
 void Controller::remember(Ledger ledger, LedgerKeeper& keeper,
                           const std::vector<std::string>& warnings) {
+  const std::string_view follows = settings_.reconciler.own_table
+                                       ? "what it knew of servers and quiesces is lost"
+                                       : "zeros that are found now are unclear";
   for (const auto& warning : warnings)
-    log_.warning("{}; zeros that are found now are unclear", warning);
+    log_.warning("{}; {}", warning, follows);
   ledger_ = &keeper;
   reconciler_.remember(std::move(ledger), keeper);
 }

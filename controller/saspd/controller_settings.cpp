@@ -48,7 +48,7 @@ Controller::Settings controller_settings(const Options& options, std::uint64_t s
   settings.retry_min = options.retry_min;
   settings.seed = seed;
   settings.news = {options.dry_run, options.reconcile_interval, options.ledger,
-                   options.keepalived_fifo};
+                   options.keepalived_fifo, options.backend->traits.own_table};
   settings.backend = options.backend;
   settings.log_level = options.log.level;
   return settings;

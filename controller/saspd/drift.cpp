@@ -11,6 +11,8 @@ std::string thresholds(const lb::Destination& destination) {
   return fmt::format("{}/{}", destination.upper_threshold, destination.lower_threshold);
 }
 
+using Kind = ForeignWrite::Kind;
+
 // Collects what is different about one destination.
 class Differences {
  public:
@@ -45,10 +47,43 @@ std::string tunnel(const lb::Destination& destination) {
   return fmt::format("{}:{}:{}", type, port, flags);
 }
 
+bool is_tried(const UncertainWeights& ours, const Endpoint& endpoint,
+              std::optional<std::uint32_t> weight) {
+  const auto tried = ours.find(endpoint);
+  return tried != ours.end() && tried->second == weight;
+}
+
+// What follows for a destination that has other weight now than before, or is new or gone.
+std::string what_follows(const ForeignWrite& write, const Decision& member, DriftPolicy policy) {
+  if (write.kind == Kind::removed)
+    return fmt::format("it is added again with weight {}", member.weight);
+  if (member.reason == Reason::foreign_zero)
+    return "it stays 0 until its owner raises it, and the GWM is told that it is quiesced";
+  if (write.kind == Kind::added)
+    return fmt::format("its weight is {} ({})", member.weight, report::name(member.reason));
+  if (member.reason == Reason::foreign_weight) {
+    return policy == DriftPolicy::adopt ? "it is adopted, until other advice comes (--drift adopt)"
+                                        : "it stays until other advice comes (--drift report)";
+  }
+  const std::uint32_t weight = member.pending ? member.target : member.weight;
+  if (weight == write.weights->now)
+    return fmt::format("it stays, as decided ({})", report::name(member.reason));
+  return fmt::format("weight {} is written ({})", weight, report::name(member.reason));
+}
+
 }  // namespace
 
 std::string ForeignWrite::subject() const {
   return endpoint ? fmt::format("{} {}", lb::text(service), endpoint->text()) : lb::text(service);
+}
+
+std::string ForeignWrite::deed() const {
+  switch (kind) {
+    case Kind::changed: return "changed " + what;
+    case Kind::added: return "added it with " + what;
+    case Kind::removed: break;
+  }
+  return "removed it, at " + what;
 }
 
 std::vector<ForeignWrite> foreign_writes(const lb::ServiceKey& service, const lb::Pool& before,
@@ -56,14 +91,23 @@ std::vector<ForeignWrite> foreign_writes(const lb::ServiceKey& service, const lb
   std::vector<ForeignWrite> found;
   if (as_configured(before) != as_configured(now))
     found.push_back({service, {}, fmt::format("{} -> {}", before.text(), now.text()), {}});
+  for (const auto& [endpoint, destination] : before.destinations) {
+    if (now.destinations.contains(endpoint) || is_tried(ours, endpoint, std::nullopt)) continue;
+    found.push_back(
+        {service, endpoint, fmt::format("weight {}", destination.weight), {}, Kind::removed});
+  }
   for (const auto& [endpoint, destination] : now.destinations) {
+    const bool tried = is_tried(ours, endpoint, destination.weight);
     const auto known = before.destinations.find(endpoint);
-    if (known == before.destinations.end()) continue;
+    if (known == before.destinations.end()) {
+      if (tried) continue;
+      found.push_back(
+          {service, endpoint, fmt::format("weight {}", destination.weight), {}, Kind::added});
+      continue;
+    }
     const lb::Destination& old = known->second;
     Differences differences(service, endpoint, found);
-    const auto tried = ours.find(endpoint);
-    if (tried == ours.end() || tried->second != destination.weight)
-      differences.weight(old.weight, destination.weight);
+    if (!tried) differences.weight(old.weight, destination.weight);
     differences.attribute("forwarding", lb::name(old.forward), lb::name(destination.forward));
     differences.attribute("thresholds", thresholds(old), thresholds(destination));
     differences.attribute("tunnel", tunnel(old), tunnel(destination));
@@ -85,26 +129,18 @@ void let_stand(const StandingWeights& standing, const lb::Pool& kernel, ServiceD
 
 std::string what_follows(const ForeignWrite& write, const ServiceDecision* decision,
                          DriftPolicy policy, bool ours_alone) {
-  if (!write.weights) return ours_alone ? "it is set as configured" : "it stays";
-  if (decision == nullptr || !write.endpoint) return "nothing";
+  const bool is_attribute = write.kind == Kind::changed && !write.weights;
+  if (is_attribute) return ours_alone ? "it is set as configured" : "it stays";
+  const std::string_view nothing =
+      write.kind == Kind::removed ? "it gets no connections" : "nothing";
+  if (decision == nullptr || !write.endpoint) return std::string(nothing);
   const auto found = decision->members.find(*write.endpoint);
-  if (found == decision->members.end()) return "nothing";
-  const Decision& member = found->second;
-  if (member.reason == Reason::foreign_zero)
-    return "it stays 0 until its owner raises it, and the GWM is told that it is quiesced";
-  if (member.reason == Reason::foreign_weight) {
-    return policy == DriftPolicy::adopt ? "it is adopted, until other advice comes (--drift adopt)"
-                                        : "it stays until other advice comes (--drift report)";
-  }
-  const std::uint32_t weight = member.pending ? member.target : member.weight;
-  if (weight == write.weights->now)
-    return fmt::format("it stays, as decided ({})", report::name(member.reason));
-  return fmt::format("weight {} is written ({})", weight, report::name(member.reason));
+  if (found == decision->members.end()) return std::string(nothing);
+  return what_follows(write, found->second, policy);
 }
 
 std::string Drift::text() const {
-  return fmt::format("{}: another program has changed {}: {}", write.subject(), write.what,
-                     follows);
+  return fmt::format("{}: another program has {}: {}", write.subject(), write.deed(), follows);
 }
 
 }  // namespace saspd::director

@@ -11,6 +11,7 @@
 #include "controller/base/clock.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/report/words.hpp"
+#include "controller/saspd/ledger.hpp"
 #include "controller/saspd/projection.hpp"
 
 namespace saspd::director {
@@ -19,31 +20,28 @@ using report::DriftPolicy;
 
 // A change that two listings show, and that is not ours.
 struct ForeignWrite {
+  enum class Kind : std::uint8_t { changed, added, removed };
+
   lb::ServiceKey service;
   std::optional<Endpoint> endpoint{};  // nothing: of the service itself
-  std::string what;                    // "weight 40 -> 7"
+  std::string what;  // "weight 40 -> 7"; of one that was added or removed, its weight
   struct Weights {
     std::uint32_t before = 0;
     std::uint32_t now = 0;
   };
-  std::optional<Weights> weights{};  // nothing: of another attribute
+  std::optional<Weights> weights{};  // of a destination that is in both listings; nothing: another
+                                     // attribute of it
+  Kind kind = Kind::changed;
 
   std::string subject() const;  // "tcp:192.0.2.10:80 10.0.0.1:8080"
+  std::string deed() const;     // "changed weight 40 -> 7", "added it with weight 10"
 };
-// Of destinations that are in both, and of the service. `ours`: weights that we have tried to write
-// without learning whether we did.
-using UncertainWeights = std::map<Endpoint, std::uint32_t>;
+// Of the service and its destinations. `ours`: what we have tried to write without learning whether
+// we did: a weight, or that the destination is gone.
+using UncertainWeights = std::map<Endpoint, std::optional<std::uint32_t>>;
 std::vector<ForeignWrite> foreign_writes(const lb::ServiceKey& service, const lb::Pool& before,
                                          const lb::Pool& now, const UncertainWeights& ours);
 
-// A foreign weight that --drift report and adopt let stand: until something else than `target` is
-// decided, or it is no longer there.
-struct StandingWeight {
-  std::uint32_t weight = 0;
-  std::uint32_t target = 0;
-  bool operator==(const StandingWeight&) const = default;
-};
-using StandingWeights = std::map<Endpoint, StandingWeight>;
 // Those of `standing` that still stand take the place of what was decided.
 void let_stand(const StandingWeights& standing, const lb::Pool& kernel, ServiceDecision& decision);
 

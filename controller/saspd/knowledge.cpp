@@ -104,11 +104,6 @@ const Knowledge::SeenOfService& Knowledge::seen(const lb::ServiceKey& service) c
   return known != seen_.end() ? known->second : nothing;
 }
 
-Scale Knowledge::scale(const lb::ServiceKey& service) const {
-  const auto found = scales_.find(service);
-  return found != scales_.end() ? found->second : Scale{};
-}
-
 AdviceWatch Knowledge::advice_watch(const lb::ServiceKey& service) const {
   const auto found = advice_watches_.find(service);
   return found != advice_watches_.end() ? found->second : AdviceWatch{};
@@ -147,7 +142,43 @@ bool Knowledge::heard(std::size_t gwm, const sasp::Heard& heard) {
 
 void Knowledge::remember(Ledger ledger) {
   ledger_ = std::move(ledger);
+  restore_quiesces();
   mark_all();
+}
+
+// What only GWMs knew that are not ours any more is forgotten.
+void Knowledge::restore_quiesces() {
+  std::map<std::string, LastingQuiesces> quiesces;
+  const auto number_of = [this](const std::string& gwm) {
+    return static_cast<std::size_t>(std::find(gwm_names_.begin(), gwm_names_.end(), gwm) -
+                                    gwm_names_.begin());
+  };
+  for (const auto& [group, kept] : ledger_.quiesces()) {
+    for (const auto& [member, quiesce] : kept) {
+      std::set<std::size_t> known_to;
+      for (const auto& gwm : quiesce.known_to)
+        known_to.insert(number_of(gwm));
+      known_to.erase(gwm_names_.size());
+      if (known_to.empty()) continue;
+      const auto by = number_of(quiesce.by);
+      quiesces[group].restore(member, by < gwm_names_.size() ? by : *known_to.begin(), known_to);
+    }
+  }
+  advice_.restore(std::move(quiesces));
+}
+
+void Knowledge::keep_quiesces(const std::string& name) {
+  KeptQuiesces kept;
+  const auto group = advice_.groups().find(name);
+  if (group != advice_.groups().end() && !gwm_names_.empty()) {
+    for (const auto& [member, quiesce] : group->second.quiesces.all()) {
+      auto& [by, known_to] = kept[member];
+      by = gwm_names_.at(quiesce.by);
+      for (const std::size_t gwm : quiesce.known_to)
+        known_to.insert(gwm_names_.at(gwm));
+    }
+  }
+  ledger_.quiesced(name, std::move(kept));
 }
 
 void Knowledge::keepalived_says(const lb::ServiceKey& service, const Endpoint& server, bool up) {
@@ -214,10 +245,7 @@ void Knowledge::note_foreign_writes(const std::set<lb::ServiceKey>& changed,
   for (const auto& service : changed) {
     const auto old = before.find(service);
     const auto now = table_.find(service);
-    if (now == table_.end()) {
-      foreign_writes_.erase(service);
-      standing_.erase(service);
-    }
+    if (now == table_.end()) foreign_writes_.erase(service);
     const auto owner = advice_.owner_of(service);
     if (old == before.end() || now == table_.end() || !owner) continue;
     const auto tried = uncertain_.find(service);
@@ -241,9 +269,12 @@ std::vector<ForeignWrite> Knowledge::take_foreign_writes(const lb::ServiceKey& s
 // written: if that is decided still, the advice has not changed since.
 void Knowledge::stand(const ForeignWrite& write) {
   if (!write.weights || write.weights->now == 0) return;
-  const auto [standing, added] = standing_[write.service].try_emplace(*write.endpoint);
-  if (added) standing->second.target = target_of(write.service, *write.endpoint, *write.weights);
-  standing->second.weight = write.weights->now;
+  const auto* known = ledger_.find(write.service, *write.endpoint);
+  const bool stands = known != nullptr && known->standing;
+  ledger_.stand(write.service, *write.endpoint,
+                StandingWeight{write.weights->now,
+                               stands ? known->standing->target
+                                      : target_of(write.service, *write.endpoint, *write.weights)});
 }
 
 std::uint32_t Knowledge::target_of(const lb::ServiceKey& service, const Endpoint& endpoint,
@@ -252,12 +283,6 @@ std::uint32_t Knowledge::target_of(const lb::ServiceKey& service, const Endpoint
   const auto written = last.find(endpoint);
   const bool is_ours = written != last.end() && written->second.weight == weights.before;
   return is_ours ? written->second.target : weights.before;
-}
-
-const StandingWeights& Knowledge::standing(const lb::ServiceKey& service) const {
-  static const StandingWeights none;
-  const auto found = standing_.find(service);
-  return found != standing_.end() ? found->second : none;
 }
 
 // Brings what we know up to date with what the kernel shows now.
@@ -275,7 +300,14 @@ void Knowledge::observe(const std::set<lb::ServiceKey>& changed, const Look& loo
 }
 
 void Knowledge::look_at_ledger(std::set<lb::ServiceKey> services, const Look& look) {
-  if (!looked_ || look.adopt || std::exchange(watches_anew_, false)) ledger_.watch(watched(look));
+  const bool begins = !looked_ || std::exchange(watches_anew_, false);
+  if (begins || look.adopt) ledger_.watch(watched(look));
+  if (begins && !look.lets_stand) {
+    for (const auto& service : ledger_.services()) {
+      for (const auto& [endpoint, standing] : ledger_.standing(service))
+        ledger_.stand(service, endpoint, std::nullopt);
+    }
+  }
   if (!looked_) services.merge(ledger_.services());
   auto looked = ledger_.look(table_, services, look.whole);
   touched_.merge(looked.unsettled);
@@ -304,10 +336,11 @@ void Knowledge::see(const lb::ServiceKey& service, TimePoint now) {
   }
   SeenOfService& kept = seen_[service];
   const SeenOfService before = std::exchange(kept, {});
+  const auto page = ledger_.page(service);
   for (const auto& [endpoint, destination] : pool(service).destinations) {
     const auto known = before.find(endpoint);
-    // A zero of before our time may be a minute old.
-    Seen seen = known != before.end() ? known->second : Seen{now, false, {}, false};
+    Seen seen =
+        known != before.end() ? known->second : Seen{page.served(endpoint, now), false, {}, false};
     seen.idle = is_idle(destination);
     kept.emplace_hint(kept.end(), endpoint, seen);
   }
@@ -317,6 +350,8 @@ void Knowledge::see(const lb::ServiceKey& service, TimePoint now) {
 
 std::set<lb::ServiceKey> Knowledge::due(std::optional<Duration> stale_after, TimePoint now) {
   advice_.settle(stale_after, now, agenda_);
+  for (const auto& group : advice_.take_quiesce_changes())
+    keep_quiesces(group);
   decided_ = now;
   kept_.clear();
   return agenda_.take(now);
@@ -331,11 +366,12 @@ void Knowledge::learn(const lb::ServiceKey& service, const Verdict* verdict,
                       const ServiceDecision* before, TimePoint now) {
   if (verdict == nullptr) return agenda_.set_deadline(service, std::nullopt);
   const lb::Pool& kernel = pool(service);
-  scales_[service] = verdict->scale;
+  ledger_.scaled(service, verdict->scale);
   advice_watches_[service] = verdict->advice;
   forget_overruled(service, verdict->decision);
   const bool leaves = note_who_leaves(service, verdict->decision, now);
   note_who_serves(service, now);
+  note_who_is_out(service);
   const bool avoided = note_who_is_avoided(service, verdict->decision, now);
   LossWatch& loss = losses_[service];
   const bool restored = loss.update(kernel, verdict->decision, now);
@@ -355,15 +391,17 @@ std::optional<TimePoint> Knowledge::note_moves(const lb::ServiceKey& service,
   return rests;
 }
 
-// Foreign weights that do not stand any more.
+// Foreign weights that do not stand any more. At the start no rule has a say yet.
 void Knowledge::forget_overruled(const lb::ServiceKey& service, const ServiceDecision& decision) {
-  const auto standing = standing_.find(service);
-  if (standing == standing_.end()) return;
-  std::erase_if(standing->second, [&decision](const auto& entry) {
-    const auto member = decision.members.find(entry.first);
-    return member == decision.members.end() || member->second.reason != Reason::foreign_weight;
-  });
-  if (standing->second.empty()) standing_.erase(standing);
+  for (const auto& [endpoint, standing] : ledger_.standing(service)) {
+    const auto found = decision.members.find(endpoint);
+    const Decision* member = found != decision.members.end() ? &found->second : nullptr;
+    const bool stays =
+        member != nullptr &&
+        (member->reason == Reason::foreign_weight ||
+         (member->reason == Reason::static_weight && member->weight == standing.weight));
+    if (!stays) ledger_.stand(service, endpoint, std::nullopt);
+  }
 }
 
 // A decision that was not made anew would have been the same when others were.
@@ -397,6 +435,16 @@ bool Knowledge::note_who_leaves(const lb::ServiceKey& service, const ServiceDeci
     if (leaves && !seen.leaving_since) changed = set(seen.leaving_since, {now});
   }
   return changed;
+}
+
+// Since when, for a next life.
+void Knowledge::note_who_is_out(const lb::ServiceKey& service) {
+  const SeenOfService& of_service = seen(service);
+  for (const auto& [endpoint, destination] : pool(service).destinations) {
+    const auto known = of_service.find(endpoint);
+    const bool may_share = destination.weight == 0 && known != of_service.end();
+    ledger_.served(service, endpoint, may_share ? known->second.served : std::nullopt);
+  }
 }
 
 // Whether a zero has no other cause than the confident flag: it was a weight until then, and no
@@ -433,7 +481,14 @@ void Knowledge::will_write(const lb::Plan& changes) {
     }
     if (change.writes_weight())
       uncertain_[change.service][change.destination.endpoint] = change.destination.weight;
+    if (change.action == lb::Action::remove_destination)
+      uncertain_[change.service][change.destination.endpoint] = std::nullopt;
     ledger_.will_write(change);
+    if (change.writes_weight() && change.destination.weight == 0) {
+      const auto known = seen(change.service).find(change.destination.endpoint);
+      if (known != seen(change.service).end())
+        ledger_.served(change.service, known->first, known->second.served);
+    }
   }
 }
 

@@ -46,7 +46,7 @@ struct Verdict;
 
 class Knowledge {
  public:
-  // What was seen of a destination since our start, while it is in the kernel.
+  // What was seen of a destination while it is in the kernel.
   struct Seen {
     std::optional<TimePoint> served;  // see MemberInput
     bool idle = false;                // listed with weight 0 and without connections
@@ -69,6 +69,8 @@ class Knowledge {
   std::vector<Loss> take_losses() { return advice_.take_losses(); }
   bool set_connected(std::size_t gwm, bool connected);
   bool heard(std::size_t gwm, const sasp::Heard& heard);
+  // `gwms`: their names, by which the ledger knows them.
+  void name_gwms(std::vector<std::string> gwms) { gwm_names_ = std::move(gwms); }
   void remember(Ledger ledger);
   // See AdviceBook. The next look has to look at everything.
   void reconfigure(std::vector<GroupSettings> groups, const Renumbering& gwms,
@@ -90,9 +92,9 @@ class Knowledge {
 
   // What others wrote of this service since it was decided last; it is forgotten.
   std::vector<ForeignWrite> take_foreign_writes(const lb::ServiceKey& service);
-  const StandingWeights& standing(const lb::ServiceKey& service) const;
-  // --drift does not let them stand any more.
-  void overrule_standing() { standing_.clear(); }
+  StandingWeights standing(const lb::ServiceKey& service) const {
+    return ledger_.standing(service);
+  }
 
   // --- the services that are to be decided: taken from the agenda
   std::set<lb::ServiceKey> due(std::optional<Duration> stale_after, TimePoint now);
@@ -123,7 +125,7 @@ class Knowledge {
   const SeenOfService& seen(const lb::ServiceKey& service) const;
   // Of its destinations that are in the kernel.
   const LastWrites& last_writes(const lb::ServiceKey& service) const;
-  Scale scale(const lb::ServiceKey& service) const;
+  Scale scale(const lb::ServiceKey& service) const { return ledger_.scale(service); }
   const std::map<lb::ServiceKey, LossWatch>& losses() const { return losses_; }
   // Those with weights that have moved lately.
   const std::map<lb::ServiceKey, RestlessWatch>& moves() const { return moves_; }
@@ -133,6 +135,8 @@ class Knowledge {
   std::optional<TimePoint> unknown_since(const lb::ServiceKey& service) const;
 
  private:
+  void restore_quiesces();
+  void keep_quiesces(const std::string& group);
   void keep_until_last_decision(const lb::ServiceKey& service);
   std::set<lb::ServiceKey> note_vanished(const std::set<lb::ServiceKey>& changed,
                                          const lb::Table& before, TimePoint now);
@@ -153,10 +157,12 @@ class Knowledge {
   void is_certain(const lb::Change& change);
   bool note_who_leaves(const lb::ServiceKey& service, const ServiceDecision& decision,
                        TimePoint now);
+  void note_who_is_out(const lb::ServiceKey& service);
   bool note_who_is_avoided(const lb::ServiceKey& service, const ServiceDecision& decision,
                            TimePoint now);
 
   AdviceBook advice_;
+  std::vector<std::string> gwm_names_;
   Ledger ledger_;
   Agenda agenda_;
   std::optional<TimePoint> decided_;  // when services were decided last
@@ -168,12 +174,10 @@ class Knowledge {
   std::set<lb::ServiceKey> touched_;
   std::map<lb::ServiceKey, std::vector<ForeignWrite>> foreign_writes_;
   std::map<lb::ServiceKey, UncertainWeights> uncertain_;  // since the last look
-  std::map<lb::ServiceKey, StandingWeights> standing_;
   std::vector<lb::ServiceKey> appeared_;
   std::map<lb::ServiceKey, TimePoint> vanished_;
   std::map<lb::ServiceKey, SeenOfService> seen_;
   std::map<lb::ServiceKey, LastWrites> last_writes_;
-  std::map<lb::ServiceKey, Scale> scales_;
   std::map<lb::ServiceKey, LossWatch> losses_;
   std::map<lb::ServiceKey, RestlessWatch> moves_;
   std::map<lb::ServiceKey, AdviceWatch> advice_watches_;

@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "controller/base/renumbering.hpp"
 #include "controller/saspd/gwm_words.hpp"
@@ -30,6 +31,9 @@ class LastingQuiesces {
     std::size_t by = 0;  // the GWM that said so first
     std::set<std::size_t> known_to;
     bool confirmed = true;  // a GWM whose word counts says so now
+    // Known from before our start: when anyone said so last is not known, but not later than it.
+    bool restored = false;
+    TimePoint said{};  // not earlier than this
   };
 
   // `words`: by GWM. `counts`: whether a quiesce by that GWM is one.
@@ -46,9 +50,15 @@ class LastingQuiesces {
 
   const std::map<sasp::MemberKey, Quiesce>& all() const { return all_; }
 
+  // Of an earlier life. `known_to` names GWMs of now, one at least.
+  void restore(const sasp::MemberKey& member, std::size_t by, std::set<std::size_t> known_to);
+  // Whether there are others now, or others know of them, than at the last call.
+  bool take_changed() { return std::exchange(changed_, false); }
+
  private:
   std::map<sasp::MemberKey, Quiesce> all_;
   std::optional<TimePoint> until_;
+  bool changed_ = false;
 };
 
 }  // namespace saspd::director

@@ -3,16 +3,8 @@
 #include "controller/saspd/ledger.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
-#include <limits>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "controller/base/lines.hpp"
-#include "controller/base/sealed_text.hpp"
-#include "controller/base/text.hpp"
 
 namespace saspd::director {
 namespace {
@@ -31,7 +23,8 @@ Record::Attributes attributes_of(const lb::Destination& destination) {
 
 auto kept_part(const Record& record) {
   return std::tuple(record.zero, record.doubt, record.others_zero, record.held_down, record.avoided,
-                    record.presence, record.static_weight, record.told);
+                    record.presence, record.static_weight, record.told, record.standing,
+                    record.served);
 }
 
 void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
@@ -40,6 +33,7 @@ void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
   record.others_zero = record.others_zero || author == ZeroAuthor::foreign;
   record.told = record.told || author == ZeroAuthor::foreign;
   record.avoided = record.avoided && author == ZeroAuthor::ours;
+  if (author == ZeroAuthor::nobody) record.served.reset();
   record.attributes.reset();
 }
 
@@ -47,6 +41,8 @@ void set_zero(Record& record, ZeroAuthor author, Doubt doubt = Doubt::none) {
 void see_new(Record& record, const lb::Destination& destination, bool blind) {
   record.static_weight = record.last_positive = destination.weight;
   record.told = record.told || blind;
+  record.standing.reset();
+  record.served.reset();
   if (destination.weight == 0) {
     set_zero(record, blind ? ZeroAuthor::unclear : ZeroAuthor::foreign,
              blind ? Doubt::no_record : Doubt::none);
@@ -113,6 +109,8 @@ void Ledger::watch(std::span<const Watched> watched) {
   watched_.clear();
   for (const auto& each : watched)
     watched_[each.service] = each.all_ours;
+  const auto is_not_watched = [this](const auto& entry) { return !watched_.contains(entry.first); };
+  unkept_ = std::erase_if(scales_, is_not_watched) > 0 || unkept_;
 }
 
 Ledger::Looked Ledger::look(const lb::Table& table, const std::set<lb::ServiceKey>& services,
@@ -144,7 +142,9 @@ bool Ledger::look(const lb::ServiceKey& service, const lb::Pool* pool, bool whol
   const auto records = records_.find(service);
   if (records == records_.end()) return changed;
   if ((whole || is_watched) && lose(records->second, pool)) changed = some_left_ = true;
-  if (records->second.empty()) records_.erase(records);
+  if (!records->second.empty()) return changed;
+  records_.erase(records);
+  scales_.erase(service);
   return changed;
 }
 
@@ -199,6 +199,8 @@ bool Ledger::lose(Records& records, const lb::Pool* pool) {
       any = unkept_ = true;
       record.presence = pool == nullptr ? Presence::gone : Presence::gone_alone;
       record.held_down = false;
+      record.standing.reset();
+      record.served.reset();
     }
     const bool may_return = record.zero == ZeroAuthor::ours || record.zero == ZeroAuthor::unclear;
     if (went && !may_return && record.told) {
@@ -239,7 +241,7 @@ void Ledger::will_write(const lb::Change& change) {
 
 void Ledger::wrote(const lb::Change& change) {
   if (change.action == lb::Action::remove_service) {
-    unkept_ = records_.erase(change.service) > 0 || unkept_;
+    unkept_ = records_.erase(change.service) + scales_.erase(change.service) > 0 || unkept_;
   } else if (change.action == lb::Action::remove_destination) {
     unkept_ = records_[change.service].erase(change.destination.endpoint) > 0 || unkept_;
   }
@@ -265,14 +267,67 @@ void Ledger::refused(const lb::Change& change) {
   unkept_ = true;
 }
 
-bool Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided) {
+Ledger::Record* Ledger::known(const lb::ServiceKey& service, const Endpoint& endpoint) {
   const auto records = records_.find(service);
-  if (records == records_.end()) return false;
+  if (records == records_.end()) return nullptr;
   const auto found = records->second.find(endpoint);
-  if (found == records->second.end() || found->second.avoided == avoided) return false;
-  found->second.avoided = avoided;
+  return found != records->second.end() ? &found->second : nullptr;
+}
+
+bool Ledger::avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided) {
+  Record* const record = known(service, endpoint);
+  if (record == nullptr || record->avoided == avoided) return false;
+  record->avoided = avoided;
   unkept_ = true;
   return true;
+}
+
+void Ledger::served(const lb::ServiceKey& service, const Endpoint& endpoint,
+                    std::optional<TimePoint> served) {
+  if (served) served = std::chrono::floor<std::chrono::seconds>(*served);
+  Record* const record = known(service, endpoint);
+  if (record == nullptr || record->served == served) return;
+  record->served = served;
+  unkept_ = true;
+}
+
+void Ledger::stand(const lb::ServiceKey& service, const Endpoint& endpoint,
+                   std::optional<StandingWeight> standing) {
+  Record* const record = known(service, endpoint);
+  if (record == nullptr || record->standing == standing) return;
+  record->standing = standing;
+  unkept_ = true;
+}
+
+StandingWeights Ledger::standing(const lb::ServiceKey& service) const {
+  StandingWeights standing;
+  const auto records = records_.find(service);
+  if (records == records_.end()) return standing;
+  for (const auto& [endpoint, record] : records->second) {
+    if (record.standing) standing.emplace_hint(standing.end(), endpoint, *record.standing);
+  }
+  return standing;
+}
+
+// --- of services and groups
+
+Scale Ledger::scale(const lb::ServiceKey& service) const {
+  const auto found = scales_.find(service);
+  return found != scales_.end() ? found->second : Scale{};
+}
+
+void Ledger::scaled(const lb::ServiceKey& service, const Scale& to) {
+  if (scale(service) == to) return;
+  scales_[service] = to;
+  if (to == Scale{}) scales_.erase(service);
+  unkept_ = true;
+}
+
+void Ledger::quiesced(const std::string& group, KeptQuiesces quiesces) {
+  KeptQuiesces& kept = quiesces_[group];
+  unkept_ = unkept_ || kept != quiesces;
+  kept = std::move(quiesces);
+  if (kept.empty()) quiesces_.erase(group);
 }
 
 // --- what GWMs were told
@@ -288,12 +343,10 @@ std::vector<Endpoint> Ledger::told(const lb::ServiceKey& service) const {
 }
 
 void Ledger::untold(const lb::ServiceKey& service, const Endpoint& endpoint) {
-  const auto records = records_.find(service);
-  if (records == records_.end()) return;
-  const auto found = records->second.find(endpoint);
-  if (found == records->second.end() || !found->second.told) return;
-  if (found->second.zero == ZeroAuthor::foreign && found->second.presence == Presence::here) return;
-  found->second.told = false;
+  Record* const record = known(service, endpoint);
+  if (record == nullptr || !record->told) return;
+  if (record->zero == ZeroAuthor::foreign && record->presence == Presence::here) return;
+  record->told = false;
   unkept_ = true;
 }
 
@@ -310,12 +363,10 @@ bool Ledger::give_back(const lb::ServiceKey& service, const Endpoint& endpoint) 
 }
 
 void Ledger::keepalived_says(const lb::ServiceKey& service, const Endpoint& endpoint, bool up) {
-  const auto records = records_.find(service);
-  if (records == records_.end()) return;
-  const auto found = records->second.find(endpoint);
-  if (found == records->second.end() || found->second.held_down == !up) return;
-  found->second.held_down = !up;
-  found->second.written.reset();  // what comes now is its own
+  Record* const record = known(service, endpoint);
+  if (record == nullptr || record->held_down == !up) return;
+  record->held_down = !up;
+  record->written.reset();  // what comes now is its own
   unkept_ = true;
 }
 
@@ -341,129 +392,13 @@ Zero Ledger::Page::zero(const Endpoint& endpoint) const {
   return {record->zero, record->doubt, false};
 }
 
-// --- its text
-//
-//   saspd-ledger 1
-//   table ipvs BOOT NAMESPACE [NAME]
-//   tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 10 40 others_zero held_down
-//   …
-//   end 1a2b3c4d
-
-namespace {
-
-constexpr Seal seal{"saspd-ledger", "1", "a ledger"};
-constexpr std::array<std::string_view, 4> authors{"nobody", "ours", "foreign", "unclear"};
-constexpr std::array<std::string_view, 5> doubts{"none", "no_record", "added_again", "edited",
-                                                 "restored"};
-constexpr std::array<std::string_view, 3> presences{"here", "gone", "gone_alone"};
-
-template <class Names, class Value>
-bool read_name(std::string_view word, const Names& names, Value& value) {
-  const auto found = std::find(names.begin(), names.end(), word);
-  value = static_cast<Value>(found - names.begin());
-  return found != names.end();
-}
-
-bool read_weight(std::string_view word, std::uint32_t& weight) {
-  const auto number = parse_number(word, 0, lb::max_weight);
-  if (number) weight = static_cast<std::uint32_t>(*number);
-  return number.has_value();
-}
-
-std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, const Record& record) {
-  return fmt::format("{} {} {} {} {} {} {}{}{}{}{}\n", lb::text(service), endpoint.text(),
-                     presences.at(static_cast<std::size_t>(record.presence)),
-                     authors.at(static_cast<std::size_t>(record.zero)),
-                     doubts.at(static_cast<std::size_t>(record.doubt)), record.static_weight,
-                     record.last_positive, record.others_zero ? " others_zero" : "",
-                     record.held_down ? " held_down" : "", record.avoided ? " avoided" : "",
-                     record.told ? " told" : "");
-}
-
-struct Line {
-  lb::ServiceKey service;
-  Endpoint endpoint;
-  Record record;
-};
-
-std::optional<Line> parse_line(std::string_view text) {
-  const auto service = lb::parse_service(take_first_word(text));
-  const auto endpoint = Endpoint::parse(take_first_word(text));
-  if (!service || !endpoint) return std::nullopt;
-  Line line{*service, *endpoint, {}};
-  Record& record = line.record;
-  if (!read_name(take_first_word(text), presences, record.presence) ||
-      !read_name(take_first_word(text), authors, record.zero) ||
-      !read_name(take_first_word(text), doubts, record.doubt) ||
-      !read_weight(take_first_word(text), record.static_weight) ||
-      !read_weight(take_first_word(text), record.last_positive)) {
-    return std::nullopt;
-  }
-  for (auto word = take_first_word(text); !word.empty(); word = take_first_word(text)) {
-    if (word != "others_zero" && word != "held_down" && word != "avoided" && word != "told")
-      return std::nullopt;
-    (word == "others_zero" ? record.others_zero
-     : word == "held_down" ? record.held_down
-     : word == "avoided"   ? record.avoided
-                           : record.told) = true;
-  }
-  return line;
-}
-
-std::string_view take_line(std::string_view& text) {
-  const auto end = text.find('\n');
-  const auto line = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return line;
-}
-
-}  // namespace
-
-std::string Ledger::text(const LedgerPlace& here) const {
-  std::string body = fmt::format("table {} {} {}{}{}\n", here.backend, here.boot,
-                                 here.network_namespace, here.name.empty() ? "" : " ", here.name);
-  for (const auto& [service, records] : records_) {
-    for (const auto& [endpoint, record] : records)
-      body += line_of(service, endpoint, record);
-  }
-  return sealed(seal, body);
-}
-
-Result<Ledger> Ledger::parse(std::string_view text, const LedgerPlace& here) {
-  const auto damaged = [](std::string what) {
-    return fail(std::errc::illegal_byte_sequence, std::move(what));
-  };
-  const auto body = unsealed(seal, text);
-  if (!body) return fail(body.error());
-  std::string_view rest = *body;
-
-  auto table = take_line(rest);
-  const auto title = take_first_word(table);
-  LedgerPlace there;
-  for (std::string* word : {&there.backend, &there.boot, &there.network_namespace, &there.name})
-    *word = take_first_word(table);
-  if (title != "table" || there.network_namespace.empty()) return damaged("it names no table");
-  const bool same_boot = there.boot == here.boot && here.boot != LedgerPlace::unknown;
-  const bool same_namespace = there.network_namespace == here.network_namespace;
-  // A namespace that was made again under its name is what it was, as after a boot.
-  const bool successor = there.name == here.name && (!same_boot || !here.name.empty());
-  if (there.backend != here.backend || (!(same_boot && same_namespace) && !successor)) {
-    return fail(std::errc::no_such_device,
-                "it is about another network namespace, or another --backend");
-  }
-
-  Ledger ledger = empty();
-  ledger.unkept_ = !(same_boot && same_namespace);
-  while (!rest.empty()) {
-    auto line = parse_line(take_line(rest));
-    if (!line) return damaged("it is damaged: a line cannot be understood");
-    ledger.records_[line->service][line->endpoint] = line->record;
-  }
-  if (!(same_boot && same_namespace)) {
-    for (auto& [service, records] : ledger.records_)
-      ledger.lose(records, nullptr);
-  }
-  return ledger;
+std::optional<TimePoint> Ledger::Page::served(const Endpoint& endpoint, TimePoint now) const {
+  const Record* record = find(endpoint);
+  const bool is_known =
+      record != nullptr && record->zero != ZeroAuthor::nobody && record->presence == Presence::here;
+  if (!is_known) return now;
+  if (!record->served) return std::nullopt;
+  return std::min(*record->served, now);
 }
 
 }  // namespace saspd::director

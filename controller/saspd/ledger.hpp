@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What we wrote and saw of each destination, and so whose its weight 0 is: the kernel does not say.
+// What of us must outlive us: what we wrote and saw of each destination, and so whose its weight 0
+// is, because the kernel does not say; since when it is lost; the foreign weights that stand; the
+// scale of each service; and the quiesces of GWMs.
 // Pure; the text is kept by a LedgerKeeper, before the kernel is written.
 //
 // A zero is ours if we wrote it, or were about to, over a weight that was not 0. It stays ours as
@@ -24,10 +26,13 @@
 #include <tuple>
 #include <vector>
 
+#include "controller/base/clock.hpp"
 #include "controller/base/error.hpp"
 #include "controller/lb/plan.hpp"
 #include "controller/lb/service.hpp"
 #include "controller/report/words.hpp"
+#include "controller/sasp/types.hpp"
+#include "controller/saspd/scaling.hpp"
 
 namespace saspd::director {
 
@@ -45,11 +50,28 @@ struct Zero {
 struct LedgerPlace {
   static constexpr std::string_view unknown = "-";
 
-  std::string backend;            // "ipvs"
+  std::string backend;            // "ipvs", "xdp"
   std::string boot;               // of the kernel; unknown: then no two are the same
   std::string network_namespace;  // unique in a boot
   std::string name;               // of the namespace; empty: it has none
 };
+
+// A foreign weight that --drift report and adopt let stand: until something else than `target` is
+// decided, or it is no longer there.
+struct StandingWeight {
+  std::uint32_t weight = 0;
+  std::uint32_t target = 0;
+  bool operator==(const StandingWeight&) const = default;
+};
+using StandingWeights = std::map<Endpoint, StandingWeight>;
+
+// A quiesce that outlives its GWM: see LastingQuiesces. GWMs by their names.
+struct KeptQuiesce {
+  std::string by;
+  std::set<std::string> known_to;
+  bool operator==(const KeptQuiesce&) const = default;
+};
+using KeptQuiesces = std::map<sasp::MemberKey, KeptQuiesce>;  // of one group
 
 class Ledger {
  public:
@@ -64,6 +86,10 @@ class Ledger {
     enum class Presence : std::uint8_t { here, gone, gone_alone } presence = Presence::here;
     std::uint32_t static_weight = 0;  // first positive weight that it was seen with; 0: none yet
     std::uint32_t last_positive = 0;
+    // While it is 0: when it last had a weight, in whole seconds; nothing: it never had one, or was
+    // taken out on purpose since.
+    std::optional<TimePoint> served;
+    std::optional<StandingWeight> standing;
     using Attributes = std::tuple<lb::Forward, std::uint32_t, std::uint32_t, lb::Tunnel>;
 
     // Not kept.
@@ -116,6 +142,19 @@ class Ledger {
   // Returns whether it was otherwise.
   bool avoided(const lb::ServiceKey& service, const Endpoint& endpoint, bool avoided);
 
+  // See Record; of a destination that is known.
+  void served(const lb::ServiceKey& service, const Endpoint& endpoint,
+              std::optional<TimePoint> served);
+  void stand(const lb::ServiceKey& service, const Endpoint& endpoint,
+             std::optional<StandingWeight> standing);
+  StandingWeights standing(const lb::ServiceKey& service) const;
+
+  Scale scale(const lb::ServiceKey& service) const;
+  void scaled(const lb::ServiceKey& service, const Scale& scale);
+
+  void quiesced(const std::string& group, KeptQuiesces quiesces);
+  const std::map<std::string, KeptQuiesces>& quiesces() const { return quiesces_; }
+
   // A foreign zero is told to GWMs, as a quiesce of ours that outlives us. Whether one may be left of
   // that; and that none is. Where nothing is known from before, one may be left.
   std::vector<Endpoint> told(const lb::ServiceKey& service) const;
@@ -133,6 +172,9 @@ class Ledger {
     Page(const Records* records, bool all_ours) : records_(records), all_ours_(all_ours) {}
     const Record* find(const Endpoint& endpoint) const;
     Zero zero(const Endpoint& endpoint) const;
+    // When a destination that is seen for the first time in this life had a weight, or may have had
+    // one: a zero of which nothing is known may be new.
+    std::optional<TimePoint> served(const Endpoint& endpoint, TimePoint now) const;
 
    private:
     const Records* records_;  // nothing: none
@@ -147,13 +189,17 @@ class Ledger {
   }
 
  private:
+  class Reader;
   bool look(const lb::ServiceKey& service, const lb::Pool* pool, bool whole);
   bool see(Records& records, const lb::Pool& pool, bool all_ours);
   bool lose(Records& records, const lb::Pool* pool);
   bool forget_gone(bool whole);
   Record& record(const lb::Change& change);
+  Record* known(const lb::ServiceKey& service, const Endpoint& endpoint);
 
   std::map<lb::ServiceKey, Records> records_;
+  std::map<lb::ServiceKey, Scale> scales_;  // without those that change nothing
+  std::map<std::string, KeptQuiesces> quiesces_;
   std::map<lb::ServiceKey, bool> watched_;
   bool blind_ = true;      // until the first listing: whose the zeros are is not known
   bool some_left_ = true;  // since those that left were counted last

@@ -257,15 +257,16 @@ void News::ledger(const std::string& error) {
     return journal_.end(
         key, {EventLevel::info, fmt::format("the ledger {} is written again", settings_.ledger)});
   }
-  auto text = fmt::format(
-      "the ledger is kept in memory only, so weights of 0 would be unclear after a restart: {}",
-      error);
+  const std::string_view follows = settings_.own_table
+                                       ? "what it knows of servers and quiesces would be lost"
+                                       : "weights of 0 would be unclear";
+  auto text =
+      fmt::format("the ledger is kept in memory only, so {} after a restart: {}", follows, error);
   if (journal_.is_open(key)) log_.error("{}", text);
-  journal_.begin({key, EventLevel::error, HealthState::degraded,
-                  fmt::format("the ledger is kept in memory only: {}; after a restart weights of 0 "
-                              "would be unclear",
-                              error),
-                  "saspctl doctor", std::move(text)});
+  journal_.begin(
+      {key, EventLevel::error, HealthState::degraded,
+       fmt::format("the ledger is kept in memory only: {}; after a restart {}", error, follows),
+       "saspctl doctor", std::move(text)});
 }
 
 void News::keepalived(const std::string& error) {

@@ -25,6 +25,7 @@ class News {
     std::chrono::seconds reconcile_interval{5};
     std::string ledger;           // its path
     std::string keepalived_fifo;  // likewise
+    bool own_table = false;       // no zero in it is anybody else's
   };
 
   // `log` and `journal` must outlive it.

@@ -412,9 +412,11 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   add_service_options(cli, options, backends);
   add_xdp_options(cli, options);
   cli.section("Operation");
-  cli.option("--ledger", "PATH|none", options.ledger, cli::with_text(parse_ledger, ledger_text),
-             "with IPVS: records across restarts which weights of 0 are saspd's own and may be "
-             "raised again; each saspd needs its own. none: in memory only");
+  cli.option(
+      "--ledger", "PATH|none", options.ledger, cli::with_text(parse_ledger, ledger_text),
+      "records across restarts which weights of 0 are saspd's own and may be raised again, "
+      "since when servers are lost, and quiesces whose GWM is gone; each saspd needs its own. "
+      "none: in memory only");
   cli.option("--history", "PATH|none", options.history, cli::with_text(parse_ledger, ledger_text),
              "keeps what happened across restarts, for saspctl history; each saspd needs its own. "
              "none: in memory only");

@@ -55,6 +55,7 @@ Work Reconciler::work(TimePoint now) {
   }
   keep_ledger();
   if (at_once_ || is_due(now)) decide(work, now);
+  if (backlog_.empty()) keep_ledger();
   if (!settings_.dry_run) {
     if (auto tidied = plane_.tidy(); !tidied) work.failures.push_back(tidied.error());
   }

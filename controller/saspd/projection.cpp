@@ -21,7 +21,8 @@ struct Draft {
 using Drafts = std::map<Endpoint, Draft>;
 
 Draft keep(const MemberInput& member, Reason reason) {
-  if (member.absent) return {&member, member.static_weight, reason};
+  // What was out when its service went, at a boot, returns as it was.
+  if (member.absent) return {&member, member.own_zero ? 0 : member.static_weight, reason};
   return {&member, member.kernel_weight, reason, true};
 }
 
@@ -72,6 +73,32 @@ bool apply_confidence(Drafts& drafts) {
     anyone_unknown = true;
   }
   return anyone_unknown;
+}
+
+// Whether it serves, or would but for the confident flag.
+bool would_serve(const Draft& draft) {
+  if (draft.reason != Reason::not_confident) return draft.weight > 0;
+  const MemberInput& member = *draft.input;
+  return !member.absent && (member.kernel_weight > 0 || member.avoided);
+}
+
+// A GWM that has forgotten servers takes no farm down to the few that it knows first: if more than a
+// third of the servers would be avoided, those that still serve go on. Those that were avoided count
+// as well, or they would go one by one. Returns whether it is so.
+bool hold_unknown(Drafts& drafts) {
+  std::size_t serving = 0;
+  std::size_t unknown = 0;
+  for (const auto& [endpoint, draft] : drafts) {
+    if (!would_serve(draft)) continue;
+    ++serving;
+    if (draft.reason == Reason::not_confident) ++unknown;
+  }
+  if (3 * unknown <= serving) return false;
+  for (auto& [endpoint, draft] : drafts) {
+    if (draft.reason == Reason::not_confident && !draft.input->absent)
+      draft = keep(*draft.input, Reason::not_confident);
+  }
+  return true;
 }
 
 // A server that was avoided was never lost: it is as unknown as before.
@@ -146,10 +173,12 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing
   for (const auto& [endpoint, member] : members)
     drafts[endpoint] = draft(member, standing, policy);
   const bool nobody_known = apply_confidence(drafts);
+  const bool few_known = !nobody_known && policy.hold_all_zero && hold_unknown(drafts);
   const bool follows = standing != Standing::none && !is_replaced(standing, policy);
   const auto held = follows ? hold_back(drafts, policy, now) : std::nullopt;
   ServiceDecision decision = scaled(drafts, limits, scale, held.has_value());
   decision.nobody_known = nobody_known;
+  decision.few_known = few_known;
   decision.held = held;
   for (auto& [endpoint, member] : decision.members)
     member.target = member.weight;

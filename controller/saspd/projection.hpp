@@ -81,6 +81,7 @@ struct Decision {
 struct ServiceDecision {
   std::map<Endpoint, Decision> members;
   bool nobody_known = false;   // advised, and no valid member is confident: no advice
+  bool few_known = false;      // more than a third of those that serve are not known: an alarm
   std::optional<Reason> held;  // held_all_zero or held_panic: advice is held back, an alarm
 };
 

@@ -21,6 +21,7 @@ Reconciler::Reconciler(lb::Dataplane& plane, lb::Observer& observer, Settings se
       observer_(observer),
       settings_(std::move(settings)),
       known_(AdviceBook(settings_.groups, settings_.gwms, settings_.trust, settings_.merge)) {
+  known_.name_gwms(settings_.gwm_names);
   for (const auto& [name, group] : known_.advice().groups())
     wanted_changed_.insert(name);
 }

@@ -65,6 +65,8 @@ class Reconciler {
     std::vector<GroupSettings> groups;
     ProjectionPolicy policy;
     std::size_t gwms = 1;  // how many GWMs there are
+    // Their names, by which their quiesces are found again by a next life; empty: none is.
+    std::vector<std::string> gwm_names{};
     GwmMerge merge = GwmMerge::primary;
     bool dry_run = false;
     DriftPolicy drift = DriftPolicy::overwrite;

@@ -93,8 +93,6 @@ void Knowledge::reconfigure(std::vector<GroupSettings> groups, const Renumbering
   std::erase_if(vanished_, is_nobodys);
   std::erase_if(seen_, is_nobodys);
   std::erase_if(last_writes_, is_nobodys);
-  std::erase_if(standing_, is_nobodys);
-  std::erase_if(scales_, is_nobodys);
   std::erase_if(losses_, is_nobodys);
   std::erase_if(moves_, is_nobodys);
   std::erase_if(advice_watches_, is_nobodys);
@@ -112,8 +110,8 @@ void Reconciler::reconfigure(Settings settings, const Renumbering& gwms, TimePoi
   };
   all_changed();
   settings_ = std::move(settings);
+  known_.name_gwms(settings_.gwm_names);
   known_.reconfigure(settings_.groups, gwms, {settings_.trust, settings_.adopt}, settings_.merge);
-  if (settings_.drift == DriftPolicy::overwrite) known_.overrule_standing();
   all_changed();
   // New members wait for their first advice as after a start.
   if (started_) started_ = now;

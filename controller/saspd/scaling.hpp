@@ -43,6 +43,22 @@ std::optional<std::size_t> useful_servers(std::string_view scheduler);
 // the largest, changes only that weight in the kernel.
 class Scale {
  public:
+  struct Factor {
+    std::uint64_t numerator = 1;
+    std::uint64_t denominator = 1;
+
+    bool is_one() const { return numerator == denominator; }
+    std::uint32_t of(std::uint32_t weight) const;
+    std::vector<std::uint32_t> of(std::span<const std::uint32_t> weights) const;
+    bool operator==(const Factor&) const = default;
+  };
+
+  Scale() = default;
+  // Continues with a factor() of another one.
+  explicit Scale(const Factor& factor) : factor_(factor) {}
+  const Factor& factor() const { return factor_; }
+  bool operator==(const Scale&) const = default;
+
   // The weights within `limits`. Zero stays zero, any other weight is at least 1. A new factor is
   // the largest that fits, or a slightly smaller one that keeps the ratios exactly. `beside_kept`:
   // other servers of the service keep weights of the current factor, so it stays while it fits,
@@ -51,15 +67,6 @@ class Scale {
                                    bool beside_kept = false);
 
  private:
-  struct Factor {
-    std::uint64_t numerator = 1;
-    std::uint64_t denominator = 1;
-
-    bool is_one() const { return numerator == denominator; }
-    std::uint32_t of(std::uint32_t weight) const;
-    std::vector<std::uint32_t> of(std::span<const std::uint32_t> weights) const;
-  };
-
   bool keeps_largest(std::uint32_t largest, std::uint32_t limit, bool beside_kept) const;
   static Factor for_largest(std::span<const std::uint32_t> weights, std::uint32_t limit);
   static Factor for_slots(std::span<const std::uint32_t> weights, std::uint32_t slots);

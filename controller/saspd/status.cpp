@@ -120,7 +120,7 @@ report::Drift drift(const Drift& from, TimePoint now) {
     drift.old_weight = write.weights->before;
     drift.weight = write.weights->now;
   }
-  drift.what = write.what;
+  drift.what = write.kind == ForeignWrite::Kind::changed ? write.what : write.deed();
   drift.follows = from.follows;
   drift.age_s = seconds_between(from.when, now);
   return drift;
@@ -227,6 +227,9 @@ std::string explain_rule(const Status& status, const Reconciler::MemberView& mem
           status.gwms.at(*member.quiesced_by).endpoint);
     case Reason::no_contact: return "the GWM cannot reach it: no new connections";
     case Reason::not_confident:
+      if (!member.nobody_known && member.effective_weight > 0)
+        return "the GWM does not know its state, nor that of more than a third of the servers: "
+               "those that serve keep their weights (RFC 4678 5.3 would have them avoided)";
       if (!member.nobody_known)
         return "the GWM does not know its state, but knows that of others in the group: it is "
                "avoided (RFC 4678 5.3)";

@@ -28,13 +28,19 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
   for (const auto& row : now.destinations)
     zeros[row.server] = row.real.weight == 0 ? judge.zero_of(service, row.server) : Zero::ours;
 
-  // Who is confident, of those that may serve at all.
+  // Who is confident, of those that may serve at all. Where more than a third is not, saspd may keep
+  // those that serve.
+  std::size_t may_serve = 0;
+  std::size_t unknown = 0;
   bool anyone_confident = false;
   for (const auto& [server, zero] : zeros) {
     const auto* said = advice_for(advice, group, server);
-    anyone_confident = anyone_confident || (zero == Zero::ours && said != nullptr &&
-                                            !said->quiesce && said->contact && said->confident);
+    if (zero != Zero::ours || said == nullptr || said->quiesce || !said->contact) continue;
+    anyone_confident = anyone_confident || said->confident;
+    ++may_serve;
+    if (!said->confident) ++unknown;
   }
+  const bool few_known = options.hold_all_zero && 3 * unknown > may_serve;
   Allowed allowed;
   std::size_t serving = 0;
   std::size_t not_withdrawn = 0;
@@ -49,7 +55,7 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
     if (said == nullptr || withdrawn || !said->contact) {
       weights = {0};
     } else if (!said->confident) {
-      if (anyone_confident) weights = {0};
+      if (anyone_confident && !few_known) weights = {0};
     } else {
       weights = {said->weight};
     }

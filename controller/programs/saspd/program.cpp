@@ -72,9 +72,9 @@ void Saspd::open_history() {
     log_.info("what happens is kept in memory only: {}", history_->error());
 }
 
-// A table of our own has no other author. In a dry run the ledger is read, and never written.
+// In a dry run the ledger is read, and never written.
 void Saspd::open_ledger() {
-  if (options().backend->traits.own_table || options().ledger.empty()) return;
+  if (options().ledger.empty()) return;
   ledger_.emplace(options().ledger, ledger_place(std::string(options().backend->name)));
   std::vector<std::string> warnings;
   Ledger known = options().dry_run ? ledger_->look(warnings) : ledger_->load(warnings);

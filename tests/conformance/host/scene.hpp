@@ -144,6 +144,7 @@ class Scene {
            {"--retry-min", "1"},
            {"--service", "web=tcp:192.0.2.10:80"},
            {"--member", "web=10.0.0.1:80"},
+           {"--ledger", path("ledger")},
            {"--control", control()}});
     } else if (name == "sasp-gwm") {
       add({{"--control", control()}});

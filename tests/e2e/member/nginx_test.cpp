@@ -158,8 +158,8 @@ class Nginx : public testing::Test {
     if (backend_ == Backend::ipvs) {
       saspd.push_back("web=tcp:" + vip + ":80,manage,scheduler=rr,forward=masquerade");
     } else {
-      saspd.insert(saspd.end(),
-                   {"web=tcp:" + vip + ":80,manage", "--backend", "xdp", "--pins", pins()});
+      saspd.insert(saspd.end(), {"web=tcp:" + vip + ":80,manage", "--backend", "xdp", "--pins",
+                                 pins(), "--ledger", path("ledger")});
     }
     saspd_ = within("director", saspd, "saspd.log");
     // A member that comes before its load balancer tries again after 20 s (RFC

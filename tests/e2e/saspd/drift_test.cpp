@@ -61,5 +61,24 @@ TEST_F(DriftOnIpvs, StandsUntilTheAdviceChanges) {
   EXPECT_TRUE(comes_to("41 30 20 10"));
 }
 
+TEST_F(DriftOnIpvs, StandsOverAKillOfSaspd) {
+  starts_with("report");
+  writes(1, 7);
+  ASSERT_TRUE(logged("weight 40 -> 7: it stays until other advice comes (--drift report)"))
+      << saspd_->log();
+  ASSERT_TRUE(stays("7 30 20 10"));
+  for (const auto* second : {"31", "32"}) {
+    saspd_->send(SIGKILL);
+    saspd_->wait(seconds{60});
+    start_saspd({"--drift", "report"});
+    ASSERT_TRUE(gwm_becomes("established"));
+    advise({"40", second, "20", "10"});
+    EXPECT_TRUE(comes_to(fmt::format("7 {} 20 10", second)));
+    EXPECT_TRUE(stays(fmt::format("7 {} 20 10", second)));
+  }
+  advise({"41", "32", "20", "10"});
+  EXPECT_TRUE(comes_to("41 32 20 10"));
+}
+
 }  // namespace
 }  // namespace saspd::test

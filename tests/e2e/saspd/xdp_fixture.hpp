@@ -108,6 +108,8 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
                         lb_uid_,
                         "--control",
                         path("control"),
+                        "--ledger",
+                        path("ledger"),
                         "--retry-min",
                         retry_min_,
                         "--reconcile-interval",

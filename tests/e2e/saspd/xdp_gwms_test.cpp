@@ -120,6 +120,30 @@ TEST_F(TwoGwms, AreMerged) {
   ASSERT_TRUE(come_to_lead_by({100, 200, 150, 0})) << "the advice that is left, and the quiesce";
 }
 
+// Nobody else knows of it: what is kept of it is what saspd has written down.
+TEST_F(TwoGwms, AQuiesceWhoseGwmIsGoneOutlivesAKillOfSaspd) {
+  start_both({"4", "quiesce", "4", "4"}, {"7", "7", "7", "7"});
+  ASSERT_TRUE(come_to_lead_by({4, 0, 4, 4}));
+  gwm_->send(SIGKILL);
+  ASSERT_TRUE(come_to_lead_by({7, 0, 7, 7}));
+  for (const auto* weight : {"5", "6"}) {
+    saspd_->send(SIGKILL);
+    saspd_->wait(seconds{60});
+    start_saspd("web=tcp:192.0.2.10:80", 4, {"--gwm", "127.0.0.1:3861"});
+    ASSERT_TRUE(is_established(1));
+    advise_by(2, {weight, "7", weight, "7"});
+    const auto other = static_cast<std::uint32_t>(std::stoi(weight));
+    ASSERT_TRUE(come_to_lead_by({other, 0, other, 7}));
+    EXPECT_TRUE(stays({other, 0, other, 7}));
+  }
+  const auto counts = connect(200);
+  EXPECT_EQ(counts.at(1), 0);
+  EXPECT_EQ(failed_, 0);
+  advise_by(1, {"4", "4", "4", "4"});
+  start_gwm_number(1);
+  EXPECT_TRUE(come_to_lead_by({4, 4, 4, 4})) << "it lifts what it advised";
+}
+
 // The back-off would be up to five minutes: --retry-min.
 TEST_F(TwoGwms, TheOperatorHasItConnectAtOnce) {
   attach();

@@ -42,6 +42,7 @@ TEST_F(SaspdOnXdp, RunsAsAUserWithoutRights) {
   ASSERT_TRUE(eventually([&] { return of_members("slots").at(1) > 0; }));
   expect_shares(connect(400), {3, 1, 0, 0});
   EXPECT_EQ(failed_, 0);
+  EXPECT_TRUE(std::filesystem::exists(path("ledger")));
 }
 
 // What the clock decides waits neither for the GWM nor for the next look at the kernel.
@@ -199,7 +200,7 @@ TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
   std::string text;
   EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",
                        "--service", "web=tcp:192.0.2.10:80", "--member", "web=10.0.1.2:80",
-                       "--control", path("control")},
+                       "--control", path("control"), "--ledger", path("ledger")},
                       &text),
             69);
   EXPECT_NE(text.find("saspd --attach --interface IF"), std::string::npos) << text;
@@ -222,7 +223,7 @@ TEST_F(SaspdOnXdp, SaysWhatIsMissing) {
   ASSERT_TRUE(all_have_slots(4));
   EXPECT_EQ(ends_with({"saspd", "--backend", "xdp", "--pins", pins(), "--gwm", "127.0.0.1",
                        "--service", "web=tcp:192.0.2.10:80", "--member", "web=10.0.1.2:80",
-                       "--control", path("other")},
+                       "--control", path("other"), "--ledger", path("other.ledger")},
                       &text),
             75);
 }

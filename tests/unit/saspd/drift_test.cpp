@@ -204,6 +204,48 @@ TEST_F(Drifting, OfAManagedServiceIsOverwritten) {
   EXPECT_EQ(kernel(), "40 30 20 10");
 }
 
+const std::string fifth = "tcp:192.0.2.10:80 10.0.0.5:8080: another program has ";
+
+TEST_F(Drifting, IsAServerThatIsAddedOrRemoved) {
+  advised(DriftPolicy::report);
+  set(web, 5, 3);
+  EXPECT_EQ(look(), Texts{fifth + "added it with weight 3: its weight is 3 (static)"});
+  EXPECT_EQ(look(), Texts{});
+  plane_.table[web].destinations.erase(server(5));
+  EXPECT_EQ(look(), Texts{fifth + "removed it, at weight 3: it gets no connections"});
+  set(web, 5, 0);
+  EXPECT_EQ(look(),
+            Texts{fifth + "added it with weight 0: it stays 0 until its owner raises it, and "
+                          "the GWM is told that it is quiesced"});
+  EXPECT_EQ(count().total, 3U);
+  EXPECT_EQ(kernel(), "40 30 20 10 0");
+  plane_.table.erase(web);
+  EXPECT_EQ(look(), Texts{}) << "that is an alarm of its own";
+}
+
+TEST_F(Drifting, IsNoServerThatWeAddOrRemove) {
+  settings_.groups[0].services[0].manage.emplace().service.scheduler = "wlc";
+  for (unsigned n = 1; n <= 4; ++n)
+    settings_.groups[0].members[server(n)];
+  plane_.table[web].destinations.erase(server(4));
+  advised(DriftPolicy::overwrite);
+  plane_.table[web].destinations.erase(server(1));
+  EXPECT_EQ(look(),
+            Texts{"tcp:192.0.2.10:80 10.0.0.1:8080: another program has removed it, at weight "
+                  "40: it is added again with weight 40"});
+  EXPECT_EQ(look(), Texts{});
+  // Whose acknowledgement is lost.
+  for (const bool adds : {false, true}) {
+    plane_.fails_on(0, FakeDataplane::Failing::lost_acknowledgement);
+    auto groups = settings_;
+    if (!adds) groups.groups[0].members.erase(server(2));
+    reconciler().reconfigure(groups, Renumbering::none(1), now_);
+    reconciler().work(now_);
+    reconciler().work(now_);
+    EXPECT_EQ(look(), Texts{}) << adds;
+  }
+}
+
 TEST_F(Drifting, IsCountedByGroup) {
   const auto other = *lb::parse_service("tcp:192.0.2.11:80");
   settings_.groups.push_back({"other", {plain_service(other)}, {}});

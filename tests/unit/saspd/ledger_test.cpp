@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "controller/base/sealed_text.hpp"
 #include "controller/saspd/ledger_file.hpp"
 
 namespace saspd::director {
@@ -48,7 +49,7 @@ Ledger two_zeros() {
 TEST(LedgerText, IsReadBackAsItWas) {
   const std::string text = two_zeros().text(here);
   EXPECT_EQ(text.substr(0, text.find("end ")),
-            "saspd-ledger 1\n"
+            "saspd-ledger 2\n"
             "table ipvs b00t cookie:7\n"
             "tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 40 40\n"
             "fwmark6:7 [2001:db8::2]:0 here foreign none 30 30 others_zero held_down told\n");
@@ -60,8 +61,95 @@ TEST(LedgerText, IsReadBackAsItWas) {
   EXPECT_EQ(read->zero(mark, second), (Zero{ZeroAuthor::foreign, Doubt::none, true}));
 }
 
+// With all that it can say of what is no zero.
+Ledger everything() {
+  Ledger ledger = two_zeros();
+  ledger.served(web, first, TimePoint(std::chrono::milliseconds{86400999}));
+  ledger.stand(mark, second, StandingWeight{7, 40});
+  ledger.scaled(web, Scale({100, 60001}));
+  ledger.quiesced("a group",
+                  {{{first.address, 6, 8080}, {"gwm-1:3860", {"gwm-1:3860", "unix:/a b"}}},
+                   {{second.address, 0, 0}, {"gwm-1:3860", {"gwm-1:3860"}}}});
+  return ledger;
+}
+
+TEST(LedgerText, OfEverythingIsReadBackAsItWas) {
+  const std::string text = everything().text(here);
+  EXPECT_EQ(text.substr(0, text.find("end ")),
+            "saspd-ledger 2\n"
+            "table ipvs b00t cookie:7\n"
+            "tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 40 40 served=86400\n"
+            "fwmark6:7 [2001:db8::2]:0 here foreign none 30 30 others_zero held_down told "
+            "stands=7/40\n"
+            "scale tcp:192.0.2.10:80 100 60001\n"
+            "quiesce 6 10.0.0.1:8080 a group\n"
+            "by gwm-1:3860\n"
+            "known_to gwm-1:3860\n"
+            "known_to unix:/a b\n"
+            "quiesce 0 [2001:db8::2]:0 a group\n"
+            "by gwm-1:3860\n"
+            "known_to gwm-1:3860\n");
+  const auto read = Ledger::parse(text, here);
+  ASSERT_TRUE(read) << read.error().detail;
+  EXPECT_FALSE(read->unkept());
+  EXPECT_EQ(read->text(here), text);
+  EXPECT_EQ(read->quiesces(), everything().quiesces());
+  EXPECT_EQ(read->find(web, first)->served, TimePoint(std::chrono::seconds{86400}));
+}
+
+// An upgrade makes no zero unclear.
+TEST(LedgerText, OfTheFirstVersionIsRead) {
+  const std::string text =
+      sealed({"saspd-ledger", "1", "a ledger"},
+             "table ipvs b00t cookie:7\n"
+             "tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 40 40 avoided\n"
+             "fwmark6:7 [2001:db8::2]:0 here foreign none 30 30 others_zero held_down told\n");
+  const auto read = Ledger::parse(text, here);
+  ASSERT_TRUE(read) << read.error().detail;
+  EXPECT_TRUE(read->unkept()) << "it is written anew";
+  EXPECT_EQ(read->zero(web, first).author, ZeroAuthor::ours);
+  const TimePoint now{std::chrono::hours{5}};
+  EXPECT_EQ(read->page(web).served(first, now), now) << "it may have been lost just now";
+  EXPECT_EQ(Ledger::parse(read->text(here), here)->page(web).served(first, now), now);
+  EXPECT_FALSE(Ledger::parse(text.substr(0, text.size() - 2), here));
+}
+
+TEST(LedgerText, OfAnotherBootKnowsQuiescesAndScalesAndNoTimes) {
+  const auto read = Ledger::parse(everything().text(here), {"ipvs", "b002", "cookie:8", ""});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->quiesces(), everything().quiesces());
+  EXPECT_EQ(read->scale(web), Scale({100, 60001}));
+  EXPECT_EQ(read->find(web, first)->served, std::nullopt);
+}
+
+// Whole by its seal, and yet nothing of ours.
+TEST(LedgerText, ThatCannotBeOursIsRefused) {
+  const std::string table = "table ipvs b00t cookie:7\n";
+  const std::string record = "tcp:192.0.2.10:80 10.0.0.1:8080 here ours none 40 40";
+  const auto is_read = [&](const std::string& lines) {
+    return Ledger::parse(sealed({"saspd-ledger", "2", "a ledger"}, table + lines), here)
+        .has_value();
+  };
+  EXPECT_TRUE(is_read(record + "\n"));
+  for (const char* bad :
+       {" served=", " served=-1", " served=9999999999999", " served=1x", " stands=1", " stands=/1",
+        " stands=1/", " stands=1/99999999999", " unheard-of"}) {
+    EXPECT_FALSE(is_read(record + bad + "\n")) << bad;
+  }
+  const std::string quiesce = "quiesce 6 10.0.0.1:8080 web\n";
+  EXPECT_TRUE(is_read(quiesce + "by a\nknown_to a\n"));
+  for (const std::string& bad :
+       {std::string("by a\n"), std::string("known_to a\n"), quiesce + "by a\nby a\n",
+        quiesce + "by \n", quiesce + "known_to a\nknown_to a\n", quiesce + quiesce,
+        std::string("quiesce 6 10.0.0.1:8080\n"), std::string("quiesce 256 10.0.0.1:8080 web\n"),
+        std::string("scale tcp:192.0.2.10:80 0 1\n"), std::string("scale tcp:192.0.2.10:80 1 0\n"),
+        std::string("scale tcp:192.0.2.10:80 1 1 1\n"), std::string("scale web 1 1\n")}) {
+    EXPECT_FALSE(is_read(bad)) << bad;
+  }
+}
+
 TEST(LedgerText, IsRefusedWhereverItEnds) {
-  const std::string text = two_zeros().text(here);
+  const std::string text = everything().text(here);
   for (std::size_t size = 0; size < text.size(); ++size)
     EXPECT_FALSE(Ledger::parse(text.substr(0, size), here)) << size;
   EXPECT_FALSE(Ledger::parse(text + "x", here));
@@ -69,7 +157,7 @@ TEST(LedgerText, IsRefusedWhereverItEnds) {
 }
 
 TEST(LedgerText, IsRefusedWithAnyBitTurned) {
-  const std::string text = two_zeros().text(here);
+  const std::string text = everything().text(here);
   for (std::size_t i = 0; i < text.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string bad = text;
@@ -85,7 +173,7 @@ TEST(LedgerText, OfAnotherVersionOrTableIsRefused) {
     const auto read = Ledger::parse(bad, place);
     return read ? std::error_code() : read.error().code;
   };
-  EXPECT_EQ(refused("saspd-ledger 2\nsomething\n", here), std::errc::not_supported);
+  EXPECT_EQ(refused("saspd-ledger 3\nsomething\n", here), std::errc::not_supported);
   EXPECT_EQ(refused("\x7f"
                     "ELF",
                     here),
@@ -194,7 +282,7 @@ TEST_F(LedgerOnDisk, IsPutAsideWhenItIsDamaged) {
 
 // After a downgrade, or an upgrade from long ago.
 TEST_F(LedgerOnDisk, OfAnotherVersionIsPutAsideWholeAndSaid) {
-  for (const auto* version : {"saspd-ledger 2", "saspd-ledger 0", "saspd-ledger 10"}) {
+  for (const auto* version : {"saspd-ledger 3", "saspd-ledger 0", "saspd-ledger 10"}) {
     const std::string text = version + two_zeros().text(here).substr(14) + "and more\n";
     std::ofstream(path_) << text;
     EXPECT_FALSE(knows());
@@ -211,7 +299,7 @@ TEST_F(LedgerOnDisk, OfAnotherVersionIsPutAsideWholeAndSaid) {
 // A dry run beside the saspd that writes, or before it is started.
 TEST_F(LedgerOnDisk, IsOnlyLookedAtInADryRun) {
   for (const std::string& text :
-       {two_zeros().text(here), std::string("saspd-ledger 2\n"), std::string("x")}) {
+       {two_zeros().text(here), std::string("saspd-ledger 3\n"), std::string("x")}) {
     std::ofstream(path_) << text;
     const LedgerFile dry(path_, here);
     std::vector<std::string> warnings;

@@ -107,8 +107,29 @@ TEST_F(Projection, PutsQuiescedBeforeNoContactAndConfidence) {
 }
 
 TEST_F(Projection, AvoidsMembersWithoutConfidenceWhileOthersHaveIt) {
-  given({server(1, advice(5, contact)), server(1, advice(20))});
-  EXPECT_EQ(decided(), "0 not_confident, 20 advice");
+  given({server(1, advice(5, contact)), server(1, advice(20)), server(1, advice(30))});
+  EXPECT_EQ(decided(), "0 not_confident, 20 advice, 30 advice");
+}
+
+// At once or one by one: a GWM that has forgotten servers takes away a third of them at most.
+TEST_F(Projection, KeepsThoseThatServeWhenMoreThanAThirdIsNotKnown) {
+  given({server(11, advice(5, contact)), server(1, advice(20))});
+  EXPECT_EQ(decided(), "11 not_confident, 20 advice");
+  MemberInput avoided = server(0, advice(5, contact));
+  avoided.own_zero = avoided.avoided = true;
+  given({avoided, server(11, advice(5, contact)), server(1, advice(20)), server(1, advice(30))});
+  EXPECT_EQ(decided(), "0 not_confident, 11 not_confident, 20 advice, 30 advice");
+  policy_.hold_all_zero = false;
+  EXPECT_EQ(decided(), "0 not_confident, 0 not_confident, 20 advice, 30 advice")
+      << "--on-all-zero apply";
+}
+
+TEST_F(Projection, CountsNobodyWhoIsOutForAnotherReason) {
+  MemberInput lost = server(0, advice(7, contact));
+  lost.own_zero = true;
+  given({lost, server(11, advice(5, contact)), server(1, advice(20)), server(1, advice(30))});
+  EXPECT_EQ(decided(), "0 not_confident, 0 not_confident, 20 advice, 30 advice")
+      << "it did not serve";
 }
 
 TEST_F(Projection, KeepsTheWeightsWhenNobodyIsConfident) {

@@ -38,8 +38,10 @@ class Gwm {
   std::set<sasp::MemberKey> quiesced_by_lb;
   std::set<sasp::MemberKey> quiesced_by_member;
   std::size_t told = 0;
+  std::optional<sasp::ReturnCode> confused;  // it says so to everything that it is asked
 
   sasp::Message answer(const sasp::Message& question) {
+    if (confused) return answer_in_confusion(question);
     if (const auto* request = std::get_if<sasp::RegistrationRequest>(&question)) {
       for (const auto& item : request->groups.at(0).items)
         registered.insert(item.key());
@@ -74,6 +76,18 @@ class Gwm {
       group.items.push_back({sasp::MemberData::of(key), 0, flags, weight});
     }
     return sasp::GetWeightsReply{{}, 10, {group}};
+  }
+
+ private:
+  sasp::Message answer_in_confusion(const sasp::Message& question) const {
+    if (std::holds_alternative<sasp::RegistrationRequest>(question))
+      return sasp::RegistrationReply{};
+    if (std::holds_alternative<sasp::DeregistrationRequest>(question))
+      return sasp::DeregistrationReply{};
+    if (std::holds_alternative<sasp::SetMemberStateRequest>(question))
+      return sasp::SetMemberStateReply{*confused};
+    if (std::holds_alternative<sasp::SetLbStateRequest>(question)) return sasp::SetLbStateReply{};
+    return sasp::GetWeightsReply{*confused, 10, {}};
   }
 };
 
@@ -257,7 +271,7 @@ TEST_F(ToldZeros, EndWhileTheGwmIsAway) {
   lose();
   set(2, 7);
   reconcile();
-  EXPECT_EQ(kernel(), "10 20 30") << "the last advice before the echo";
+  EXPECT_EQ(kernel(), "10 7 30") << "the GWM may have quiesced it, too, before it was lost";
   connect();
   EXPECT_TRUE(gwm_.quiesced_by_lb.empty());
   EXPECT_EQ(kernel(), "10 20 30");
@@ -290,6 +304,58 @@ TEST_F(ToldZeros, HideNoQuiesceOfTheMember) {
   gwm_.quiesced_by_member.clear();
   poll();
   EXPECT_EQ(kernel(), "10 20 30");
+}
+
+// It shows only when ours is lifted: until then the server gets no weight from us.
+TEST_F(ToldZeros, HideNoQuiesceUntilTheirLiftIsAnswered) {
+  for (const bool by_operator : {false, true}) {
+    set(2, 0);
+    reconcile();
+    gwm_.quiesced_by_member.insert(member(2));
+    poll();
+    plane_.written.clear();
+    if (by_operator) {
+      controller_->undrain({{}, server(2)}, "test");
+      settle();
+    } else {
+      set(2, 7);
+      now_ += 1s;
+      controller_->look_again();
+      work();
+    }
+    for (const auto& change : plane_.written)
+      EXPECT_NE(change.destination.endpoint, server(2)) << change.text();
+    answer();
+    EXPECT_EQ(kernel(), "10 0 30");
+    EXPECT_EQ(reason(2), Reason::quiesced);
+    gwm_.quiesced_by_member.clear();
+    poll();
+    EXPECT_EQ(kernel(), "10 20 30");
+  }
+}
+
+// A GWM that does not know its members for a while, or us.
+TEST_F(ToldZeros, AreLiftedAtAGwmThatKnewNobodyMeanwhile) {
+  for (const auto code : {sasp::ReturnCode::not_registered, sasp::ReturnCode::unknown_group,
+                          sasp::ReturnCode::unknown_lb_uid}) {
+    set(2, 0);
+    reconcile();
+    poll();
+    ASSERT_TRUE(gwm_.quiesced_by_lb.contains(member(2)));
+    gwm_.confused = code;
+    set(2, 7);
+    reconcile();
+    for (int polls = 0; polls < 3; ++polls)
+      poll();
+    restart();
+    poll();
+    EXPECT_TRUE(gwm_.quiesced_by_lb.contains(member(2)));
+    gwm_.confused.reset();
+    for (int polls = 0; polls < 3; ++polls)
+      poll();
+    EXPECT_TRUE(gwm_.quiesced_by_lb.empty()) << static_cast<int>(code);
+    EXPECT_EQ(kernel(), "10 20 30");
+  }
 }
 
 TEST_F(ToldZeros, AreToldToAGwmThatForgotThem) {
