@@ -6,7 +6,7 @@ kernel has 40 30 20
 gwm says 50 ? ?
 kernel has 50 30 20
 clients reach 1 2 3
-saspd is killed
+kill
 start
 gwm says 50 ? ?
 kernel has 50 30 20
