@@ -45,12 +45,14 @@ class Dataplane {
   // How it is to be used.
   struct Traits {
     bool own_table = false;  // no one else writes it
-    // The most changes per apply(), so that its stall is bounded: one batch of the kernel's.
+    // The most changes per apply(), and the most services that they belong to, so that its stall is
+    // bounded: one batch of the kernel's.
     std::size_t chunk = 256;
-    // A service is written as one new table, however many of its destinations change: a plan is
-    // applied whole.
+    std::size_t services = std::numeric_limits<std::size_t>::max();
+    // A service is written as one new table, however many of its destinations change. To build one
+    // takes 1 to 4 ms.
     static constexpr Traits of_own_table() {
-      return {true, std::numeric_limits<std::size_t>::max()};
+      return {true, std::numeric_limits<std::size_t>::max(), 8};
     }
   };
   virtual Traits traits() const { return {}; }
@@ -73,7 +75,7 @@ class Dataplane {
   // Writes all changes, in order; a failing one does not stop the rest. A change writes only what
   // it means to change (lb::rebased): whatever else other programs may write stays as the kernel
   // has it at that moment, whatever the listing said. Blocks until the kernel has answered, so
-  // callers pass at most traits().chunk changes at once.
+  // callers pass at most traits().chunk changes, of traits().services services, at once.
   //
   // Returns what failed, in order, each at most once. Error codes that callers distinguish:
   // no_buffer_space, timed_out (outcome_unknown); operation_canceled (changed_meanwhile);

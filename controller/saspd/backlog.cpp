@@ -46,13 +46,15 @@ void Backlog::drop(Stage stage, const lb::ServiceKey& service) {
   stages_[stage].erase(queued);
 }
 
-lb::Plan Backlog::take(std::size_t most) {
+lb::Plan Backlog::take(std::size_t most, std::size_t services) {
   lb::Plan taken;
   for (auto& stage : stages_) {
     while (!stage.empty()) {
       const auto next = next_of(stage);
       auto& changes = next->second;
-      if (!taken.empty() && taken.size() + changes.size() > most) return taken;
+      const bool full = services == 0 || taken.size() + changes.size() > most;
+      if (!taken.empty() && full) return taken;
+      --services;
       const auto ahead = ahead_.find(next->first);
       const std::size_t together = ahead != ahead_.end() ? ahead->second : changes.size();
       const auto count = static_cast<std::ptrdiff_t>(std::min(together, most));

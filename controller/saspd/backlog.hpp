@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <vector>
@@ -20,9 +21,11 @@ class Backlog {
   // of all services. `ahead`: that many of `changes` are taken before the rest, not with it.
   void replace(const lb::ServiceKey& service, lb::Plan changes, lb::Plan late = {},
                std::size_t ahead = 0);
-  // The next changes, at most so many and at least one, in the order of lb::Plan. They end with a
-  // service if they can, because the kernel reads a service anew for each call.
-  lb::Plan take(std::size_t most);
+  // The next changes, at most `most` of at most `services` services and at least one, in the order of
+  // lb::Plan. They end with a service if they can, because the kernel reads a service anew for each
+  // call.
+  lb::Plan take(std::size_t most,
+                std::size_t services = std::numeric_limits<std::size_t>::max());
   // Drops everything. Returns the services of which something was left. The next take() begins
   // behind the service of the last one, so that a service whose writes fail again and again does
   // not keep others from being written.

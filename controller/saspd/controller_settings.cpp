@@ -20,9 +20,10 @@ Reconciler::Settings reconciler_settings(const Options& options) {
   settings.trust = options.trust;
   settings.merge = options.merge;
   settings.own_table = plane.own_table;
-  settings.chunk = plane.chunk;
-  // Nothing is written that would take its time: the plan is shown whole.
-  if (options.dry_run) settings.chunk = std::numeric_limits<std::size_t>::max();
+  // In a dry run nothing is written that would take its time: the plan is shown whole.
+  constexpr auto whole = std::numeric_limits<std::size_t>::max();
+  settings.chunk = options.dry_run ? whole : plane.chunk;
+  settings.services = options.dry_run ? whole : plane.services;
   return settings;
 }
 

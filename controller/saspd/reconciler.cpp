@@ -187,7 +187,7 @@ std::string Reconciler::group_of(const lb::ServiceKey& service) const {
 // --- writing it
 
 void Reconciler::write(Work& work, TimePoint now) {
-  lb::Plan chunk = backlog_.take(settings_.chunk);
+  lb::Plan chunk = backlog_.take(settings_.chunk, settings_.services);
   if (chunk.empty()) return;
   work.remaining = backlog_.size();
   if (settings_.dry_run) {

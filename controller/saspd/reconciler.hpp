@@ -77,7 +77,9 @@ class Reconciler {
     bool trust = false;  // members that registered themselves belong to managed services
     // How long a member waits for its first advice before it is added with its static weight.
     Duration advice_wait = std::chrono::seconds{10};
-    std::size_t chunk = lb::Dataplane::Traits{}.chunk;  // writes per work()
+    // Writes per work(), and the services that they belong to.
+    std::size_t chunk = lb::Dataplane::Traits{}.chunk;
+    std::size_t services = lb::Dataplane::Traits{}.services;
   };
 
   // Both must outlive the reconciler.

@@ -35,6 +35,15 @@ TEST(Backlog, TakesServicesInTheirOrder) {
   EXPECT_TRUE(backlog.empty());
 }
 
+// To write a service of the XDP program is to build a table.
+TEST(Backlog, TakesSoManyServicesAtOnce) {
+  Backlog backlog;
+  backlog.replace(first, two_changes(first));
+  backlog.replace(second, two_changes(second));
+  EXPECT_EQ(services_of(backlog.take(9, 1)), (std::vector{first, first}));
+  EXPECT_EQ(services_of(backlog.take(9, 2)), (std::vector{second, second}));
+}
+
 // A server that is quiesced does not wait for what others of a thousand services get.
 TEST(Backlog, TakesLossesBeforeAllElse) {
   lb::Plan loses = two_changes(second);
