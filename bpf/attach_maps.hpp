@@ -59,8 +59,8 @@ Result<std::vector<Successor>> take_over(const lb_bpf& program, const std::strin
 
 Result<void> copy_contents(const lb_bpf& program, const std::vector<Successor>& successors);
 
-// What began in the maps of before since they were copied: only the program writes meanwhile, and
-// of what it writes only flows matter.
+// Copies the flows that began in the old maps after these were copied. Meanwhile only the program
+// writes, and of what it writes only flows matter.
 Result<void> copy_late_flows(const lb_bpf& program, const std::vector<Successor>& successors);
 
 // The seed of existing settings stays: another one would give every flow another slot.

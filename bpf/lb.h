@@ -10,7 +10,7 @@
 
 /* C, which has no std::array. NOLINTBEGIN */
 
-/* Raised with each change here that a program or a saspd of before would misread. */
+/* Raised with each change here that an older program or saspd would misread. */
 #define LB_LAYOUT 2
 
 #define LB_SLOTS 65537
@@ -76,7 +76,7 @@ struct lb_backend {
 	__u32 service;   /* number */
 	__u32 weight;    /* as last decided; nothing to the program */
 	__u32 interface; /* where the next hop is */
-	__u16 generation; /* raised when the number is given anew, so that a flow of before is void */
+	__u16 generation; /* raised when the number is assigned again, which voids older flows */
 	__u16 mtu;        /* of the way there, without Ethernet; 0: not known */
 	__u8 family;
 	__u8 flags;

@@ -24,7 +24,7 @@ Result<void> leave_before(const std::string& pins, std::uint32_t program);
 
 // An interrupted attach is completed if packets already go through its program; otherwise nothing
 // of it counts. With --share, it is completed if its program stands in every dispatcher, and undone
-// if it does not and that of before does. No interface is ever left without a program.
+// if only the previous program does. No interface is ever left without a program.
 Result<void> settle(const std::string& pins);
 
 }  // namespace saspd::bpf

@@ -9,7 +9,7 @@
 namespace saspd::netlink {
 namespace {
 
-// include/uapi/linux/netdev.h, which the headers of before Linux 6.3 have not.
+// include/uapi/linux/netdev.h, which headers older than Linux 6.3 lack.
 constexpr char family_name[] = "netdev";
 constexpr std::uint8_t version = 1;
 constexpr std::uint8_t dev_get = 1;             // NETDEV_CMD_DEV_GET

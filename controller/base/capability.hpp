@@ -5,7 +5,7 @@
 
 namespace saspd {
 
-// Of a process, capabilities(7); those that a program of ours may go on needing.
+// Capabilities of a process, capabilities(7), that a program of ours may need while it runs.
 enum class Capability : std::uint8_t { net_admin, bpf };
 
 }  // namespace saspd

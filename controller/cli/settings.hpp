@@ -16,7 +16,7 @@ struct Setting {
   bool is_live = false;   // a running program takes another value over
   bool is_given = false;  // else it has its default
 };
-// Of all keys, in the order in which the program declares them.
+// The settings of all keys, in the order in which the program declares them.
 using Settings = std::vector<Setting>;
 
 struct Change {

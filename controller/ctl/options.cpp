@@ -140,7 +140,7 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
   cli.positional("ARGUMENT2", second, "of trace");
   if (const auto end = cli.parse(argc, argv)) return *end;
 
-  // Of two words.
+  // A command of two words.
   if (first && report::find_command(fmt::format("{} {}", *command, *first)) != nullptr) {
     *command += " " + *first;
     first = std::exchange(second, std::nullopt);

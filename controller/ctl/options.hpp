@@ -29,8 +29,8 @@ struct Options {
   Command command = Command::status;
   // The arguments of the command, as given: group; member; client and service.
   std::vector<std::string> arguments;
-  // Who has to answer: --of; else sasp-gwm for what only it knows, and saspd. Empty: whoever has
-  // --socket.
+  // Who has to answer: --of; else sasp-gwm for what only it knows, and saspd. Empty: the program
+  // behind --socket.
   std::string program;
   std::string socket;
   std::chrono::seconds timeout{5};

@@ -20,7 +20,7 @@ namespace saspd::gwm {
 // replace each other for ever, each at its next retry.
 class Duplicates {
  public:
-  static constexpr std::size_t enough = 3;  // so many replacements within
+  static constexpr std::size_t enough = 3;  // that many replacements within
   static constexpr Duration within = std::chrono::minutes{15};
   static constexpr std::size_t most_uids =
       1024;  // UIDs that are watched, limited because peers choose them

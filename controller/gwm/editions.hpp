@@ -17,7 +17,7 @@
 
 namespace saspd::gwm {
 
-// Of each member of a group, in the order of the group.
+// The weight entries of a group, each member's in the order of the group.
 struct Edition {
   sasp::Bytes entries;
   std::vector<Told> told;

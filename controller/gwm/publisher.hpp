@@ -82,8 +82,8 @@ class Publisher {
   };
   class Packer;
 
-  // The edition counts as sent. Calls each(member, what is told, whether it is news) for the members
-  // in order; returns for how many anything had been told before.
+  // The edition counts as sent. Calls each(member, its entry, whether it is news) for the members
+  // in order; returns for how many an entry had been sent before.
   template <class Each>
   static std::size_t tell(const Group& group, const Edition& edition, Each each);
   Messages news_for(Book& book, const LoadBalancer& lb, const std::string& lb_uid, TimePoint now);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The seam between what we want and how a kernel is told: what there is (list), and what shall be
+// The seam between what we want and how a kernel gets it: what there is (list), and what shall be
 // (apply). Each backend implements it (backend.hpp); tests make it fail on purpose. What else a
 // data plane shows of itself is apart, in observer.hpp.
 #pragma once

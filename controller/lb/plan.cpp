@@ -10,8 +10,8 @@
 namespace saspd::lb {
 namespace {
 
-// Calls use(member) for each attribute of a destination that a plan may set. The others are the
-// kernel's, or whoever's wrote them, and stay.
+// Calls use(member) for each attribute of a destination that a plan may set. The others belong
+// to the kernel or to the program that wrote them, and stay.
 template <class Use>
 void for_each_settable(Use use) {
   use(&Destination::weight);

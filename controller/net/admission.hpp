@@ -26,8 +26,8 @@ struct AdmissionLimits {
   unsigned max_new_per_second = 100;            // 0: no limit
   std::size_t max_handshakes_per_address = 64;  // unfinished: no peer is known before one
   bool spare_loopback = true;
-  // Bytes of unfinished messages of all connections together. Who adds to more, and has more than a
-  // small message in it, has to go.
+  // Bytes of unfinished messages of all connections together. A connection that adds to more, and
+  // has more than a small message in it, is closed.
   std::size_t max_unfinished = std::size_t{256} << 20;
 };
 
@@ -47,7 +47,7 @@ class Admission {
   void leave(const Endpoint& peer, std::size_t held);
 
   // What a connection holds of an unfinished message is `now` bytes, and was `before`. An error: it
-  // has to go, and holds it until then.
+  // must be closed, and holds it until then.
   Result<void> hold(std::size_t before, std::size_t now);
 
  private:

@@ -256,7 +256,7 @@ void ControlServer::Shared::look_later() {
   });
 }
 
-// Somebody who cleans up a directory takes the socket file, and with it the operator's hands.
+// A cleanup of the directory removes the socket file, and with it the operator's access.
 void ControlServer::Shared::look() {
   look_later();
   if (file_ && file_id(path_) == file_) {

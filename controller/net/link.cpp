@@ -264,7 +264,7 @@ asio::awaitable<void> Link::Wire::serve() {
 }
 
 // A GWM that replaced our connection by another one listens on; one that crashed, is restarted or
-// hides behind a proxy is not there, or goes within a moment. Nothing is said on this connection.
+// hides behind a proxy is not there, or goes within a moment. Nothing is sent on this connection.
 asio::awaitable<bool> Link::Wire::was_thrown_out() {
   constexpr Duration moment = std::chrono::seconds{2};
   if (!closed_by_peer_ || !established_ || !owner_.lost(why_, Clock::now())) co_return false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps one connection to a GWM: resolve, connect, read, write, wait, again, over TCP or TLS. What
-// is said over it, and when it is tried again, its owner decides; this is the socket and the
-// timers.
+// Keeps one connection to a GWM: resolve, connect, read, write, wait, again, over TCP or TLS. Its
+// owner decides what is sent over it and when it is tried again; this is the socket and the timers.
 #pragma once
 
 #include <cstdint>

@@ -48,9 +48,9 @@ struct LbSessionConfig {
   bool push = false;       // RFC 4678 7.6.1: the GWM sends weights by itself
   bool trust = false;      // members may register, deregister and set their state by themselves
   bool no_change = false;  // only what changed is sent
-  // Push has no heartbeat (row 39): after so many intervals of silence a Get Weights asks.
+  // Push has no heartbeat (row 39): after this many intervals of silence a Get Weights asks.
   unsigned silent_intervals = 2;
-  // With trust and No-Change: after so many answers with changes only, everything is asked for,
+  // With trust and No-Change: after this many answers with changes only, everything is asked for,
   // since only its absence shows that a member is gone (row 32).
   unsigned delta_rounds = 10;
   // Replies to Get Weights cannot be split (row 20). When all groups together may come to more
@@ -100,7 +100,7 @@ class LbSession {
   // The same, with a registry that the session keeps itself.
   LbStep want(WantedGroups groups, TimePoint now);
 
-  // Another way to speak with the GWM, over this connection too: other flags are said at once. The
+  // Changes how it speaks with the GWM, on this connection too: new flags are sent at once. The
   // LB UID and the limits stay.
   LbStep reconfigure(LbSessionConfig config, TimePoint now);
 

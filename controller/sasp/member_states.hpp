@@ -6,7 +6,7 @@
 // not quiesced: it is lifted where the GWM still reports it, and is an echo until the GWM answers.
 // What a GWM does not know now, it may know again: as long as the member is to be registered, only
 // what the GWM accepts or says ends a quiesce of ours.
-// One whose lift is refused counts as somebody else's, and the lift is tried again: a GWM that takes
+// A quiesce whose lift is refused counts as foreign, and the lift is tried again: a GWM that takes
 // no states from load balancers has taken no quiesce of ours either.
 #pragma once
 
@@ -27,7 +27,7 @@ namespace saspd::sasp {
 
 class MemberStates {
  public:
-  // A new connection: what is wanted is said on it again.
+  // A new connection: what is wanted is sent on it again.
   void connected();
 
   // The next request, of one group; it stays the same until it is answered. Nothing: the GWM knows
@@ -40,7 +40,7 @@ class MemberStates {
 
   // A complete answer of the GWM.
   void learn(const WantedRegistry& wanted, const std::vector<GroupOfWeightEntries>& answer);
-  // Of what the GWM says: the quiesces that may be our own.
+  // The quiesces in what the GWM says that may be our own.
   using Echoes = std::map<std::string, std::set<MemberKey>>;
   Echoes echoes(const WantedStates& wanted, const std::vector<GroupOfWeightEntries>& said) const;
   // Whether nothing is left of a quiesce of ours.
@@ -53,7 +53,7 @@ class MemberStates {
   struct Said {
     bool quiesced = false;
     bool confirmed = false;  // on this connection
-    bool refused = false;    // its lift: whoever the quiesce is of, it counts
+    bool refused = false;    // its lift: whatever its origin, the quiesce counts
     bool unknown = false;    // the GWM did not know the member then
     TimePoint retry;
   };

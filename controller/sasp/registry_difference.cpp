@@ -17,7 +17,7 @@ auto behind(const std::vector<Known>& members, const MemberKey& key) {
       [](const MemberKey& wanted, const Known& member) { return wanted < member.key; });
 }
 
-// The next members that `pick` gives, at most so many and all of one group, behind the member
+// The next members that `pick` gives, at most `most` and all of one group, behind the member
 // `reached` of `group`, or from the beginning of that group on.
 template <class Groups, class Skip, class Pick>
 RegistryDifference::Change next_of(const Groups& groups, const std::string& reached_group,

@@ -7,7 +7,7 @@ namespace {
 
 using report::AdviceState;
 
-// Of one service, whose GWM was heard so.
+// The freshness of one service; `heard`: what its GWM has said.
 Freshness freshness_of(const AdviceWatch& watch, const sasp::Heard& heard,
                        std::optional<Duration> stale_after) {
   Freshness found;

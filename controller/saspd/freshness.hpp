@@ -29,7 +29,8 @@ struct Freshness {
   bool acts(TimePoint now) const;
 };
 
-// Of the service of the group that is without advice for longest. Nothing: none was decided.
+// The freshness of the group's service that has been without advice for longest. Nothing: none was
+// decided.
 std::optional<Freshness> freshness_of(const Knowledge& known, const Group& group,
                                       std::optional<Duration> stale_after, OnStale on_stale);
 

@@ -81,7 +81,7 @@ std::uint64_t common_scale(Words words, const std::vector<std::uint64_t>& averag
   return count == 0 ? 0 : std::min(sum / count, fits);
 }
 
-// Of weights on the common scale, with a fraction; at least one.
+// Combines weights on the common scale, with a fraction; at least one.
 std::uint16_t combined(const std::vector<std::uint64_t>& weights, GwmMerge how) {
   std::uint64_t sum = 0;
   for (const auto weight : weights)

@@ -8,7 +8,7 @@
 // to which it gives one itself), and the result is on the scale of the mean of these averages:
 // GWMs that say the same leave every weight as it is.
 //
-// Of one member, the words of GWMs that do not speak of it, do not know its state, or have not said
+// For each member, the words of GWMs that do not name it, do not know its state, or have not given
 // its weight yet, are left out.
 //   quiesced    if any GWM says so, whether it knows the member's state or not
 //   no contact  the weight of a GWM that cannot reach it is 0. It is called so if no GWM that knows
@@ -26,7 +26,7 @@ namespace saspd::director {
 
 enum class GwmMerge : std::uint8_t { primary, mean, min, max };
 
-// Of GWMs that know the group. `how`: not primary. `received` of the result is the latest.
+// Merges the words of GWMs that know the group. `how`: not primary. `received` of the result is the latest.
 AdviceByMember merged(std::span<const GwmWords> words, GwmMerge how);
 
 }  // namespace saspd::director

@@ -115,7 +115,7 @@ std::optional<TimePoint> Knowledge::unknown_since(const lb::ServiceKey& service)
   return found->second;
 }
 
-// --- what is said
+// --- advice
 
 Knowledge::Knowledge(AdviceBook book) : advice_(std::move(book)) {
   mark_all();

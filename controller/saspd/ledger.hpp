@@ -127,7 +127,7 @@ class Ledger {
   };
   void watch(std::span<const Watched> watched);
   Looked look(const lb::Table& table, const std::set<lb::ServiceKey>& services, bool whole);
-  // Of which anything is known.
+  // The services of which anything is known.
   std::set<lb::ServiceKey> services() const;
   // Whether a watched destination that was here is not in the table.
   bool misses(const lb::Table& table) const;
@@ -155,7 +155,7 @@ class Ledger {
   void quiesced(const std::string& group, KeptQuiesces quiesces);
   const std::map<std::string, KeptQuiesces>& quiesces() const { return quiesces_; }
 
-  // A foreign zero is told to GWMs, as a quiesce of ours that outlives us. Whether one may be left of
+  // A foreign zero is reported to GWMs as a quiesce of ours, which outlives us. Whether one may be left of
   // that; and that none is. Where nothing is known from before, one may be left.
   std::vector<Endpoint> told(const lb::ServiceKey& service) const;
   void untold(const lb::ServiceKey& service, const Endpoint& endpoint);
@@ -166,7 +166,7 @@ class Ledger {
   void keepalived_says(const lb::ServiceKey& service, const Endpoint& endpoint, bool up);
 
   using Records = std::map<Endpoint, Record>;
-  // Of one service. Does not outlive a change of the ledger.
+  // The records of one service. Does not outlive a change of the ledger.
   class Page {
    public:
     Page(const Records* records, bool all_ours) : records_(records), all_ours_(all_ours) {}

@@ -37,7 +37,7 @@ class News {
   void work(const Work& work, const Reconciler& reconciler);
   void kernel(const std::string& error);
   void problems(std::vector<lb::Problem> problems);
-  // Of the groups that may have others than before; those without any are in it too.
+  // The alarms of the groups whose alarms may have changed, also of those without any.
   void alarms(AlarmsByGroup of_changed);
   void zeros(const Work& work, const lb::Table& actual);
   void ledger(const std::string& error);

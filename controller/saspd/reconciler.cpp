@@ -240,7 +240,7 @@ void Reconciler::apply(const lb::Plan& chunk, Work& work, TimePoint now) {
   keep_ledger();
 }
 
-// The alarms of a service that takes many chunks are told when the last of it is written.
+// The alarms of a service that takes many chunks are raised when the last of it is written.
 void Reconciler::note_written(const lb::Plan& chunk) {
   const lb::ServiceKey* last = nullptr;
   for (const auto& change : chunk) {

@@ -45,7 +45,7 @@ struct Work {
   // Something failed, now or before, that was not tried again since.
   bool failing = false;
   std::vector<Drift> drifts;  // what others wrote, of the services that were decided
-  // Of the services that were decided: the zeros that are not ours to raise, before and now.
+  // The zeros that are not ours to raise, of the services that were decided, before and now.
   HeldZeros zeros_before;
   HeldZeros zeros;
   std::vector<GwmChange> gwm_changes;  // groups for which other GWMs count now
@@ -87,7 +87,7 @@ class Reconciler {
   Reconciler(const Reconciler&) = delete;
   Reconciler& operator=(const Reconciler&) = delete;
   // To be called before work(): what is known from before, and who keeps it from now on. `keeper`
-  // must outlive the reconciler. Without that zeros of before the start are unclear.
+  // must outlive the reconciler. Without it, zeros from before the start are unclear.
   void remember(Ledger ledger, LedgerKeeper& keeper);
 
   // Other settings from now on; what is known of what stays is kept, and all is decided again.
@@ -124,8 +124,8 @@ class Reconciler {
   // Those of the groups that may have others since the last call; of a group that wants none, none.
   sasp::WantedGroups new_wanted();
 
-  // The states of members that GWMs are told, of the groups that may have others since the last
-  // call: a server that somebody else holds at 0 is quiesced.
+  // The member states to be sent to GWMs, of the groups where they may have changed since the last
+  // call: a server that another program holds at 0 is quiesced.
   sasp::WantedStates new_states();
   // No GWM has a quiesce of this member from us any more.
   void lifted(const std::string& group, const sasp::MemberKey& member);
@@ -147,7 +147,8 @@ class Reconciler {
 
   // By group; without those that have none. `unreachable`: see lb::Dataplane.
   AlarmsByGroup alarms(const std::set<IpAddress>& unreachable = {}) const;
-  // Of the groups that may have others since the last call; those without any are in it too.
+  // The alarms of the groups where they may have changed since the last call, also of those without
+  // any.
   AlarmsByGroup new_alarms(const std::set<IpAddress>& unreachable);
   std::vector<GroupView> view(const std::set<IpAddress>& unreachable = {}) const;
   // Without looking at each member.

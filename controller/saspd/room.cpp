@@ -11,7 +11,7 @@
 namespace saspd::director {
 namespace {
 
-// Beyond these only their number is said.
+// Beyond these only their number is given.
 constexpr std::size_t max_named = 5;
 
 std::string names(const std::set<Endpoint>& servers) {

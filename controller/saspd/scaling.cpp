@@ -121,7 +121,7 @@ Scale::Factor Scale::for_slots(std::span<const std::uint32_t> weights, std::uint
   return best;
 }
 
-// The largest factor, at most 1, after which a turn has at most so many slots, if there is one.
+// The largest factor, at most 1, after which a turn has at most `slots` slots, if there is one.
 Scale::Factor Scale::for_turn(std::span<const std::uint32_t> weights, std::uint64_t slots) {
   constexpr std::uint64_t precision = 1024;
   const std::uint64_t denominator = sum_of(weights) * precision;

@@ -32,8 +32,8 @@ struct Limits {
 // capacity in connections (ovf, lblc, lblcr).
 Limits limits_of(std::string_view scheduler, std::optional<std::uint32_t> max = {});
 
-// Above so many servers a scheduler serves its purpose no more; nothing where there is no such
-// bound.
+// The number of servers above which a scheduler no longer serves its purpose; nothing where there is
+// no such bound.
 //   wrr   walks all of them twice for each written weight, while packets wait: 2000.
 //   mh    has 4093 slots (Debian's kernels) and gives servers beyond them none. 4093.
 //   sh    the same with 256 slots. 256.

@@ -37,7 +37,7 @@ class Traffic {
 
   std::size_t total() const { return total_; }
   std::size_t failures() const { return failures_; }
-  // Of these, those that a host without a server refused, or a server that was just ending.
+  // Those of them that a host without a server refused, or a server that was just ending.
   std::size_t refused() const { return refused_; }
   const std::string& first_failure() const { return first_failure_; }
   std::size_t of(std::size_t server) const { return by_server_.at(server); }

@@ -30,7 +30,7 @@ class Connections final : private net::GwmServerOwner {
     server_.reconfigure(std::move(config));
     retention_ = retention;
   }
-  void close_all() { server_.stop(); }  // with TLS it is said
+  void close_all() { server_.stop(); }  // TLS peers get a close_notify
   void check_certificates_again() { server_.check_certificates_again(); }
   // Replaces the authority. A peer that may not speak for a load balancer gets nothing
   // more.

@@ -24,7 +24,7 @@ constexpr auto coalesce = 100ms;
 constexpr auto orders_rest = 1s;
 constexpr auto readings_rest = 10s;
 constexpr auto failure_rest = 10s;
-// And so many times as long as a write takes: a big farm is written less often.
+// And this many times as long as a write takes: a big farm is written less often.
 constexpr int write_rest = 20;
 
 std::int64_t unix_time() {

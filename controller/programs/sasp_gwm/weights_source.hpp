@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The weights file while sasp-gwm runs: read again when it changes, believed or held back, and what
-// the log is told of that.
+// is logged of that.
 #pragma once
 
 #include <functional>
