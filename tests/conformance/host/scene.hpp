@@ -145,6 +145,7 @@ class Scene {
            {"--service", "web=tcp:192.0.2.10:80"},
            {"--member", "web=10.0.0.1:80"},
            {"--ledger", path("ledger")},
+           {"--history", path("history")},
            {"--control", control()}});
     } else if (name == "sasp-gwm") {
       add({{"--control", control()}});

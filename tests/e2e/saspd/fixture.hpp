@@ -86,6 +86,8 @@ class SaspdOnIpvs : public testing::Test {
                         path("control"),
                         "--ledger",
                         ledger_.empty() ? path("ledger") : ledger_,
+                        "--history",
+                        path("history"),
                         "--retry-min",
                         "1",
                         "--reconcile-interval",

@@ -92,10 +92,25 @@ class SaspdShares : public testing::Test {
     ASSERT_NE(words.find("c0: attached in native mode"), std::string::npos) << words;
   }
   void serve() {
-    Arguments arguments{
-        programs + "/saspd", "--backend", "xdp",         "--pins",      pins_, "--gwm",
-        "127.0.0.1",         "--lb-uid",  "d1",          "--retry-min", "1",   "--control",
-        "/tmp/ctl.sock",     "--ledger",  "/tmp/ledger", "--metrics",   "off"};
+    Arguments arguments{programs + "/saspd",
+                        "--backend",
+                        "xdp",
+                        "--pins",
+                        pins_,
+                        "--gwm",
+                        "127.0.0.1",
+                        "--lb-uid",
+                        "d1",
+                        "--retry-min",
+                        "1",
+                        "--control",
+                        "/tmp/ctl.sock",
+                        "--ledger",
+                        "/tmp/ledger",
+                        "--history",
+                        "none",
+                        "--metrics",
+                        "off"};
     for (const char* port : {"80", "81"}) {
       const std::string group = std::string("p") + port;
       arguments.insert(arguments.end(), {"--service", group + "=tcp:192.0.2.10:" + port});

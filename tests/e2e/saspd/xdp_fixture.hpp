@@ -110,6 +110,8 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
                         path("control"),
                         "--ledger",
                         path("ledger"),
+                        "--history",
+                        path("history"),
                         "--retry-min",
                         retry_min_,
                         "--reconcile-interval",

@@ -10,7 +10,7 @@ namespace {
 class History : public SaspdOnXdp {
  protected:
   void start_keeping(const Arguments& more = {}) {
-    Arguments arguments{"--history", path("history"), "--metrics", "127.0.0.1:9860"};
+    Arguments arguments{"--metrics", "127.0.0.1:9860"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     start_saspd("web=tcp:192.0.2.10:80", 4, arguments);
   }
