@@ -99,6 +99,11 @@ std::optional<std::string> check(const Options& options) {
   const bool of_history = options.since || options.follow;
   if (of_history && options.command != Command::history)
     return "--since and --follow are for history only";
+  const bool has_end = options.lasts || !options.until.empty() || options.forever;
+  const bool takes_end = options.command == Command::drain ||
+                         options.command == Command::set_weight || options.command == Command::hold;
+  if ((has_end || !options.reason.empty()) && (!takes_end || options.program == gwm_program))
+    return "--for, --until, --forever and --reason are for drain, set-weight and hold of saspd";
   if (options.dry_run && options.command != Command::reload) return "--dry-run is for reload only";
   return std::nullopt;
 }
@@ -131,13 +136,21 @@ std::variant<Options, ExitCode> parse_options(int argc, const char* const* argv)
              "with history: what happened within that time, like 90s, 30m, 2h or 7d");
   cli.option("--limit", "N", options.limit, cli::number<std::size_t>(1, 10'000),
              "with history: no more than the newest N events");
+  cli.option("--for", "TIME", options.lasts, cli::seconds(1, 31'622'400),
+             "with drain, set-weight and hold of saspd: how long, like 90s, 30m, 2h or 7d");
+  cli.option("--until", "TIME", options.until, cli::text(1, 32),
+             "the same: until the next HH:MM of the local clock, or a time like "
+             "2026-01-31T06:00:00.000Z");
+  cli.flag("--forever", options.forever, "the same: until release or undrain");
+  cli.option("--reason", "TEXT", options.reason, cli::text(1, 200),
+             "the same: why, for status and history");
   cli.flag("--follow", options.follow, "with history: go on as it happens, until ^C");
   cli.flag("--dry-run", options.dry_run, "with reload: take nothing over");
   cli.flag("--no-color", options.no_color,
            "print no colours on a terminal; the same as NO_COLOR=1");
   cli.positional("COMMAND", command, "see below; status if none is given");
   cli.positional("ARGUMENT", first, "of the command");
-  cli.positional("ARGUMENT2", second, "of trace");
+  cli.positional("ARGUMENT2", second, "of trace and set-weight");
   if (const auto end = cli.parse(argc, argv)) return *end;
 
   // A command of two words.
@@ -166,6 +179,10 @@ boost::json::object request(const Options& options) {
   for (std::size_t i = 0; i < options.arguments.size(); ++i)
     request[row.takes.each.at(i).key] = options.arguments[i];
   if (options.dry_run) request["dry_run"] = true;
+  if (options.lasts) request["for_s"] = options.lasts->count();
+  if (!options.until.empty()) request["until"] = options.until;
+  if (options.forever) request["forever"] = true;
+  if (!options.reason.empty()) request["reason"] = options.reason;
   if (options.since) request["since_s"] = options.since->count();
   if (options.command == Command::history) request["limit"] = options.limit;
   return request;

@@ -39,7 +39,11 @@ struct Options {
   bool nagios = false;  // --check, with one line and codes as Nagios wants them
   std::optional<std::chrono::seconds> since;  // of history
   std::size_t limit = 100;                    // likewise
-  bool follow = false;                        // likewise: goes on as it happens
+  std::optional<std::chrono::seconds> lasts;  // --for, of what takes the place of the advice
+  std::string until;                          // likewise: HH:MM, or a time of an event
+  bool forever = false;
+  std::string reason;
+  bool follow = false;  // likewise: goes on as it happens
   bool dry_run = false;
   bool no_color = false;
 };

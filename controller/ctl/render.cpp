@@ -231,6 +231,7 @@ std::string lines(const std::vector<report::Change>& changes) {
 
 std::string render(const report::Status& status, bool colors) {
   std::string out = render(status.health, colors);
+  out += render_overrides(status.overrides, colors);
   out += fmt::format("saspd {}, LB UID {}, backend {}", or_dash(status.version),
                      or_dash(status.lb_uid), or_dash(status.backend));
   if (status.dry_run) out += painted(", dry run: nothing is written", Color::doubtful, colors);
@@ -322,6 +323,13 @@ std::string render(const report::Export& rules, bool) {
 
 std::string render(const report::Undrain& done, bool) {
   return fmt::format("{}: its weight of 0 is returned to the advice\n", or_dash(done.member));
+}
+
+std::string render(const report::Overridden& done, bool colors) {
+  const bool lifts = done.done == "release";
+  if (lifts) return fmt::format("released {}\n", done.overrides.size());
+  return render_overrides(done.overrides, colors) +
+         (done.kept ? "" : "a restart of saspd forgets it: see --overrides\n");
 }
 
 std::string render(const report::Reload& done, bool /*colors*/) {

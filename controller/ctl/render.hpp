@@ -38,6 +38,7 @@ std::string render(const report::Reload& done, bool colors);
 
 // What undrain and gwm retry have done.
 std::string render(const report::Undrain& done, bool colors);
+std::string render(const report::Overridden& done, bool colors);
 std::string render(const report::GwmRetry& done, bool colors);
 
 }  // namespace saspd::ctl

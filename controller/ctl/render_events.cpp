@@ -90,6 +90,25 @@ std::string nagios_line(const report::Health& health) {
       health.problems.size() > 1 ? fmt::format(" (and {} more)", health.problems.size() - 1) : "");
 }
 
+std::string render_overrides(const std::vector<report::Override>& overrides, bool colors) {
+  std::string out;
+  for (const auto& override : overrides) {
+    const std::string of = override.member          ? override.group + "/" + *override.member
+                           : override.group.empty() ? std::string("every group")
+                                                    : "group " + override.group;
+    const std::string what = override.weight ? fmt::format("weight {}", *override.weight)
+                                             : std::string("nothing is written");
+    out +=
+        painted(fmt::format("override {}: {} by {}, {}{}", of, what, or_dash(override.by),
+                            override.until ? "until " + clock_of(*override.until) : "no end",
+                            override.reason ? ": " + *override.reason : ""),
+                Color::doubtful, colors) +
+        fmt::format("  [saspctl release{}{}]\n", override.group.empty() ? "" : " " + override.group,
+                    override.member ? "/" + *override.member : "");
+  }
+  return out;
+}
+
 std::string render(const report::Event& event, bool colors) {
   std::string out =
       fmt::format("{}  {} {}  {}", clock_of(event.time),

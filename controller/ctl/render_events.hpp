@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "controller/report/events.hpp"
 
@@ -16,6 +17,9 @@ std::string render(const report::Health& health, bool colors);
 
 // A line for Nagios and its like: "WARNING - 1 of 2: ...".
 std::string nagios_line(const report::Health& health);
+
+// A line for each override in force.
+std::string render_overrides(const std::vector<report::Override>& overrides, bool colors);
 
 // A line for each event.
 std::string render(const report::Event& event, bool colors);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
@@ -15,6 +16,7 @@
 #include "controller/ctl/outcome.hpp"
 #include "controller/ctl/render_events.hpp"
 #include "controller/ctl/watch.hpp"
+#include "controller/events/history.hpp"
 #include "controller/net/control_client.hpp"
 #include "controller/report/json.hpp"
 
@@ -108,12 +110,36 @@ ExitCode run(const Options& options) {
   return say(saspd::ctl::outcome(options, ask(options), wants_colors(options), gwm_is_there()));
 }
 
+// "06:00" is the next time that the local clock shows it. What is no HH:MM is left to the daemon.
+std::string end_of(const std::string& until) {
+  unsigned hour = 0;
+  unsigned minute = 0;
+  char rest = 0;
+  const bool is_clock = std::sscanf(until.c_str(), "%2u:%2u%c", &hour, &minute, &rest) == 2;
+  if (!is_clock || hour > 23 || minute > 59) return until;
+  const std::time_t now = std::time(nullptr);
+  std::tm local = fmt::localtime(now);
+  local.tm_hour = static_cast<int>(hour);
+  local.tm_min = static_cast<int>(minute);
+  local.tm_sec = 0;
+  local.tm_isdst = -1;
+  std::time_t end = std::mktime(&local);
+  if (end <= now) {
+    ++local.tm_mday;
+    local.tm_isdst = -1;
+    end = std::mktime(&local);
+  }
+  return saspd::events::time_text(std::chrono::system_clock::from_time_t(end));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   return saspd::cli::guarded("saspctl", [&] {
     const auto parsed = saspd::ctl::parse_options(argc, argv);
     if (const auto* end = std::get_if<ExitCode>(&parsed)) return *end;
-    return run(std::get<Options>(parsed));
+    auto options = std::get<Options>(parsed);
+    if (!options.until.empty()) options.until = end_of(options.until);
+    return run(options);
   });
 }

@@ -41,6 +41,9 @@ inline constexpr Arguments maybe_a_group{{{{"[GROUP]", "group"}}}, {}};
 inline constexpr Arguments maybe_of{{{{"[GROUP|MEMBER]", "of"}}}, {}};
 inline constexpr Arguments a_member{{{{"MEMBER", "member"}}},
                                     "a member: ADDR:PORT or GROUP/ADDR:PORT"};
+inline constexpr Arguments member_and_weight{
+    {{{"MEMBER", "member"}, {"WEIGHT", "weight"}}},
+    "a member, ADDR:PORT or GROUP/ADDR:PORT, and its weight"};
 inline constexpr Arguments a_gwm{{{{"HOST[:PORT]", "gwm"}}}, "a GWM of saspd: HOST or HOST:PORT"};
 inline constexpr Arguments client_and_service{
     {{{"CLIENT", "source"}, {"SERVICE", "destination"}}},
@@ -72,12 +75,21 @@ inline constexpr Arguments client_and_service{
   X(reconcile, "reconcile", nothing, writes, none,                                                  \
     "read the kernel at once and write what differs, without waiting for --reconcile-interval; "    \
     "exit code 1 if the kernel refused something")                                                  \
-  X(drain, "drain", a_member, planned, writes,                                                      \
-    "sasp-gwm has every load balancer give the member no new connections. Needs root or the "       \
-    "group saspd-admin")                                                                            \
+  X(drain, "drain", a_member, writes, writes,                                                       \
+    "saspd gives the member no new connections, until --for or --until is over. sasp-gwm has "      \
+    "every load balancer do so. Needs root or the group saspd-admin")                               \
   X(undrain, "undrain", a_member, writes, writes,                                                   \
-    "sasp-gwm ends that. saspd returns a weight of 0 that another program wrote, or may have "      \
+    "ends that. saspd also returns a weight of 0 that another program wrote, or may have "          \
     "written, to the advice. Needs root or the group saspd-admin")                                  \
+  X(set_weight, "set-weight", member_and_weight, writes, none,                                      \
+    "saspd writes this weight instead of the advice, until --for or --until is over. Needs root "   \
+    "or the group saspd-admin")                                                                     \
+  X(hold, "hold", maybe_a_group, writes, none,                                                      \
+    "saspd writes nothing of the group, or of all, until --for or --until is over; it still reads " \
+    "and shows everything. Needs root or the group saspd-admin")                                    \
+  X(release, "release", maybe_of, writes, none,                                                     \
+    "ends a set-weight or drain of the member, the hold of the group, or the hold of all groups. "  \
+    "Needs root or the group saspd-admin")                                                          \
   X(export_rules, "export", nothing, reads, none,                                                   \
     "the whole IPVS table as rules for ipvsadm -R, with the thresholds that ipvsadm -S leaves "     \
     "out; the weights are those in the kernel now")                                                 \
@@ -88,9 +100,6 @@ inline constexpr Arguments client_and_service{
     "read the config file and all other files again, as SIGHUP does: everything is checked first, " \
     "and taken over as a whole or, with exit code 78, not at all. --dry-run only checks and shows " \
     "what would change. Needs root or the group saspd-admin")                                       \
-  X(set_weight, "set-weight", nothing, planned, planned, "")                                        \
-  X(hold, "hold", nothing, planned, planned, "")                                                    \
-  X(release, "release", nothing, planned, planned, "")                                              \
   X(doctor, "doctor", nothing, planned, planned, "")                                                \
   X(decode, "decode", nothing, planned, planned, "")                                                \
   X(log_level, "log-level", nothing, planned, planned, "")

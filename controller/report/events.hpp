@@ -115,6 +115,18 @@ BOOST_DESCRIBE_STRUCT(OpenState, (),
                       (event, kind, health, since, since_s, name, group, service, member, gwm, text,
                        cause, help))
 
+// What the operator decided in place of the advice.
+struct Override {
+  std::string group;                    // empty: a hold of all groups
+  std::optional<std::string> member;    // null: a hold of the group
+  std::optional<std::uint32_t> weight;  // likewise; 0: drained
+  std::string since;                    // as Event::time
+  std::optional<std::string> until;     // null: until it is lifted
+  std::string by;
+  std::optional<std::string> reason;  // in the operator's words
+};
+BOOST_DESCRIBE_STRUCT(Override, (), (group, member, weight, since, until, by, reason))
+
 struct Health {
   Word<HealthState> state = HealthState::ok;  // the worst of its problems
   std::string since;                          // as Event::time

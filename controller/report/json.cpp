@@ -300,6 +300,8 @@ SASPD_ANSWER(Watch)
 SASPD_ANSWER(gwm::Watch)
 SASPD_ANSWER(WatchEvent)
 SASPD_ANSWER(Event)
+SASPD_ANSWER(Override)
+SASPD_ANSWER(Overridden)
 SASPD_ANSWER(Health)
 SASPD_ANSWER(WithHealth)
 

@@ -199,13 +199,14 @@ struct Status : Answer {
   std::optional<std::string> tls_error;
   std::optional<std::string> config_error;  // why the last reload was refused
   Health health;
+  std::vector<Override> overrides;  // of the operator, in force
   std::vector<Gwm> gwm;
   std::vector<Group> groups;
 };
 BOOST_DESCRIBE_STRUCT(Status, (Answer),
-                      (version, lb_uid, backend, health, packets, kernel_settings, dry_run,
-                       kernel_error, problems, attach_requests, attach_request, ledger_error,
-                       keepalived_error, tls_error, config_error, gwm, groups))
+                      (version, lb_uid, backend, health, overrides, packets, kernel_settings,
+                       dry_run, kernel_error, problems, attach_requests, attach_request,
+                       ledger_error, keepalived_error, tls_error, config_error, gwm, groups))
 
 struct Gwms : Answer {
   std::vector<Gwm> gwm;
@@ -298,6 +299,24 @@ struct Undrain : Answer {
 };
 BOOST_DESCRIBE_STRUCT(Undrain, (Answer), (done, member, services))
 
+// drain, set-weight and hold; undrain and release of what they did.
+struct Overridden : Answer {
+  std::string done;
+  std::vector<Override> overrides;  // that are in force now, or were lifted
+  bool kept = false;                // over a restart
+};
+BOOST_DESCRIBE_STRUCT(Overridden, (Answer), (done, overrides, kept))
+
+// One for each command, so that the list below has each once.
+struct Drained : Overridden {};
+BOOST_DESCRIBE_STRUCT(Drained, (Overridden), ())
+struct WeightSet : Overridden {};
+BOOST_DESCRIBE_STRUCT(WeightSet, (Overridden), ())
+struct Held : Overridden {};
+BOOST_DESCRIBE_STRUCT(Held, (Overridden), ())
+struct Released : Overridden {};
+BOOST_DESCRIBE_STRUCT(Released, (Overridden), ())
+
 struct GwmRetry : Answer {
   std::string done{"gwm retry"};
   std::string gwm;  // its endpoint
@@ -307,17 +326,21 @@ BOOST_DESCRIBE_STRUCT(GwmRetry, (Answer), (done, gwm))
 }  // namespace saspd::report
 
 // X(command, answer) for each that saspd answers and saspctl shows.
-#define SASPD_ANSWERS(X)  \
-  X(status, Status)       \
-  X(gwm, Gwms)            \
-  X(groups, Groups)       \
-  X(members, Members)     \
-  X(why, Why)             \
-  X(plan, Plan)           \
-  X(reconcile, Reconcile) \
-  X(export_rules, Export) \
-  X(trace, Trace)         \
-  X(undrain, Undrain)     \
-  X(gwm_retry, GwmRetry)  \
-  X(reload, Reload)       \
+#define SASPD_ANSWERS(X)   \
+  X(status, Status)        \
+  X(gwm, Gwms)             \
+  X(groups, Groups)        \
+  X(members, Members)      \
+  X(why, Why)              \
+  X(plan, Plan)            \
+  X(reconcile, Reconcile)  \
+  X(export_rules, Export)  \
+  X(trace, Trace)          \
+  X(undrain, Undrain)      \
+  X(drain, Drained)        \
+  X(set_weight, WeightSet) \
+  X(hold, Held)            \
+  X(release, Released)     \
+  X(gwm_retry, GwmRetry)   \
+  X(reload, Reload)        \
   X(history, History)

@@ -17,9 +17,11 @@ namespace saspd::report {
 
 // The rule that decided a weight, highest precedence first.
 enum class Reason : std::uint8_t {
-  leaving,       // drained before it is removed: no new connections
-  foreign_zero,  // another program wrote 0, which only its author raises
-  unclear_zero,  // another program may have written 0: held until raised or returned to advice
+  override_,      // the operator set it: its word is "override"
+  held_operator,  // the operator lets nothing of the group be written
+  leaving,        // drained before it is removed: no new connections
+  foreign_zero,   // another program wrote 0, which only its author raises
+  unclear_zero,   // another program may have written 0: held until raised or returned to advice
   quiesced,
   no_contact,
   not_confident,  // others of the group are known (RFC 4678 5.3); if none is: no advice
@@ -33,9 +35,9 @@ enum class Reason : std::uint8_t {
 
   static_ = static_weight,  // its word
 };
-BOOST_DESCRIBE_ENUM(Reason, leaving, foreign_zero, unclear_zero, quiesced, no_contact,
-                    not_confident, advice, static_, held_all_zero, held_panic, foreign_weight,
-                    held_stale, unbound)
+BOOST_DESCRIBE_ENUM(Reason, override_, held_operator, leaving, foreign_zero, unclear_zero, quiesced,
+                    no_contact, not_confident, advice, static_, held_all_zero, held_panic,
+                    foreign_weight, held_stale, unbound)
 
 // What keeps a weight from what was decided, for now.
 enum class PaceRule : std::uint8_t {

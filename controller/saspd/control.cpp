@@ -14,6 +14,7 @@
 #include "controller/report/commands.hpp"
 #include "controller/report/control_protocol.hpp"
 #include "controller/report/json.hpp"
+#include "controller/saspd/control_overrides.hpp"
 
 namespace saspd::director {
 
@@ -85,7 +86,8 @@ json::object undrain(const json::object& request, const Asker& asker, Controller
   if (!member) return report::control_error(ExitCode::usage, "undrain needs a member");
   const auto name = MemberName::parse(*member);
   if (!name) return report::control_error(ExitCode::usage, name.error().detail);
-  const std::size_t services = controller.undrain(*name, asker.name);
+  const auto lifted = controller.lift_overrides(*name, asker.name, true);
+  const std::size_t services = controller.undrain(*name, asker.name) + lifted.size();
   if (services == 0) {
     return report::control_error(
         ExitCode::data,
@@ -134,6 +136,10 @@ json::object answer_to(Command command, const json::object& request, const Asker
     case Command::gwm_retry: return gwm_retry(request, asker, controller);
     case Command::undrain: return undrain(request, asker, controller);
     case Command::history: return history(request, controller);
+    case Command::drain: return drain(request, asker, controller, now);
+    case Command::set_weight: return set_weight(request, asker, controller, now);
+    case Command::hold: return hold(request, asker, controller, now);
+    case Command::release: return release(request, asker, controller);
     default: return report::control_error(ExitCode::internal, "no answer to this command");
   }
 }

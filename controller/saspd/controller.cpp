@@ -174,6 +174,7 @@ void Controller::look_again() {
 Work Controller::work(TimePoint now, WallTime wall) {
   journal_.set_time(now, wall);
   note_gwms(now);
+  end_overrides(now);
   for (std::size_t gwm = 0; gwm < gwms_.size(); ++gwm)
     reconciler_.heard(gwm, gwms_[gwm].link.session().heard());
   Work done = reconciler_.work(now);
@@ -273,6 +274,7 @@ Status Controller::status(TimePoint now) const {
   status.packets = plane_.packet_counters();
   status.health = journal_.health();
   status.event_counts = journal_.counts();
+  status.overrides = overrides().shown();
   status.groups = reconciler_.view(plane_.unreachable());
   for (auto& group : status.groups)
     add_states(group);

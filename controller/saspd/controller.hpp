@@ -52,6 +52,7 @@ class Controller {
     std::vector<cli::LogLine> log;
     std::vector<std::pair<std::size_t, sasp::LinkStep>> links;  // what goes to GWMs
     std::vector<std::size_t> retries;  // GWMs to connect to now: net::Link::retry
+    bool overrides = false;            // they are others now, and to be kept
     bool work = false;                 // work() is to be called, after giving other work a turn
   };
 
@@ -112,6 +113,22 @@ class Controller {
   // The operator does not want to wait for the next attempt to connect to `gwm`, HOST or HOST:PORT.
   // Returns its name. Errors: there is no such GWM, or no wait for an attempt.
   Result<std::string> retry(std::string_view gwm, std::string_view asked_by);
+  // Overrides of the operator. Errors: no such member or group, with the nearest name; a member that
+  // several groups have; too many.
+  Result<std::vector<report::Override>> override_member(const MemberName& member,
+                                                        std::uint32_t weight, Act act);
+  Result<std::vector<report::Override>> hold(const std::string& group, Act act);
+  // `only_drains`: those of weight 0.
+  std::vector<report::Override> lift_overrides(const MemberName& member, std::string_view asked_by,
+                                               bool only_drains);
+  Result<std::vector<report::Override>> release(const std::string& group,
+                                                std::string_view asked_by);
+  void remember_overrides(Overrides overrides);
+  const Overrides& overrides() const { return reconciler_.overrides(); }
+  // Why they are in memory only; empty: they are kept.
+  void overrides_kept(const std::string& error) { overrides_error_ = error; }
+  bool keeps_overrides() const { return overrides_error_.empty(); }
+
   // The operator does not want to wait for the next look: the next work() has one.
   void reconcile(std::string_view asked_by);
   // What would be written if the kernel were listed now. Nothing is different afterwards.
@@ -158,6 +175,9 @@ class Controller {
   void note_duplicate(const Gwm& gwm);
   void note_followed(const std::vector<GwmChange>& changes);
   void note_alarms();
+  void note_override(const report::Override& override);
+  void note_lifted(const report::Override& override, std::string_view how);
+  void end_overrides(TimePoint now);
   void note_command(std::string text, std::string_view asked_by,
                     const std::optional<MemberName>& member = std::nullopt);
   void tell_what_is_wanted(TimePoint now);
@@ -170,6 +190,7 @@ class Controller {
   events::Journal journal_{log_};
   News news_;
   Reconciler reconciler_;
+  std::string overrides_error_{"there is no --overrides"};
   LedgerKeeper* ledger_ = nullptr;  // nothing: none is kept
   std::shared_ptr<sasp::WantedRegistry> wanted_ = std::make_shared<sasp::WantedRegistry>();
   std::optional<std::uint64_t> told_;  // the generation of it that the sessions know

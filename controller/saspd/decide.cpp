@@ -153,6 +153,10 @@ class ServiceToDecide {
       input.served = now_;
     else if (input.served)
       ends_at(*input.served + lost_lately + Duration{1});
+    const auto& overrides = known_.overrides();
+    if (const auto* override = overrides.find(group_.settings.name, endpoint))
+      input.override = override->weight;
+    input.held = overrides.is_held(group_.settings.name);
     const auto* configured = group_.configured(endpoint);
     if (configured != nullptr && configured->weight) input.static_weight = *configured->weight;
     return input;

@@ -15,6 +15,7 @@
 #include "controller/saspd/drift.hpp"
 #include "controller/saspd/ledger.hpp"
 #include "controller/saspd/loss_watch.hpp"
+#include "controller/saspd/overrides.hpp"
 #include "controller/saspd/pace.hpp"
 #include "controller/saspd/projection.hpp"
 #include "controller/saspd/restless_watch.hpp"
@@ -111,6 +112,9 @@ class Knowledge {
   void mark_all();
 
   const AdviceBook& advice() const { return advice_; }
+  // Who changes them marks the services.
+  Overrides& overrides() { return overrides_; }
+  const Overrides& overrides() const { return overrides_; }
   const Ledger& ledger() const { return ledger_; }
 
   // The kernel's, as of the last look, plus what it acknowledged since.
@@ -163,6 +167,7 @@ class Knowledge {
 
   AdviceBook advice_;
   std::vector<std::string> gwm_names_;
+  Overrides overrides_;
   Ledger ledger_;
   Agenda agenda_;
   std::optional<TimePoint> decided_;  // when services were decided last

@@ -420,6 +420,10 @@ Parsed parse(std::span<const char* const> arguments, Backends backends, Purpose 
   cli.option("--history", "PATH|none", options.history, cli::with_text(parse_ledger, ledger_text),
              "keeps what happened across restarts, for saspctl history; each saspd needs its own. "
              "none: in memory only");
+  cli.option("--overrides", "PATH|none", options.overrides,
+             cli::with_text(parse_ledger, ledger_text),
+             "keeps across restarts what the operator decided with saspctl drain, set-weight and "
+             "hold; each saspd needs its own. none: in memory only");
   cli.option("--keepalived-fifo", "PATH", options.keepalived_fifo, parse_path,
              "with IPVS: keepalived's lvs_notify_fifo, by which saspd distinguishes keepalived's "
              "zeros (inhibit_on_failure) from its own; created if it does not exist");

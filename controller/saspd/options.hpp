@@ -65,9 +65,10 @@ struct Options : cli::ClientOptions {
   // end that of the director in its favour.
   std::string spoken_uid() const;
 
-  std::string ledger = "/var/lib/saspd/ledger";    // empty: none
-  std::string history = "/var/lib/saspd/history";  // empty: none
-  std::string keepalived_fifo;                     // empty: none
+  std::string ledger = "/var/lib/saspd/ledger";        // empty: none
+  std::string history = "/var/lib/saspd/history";      // empty: none
+  std::string overrides = "/var/lib/saspd/overrides";  // empty: none
+  std::string keepalived_fifo;                         // empty: none
 };
 
 using Backends = std::span<const lb::Backend* const>;

@@ -88,7 +88,8 @@ bool Reconciler::rests(TimePoint now) const {
 std::optional<TimePoint> Reconciler::next_decision() const {
   if (advised_) return rested();
   if (!table_known_) return std::nullopt;
-  const auto next = known_.next_due(settings_.stale_after);
+  const auto next =
+      earliest({known_.next_due(settings_.stale_after), known_.overrides().next_end()});
   return next ? std::max(*next, rested()) : next;
 }
 

@@ -33,6 +33,9 @@ bool is_replaced(Standing standing, const ProjectionPolicy& policy) {
 
 // The rules for one member alone, highest precedence first.
 Draft draft(const MemberInput& member, Standing standing, const ProjectionPolicy& policy) {
+  if (member.override && !member.leaving)
+    return {&member, *member.override, Reason::override_, true};
+  if (member.held) return keep(member, Reason::held_operator);
   if (member.leaving) return {&member, 0, Reason::leaving};
   if (!member.absent && member.kernel_weight == 0 && !member.own_zero) {
     return keep(member, member.unclear_zero ? Reason::unclear_zero : Reason::foreign_zero);
@@ -191,7 +194,8 @@ ServiceDecision project(const std::map<Endpoint, MemberInput>& members, Standing
 
 bool is_withdrawn(Reason reason) {
   return reason == Reason::quiesced || reason == Reason::foreign_zero ||
-         reason == Reason::unclear_zero || reason == Reason::leaving;
+         reason == Reason::unclear_zero || reason == Reason::leaving ||
+         reason == Reason::override_ || reason == Reason::held_operator;
 }
 
 }  // namespace saspd::director

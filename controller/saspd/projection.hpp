@@ -56,8 +56,10 @@ struct MemberInput {
   bool released = false;
   // The last full picture of the GWM lacked it: what it advised before makes nobody known now.
   bool unnamed = false;
-  bool absent = false;   // about to be added: it has no kernel weight to keep
-  bool leaving = false;  // removed once its connections have ended
+  bool absent = false;                      // about to be added: it has no kernel weight to keep
+  bool leaving = false;                     // removed once its connections have ended
+  std::optional<std::uint32_t> override{};  // the weight that the operator set
+  bool held = false;                        // the operator lets nothing be written
 };
 
 using report::PaceRule;

@@ -154,6 +154,9 @@ void Reconciler::note_drifts(const lb::ServiceKey& service, Work& work, TimePoin
 void Reconciler::plan_writes(const lb::ServiceKey& service, const ServiceDecision* decision,
                              const Knowledge& known, const DecisionSettings& settings,
                              TimePoint now, Backlog& backlog) {
+  const auto owner = known.advice().owner_of(service);
+  if (owner && known.overrides().is_held(owner->group->settings.name))
+    return backlog.replace(service, {}, {}, 0);
   auto [changes, late] = writes(known, settings, service, decision, now);
   // A table of our own is written whole, or not at all.
   const std::size_t ahead =

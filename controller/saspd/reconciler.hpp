@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/base/member_name.hpp"
 #include "controller/lb/dataplane.hpp"
 #include "controller/lb/observer.hpp"
 #include "controller/sasp/lb_session.hpp"
@@ -114,6 +115,17 @@ class Reconciler {
   // The operator says that we may raise this member's weight 0, whichever program wrote it; in one
   // group or in all. Returns in how many services that was so.
   std::size_t give_back(const std::optional<std::string>& group, const Endpoint& member);
+  // --- the operator's overrides; the groups in which the member is or may become a destination
+  std::vector<std::string> groups_with(const MemberName& member) const;
+  const Overrides& overrides() const { return known_.overrides(); }
+  void remember(Overrides overrides);
+  void set_override(const Overrides::Member& member, Override override);
+  void hold(const std::string& group, Act act);
+  bool lift(const Overrides::Member& member);
+  bool release(const std::string& group);
+  // Those that end by now.
+  Overrides::Ended end_overrides(TimePoint now);
+
   // What would be written if the kernel were listed now. Nothing is different afterwards.
   Result<lb::Plan> plan(TimePoint now) const;
 
@@ -189,6 +201,7 @@ class Reconciler {
   sasp::WantedMemberStates states(const Group& group) const;
   std::vector<Alarm> alarms(const Group& group, const std::set<IpAddress>& unreachable) const;
   void all_alarms_changed();
+  void mark_group(const std::string& name);
 
   lb::Dataplane& plane_;
   lb::Observer& observer_;

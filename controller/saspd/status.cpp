@@ -211,6 +211,12 @@ std::string explain_pending(const Reconciler::MemberView& member, TimePoint now)
 std::string explain_rule(const Status& status, const Reconciler::MemberView& member,
                          const std::optional<Freshness>& freshness, TimePoint now) {
   switch (member.reason) {
+    case Reason::override_:
+      return fmt::format(
+          "the operator set its weight to {}; saspctl release returns it to the advice",
+          member.effective_weight);
+    case Reason::held_operator:
+      return "the operator holds the group: nothing is written; saspctl release ends that";
     case Reason::leaving:
       return "it no longer belongs to the managed service: no new connections, and it is removed "
              "when the last one has ended, or after drain=SECONDS";
@@ -307,6 +313,7 @@ report::Status status_answer(const Status& status, TimePoint now) {
   answer.tls_error = unless_empty(status.tls_error);
   answer.config_error = unless_empty(status.config_error);
   answer.health = status.health;
+  answer.overrides = status.overrides;
   answer.gwm = gwms(status, now);
   answer.groups = each<report::Group>(status.groups, [&](const auto& group) {
     return report::Group{summary(status, group, now), members(status, group, now)};

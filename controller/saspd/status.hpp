@@ -41,6 +41,7 @@ struct Status {
   std::vector<std::pair<std::string, std::uint64_t>> packets;  // by what became of them
   lb::KernelSettings kernel_settings;  // that decide what becomes of connections
   report::Health health;
+  std::vector<report::Override> overrides;
   std::map<report::EventKind, std::uint64_t> event_counts;  // since the start
   std::vector<GwmStatus> gwms;
   std::vector<Reconciler::GroupView> groups;

@@ -44,6 +44,7 @@ Saspd::Saspd(host::Host& host, Options& options, ReadOptions read_again,
 host::Refused Saspd::start() {
   open_history();
   open_ledger();
+  open_overrides();
   // What is read there is lost to others: in a dry run it is left to the saspd that writes.
   if (!options().keepalived_fifo.empty() && !options().dry_run) {
     keepalived_.emplace(options().keepalived_fifo);
@@ -70,6 +71,38 @@ void Saspd::open_history() {
   controller_.remember_events(history_->load());
   if (!history_->error().empty())
     log_.info("what happens is kept in memory only: {}", history_->error());
+}
+
+// What was in force goes on, unless its time is up. What cannot be read is put aside, and not in
+// force: the operator is warned.
+void Saspd::open_overrides() {
+  if (options().overrides.empty() || options().dry_run) return;
+  overrides_.emplace(options().overrides,
+                     KeptFile::About{"overrides file", "saspd", "--overrides"});
+  if (const auto locked = overrides_->lock(); !locked) {
+    controller_.overrides_kept(locked.error().detail);
+    if (overrides_->of_another()) return overrides_.reset();
+  } else {
+    controller_.overrides_kept({});
+  }
+  const auto text = overrides_->read();
+  if (!text) {
+    if (text.error().code != std::errc::no_such_file_or_directory)
+      log_.warning("{}", overrides_->not_used(text.error()));
+    return;
+  }
+  auto overrides = Overrides::parse(*text, Clock::now(), std::chrono::system_clock::now());
+  if (!overrides) return log_.warning("{}", overrides_->put_aside(overrides.error()));
+  controller_.remember_overrides(std::move(*overrides));
+}
+
+// At once, so that no answer promises more than a restart keeps.
+void Saspd::keep_overrides() {
+  if (!overrides_) return;
+  auto done = overrides_->lock();
+  if (done) done = overrides_->write(controller_.overrides().text());
+  controller_.overrides_kept(done ? std::string() : done.error().detail);
+  if (!done) log_.warning("overrides are kept in memory only: {}", done.error().detail);
 }
 
 // In a dry run the ledger is read, and never written.
@@ -205,6 +238,7 @@ void Saspd::settle() {
   for (const auto& line : output.log)
     limited_log_.line(line);
   limited_log_.settle();
+  if (output.overrides) keep_overrides();
   for (auto& [gwm, step] : output.links)
     links_.perform(gwm, std::move(step));
   for (const std::size_t gwm : output.retries)

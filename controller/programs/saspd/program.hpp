@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "controller/base/kept_file.hpp"
 #include "controller/cli/limited_log.hpp"
 #include "controller/host/configured.hpp"
 #include "controller/host/event_file.hpp"
@@ -40,6 +41,8 @@ class Saspd final : public host::Configured<director::Options> {
   void certificates_replaced() override { links_.check_certificates_again(); }
 
   void open_history();
+  void open_overrides();
+  void keep_overrides();
   void open_ledger();
   void start_links();
   net::LinkSettings link_to(const cli::HostPort& gwm) const;
@@ -67,6 +70,7 @@ class Saspd final : public host::Configured<director::Options> {
   std::optional<net::ReadWatch> plane_events_;
   director::MetricCounters counters_;
   std::optional<director::LedgerFile> ledger_;  // nothing: none is kept
+  std::optional<KeptFile> overrides_;           // likewise
   std::optional<host::EventFile> history_;      // likewise
   std::optional<director::KeepalivedFifo> keepalived_;
   std::optional<net::ReadWatch> keepalived_events_;

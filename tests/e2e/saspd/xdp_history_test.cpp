@@ -117,6 +117,35 @@ TEST_F(History, NamesWeightsWithReasonOldAndNew) {
   EXPECT_EQ(ctl({"status", "--since", "2h"}, &refused), 64);
 }
 
+// By the operator's commands, to the maps of the kernel.
+TEST_F(History, NamesWhatTheOperatorDecidedAndItsEnd) {
+  attach();
+  advise({"40", "30", "20", "10"});
+  start_gwm();
+  const Arguments kept{"--overrides", path("overrides")};
+  start_keeping(kept);
+  ASSERT_TRUE(eventually([&] { return leads_by({40, 30, 20, 10}); }));
+  std::string text;
+  EXPECT_EQ(ctl({"drain", "10.0.4.2:80"}, &text), 64) << "without an end";
+  EXPECT_EQ(ctl({"set-weight", "10.0.4.2:80", "70", "--forever"}, &text), 0) << text;
+  EXPECT_EQ(ctl({"drain", "web/10.0.1.2:80", "--for", "1h", "--reason", "new disk"}, &text), 0);
+  EXPECT_NE(text.find("override web/10.0.1.2:80: weight 0 by uid 0"), std::string::npos) << text;
+  EXPECT_TRUE(eventually([&] { return leads_by({0, 30, 20, 70}); })) << said({"status"});
+  EXPECT_NE(said({"status"}).find("new disk  [saspctl release web/10.0.1.2:80]"),
+            std::string::npos);
+  saspd_->send(SIGKILL);
+  saspd_.reset();
+  start_keeping(kept);
+  ASSERT_TRUE(eventually([&] {
+    return health() != "failed" && leads_by({0, 30, 20, 70});
+  })) << said({"status"});
+  EXPECT_EQ(ctl({"release", "10.0.4.2:80"}, &text), 0) << text;
+  EXPECT_EQ(ctl({"set-weight", "10.0.1.2:80", "5", "--for", "2s"}, &text), 0) << text;
+  EXPECT_TRUE(eventually([&] { return leads_by({40, 30, 20, 10}); })) << said({"status"});
+  EXPECT_GE(events({}, "override", "end").size(), 2U);
+  EXPECT_EQ(ctl({"release", "10.0.1.2:80"}, &text), 65) << text;
+}
+
 TEST_F(History, OutlivesAKillAndARestart) {
   attach();
   advise({"40", "30", "20", "10"});

@@ -36,9 +36,10 @@ TEST(Commands, NameTheirArguments) {
 TEST(Commands, AreRefusedByWhomTheyAreNotFor) {
   EXPECT_EQ(refusal(Program::saspd, "lbs"), "lbs is for sasp-gwm, this is saspd");
   EXPECT_EQ(refusal(Program::sasp_gwm, "plan"), "plan is for saspd, this is sasp-gwm");
-  EXPECT_EQ(refusal(Program::saspd, "drain"),
-            "drain is not built yet in saspd of this version (" SASPD_VERSION
-            "); for sasp-gwm: saspctl --of sasp-gwm drain MEMBER");
+  EXPECT_EQ(refusal(Program::saspd, "drain"), std::nullopt);
+  EXPECT_EQ(refusal(Program::sasp_gwm, "history"),
+            "history is not built yet in sasp-gwm of this version (" SASPD_VERSION
+            "); for saspd: saspctl --of saspd history [GROUP|MEMBER]");
   EXPECT_EQ(refusal(Program::saspd, "stauts"), "unknown command 'stauts'; this is saspd");
   EXPECT_EQ(refusal(Program::sasp_gwm, "doctor"), "unknown command 'doctor'; this is sasp-gwm");
   EXPECT_EQ(refusal(Program::sasp_gwm, "drain"), std::nullopt);

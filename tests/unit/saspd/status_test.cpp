@@ -124,7 +124,7 @@ TEST(StatusAnswer, HasEverything) {
   EXPECT_EQ(
       text(status_answer(whole(), now)),
       R"({"schema_version":1,"program":"saspd","version":"VERSION","lb_uid":"director1",)"
-      R"("backend":"ipvs","health":{"state":"ok","since":"","since_s":0,"problems":[]},)"
+      R"("backend":"ipvs","health":{"state":"ok","since":"","since_s":0,"problems":[]},"overrides":[],)"
       R"("packets":{"sent_table":12,"drop_ttl":0},"kernel_settings":{)"
       R"("conntrack":1,"expire_nodest_conn":null},"dry_run":true,)"
       R"("kernel_error":"no buffer space","problems":[{"name":"detached","subject":"eth0",)"
@@ -170,7 +170,7 @@ TEST(StatusAnswer, HasEverything) {
 TEST(StatusAnswer, HasNullsWhereThereIsNothing) {
   EXPECT_EQ(text(status_answer({}, now)),
             R"({"schema_version":1,"program":"saspd","version":"VERSION","lb_uid":"","backend":"",)"
-            R"("health":{"state":"ok","since":"","since_s":0,"problems":[]},)"
+            R"("health":{"state":"ok","since":"","since_s":0,"problems":[]},"overrides":[],)"
             R"("dry_run":false,"kernel_error":null,"problems":[],"attach_requests":0,)"
             R"("attach_request":null,"ledger_error":null,"keepalived_error":null,"tls_error":null,)"
             R"("config_error":null,)"
