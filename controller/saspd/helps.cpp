@@ -20,7 +20,7 @@ using events::HealthState;
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> commands{{
     {"no_advice", "saspctl gwm"},
     {"vanished", "ipvsadm -Ln"},
-    {"no_fallback", "saspctl doctor"},
+    {"no_fallback", "ipvsadm -Ln"},
     {"persistent_drain", "sysctl -w net.ipv4.vs.expire_quiescent_template=1"},
     {"port_reuse", "sysctl -w net.ipv4.vs.conn_reuse_mode=1"},
     {"udp_stays", "sysctl -w net.ipv4.vs.expire_nodest_conn=1"},

@@ -182,7 +182,7 @@ void News::problems(std::vector<lb::Problem> problems) {
   }
   for (const auto& problem : problems) {
     journal_.begin({key_of(problem), EventLevel::error, HealthState::failed, problem.detail,
-                    problem.mended_by_attach ? "saspd --reattach" : "saspctl doctor",
+                    problem.mended_by_attach ? "saspd --reattach" : "saspctl status",
                     fmt::format("{}: {}", problem.name, problem.detail)});
   }
   problems_ = std::move(problems);
@@ -266,7 +266,7 @@ void News::ledger(const std::string& error) {
   journal_.begin(
       {key, EventLevel::error, HealthState::degraded,
        fmt::format("the ledger is kept in memory only: {}; after a restart {}", error, follows),
-       "saspctl doctor", std::move(text)});
+       "journalctl -u saspd", std::move(text)});
 }
 
 void News::keepalived(const std::string& error) {

@@ -146,6 +146,7 @@ class Scene {
            {"--member", "web=10.0.0.1:80"},
            {"--ledger", path("ledger")},
            {"--history", path("history")},
+           {"--overrides", path("overrides")},
            {"--control", control()}});
     } else if (name == "sasp-gwm") {
       add({{"--control", control()}});

@@ -159,7 +159,8 @@ class Nginx : public testing::Test {
       saspd.push_back("web=tcp:" + vip + ":80,manage,scheduler=rr,forward=masquerade");
     } else {
       saspd.insert(saspd.end(), {"web=tcp:" + vip + ":80,manage", "--backend", "xdp", "--pins",
-                                 pins(), "--ledger", path("ledger"), "--history", path("history")});
+                                 pins(), "--ledger", path("ledger"), "--history", path("history"),
+                                 "--overrides", path("overrides")});
     }
     saspd_ = within("director", saspd, "saspd.log");
     // A member that comes before its load balancer tries again after 20 s (RFC

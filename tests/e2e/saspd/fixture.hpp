@@ -88,6 +88,8 @@ class SaspdOnIpvs : public testing::Test {
                         ledger_.empty() ? path("ledger") : ledger_,
                         "--history",
                         path("history"),
+                        "--overrides",
+                        path("overrides"),
                         "--retry-min",
                         "1",
                         "--reconcile-interval",

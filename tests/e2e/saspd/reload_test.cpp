@@ -32,7 +32,7 @@ class ReloadOnIpvs : public SaspdOnIpvs {
   }
   void configure(const std::string& more) const {
     std::ofstream(path("conf.new")) << fmt::format(
-        "gwm = 127.0.0.1\nlb-uid = e2e\ncontrol = {}\nledger = {}\nhistory = none\nretry-min = 1\n"
+        "gwm = 127.0.0.1\nlb-uid = e2e\ncontrol = {}\nledger = {}\nhistory = none\noverrides = none\nretry-min = 1\n"
         "reconcile-interval = 1\nservice = web=tcp:10.9.0.10:80\n{}",
         path("control"), path("ledger"), more);
     std::filesystem::rename(path("conf.new"), path("conf"));

@@ -109,6 +109,8 @@ class SaspdShares : public testing::Test {
                         "/tmp/ledger",
                         "--history",
                         "none",
+                        "--overrides",
+                        "none",
                         "--metrics",
                         "off"};
     for (const char* port : {"80", "81"}) {

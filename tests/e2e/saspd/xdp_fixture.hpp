@@ -112,6 +112,8 @@ class SaspdOnXdp : public ::testing::TestWithParam<const char*> {
                         path("ledger"),
                         "--history",
                         path("history"),
+                        "--overrides",
+                        path("overrides"),
                         "--retry-min",
                         retry_min_,
                         "--reconcile-interval",

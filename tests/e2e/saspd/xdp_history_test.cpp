@@ -122,8 +122,7 @@ TEST_F(History, NamesWhatTheOperatorDecidedAndItsEnd) {
   attach();
   advise({"40", "30", "20", "10"});
   start_gwm();
-  const Arguments kept{"--overrides", path("overrides")};
-  start_keeping(kept);
+  start_keeping();
   ASSERT_TRUE(eventually([&] { return leads_by({40, 30, 20, 10}); }));
   std::string text;
   EXPECT_EQ(ctl({"drain", "10.0.4.2:80"}, &text), 64) << "without an end";
@@ -135,7 +134,7 @@ TEST_F(History, NamesWhatTheOperatorDecidedAndItsEnd) {
             std::string::npos);
   saspd_->send(SIGKILL);
   saspd_.reset();
-  start_keeping(kept);
+  start_keeping();
   ASSERT_TRUE(eventually([&] {
     return health() != "failed" && leads_by({0, 30, 20, 70});
   })) << said({"status"});

@@ -26,7 +26,7 @@ class Reload : public SaspdOnXdp {
   // Three services of which two stay as they are but for a member more, and one that is given.
   void configure(const std::string& more) const {
     std::ofstream(path("conf.new")) << fmt::format(
-        "backend = xdp\npins = {}\ngwm = 127.0.0.1\nlb-uid = xdp\ncontrol = {}\nledger = {}\nhistory = none\nretry-min = 1\n"
+        "backend = xdp\npins = {}\ngwm = 127.0.0.1\nlb-uid = xdp\ncontrol = {}\nledger = {}\nhistory = none\noverrides = none\nretry-min = 1\n"
         "reconcile-interval = 1\nservice = web=tcp:192.0.2.10:80\nservice = same=tcp:192.0.2.10:83\n"
         "member = web=10.0.1.2:80\nmember = web=10.0.2.2:80\nmember = web=10.0.3.2:80\n"
         "member = same=10.0.1.2:83\nmember = same=10.0.2.2:83\n{}",
