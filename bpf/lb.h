@@ -73,9 +73,9 @@ enum {
 /* backends: an array, by number from 1 on; number 0 is never present. */
 struct lb_backend {
 	struct lb_address address;
-	__u32 service;   /* number */
-	__u32 weight;    /* as last decided; nothing to the program */
-	__u32 interface; /* where the next hop is */
+	__u32 service;    /* number */
+	__u32 weight;     /* as last decided; nothing to the program */
+	__u32 interface;  /* where the next hop is */
 	__u16 generation; /* raised when the number is assigned again, which voids older flows */
 	__u16 mtu;        /* of the way there, without Ethernet; 0: not known */
 	__u8 family;

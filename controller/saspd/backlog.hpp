@@ -24,8 +24,7 @@ class Backlog {
   // The next changes, at most `most` of at most `services` services and at least one, in the order of
   // lb::Plan. They end with a service if they can, because the kernel reads a service anew for each
   // call.
-  lb::Plan take(std::size_t most,
-                std::size_t services = std::numeric_limits<std::size_t>::max());
+  lb::Plan take(std::size_t most, std::size_t services = std::numeric_limits<std::size_t>::max());
   // Drops everything. Returns the services of which something was left. The next take() begins
   // behind the service of the last one, so that a service whose writes fail again and again does
   // not keep others from being written.
