@@ -62,7 +62,9 @@ Allowed reference(const Options& options, const Judge& judge, const lb::ServiceK
     const bool may_be_zero = zero == Zero::unclear || judge.may_be_locked(service, server);
     if (may_be_zero && !weights.empty()) weights.insert(0);
     if (!withdrawn) ++not_withdrawn;
-    if (!withdrawn && zero == Zero::ours && !weights.contains(0)) ++serving;
+    // One that is kept as it was serves, or it does not.
+    const bool kept = few_known && anyone_confident && said != nullptr && !said->confident;
+    if (!withdrawn && zero == Zero::ours && !weights.contains(0) && !kept) ++serving;
   }
   // What happens when nobody, or too few, would serve depends on who served before.
   const bool held =

@@ -194,7 +194,9 @@ class Faults : public Fixture {
       EXPECT_TRUE(done && !done->contains("error"))
           << (done ? json::serialize(*done) : "no answer");
     }
-    EXPECT_TRUE(this->leads_by(weights_of(words))) << this->described();
+    // A server that was written a moment ago gets its weight within a second.
+    EXPECT_TRUE(eventually([&] { return this->leads_by(weights_of(words)); }, seconds{10}))
+        << this->described();
   }
   bool is_advised(const Words& words) const {
     const auto now = this->status();

@@ -95,8 +95,8 @@ TEST_F(ReloadOnIpvs, OfABadFileChangesNothing) {
   configure("service = new=tcp:10.9.0.10:82\nservice = new=tcp:10.9.0.10\npanic = 200\n");
   std::string said;
   EXPECT_EQ(reload(&said), 78);
-  EXPECT_NE(said.find(path("conf") + ":9: service: "), std::string::npos) << said;
-  EXPECT_NE(said.find(path("conf") + ":10: panic: "), std::string::npos) << said;
+  EXPECT_NE(said.find(path("conf") + ":11: service: "), std::string::npos) << said;
+  EXPECT_NE(said.find(path("conf") + ":12: panic: "), std::string::npos) << said;
   EXPECT_TRUE(stays("40 30 7 10"));
 }
 

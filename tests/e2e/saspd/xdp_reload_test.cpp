@@ -114,8 +114,8 @@ TEST_F(Reload, OfABadFileLeavesTheKernelAsItIs) {
   configure("member = web=10.0.4.2:80\nmember = web=nowhere\nservice = new=tcp:192.0.2.10\n");
   std::string said;
   EXPECT_EQ(reload(&said), 78);
-  EXPECT_NE(said.find(path("conf") + ":16: member: "), std::string::npos) << said;
-  EXPECT_NE(said.find(path("conf") + ":17: service: "), std::string::npos) << said;
+  EXPECT_NE(said.find(path("conf") + ":19: member: "), std::string::npos) << said;
+  EXPECT_NE(said.find(path("conf") + ":20: service: "), std::string::npos) << said;
   std::this_thread::sleep_for(seconds{3});  // passes of --reconcile-interval 1
   EXPECT_EQ((std::array{table_of(80), table_of(81), table_of(83)}), tables);
   EXPECT_TRUE(leads_by({40, 30, 20}));
