@@ -51,7 +51,8 @@ TEST_F(SaspdOnXdp, RaisesAnAlarmOnTimeHoweverLongItsIntervals) {
   advise({});
   start_gwm();
   reconcile_interval_ = "3600";
-  start_saspd("web=tcp:192.0.2.10:80", 4, {"--mode", "push", "--interval", "3", "--stale-after", "3"});
+  start_saspd("web=tcp:192.0.2.10:80", 4,
+              {"--mode", "push", "--interval", "3", "--stale-after", "3"});
   EXPECT_TRUE(eventually([&] { return saspd_->log().find("no_advice") != std::string::npos; }));
 }
 
