@@ -127,6 +127,7 @@ void Judge::wrote(Author author, const lb::ServiceKey& service,
   if (author != Author::us) {
     disturbed_ = now_;
     if (!after) {
+      vanished_.insert(service);
       for (auto& [key, ghost] : ghosts_)
         if (key.first == service) ghost.remembered = ghost.ours || ghost.remembered;
     }
@@ -290,8 +291,8 @@ void Judge::believe(const Key& key, const std::optional<Real>& real) {
     const bool edited = ghost.view.attributes && *ghost.view.attributes != real->attributes();
     if (weighed || edited) ++drifts_;
     // Of several GWMs another one counts after a time.
-    const bool may_stand =
-        options_.drift != "overwrite" && !is_managed(key.first) && said.size() == 1;
+    const bool may_stand = options_.drift != "overwrite" && !is_managed(key.first) &&
+                           said.size() == 1 && !vanished_.contains(key.first);
     if (weighed && may_stand && ghost.view.weight > 0 && real->weight > 0 && ghost.foreign &&
         ghost.at_rest && ghost.wrote == causes_)
       ghost.stands = causes_;

@@ -179,6 +179,9 @@ class Judge : public Witness {
   bool answers_lost_ = false;
   std::map<Key, std::optional<Real>> pending_;  // what the listing showed; nothing: not there
   std::map<lb::ServiceKey, TimePoint> appeared_;
+  // Another program removed them once. Found, not mended: such a one that came back while the GWM was
+  // gone has static weights, and what --drift lets stand there is overwritten by the next pass.
+  std::set<lb::ServiceKey> vanished_;
   std::uint64_t writes_ = 0;
   std::uint64_t causes_ = 0;
   TimePoint caused_;
