@@ -256,7 +256,7 @@ TEST_F(Stale, HoldsNobodyAtZeroWhoWasOnlyAvoided) {
   says({40, 30, 20, 10}, unknown);
   time_passes(minutes{4});
   EXPECT_EQ(kernel(), "40 30 20 10");
-  EXPECT_EQ(reason(0), Reason::held_stale);
+  EXPECT_EQ(reason(1), Reason::held_stale);
 }
 
 enum class Lack { lost, refusing, silent, ignorant };
