@@ -45,13 +45,17 @@ std::string_view take_last_word(std::string_view& text) {
   return word;
 }
 
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
 Result<void> for_each_line(std::string_view text,
                            const std::function<Result<void>(std::string_view)>& each) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // written by an editor for Windows
   for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const std::string_view content = trimmed(without_comment(line));
+    const std::string_view content = trimmed(without_comment(take_line(text)));
     if (content.empty()) continue;
     if (const auto done = each(content); !done)
       return fail(at(fmt::format("line {}", number), done.error()));

@@ -12,6 +12,9 @@ namespace saspd {
 // The text without blanks (space, tab, carriage return) at either end.
 std::string_view trimmed(std::string_view text);
 
+// Removes the first line from the text and returns it, without its end.
+std::string_view take_line(std::string_view& text);
+
 // Remove a word from the text, together with its blanks, and return it; empty if there is none.
 std::string_view take_first_word(std::string_view& text);
 std::string_view take_last_word(std::string_view& text);

@@ -23,8 +23,12 @@ Result<MemberName> MemberName::parse(std::string_view text) {
   return name;
 }
 
+std::string member_text(const Endpoint& member) {
+  return member.port == 0 ? member.address.text() : member.text();
+}
+
 std::string MemberName::text() const {
-  const std::string member = endpoint.port == 0 ? endpoint.address.text() : endpoint.text();
+  const std::string member = member_text(endpoint);
   return group ? *group + "/" + member : member;
 }
 

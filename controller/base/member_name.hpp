@@ -11,6 +11,9 @@
 
 namespace saspd {
 
+// "192.0.2.1:80", or "192.0.2.1" of a system member, which has no port.
+std::string member_text(const Endpoint& member);
+
 struct MemberName {
   std::optional<std::string> group;  // nothing: in any
   Endpoint endpoint;                 // port 0: a system member

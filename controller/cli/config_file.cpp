@@ -132,9 +132,7 @@ std::vector<ConfigLine> parse_config(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // written by an editor for Windows
   std::vector<ConfigLine> lines;
   for (std::size_t number = 1; !text.empty(); ++number) {
-    const auto end = text.find('\n');
-    const auto content = trimmed(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const auto content = trimmed(take_line(text));
     if (content.empty() || content.front() == '#') continue;
     auto& line = lines.emplace_back(ConfigLine{number, std::string(content), {}, {}, {}});
     if (const auto read = read_line(line); !read) line.wrong = read.error().detail;

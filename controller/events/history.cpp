@@ -11,6 +11,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "controller/base/lines.hpp"
 #include "controller/base/member_name.hpp"
 #include "controller/report/json.hpp"
 
@@ -68,7 +69,7 @@ Result<Filter> parse_filter(const json::object& request, WallTime now) {
   const std::string wanted(of->get_string());
   if (const auto member = MemberName::parse(wanted)) {
     filter.group = member->group.value_or("");
-    filter.member = MemberName{{}, member->endpoint}.text();
+    filter.member = member_text(member->endpoint);
   } else {
     filter.group = wanted;
   }
@@ -82,12 +83,10 @@ std::string line_of(const report::Event& event) {
 std::deque<report::Event> parse_lines(std::string_view text) {
   std::deque<report::Event> events;
   std::uint64_t last = 0;
+  text = text.substr(0, text.rfind('\n') + 1);  // a line that does not end was cut off
   while (!text.empty()) {
-    const auto end = text.find('\n');
-    if (end == std::string_view::npos) break;
     boost::system::error_code ec;
-    const auto value = json::parse(text.substr(0, end), ec);
-    text.remove_prefix(end + 1);
+    const auto value = json::parse(take_line(text), ec);
     if (ec || !value.is_object()) continue;
     auto event = report::from_json<report::Event>(value.get_object());
     if (event.number <= last || !parse_time(event.time)) continue;

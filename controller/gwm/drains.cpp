@@ -18,7 +18,7 @@ namespace {
 template <class Names>
 bool any_means(const Names& known, std::string_view group, const sasp::MemberKey& member) {
   if (known.empty()) return false;
-  const Endpoint endpoint{member.address, member.port};
+  const Endpoint endpoint = member.endpoint();
   return known.contains(MemberName{std::nullopt, endpoint}) ||
          known.contains(MemberName{std::string(group), endpoint});
 }
@@ -40,8 +40,7 @@ Result<MemberName> parse_line(std::string_view line) {
 }  // namespace
 
 bool names(const MemberName& name, std::string_view group, const sasp::MemberKey& member) {
-  return (!name.group || *name.group == group) &&
-         name.endpoint == Endpoint{member.address, member.port};
+  return (!name.group || *name.group == group) && name.endpoint == member.endpoint();
 }
 
 bool Drains::add(const MemberName& member, const Drain& drain) {

@@ -116,7 +116,7 @@ std::string ProbeTarget::text() const {
 std::optional<ProbeTarget> target_of(const ProbeSpec& spec, const sasp::MemberKey& member) {
   if (spec.kind == ProbeSpec::Kind::agent) return ProbeTarget{spec, {member.address, spec.port}};
   if (member.protocol != IPPROTO_TCP || member.port == 0) return {};
-  return ProbeTarget{spec, {member.address, member.port}};
+  return ProbeTarget{spec, member.endpoint()};
 }
 
 Result<void> ProbePlan::add(std::string_view text) {

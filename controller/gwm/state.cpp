@@ -312,8 +312,7 @@ Result<State> parse_state(std::string_view text) {
   Reader reader;
   std::string_view rest = *body;
   for (std::size_t number = 2; !rest.empty(); ++number) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(line.size() + 1);
+    std::string_view line = take_line(rest);
     const auto word = take_first_word(line);
     if (!reader.take(word, line))
       return damaged(fmt::format("line {} cannot be understood", number));

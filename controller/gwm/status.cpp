@@ -189,7 +189,7 @@ std::string near_members(const WorkloadManager& manager, const MemberName& wante
   for_each_group(manager, [&](const auto&, const auto&, const auto& group) {
     for (const auto& [key, member] : group) {
       if (names.size() < max_names_shown && key.address == wanted.endpoint.address)
-        names.insert(MemberName{{}, {key.address, key.port}}.text());
+        names.insert(member_text(key.endpoint()));
     }
   });
   return names.empty() ? "" : fmt::format("; did you mean {}?", fmt::join(names, ", "));

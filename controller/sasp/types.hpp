@@ -117,6 +117,7 @@ struct MemberKey {
   std::uint16_t port = 0;
 
   std::string text() const;  // "tcp:192.0.2.1:80", "192.0.2.1" for a system member
+  Endpoint endpoint() const { return {address, port}; }
   auto operator<=>(const MemberKey&) const = default;
 };
 

@@ -11,10 +11,6 @@
 namespace saspd::director {
 namespace {
 
-Endpoint endpoint_of(const sasp::MemberKey& member) {
-  return {member.address, member.port};
-}
-
 bool has_destination(const lb::Table& table, const lb::ServiceKey& service,
                      const Endpoint& endpoint) {
   const auto pool = table.find(service);
@@ -28,7 +24,7 @@ void mark(const Group& group, Agenda& agenda) {
 
 void mark(const Group& group, const sasp::MemberKey& member, Agenda& agenda) {
   for (const auto& service : group.settings.services) {
-    if (member_of(service, endpoint_of(member)) == member) agenda.mark(service.key);
+    if (member_of(service, member.endpoint()) == member) agenda.mark(service.key);
   }
 }
 
@@ -106,7 +102,7 @@ std::size_t AdviceBook::update(std::size_t gwm, const sasp::WeightsReceived& wei
       if (echoes != weights.echoes.end() && echoes->second.contains(member))
         advice = without_echo(advice);
       const bool joins = trust_ && group.is_open() && !advice.registered_by_lb() &&
-                         group.configured(endpoint_of(member)) == nullptr &&
+                         group.configured(member.endpoint()) == nullptr &&
                          kind_of_no_host(member.address).empty();
       if (joins) self_registered[name][member] = entry.member.label;
       const bool is_member = members.has(member);

@@ -40,10 +40,6 @@ std::string first_of(const std::vector<std::string>& names) {
   return listed(names, 5, std::identity{});
 }
 
-std::string text(const Endpoint& endpoint) {
-  return MemberName{{}, endpoint}.text();
-}
-
 std::optional<std::uint32_t> value_of(const lb::KernelSettings& kernel, std::string_view setting) {
   const auto found = kernel.find(setting);
   return found != kernel.end() ? found->second : std::nullopt;
@@ -99,7 +95,7 @@ void find_sudden_loss(const Looked& service, const LossWatch& watch, Alarms& ala
   const SuddenLoss& loss = *watch.loss();
   std::vector<std::string> lost;
   for (const auto& [endpoint, reason] : loss.lost)
-    lost.push_back(fmt::format("{} {}", text(endpoint), name(reason)));
+    lost.push_back(fmt::format("{} {}", member_text(endpoint), name(reason)));
   alarms.push_back(
       {"sudden_loss", !loss.only_by_quiesce, service.name,
        fmt::format("advice took {} of {} servers and {} % of the weight away at once: {}",
@@ -111,7 +107,7 @@ void find_restless(const Looked& service, const AlarmInput& input, Alarms& alarm
   if (watch == input.moves.end()) return;
   std::vector<std::string> restless;
   for (const auto& endpoint : watch->second.restless())
-    restless.push_back(text(endpoint));
+    restless.push_back(member_text(endpoint));
   if (restless.empty()) return;
   alarms.push_back(
       {"restless", false, service.name,
@@ -188,7 +184,7 @@ void find_udp_stays(const Looked& service, const lb::KernelSettings& kernel, Ala
     const auto found = service.pool.destinations.find(endpoint);
     if (member.reason != Reason::no_contact || found == service.pool.destinations.end()) continue;
     if (found->second.weight == 0 && found->second.observed.connections > 0)
-      dead.push_back(text(endpoint));
+      dead.push_back(member_text(endpoint));
   }
   if (dead.empty()) return;
   constexpr std::string_view setting = "expire_nodest_conn";
@@ -207,7 +203,8 @@ void find_foreign_weights(const Looked& service, const AlarmInput& input, Alarms
   std::vector<std::string> foreign;
   for (const auto& [endpoint, member] : service.decision->members) {
     if (member.reason != Reason::foreign_weight) continue;
-    foreign.push_back(fmt::format("{} {}, not {}", text(endpoint), member.weight, member.target));
+    foreign.push_back(
+        fmt::format("{} {}, not {}", member_text(endpoint), member.weight, member.target));
   }
   if (foreign.empty()) return;
   alarms.push_back({"foreign_weight", false, service.name,
@@ -246,10 +243,10 @@ void find_partly_known(const AlarmInput& input, Alarms& alarms) {
     for (const auto& [endpoint, member] : decision->second.members) {
       if (member.reason != Reason::not_confident) continue;
       if (member.weight > 0) {
-        if (decision->second.few_known) held.push_back(text(endpoint));
+        if (decision->second.few_known) held.push_back(member_text(endpoint));
         continue;
       }
-      avoided.push_back(text(endpoint));
+      avoided.push_back(member_text(endpoint));
       has_served = has_served || member.has_served;
       any_known = any_known || !decision->second.nobody_known;
     }

@@ -204,7 +204,7 @@ void Controller::note_command(std::string text, std::string_view asked_by,
   event.origin = std::string(asked_by);
   if (member) {
     event.group = member->group;
-    event.member = MemberName{{}, member->endpoint}.text();
+    event.member = member_text(member->endpoint);
   }
   event.text = std::move(text);
   journal_.note(std::move(event));

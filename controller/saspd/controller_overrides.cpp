@@ -75,10 +75,10 @@ Result<Shown> Controller::override_member(const MemberName& member, std::uint32_
     std::vector<std::string> names;
     for (const auto& group : reconciler_.view()) {
       for (const auto& each : group.members)
-        names.push_back(MemberName{{}, each.endpoint}.text());
+        names.push_back(member_text(each.endpoint));
     }
     const std::vector<std::string_view> known(names.begin(), names.end());
-    const auto wanted = MemberName{{}, member.endpoint}.text();
+    const auto wanted = member_text(member.endpoint);
     return fail(std::errc::no_such_device_or_address,
                 fmt::format("no member '{}'{}", member.text(), did_you_mean(wanted, known)));
   }

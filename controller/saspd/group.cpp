@@ -6,14 +6,6 @@
 #include "controller/saspd/advice_book.hpp"
 
 namespace saspd::director {
-namespace {
-
-Endpoint endpoint_of(const sasp::MemberKey& member) {
-  return {member.address, member.port};
-}
-
-}  // namespace
-
 const Advice* Group::said_by(std::size_t gwm, const sasp::MemberKey& member) const {
   const auto found = advice[gwm].find(member);
   return found != advice[gwm].end() ? &found->second : nullptr;
@@ -52,7 +44,7 @@ std::set<Endpoint> Group::members(const ServiceSettings& service) const {
   }
   if (!service.manage || !service.manage->open) return members;
   for (const auto& [key, member] : self_registered.members()) {
-    if (fits(settings, service, key)) members.insert(endpoint_of(key));
+    if (fits(settings, service, key)) members.insert(key.endpoint());
   }
   return members;
 }
@@ -66,7 +58,7 @@ Membership::Membership(const Group& group, const lb::Table& kernel) : group_(gro
 
 bool Membership::has(const sasp::MemberKey& member) const {
   if (group_.self_registered.members().contains(member)) return true;
-  const Endpoint endpoint = endpoint_of(member);
+  const Endpoint endpoint = member.endpoint();
   return std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
     if (member_of(*place.service, endpoint) != member) return false;
     if (place.pool != nullptr && place.pool->destinations.contains(endpoint)) return true;

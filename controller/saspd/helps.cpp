@@ -74,7 +74,7 @@ GroupStanding standing_of(const GroupSettings& group, const lb::Table& actual,
       if (destination.weight == 0) continue;
       ++standing.serving;
       if (!unreachable.contains(endpoint.address)) continue;
-      if (++standing.unreachable == 1) standing.first = MemberName{{}, endpoint}.text();
+      if (++standing.unreachable == 1) standing.first = member_text(endpoint);
     }
   }
   return standing;
@@ -124,7 +124,7 @@ events::StateKey zero_key(const HeldZeros::key_type& of, const HeldZero& zero) {
           {},
           zero.group,
           lb::text(service),
-          MemberName{{}, endpoint}.text()};
+          member_text(endpoint)};
 }
 
 events::State zero_state(const HeldZeros::key_type& of, const HeldZero& zero) {

@@ -75,8 +75,8 @@ std::string line_of(const lb::ServiceKey& service, const Endpoint& endpoint, con
 std::string lines_of(const std::string& group, const KeptQuiesces& quiesces) {
   std::string text;
   for (const auto& [member, quiesce] : quiesces) {
-    text += fmt::format("quiesce {} {} {}\nby {}\n", member.protocol,
-                        Endpoint{member.address, member.port}.text(), group, quiesce.by);
+    text += fmt::format("quiesce {} {} {}\nby {}\n", member.protocol, member.endpoint().text(),
+                        group, quiesce.by);
     for (const auto& gwm : quiesce.known_to)
       text += fmt::format("known_to {}\n", gwm);
   }
@@ -125,13 +125,6 @@ bool read_record(std::string_view text, Record& record) {
     if (!read_flag(word, record)) return false;
   }
   return true;
-}
-
-std::string_view take_line(std::string_view& text) {
-  const auto end = text.find('\n');
-  const auto line = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return line;
 }
 
 }  // namespace

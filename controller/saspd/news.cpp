@@ -3,7 +3,6 @@
 #include "controller/saspd/news.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,21 +29,6 @@ report::Event event(EventKind kind, EventLevel level, std::string text) {
   return event;
 }
 
-// Most of a pass with thousands of changes are these: without a copy in between.
-std::string name_of(const Endpoint& endpoint) {
-  if (endpoint.port == 0) return endpoint.address.text();
-  const bool v4 = endpoint.address.family() == Family::v4;
-  std::string name;
-  name.reserve(sizeof "[0000:0000:0000:0000:0000:0000:0000:0000]:65535");
-  const auto out = std::back_inserter(name);
-  if (v4) {
-    fmt::format_to(out, "{}:{}", endpoint.address.text(), endpoint.port);
-  } else {
-    fmt::format_to(out, "[{}]:{}", endpoint.address.text(), endpoint.port);
-  }
-  return name;
-}
-
 // Who decided the weight, for its event: "advice", "quiesced".
 std::optional<std::string> reason_of(const lb::Change& change, const Reconciler& reconciler) {
   const auto* decision = reconciler.decision(change.service, change.destination.endpoint);
@@ -63,7 +47,7 @@ report::Event event_of(const lb::Change& change, const Reconciler& reconciler) {
   const bool of_service = repairs || change.action == add_service || change.action == set_service ||
                           change.action == remove_service;
   if (of_service) return event;
-  event.member = name_of(change.destination.endpoint);
+  event.member = member_text(change.destination.endpoint);
   if (change.action != add_destination) event.was = std::to_string(change.listed.weight);
   if (change.action != remove_destination) event.is = std::to_string(change.destination.weight);
   event.reason = reason_of(change, reconciler);
@@ -121,7 +105,7 @@ void News::drifts(const std::vector<Drift>& drifts, const Reconciler& reconciler
     auto drift = event(EventKind::foreign_weight, EventLevel::warning, drifts[i].text());
     drift.group = reconciler.group_of(write.service);
     drift.service = lb::text(write.service);
-    if (write.endpoint) drift.member = name_of(*write.endpoint);
+    if (write.endpoint) drift.member = member_text(*write.endpoint);
     if (write.weights) {
       drift.was = std::to_string(write.weights->before);
       drift.is = std::to_string(write.weights->now);

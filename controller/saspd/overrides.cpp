@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "controller/base/lines.hpp"
 #include "controller/base/member_name.hpp"
 #include "controller/base/sealed_text.hpp"
 #include "controller/events/history.hpp"
@@ -92,7 +93,7 @@ Overrides::Ended Overrides::take_ended(TimePoint now) {
 report::Override shown(const Overrides::Member& member, const Override& override) {
   auto line = kept(override.act);
   line.group = member.first;
-  line.member = MemberName{{}, member.second}.text();
+  line.member = member_text(member.second);
   line.weight = override.weight;
   return line;
 }
@@ -125,11 +126,9 @@ Result<Overrides> Overrides::parse(std::string_view text, TimePoint now, WallTim
   Overrides overrides;
   std::string_view rest = *body;
   while (!rest.empty()) {
-    const auto end = rest.find('\n');
     boost::system::error_code ec;
-    const auto value = json::parse(rest.substr(0, end), ec);
+    const auto value = json::parse(take_line(rest), ec);
     if (ec || !value.is_object()) return damaged();
-    rest.remove_prefix(end + 1);
     const auto line = report::from_json<report::Override>(value.get_object());
     const auto act = act_of(line, now, wall);
     if (!act) return fail(act.error());

@@ -32,7 +32,7 @@ bool Reconciler::heard(std::size_t gwm, const sasp::Heard& heard) {
 bool Reconciler::is_urgent(const Loss& loss) const {
   const auto group = known_.advice().groups().find(loss.group);
   if (group == known_.advice().groups().end()) return false;
-  const Endpoint endpoint{loss.member.address, loss.member.port};
+  const Endpoint endpoint = loss.member.endpoint();
   const auto& services = group->second.settings.services;
   return std::any_of(services.begin(), services.end(), [&](const ServiceSettings& service) {
     if (member_of(service, endpoint) != loss.member) return false;

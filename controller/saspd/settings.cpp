@@ -13,7 +13,7 @@ sasp::MemberKey member_of(const ServiceSettings& service, const Endpoint& destin
 
 bool fits(const GroupSettings& group, const ServiceSettings& service,
           const sasp::MemberKey& member) {
-  if (member_of(service, {member.address, member.port}) != member) return false;
+  if (member_of(service, member.endpoint()) != member) return false;
   const auto* at = std::get_if<lb::VirtualEndpoint>(&service.key);
   if (at != nullptr && at->endpoint.port != 0 && member.port == 0) return false;
   if (service.manage && service.manage->keeps_port && member.port != at->endpoint.port)

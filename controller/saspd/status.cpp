@@ -368,7 +368,7 @@ report::Watch watch_answer(const Status& status) {
     }
     for (const auto& member : group.members) {
       items.emplace_back(
-          fmt::format("{} of {} {}", MemberName{{}, member.endpoint}.text(), group.name,
+          fmt::format("{} of {} {}", member_text(member.endpoint), group.name,
                       lb::text(member.service)),
           fmt::format("weight {}, {}", member.effective_weight, name(member.reason)));
     }
