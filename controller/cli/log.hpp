@@ -52,6 +52,11 @@ class LeveledLog {
     line(Level::debug, format, std::forward<Args>(args)...);
   }
 
+  // Text as it is, of a level that is not known before.
+  void at(Level level, std::string text) {
+    if (shows(level)) static_cast<Sink&>(*this).write(level, std::move(text));
+  }
+
   bool shows(Level level) const { return level <= least_; }
   void set_level(Level least) { least_ = least; }
 

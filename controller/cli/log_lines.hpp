@@ -18,12 +18,7 @@ struct LogLine {
 };
 
 inline void write(const LogLine& line, Log& log) {
-  switch (line.level) {
-    case Level::error: return log.error("{}", line.text);
-    case Level::warning: return log.warning("{}", line.text);
-    case Level::info: return log.info("{}", line.text);
-    case Level::debug: return log.debug("{}", line.text);
-  }
+  log.at(line.level, line.text);
 }
 
 class LogLines : public LeveledLog<LogLines> {

@@ -59,6 +59,10 @@ report::Event worded(report::Event event) {
   return event;
 }
 
+const std::string& log_text(const State& state) {
+  return state.log.empty() ? state.text : state.log;
+}
+
 std::int64_t seconds_between(WallTime from, WallTime to) {
   return std::chrono::floor<std::chrono::seconds>(to - from).count();
 }
@@ -106,15 +110,10 @@ std::uint64_t Journal::note(report::Event event, bool logged) {
 void Journal::append(report::Event event, bool logged) {
   event.number = ++last_number_;
   event.time = time();
-  if (logged && log_.shows(level_of(event.level))) {
-    switch (level_of(event.level)) {
-      case cli::Level::error: log_.error("{}", event.text); break;
-      case cli::Level::warning: log_.warning("{}", event.text); break;
-      case cli::Level::info:
-        event.kind == EventKind::command ? log_.asked(event.text) : log_.info("{}", event.text);
-        break;
-      case cli::Level::debug: log_.debug("{}", event.text); break;
-    }
+  const cli::Level level = level_of(event.level);
+  const bool asked = event.kind == EventKind::command && level == cli::Level::info;
+  if (logged && log_.shows(level)) {
+    asked ? log_.asked(event.text) : log_.at(level, event.text);
   }
   events_.push_back(std::move(event));
   if (events_.size() > capacity_) events_.pop_front();
@@ -133,7 +132,7 @@ std::uint64_t Journal::begin(State state) {
       event.was = report::name(open.state.health);
       event.is = report::name(state.health);
       event.cause = open.number;
-      event.text = state.log.empty() ? state.text : state.log;
+      event.text = log_text(state);
       append(std::move(event), state.logged);
     }
     open.state = std::move(state);
@@ -146,7 +145,7 @@ std::uint64_t Journal::begin(State state) {
   event.cause = state.cause;
   event.origin = state.origin;
   event.reason = state.reason;
-  event.text = state.log.empty() ? state.text : state.log;
+  event.text = log_text(state);
   Open open{state, 0, time(), wall_};
   const auto before = of_before_.find(state.key);
   if (before != of_before_.end()) {
