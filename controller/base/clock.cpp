@@ -12,4 +12,8 @@ Clock::time_point Clock::now() noexcept {
   return time_point{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
 }
 
+std::int64_t unix_time() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
 }  // namespace saspd

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 
@@ -21,6 +22,9 @@ struct Clock {
 
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
+
+// Seconds since 1970, for what people read and what outlives a restart. It may jump.
+std::int64_t unix_time();
 
 // An absent time is later than any other.
 inline std::optional<TimePoint> earliest(std::initializer_list<std::optional<TimePoint>> times) {

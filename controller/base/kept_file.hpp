@@ -32,6 +32,13 @@ class KeptFile {
   // Errors: no_such_file_or_directory; operation_not_permitted if users other than root and us may
   // have written it.
   Result<std::string> read() const;
+  // The same through `parse`, which makes a Result of the text.
+  template <class Parse>
+  auto read(Parse parse) const -> decltype(parse(std::string_view())) {
+    const auto text = read();
+    if (!text) return fail(text.error());
+    return parse(*text);
+  }
   Result<void> write(std::string_view text) const;
   // What it holds is not true any more: it is damaged from now on. A full disk takes that, too.
   void spoil() const;

@@ -118,13 +118,12 @@ Outcome as_nagios(const Outcome& outcome) {
           {}};
 }
 Outcome as_nagios(const report::Health& health) {
-  const auto line = nagios_line(health);
   const auto state = state_of(health);
-  const int code = line.starts_with("UNKNOWN")      ? 3
+  const int code = !is_reported(health)             ? 3
                    : state == HealthState::ok       ? 0
                    : state == HealthState::degraded ? 1
                                                     : 2;
-  return {static_cast<ExitCode>(code), line, {}};
+  return {static_cast<ExitCode>(code), nagios_line(health), {}};
 }
 
 // sasp-gwm steers nothing itself.

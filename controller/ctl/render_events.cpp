@@ -23,10 +23,6 @@ using report::HealthState;
 constexpr std::string_view unknown =
     "it does not report its health: it is older than this saspctl; restart it";
 
-bool is_reported(const report::Health& health) {
-  return !health.since.empty();
-}
-
 Color color_of(HealthState state) {
   return state == HealthState::ok         ? Color::good
          : state == HealthState::degraded ? Color::doubtful
@@ -52,6 +48,10 @@ std::string subject_of(const report::Event& event) {
 }
 
 }  // namespace
+
+bool is_reported(const report::Health& health) {
+  return !health.since.empty();
+}
 
 HealthState state_of(const report::Health& health) {
   if (!is_reported(health)) return HealthState::failed;

@@ -9,6 +9,8 @@
 
 namespace saspd::ctl {
 
+// Whether the answer has its health; those of an older saspd do not.
+bool is_reported(const report::Health& health);
 // Of an answer that lacks its health, which is none that is ok: failed.
 report::HealthState state_of(const report::Health& health);
 

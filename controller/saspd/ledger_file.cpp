@@ -83,10 +83,9 @@ Ledger LedgerFile::look(std::vector<std::string>& warnings) const {
 }
 
 Result<Ledger> LedgerFile::parse() const {
-  const auto text = file_.read();
-  if (text) return Ledger::parse(*text, place_);
-  if (text.error().code == std::errc::no_such_file_or_directory) return Ledger();
-  return fail(text.error());
+  auto ledger = file_.read([this](std::string_view text) { return Ledger::parse(text, place_); });
+  const bool none = !ledger && ledger.error().code == std::errc::no_such_file_or_directory;
+  return none ? Ledger() : std::move(ledger);
 }
 
 bool LedgerFile::keep(const Ledger& ledger) {

@@ -30,7 +30,8 @@ using LastWrites = std::map<Endpoint, Written>;
 // Keeps weights in `decision` nearer to the kernel's where they would move too soon or too far, and
 // notes why (Decision::pending). Newer advice takes the place of what is put off, so nothing queues.
 // A weight of 0 is never put off. Nor, except for --max-step, is the one that serves when no other
-// destination does, and what is written over the weight of another program. Returns when time alone makes a difference, if it does.
+// destination does, and what is written over the weight of another program. Returns when time alone
+// makes a difference, if it does.
 std::optional<TimePoint> keep_pace(ServiceDecision& decision, const lb::Pool& kernel,
                                    const LastWrites& last, const Pace& pace, TimePoint now);
 

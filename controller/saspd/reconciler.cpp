@@ -226,16 +226,17 @@ void Reconciler::apply(const lb::Plan& chunk, Work& work, TimePoint now) {
       work.applied.push_back(chunk[i]);
       continue;
     }
-    if (failed->no_room) no_room_.refused(chunk[i], *failed);
-    // Nothing that was to follow it is written, but decided anew.
-    else
+    if (failed->no_room) {
+      no_room_.refused(chunk[i], *failed);
+      work.no_room.push_back(failed->error);
+    } else {
+      // Nothing that was to follow it is written, but decided anew.
       backlog_.drop(chunk[i].service);
-    (failed->no_room               ? work.no_room
-     : failed->changed_meanwhile() ? work.overtaken
-                                   : work.failures)
-        .push_back(failed->error);
+      const bool overtaken = failed->changed_meanwhile();
+      (overtaken ? work.overtaken : work.failures).push_back(failed->error);
+      if (!overtaken) ++refused;
+    }
     if (!failed->outcome_unknown()) known_.refused(chunk[i]);
-    if (!failed->no_room && !failed->changed_meanwhile()) ++refused;
     ++failed;
   }
   failed_ = failed_ || refused > 0;
@@ -370,7 +371,7 @@ sasp::WantedMemberStates Reconciler::states(const Group& group) const {
 void Reconciler::lifted(const std::string& name, const sasp::MemberKey& member) {
   const auto group = known_.advice().groups().find(name);
   if (group == known_.advice().groups().end()) return;
-  const Endpoint endpoint{member.address, member.port};
+  const Endpoint endpoint = member.endpoint();
   for (const auto& service : group->second.settings.services) {
     if (member_of(service, endpoint) == member) known_.untold(service.key, endpoint);
   }

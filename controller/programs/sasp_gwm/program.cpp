@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <ctime>
 #include <map>
 #include <set>
 #include <utility>
@@ -63,10 +62,6 @@ net::GwmServerConfig server_config(const Options& options, const net::TlsCredent
   config.allowed = options.allowed;
   config.tls = tls;
   return config;
-}
-
-std::int64_t unix_time() {
-  return static_cast<std::int64_t>(std::time(nullptr));
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include "controller/programs/sasp_gwm/state_keeper.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 #include <new>
 #include <utility>
@@ -27,10 +26,6 @@ constexpr auto failure_rest = 10s;
 // And this many times as long as a write takes: a big farm is written less often.
 constexpr int write_rest = 20;
 
-std::int64_t unix_time() {
-  return static_cast<std::int64_t>(std::time(nullptr));
-}
-
 std::optional<KeptFile> file_at(std::string path) {
   if (path.empty()) return std::nullopt;
   return std::optional<KeptFile>(
@@ -45,8 +40,7 @@ StateKeeper::StateKeeper(boost::asio::io_context& io, std::string path,
     : manager_(manager), log_(log), file_(file_at(std::move(path))), timer_(io), aside_(io) {}
 
 Result<State> StateKeeper::parse() const {
-  const auto text = file_->read();
-  return text ? parse_state(*text) : fail(text.error());
+  return file_->read(parse_state);
 }
 
 std::optional<State> StateKeeper::load() {

@@ -85,15 +85,12 @@ void Saspd::open_overrides() {
   } else {
     controller_.overrides_kept({});
   }
-  const auto text = overrides_->read();
-  if (!text) {
-    if (text.error().code != std::errc::no_such_file_or_directory)
-      log_.warning("{}", overrides_->not_used(text.error()));
-    return;
-  }
-  auto overrides = Overrides::parse(*text, Clock::now(), std::chrono::system_clock::now());
-  if (!overrides) return log_.warning("{}", overrides_->put_aside(overrides.error()));
-  controller_.remember_overrides(std::move(*overrides));
+  auto overrides = overrides_->read([](std::string_view text) {
+    return Overrides::parse(text, Clock::now(), std::chrono::system_clock::now());
+  });
+  if (overrides) return controller_.remember_overrides(std::move(*overrides));
+  if (overrides.error().code != std::errc::no_such_file_or_directory)
+    log_.warning("{}", overrides_->put_aside(overrides.error()));
 }
 
 // At once, so that no answer promises more than a restart keeps.
